@@ -1,0 +1,1 @@
+"""Datasets: layout, writing, generation and verification."""

@@ -1,0 +1,1 @@
+"""Companion processes: events, launch, progress and cancel."""

@@ -1,0 +1,240 @@
+"""Building blocks of the parameter models: `Interval`, `quantity` and the strict base model."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import types
+import typing
+from typing import Any, ClassVar, Literal, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+from regolith.lunar.params.errors import InputError
+
+
+class Interval(BaseModel):
+    """Closed range [lo, hi] a value is drawn from; written `[lo, hi]`, `"lo,hi"`, or one number for lo = hi."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    lo: float
+    hi: float
+
+    def __init__(self, lo: float, hi: float | None = None, **extra: Any) -> None:
+        super().__init__(lo=lo, hi=lo if hi is None else hi, **extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value = [float(part) for part in value.replace("[", "").replace("]", "").split(",")]
+            except ValueError:
+                raise PydanticCustomError("interval", "not an interval") from None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = [value, value]
+        if isinstance(value, (list, tuple)):
+            if len(value) == 1:
+                value = [*value, *value]
+            if len(value) != 2:
+                raise PydanticCustomError("interval", "not an interval")
+            value = {"lo": value[0], "hi": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Interval:
+        if self.lo > self.hi:
+            raise PydanticCustomError("inverted", "inverted interval")
+        return self
+
+    @model_serializer
+    def _write(self) -> list[float]:
+        return [self.lo, self.hi]
+
+    @property
+    def center(self) -> float:
+        """Midpoint of the range."""
+        return 0.5 * (self.lo + self.hi)
+
+    def at(self, u: float) -> float:
+        """Value at fraction `u` in [0, 1] of the range."""
+        return min(max(self.lo + (self.hi - self.lo) * u, self.lo), self.hi)
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` lies in the closed range."""
+        return self.lo <= value <= self.hi
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether the two closed ranges share a value."""
+        return self.lo <= other.hi and other.lo <= self.hi
+
+    def __str__(self) -> str:
+        return f"{self.lo:g},{self.hi:g}"
+
+
+def quantity(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    ge: float | None = None,
+    le: float | None = None,
+    step: float | None = None,
+    appearance: bool = False,
+    positional: bool = False,
+) -> Any:
+    """Declare a parameter: default, one sentence of help, unit, limits and slider step.
+
+    Args:
+        default: Default value, `...` where there is none.
+        help: One sentence for the command line, the panels and the docs.
+        unit: Unit of the value; empty for dimensionless values.
+        ge: Smallest allowed value; for an `Interval` the limit of both ends.
+        le: Largest allowed value.
+        step: Step of a slider.
+        appearance: Whether `train_nodr` freezes the value at the centre of its interval.
+        positional: Whether the command line takes the value without its name.
+    """
+    extra = {
+        "unit": unit,
+        "ge": ge,
+        "le": le,
+        "step": step,
+        "appearance": appearance,
+        "positional": positional,
+    }
+    return Field(default, description=help, json_schema_extra=extra)
+
+
+def field_extra(field: FieldInfo) -> dict[str, Any]:
+    """Return what `quantity` recorded: unit, ge, le, step, appearance, positional."""
+    extra = field.json_schema_extra
+    return dict(extra) if isinstance(extra, dict) else {}
+
+
+def is_group(annotation: Any) -> bool:
+    """Whether a field holds a nested group of parameters rather than a value."""
+    return isinstance(annotation, type) and issubclass(annotation, Group)
+
+
+def describe_allowed(field: FieldInfo) -> str:
+    """Say in words which values a field allows, unit included."""
+    annotation = field.annotation
+    extra = field_extra(field)
+    origin = get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        inner = [a for a in get_args(annotation) if a is not type(None)]
+        annotation = inner[0] if len(inner) == 1 else annotation
+        origin = get_origin(annotation)
+    if origin is Literal:
+        return ", ".join(str(choice) for choice in get_args(annotation))
+    if is_group(annotation):
+        return "a group with " + ", ".join(annotation.model_fields)
+    ge, le = extra.get("ge"), extra.get("le")
+    limits = f"{ge:g} … {le:g}" if ge is not None and le is not None else ""
+    if not limits and ge is not None:
+        limits = f"at least {ge:g}"
+    if not limits and le is not None:
+        limits = f"at most {le:g}"
+    words: dict[Any, str] = {
+        Interval: "lo,hi with lo ≤ hi" + (" within" if limits else ""),
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+    }
+    kind = words.get(annotation) or getattr(annotation, "__name__", str(annotation)).lower()
+    unit = extra.get("unit") or ""
+    return " ".join(part for part in (kind, limits, unit) if part)
+
+
+class Group(BaseModel):
+    """Base of every parameter model: immutable, no unknown keys, limits from `quantity`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    _doc: ClassVar[str] = ""
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _limits(cls, value: Any, info: ValidationInfo) -> Any:
+        extra = field_extra(cls.model_fields[info.field_name or ""])
+        ends = (value.lo, value.hi) if isinstance(value, Interval) else (value,)
+        for end in ends:
+            if not isinstance(end, (int, float)) or isinstance(end, bool):
+                continue
+            ge, le = extra.get("ge"), extra.get("le")
+            if (ge is not None and end < ge) or (le is not None and end > le) or not math.isfinite(end):
+                raise PydanticCustomError("limits", "outside the limits")
+        return value
+
+
+def find_field(model: type[BaseModel], path: tuple[str | int, ...]) -> FieldInfo | None:
+    """Find the field a validation error location points at; None for an unknown key."""
+    field: FieldInfo | None = None
+    for key in path:
+        if not isinstance(model, type) or not issubclass(model, Group):
+            break
+        field = model.model_fields.get(str(key))
+        if field is None:
+            return None
+        model = field.annotation  # type: ignore[assignment]
+    return field
+
+
+def _lookup(data: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path:
+        if isinstance(data, dict) and key in data:
+            data = data[key]
+        else:
+            break
+    return data
+
+
+def input_error(model: type[BaseModel], data: Any, error: ValidationError, prefix: str = "") -> InputError:
+    """Turn the first problem of a pydantic error into one line: field path, value, what is allowed."""
+    first = error.errors()[0]
+    loc = first["loc"]
+    path: list[str | int] = []
+    field: FieldInfo | None = None
+    for key in loc:  # stop at the parameter: pydantic goes on into Interval.lo and union members
+        here = find_field(model, (*path, key))
+        if here is None and first["type"] != "extra_forbidden":
+            break
+        path.append(key)
+        field = here
+        if here is None or not is_group(here.annotation):
+            break
+    name = prefix + ".".join(str(key) for key in path)
+    if first["type"] == "extra_forbidden" and field is None:
+        parent = find_field(model, tuple(path[:-1]))
+        group = parent.annotation if parent is not None else model
+        known = list(getattr(group, "model_fields", {}))
+        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return InputError(name, _lookup(data, tuple(path)), f"no such field; fields here are {', '.join(known)}{hint}")
+    allowed = describe_allowed(field) if field is not None else first["msg"]
+    if first["type"] == "missing":
+        return InputError(name, "nothing", f"required; {allowed}")
+    value = _lookup(data, tuple(path))
+    if first["type"] == "value_error":  # a cross-field rule: its message says what is allowed
+        allowed = first["msg"].removeprefix("Value error, ")
+        value = str(_plain(value)) if field is None or is_group(field.annotation) else value
+    return InputError(name or (prefix.rstrip(".") or model.__name__), _plain(value), allowed)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return value

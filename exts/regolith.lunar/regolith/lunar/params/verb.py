@@ -1,0 +1,41 @@
+"""Base of the command line's verbs: a group of arguments that can run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from regolith.lunar.params.fields import Group, quantity
+from regolith.lunar.params.models import Params
+
+
+class Verb(Group):
+    """Arguments of one verb; `run` does the work and returns the result as one JSON object."""
+
+    json_file: Path | None = quantity(None, "Also write the result to this file, as one JSON object.")
+    debug: bool = quantity(False, "Show the traceback of an error.")
+
+    def run(self) -> dict[str, Any]:
+        """Do the work; raises `InputError` (exit code 2) or `CheckError` (exit code 1)."""
+        raise NotImplementedError
+
+
+class PresetVerb(Verb):
+    """A verb that also takes a preset, a parameter file and every parameter as an override."""
+
+    preset: str = quantity("v3", "Preset to start from.")
+    params_file: Path | None = quantity(None, "Parameter file (.yaml, .yml, .json) to start from instead of a preset.")
+
+    _params: Params | None = None
+
+    @property
+    def params(self) -> Params:
+        """The parameters after preset, file and overrides."""
+        if self._params is None:
+            raise RuntimeError("params are set by the command line before run")
+        return self._params
+
+    def with_params(self, params: Params) -> PresetVerb:
+        """Attach the resolved parameters."""
+        object.__setattr__(self, "_params", params)
+        return self

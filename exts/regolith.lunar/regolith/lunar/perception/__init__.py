@@ -1,0 +1,1 @@
+"""Perception: ONNX inference, metrics, overlays and real photographs."""

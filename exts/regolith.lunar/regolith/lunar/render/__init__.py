@@ -1,0 +1,1 @@
+"""Renderers: a USD stage in, labelled frames out."""

@@ -1,0 +1,80 @@
+"""The contract of a renderer: a USD stage in, labelled frames out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from regolith.lunar.labels import CLASSES
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+Quality = Literal["draft", "default", "reference"]
+Output = Literal["depth", "instance", "normal"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One rendered frame; arrays share height H and width W, row 0 at the top."""
+
+    rgb: np.ndarray
+    """Picture as the sensor saves it, uint8, shape [H, W, 3]."""
+    label: np.ndarray
+    """Class at each pixel centre (`regolith.lunar.labels`), uint8, shape [H, W]."""
+    depth: np.ndarray | None = None
+    """Distance from the lens along the pixel-centre ray [m], float32, shape [H, W]; inf on sky."""
+    instance: np.ndarray | None = None
+    """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]."""
+    normal: np.ndarray | None = None
+    """Geometric normal in the world frame at the pixel centre, float32, shape [H, W, 3]; 0 on sky."""
+    spec: dict[str, Any] | None = None
+    """What the frame shows, where the caller drew it from a `FrameSpec`."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pixels per class, ignored ones under `ignore`."""
+        counts = {name: int(np.count_nonzero(self.label == value)) for name, value in CLASSES.items()}
+        counts["ignore"] = self.label.size - sum(counts.values())
+        return counts
+
+
+class Renderer(Protocol):
+    """Draws the camera's view of a stage.
+
+    Geometry is compiled by `load`; light, camera, materials and sensor are read off the stage at every `render`,
+    so moving them costs nothing.
+    """
+
+    name: str
+
+    def describe(self) -> dict[str, Any]:
+        """Name, versions, back end and CPU class: what decides the bytes of a frame."""
+        ...
+
+    def load(self, stage: Usd.Stage) -> None:
+        """Compile the stage's geometry."""
+        ...
+
+    def render(
+        self,
+        width: int,
+        height: int,
+        *,
+        quality: Quality = "default",
+        outputs: frozenset[Output] = frozenset(),
+    ) -> Frame:
+        """Render the stage's camera.
+
+        Args:
+            width: Picture width in pixels.
+            height: Picture height in pixels; pixels are square, the vertical field of view follows.
+            quality: Samples and light transport.
+            outputs: Which of depth, instance and normal to return.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the renderer holds."""
+        ...

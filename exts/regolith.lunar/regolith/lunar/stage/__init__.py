@@ -1,0 +1,1 @@
+"""Stage: terrain, craters, relief, rocks, light and camera, authored as OpenUSD."""

@@ -1,0 +1,67 @@
+"""Names of a lunar stage's prims and attributes: the contract between authoring and every renderer.
+
+A stage is Z up, in metres, default prim `/World`:
+
+```
+/World                      Xform, kind "assembly"
+  Ground                    Xform, label regolith; the relief recipe as `regolith:relief:*` attributes
+    Terrain                 Mesh, the square working area: a regular grid (`regolith:grid:*`)
+    Far                     Mesh, the relief out to the horizon; shares Terrain's border vertices
+  Rocks                     Scope, binds the rock material
+    rock_00000 …            Mesh by internal reference to one prototype, label rock, own transform
+  Looks                     Scope
+    Regolith, Rock          Material: UsdPreviewSurface, photometry as `regolith:photometry:*` attributes
+  Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
+  Stars                     Points without label or light, only where asked for
+  Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
+/Prototypes                 class prim (never drawn): shape_00_lod0 … Mesh, unit diameter, origin at the centre
+```
+
+When the fine ground is baked (`regolith:relief:baked` is true) Terrain is the complete triangle mesh, fine rings
+included, and carries no grid attributes. Otherwise a renderer adds the relief by `stage.relief` from the recipe.
+Labels sit on Ground and on each rock, never nested; what has no labelled ancestor is unlabelled.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+"""Version of the stage layout, in `customLayerData["regolith"]["schema"]`."""
+
+WORLD = "/World"
+GROUND = "/World/Ground"
+TERRAIN = "/World/Ground/Terrain"
+FAR = "/World/Ground/Far"
+ROCKS = "/World/Rocks"
+LOOKS = "/World/Looks"
+LOOK_GROUND = "/World/Looks/Regolith"
+LOOK_ROCK = "/World/Looks/Rock"
+SUN = "/World/Sun"
+STARS = "/World/Stars"
+CAMERA = "/World/Camera"
+PROTOTYPES = "/Prototypes"
+
+LAYER_DATA = "regolith"
+"""Key in `customLayerData`: {schema: int, version: str, preset: str, seed: int, scene: str, parameters: str};
+`parameters` is the canonical JSON of `params.dump_params`, `scene` that of the `SceneSpec`."""
+
+GRID_SHAPE = "regolith:grid:shape"
+"""int2 on Terrain: vertices (rows along +Y, columns along +X); vertex k is row k // columns, column k % columns."""
+
+GRID_CELL = "regolith:grid:cell"
+"""double on Terrain: spacing of the grid [m]; the grid is centred on the origin."""
+
+RELIEF = "regolith:relief:"
+"""Prefix of the relief recipe on Ground; one attribute a field of `stage.relief.ReliefRecipe`."""
+
+PHOTOMETRY = "regolith:photometry:"
+"""Prefix on the materials: model (token lambert | hapke), albedo (normal albedo), b, c, b0, h (Hapke), mottling,
+bump (strength of the footprint-locked shading relief), seed (of mottling and bump)."""
+
+SENSOR = "regolith:sensor:"
+"""Prefix on Camera: resolution (int2), fullWell [e-], readNoise [e-], encoding (token), noiseSeed (int64)."""
+
+ROCK_DIAMETER = "regolith:rock:diameter"
+"""double on a rock: largest horizontal extent [m]; its size in the size–frequency distribution."""
+
+ROCK_BURIAL = "regolith:rock:burial"
+"""double on a rock: share of its height below the local ground."""
