@@ -15,7 +15,6 @@ SCHEMA_VERSION = 1
 
 CONTRACT = "dataset.json"
 JOURNAL = "frames.jsonl"
-SPLITS = ("train_dr", "train_nodr", "val", "test_photoreal")
 
 FILES: dict[str, tuple[str, str]] = {
     "rgb": ("rgb", "png"),

@@ -1,13 +1,24 @@
 """What a verb may raise at a user: bad input, or a check that does not hold."""
 
+from typing import Any
+
 
 class InputError(ValueError):
-    """Input that cannot be used: one line naming the field, its value and what is allowed (exit code 2)."""
+    """Input that cannot be used: one line naming the field, its value and what is allowed (exit code 2).
+
+    A value of None says that the field is missing.
+    """
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(f"{field}: {value!r} is not allowed; allowed: {allowed}")
+        given = "missing" if value is None else f"{value!r} is not allowed"
+        super().__init__(f"{field}: {given}; allowed: {allowed}")
 
 
 class CheckError(Exception):
     """The thing that was checked does not hold (exit code 1)."""
+
+    def __init__(self, message: str, result: dict[str, Any] | None = None) -> None:
+        self.result = result
+        """The verb's result, where the check failed only after all work was done."""
+        super().__init__(message)

@@ -6,7 +6,7 @@ import difflib
 import math
 import types
 import typing
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -93,6 +93,7 @@ def quantity(
     step: float | None = None,
     appearance: bool = False,
     positional: bool = False,
+    flag: str = "",
 ) -> Any:
     """Declare a parameter: default, one sentence of help, unit, limits and slider step.
 
@@ -105,6 +106,7 @@ def quantity(
         step: Step of a slider.
         appearance: Whether `train_nodr` freezes the value at the centre of its interval.
         positional: Whether the command line takes the value without its name.
+        flag: Name on the command line where it differs from the field's.
     """
     extra = {
         "unit": unit,
@@ -113,12 +115,13 @@ def quantity(
         "step": step,
         "appearance": appearance,
         "positional": positional,
+        "flag": flag,
     }
     return Field(default, description=help, json_schema_extra=extra)
 
 
 def field_extra(field: FieldInfo) -> dict[str, Any]:
-    """Return what `quantity` recorded: unit, ge, le, step, appearance, positional."""
+    """Return what `quantity` recorded: unit, ge, le, step, appearance, positional, flag."""
     extra = field.json_schema_extra
     return dict(extra) if isinstance(extra, dict) else {}
 
@@ -140,13 +143,13 @@ def describe_allowed(field: FieldInfo) -> str:
     if origin is Literal:
         return ", ".join(str(choice) for choice in get_args(annotation))
     if is_group(annotation):
-        return "a group with " + ", ".join(annotation.model_fields)
+        return "a group with " + ", ".join(cast("type[Group]", annotation).model_fields)
     ge, le = extra.get("ge"), extra.get("le")
-    limits = f"{ge:g} … {le:g}" if ge is not None and le is not None else ""
+    limits = f"{ge:.9g} … {le:.9g}" if ge is not None and le is not None else ""
     if not limits and ge is not None:
-        limits = f"at least {ge:g}"
+        limits = f"at least {ge:.9g}"
     if not limits and le is not None:
-        limits = f"at most {le:g}"
+        limits = f"at most {le:.9g}"
     words: dict[Any, str] = {
         Interval: "lo,hi with lo ≤ hi" + (" within" if limits else ""),
         int: "a whole number",
@@ -163,8 +166,6 @@ class Group(BaseModel):
     """Base of every parameter model: immutable, no unknown keys, limits from `quantity`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-    _doc: ClassVar[str] = ""
 
     @field_validator("*", mode="after")
     @classmethod
@@ -189,7 +190,9 @@ def find_field(model: type[BaseModel], path: tuple[str | int, ...]) -> FieldInfo
         field = model.model_fields.get(str(key))
         if field is None:
             return None
-        model = field.annotation  # type: ignore[assignment]
+        if not is_group(field.annotation):
+            break
+        model = cast("type[BaseModel]", field.annotation)
     return field
 
 
@@ -226,7 +229,7 @@ def input_error(model: type[BaseModel], data: Any, error: ValidationError, prefi
         return InputError(name, _lookup(data, tuple(path)), f"no such field; fields here are {', '.join(known)}{hint}")
     allowed = describe_allowed(field) if field is not None else first["msg"]
     if first["type"] == "missing":
-        return InputError(name, "nothing", f"required; {allowed}")
+        return InputError(name, None, allowed)
     value = _lookup(data, tuple(path))
     if first["type"] == "value_error":  # a cross-field rule: its message says what is allowed
         allowed = first["msg"].removeprefix("Value error, ")

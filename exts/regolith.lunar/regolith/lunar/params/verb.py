@@ -12,19 +12,21 @@ from regolith.lunar.params.models import Params
 class Verb(Group):
     """Arguments of one verb; `run` does the work and returns the result as one JSON object."""
 
-    json_file: Path | None = quantity(None, "Also write the result to this file, as one JSON object.")
+    json_file: Path | None = quantity(None, "Also write the result to this file, as one JSON object.", flag="json")
     debug: bool = quantity(False, "Show the traceback of an error.")
 
     def run(self) -> dict[str, Any]:
         """Do the work; raises `InputError` (exit code 2) or `CheckError` (exit code 1)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no run")
 
 
 class PresetVerb(Verb):
     """A verb that also takes a preset, a parameter file and every parameter as an override."""
 
     preset: str = quantity("v3", "Preset to start from.")
-    params_file: Path | None = quantity(None, "Parameter file (.yaml, .yml, .json) to start from instead of a preset.")
+    params_file: Path | None = quantity(
+        None, "Parameter file (.yaml, .yml, .json) to start from instead of a preset.", flag="params"
+    )
 
     _params: Params | None = None
 

@@ -1,0 +1,329 @@
+"""The command line: `regolith VERB …`.
+
+A verb is a `Verb` model with a `run` method. tyro parses the flags as text from a mirror of the model, so that
+one validation, pydantic's with our messages, serves files, panels and the command line alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from pydantic_core import PydanticUndefined
+from regolith.lunar import __version__
+from regolith.lunar.params import (
+    CheckError,
+    Group,
+    InputError,
+    Interval,
+    Params,
+    PresetVerb,
+    Verb,
+    describe_allowed,
+    field_extra,
+    is_group,
+    load_params,
+    load_preset,
+    validate_text,
+)
+
+VERBS: dict[str, tuple[str, str, str]] = {
+    "author": (
+        "regolith.lunar.author",
+        "Author",
+        "Author a stage and look at it: stage, picture, size–frequency plot.",
+    ),
+    "generate": (
+        "regolith.lunar.dataset.generate",
+        "Generate",
+        "Generate labelled frames of a split; run again to resume.",
+    ),
+    "verify": ("regolith.lunar.dataset.verify", "Verify", "Check every frame of a split against its journal."),
+    "train": ("regolith.lunar.train", "Train", "Fine-tune a SegFormer-B0 on a split."),
+    "export-model": ("regolith.lunar.train", "ExportModel", "Export a checkpoint as an ONNX model."),
+    "evaluate synth": ("regolith.lunar.perception.evaluate", "EvaluateSynth", "Score a model on a generated split."),
+    "evaluate real": (
+        "regolith.lunar.perception.evaluate",
+        "EvaluateReal",
+        "Score a model on real photographs: flood, and rock-IoU where masks are given.",
+    ),
+    "demo": ("regolith.lunar.demo", "Demo", "The main job end to end, at a size for two cores."),
+}
+"""Verb to module, class and summary; a verb's module is imported only when it is asked for."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 check failed, 2 bad input, 130 interrupted."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    try:
+        return _dispatch(args)
+    except InputError as error:
+        if debug:
+            raise
+        print(f"regolith: {error}", file=sys.stderr)
+        return 2
+    except CheckError as error:
+        if debug:
+            raise
+        print(f"regolith: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("regolith: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: not an error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        line = " ".join(str(error).split()) or type(error).__name__
+        print(f"regolith: {type(error).__name__}: {line} (--debug shows the traceback)", file=sys.stderr)
+        return 1
+
+
+def _dispatch(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if args[0] == "--version":
+        print(f"regolith.lunar {__version__}")
+        return 0
+    name, rest = _split_verb(args)
+    module, attribute, _ = VERBS[name]
+    verb = parse_verb(getattr(importlib.import_module(module), attribute), name, rest)
+    if verb is None:  # help was asked for and shown
+        return 0
+    failed: CheckError | None = None
+    try:
+        result = verb.run()
+    except CheckError as error:
+        if error.result is None:
+            raise
+        result, failed = error.result, error
+    if verb.json_file is not None:
+        write_json(verb.json_file, result)
+    if failed is not None:
+        raise failed
+    return 0
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write one JSON object to `path`, whole or not at all.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError("json", str(path), f"a path that can be written ({error.strerror})") from None
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [
+        f"regolith.lunar {__version__}: lunar stages, labelled frames, measured transfer",
+        "",
+        "usage: regolith VERB …",
+        "",
+    ]
+    lines += [f"  {name:<{width}}  {VERBS[name][2]}" for name in VERBS]
+    lines += ["", "regolith VERB --help shows every parameter with its unit, default and limits."]
+    return "\n".join(lines)
+
+
+def _split_verb(args: list[str]) -> tuple[str, list[str]]:
+    for words in (2, 1):
+        name = " ".join(args[:words])
+        if name in VERBS:
+            return name, args[words:]
+    family = [name for name in VERBS if name.startswith(args[0] + " ")]
+    if family:
+        if set(args[1:]) & {"-h", "--help"} or len(args) == 1:
+            print("\n".join(f"regolith {name}: {VERBS[name][2]}" for name in family))
+            raise SystemExit(0 if len(args) > 1 else 2)
+        raise InputError("verb", " ".join(args[:2]), ", ".join(family))
+    raise InputError("verb", args[0], ", ".join(VERBS))
+
+
+def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:
+    """Parse a verb's arguments; None where help was asked for and shown.
+
+    Raises:
+        InputError: The first argument that does not fit, named with its value and what is allowed.
+    """
+    base = _base_params(args) if issubclass(model, PresetVerb) else None
+    mirror = _mirror(model, base)
+    if set(args) & {"-h", "--help"}:
+        try:
+            tyro.cli(mirror, prog=f"regolith {name}", description=VERBS[name][2], args=args)
+        except SystemExit:
+            return None
+    try:
+        parsed, unknown = tyro.cli(
+            mirror, prog=f"regolith {name}", args=args, return_unknown_args=True, console_outputs=False
+        )
+    except SystemExit:
+        raise _missing_value(args) from None
+    if unknown:
+        raise _unknown(unknown[0], mirror)
+    values = _changed(parsed, mirror())
+    own = {key: value for key, value in values.items() if key in model.model_fields}
+    verb = validate_text(model, own)
+    if base is not None and isinstance(verb, PresetVerb):
+        overrides = {key: value for key, value in values.items() if key not in own}
+        verb = verb.with_params(_override(base, overrides))
+    return verb
+
+
+def _base_params(args: list[str]) -> Params:
+    """Resolve `--preset` and `--params` ahead of parsing: they are the defaults every other flag shows."""
+    found: dict[str, str] = {}
+    for index, arg in enumerate(args):
+        for flag in ("preset", "params"):
+            if arg == f"--{flag}" and index + 1 < len(args):
+                found[flag] = args[index + 1]
+            elif arg.startswith(f"--{flag}="):
+                found[flag] = arg.split("=", 1)[1]
+    if "params" in found:
+        if "preset" in found:
+            raise InputError("preset", found["preset"], "either --preset or --params, not both")
+        return load_params(Path(found["params"]))
+    return load_preset(found.get("preset", "v3"))
+
+
+def _override(base: Params, overrides: dict[str, Any]) -> Params:
+    """Lay text overrides over parameters and validate the whole."""
+    texts = _as_text(base)
+    for group, fields in overrides.items():
+        texts[group].update(fields)
+    return validate_text(Params, texts)
+
+
+def _as_text(group: Group) -> dict[str, Any]:
+    texts: dict[str, Any] = {}
+    for name in type(group).model_fields:
+        value = getattr(group, name)
+        texts[name] = _as_text(value) if isinstance(value, Group) else _text(value)
+    return texts
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Interval):
+        return f"{value.lo!r},{value.hi!r}"
+    if isinstance(value, float):
+        return repr(value)
+    return "" if value is None else str(value)
+
+
+def _mirror(model: type[Group], base: Params | None) -> type[Any]:
+    """Make the dataclass of texts tyro parses for a model; with `base`, also its parameter groups."""
+    own = sorted(model.model_fields, key=lambda name: name in Verb.model_fields)  # what every verb takes comes last
+    fields = [_mirror_field(name, model.model_fields[name]) for name in own]
+    if base is not None:
+        for name, field in Params.model_fields.items():
+            if is_group(field.annotation):
+                fields.append(_mirror_group(name, getattr(base, name)))
+    return dataclasses.make_dataclass(model.__name__, fields)
+
+
+def _mirror_group(name: str, group: Group) -> tuple[str, Any, Any]:
+    model = type(group)
+    fields = [_mirror_field(key, field, getattr(group, key)) for key, field in model.model_fields.items()]
+    made = dataclasses.make_dataclass(model.__name__, fields)
+    annotation = Annotated[made, tyro.conf.arg(help=(model.__doc__ or "").strip())]
+    return name, annotation, dataclasses.field(default_factory=made)
+
+
+def _mirror_field(name: str, field: Any, value: Any = PydanticUndefined) -> tuple[str, Any, Any]:
+    extra = field_extra(field)
+    default = field.default if value is PydanticUndefined else value
+    flag = extra.get("flag") or None
+    if field.annotation is bool and value is PydanticUndefined:  # a verb's switch
+        annotation: Any = Annotated[
+            tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name=flag, help=field.description)
+        ]
+        return name, annotation, dataclasses.field(default=bool(default))
+    required = default is PydanticUndefined
+    text = "" if required else _text(default)
+    hint = "(required)" if required else f"(default: {text.replace('.0,', ',').removesuffix('.0') or 'none'})"
+    allowed = describe_allowed(field)
+    annotation = Annotated[
+        str,
+        tyro.conf.arg(
+            name=flag, metavar=_metavar(field), help=f"{field.description} [{allowed}]", help_behavior_hint=hint
+        ),
+    ]
+    if extra.get("positional"):
+        annotation = tyro.conf.Positional[annotation]
+    return name, annotation, dataclasses.field(default=text)
+
+
+def _metavar(field: Any) -> str:
+    if field.annotation is Interval:
+        return "LO,HI"
+    words = {int: "INT", float: "NUMBER", bool: "BOOL", str: "TEXT"}
+    allowed = describe_allowed(field)
+    if field.annotation in words:
+        return words[field.annotation]
+    return "PATH" if allowed.startswith("path") else "CHOICE" if "," in allowed else "VALUE"
+
+
+def _changed(parsed: Any, default: Any) -> dict[str, Any]:
+    """Return the fields that differ from the default, as nested text."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(parsed):
+        value, was = getattr(parsed, field.name), getattr(default, field.name)
+        if dataclasses.is_dataclass(value):
+            nested = _changed(value, was)
+            if nested:
+                values[field.name] = nested
+        elif value != was:
+            values[field.name] = _text(value)
+    return values
+
+
+def _flags(mirror: type[Any], prefix: str = "--") -> list[str]:
+    flags: list[str] = []
+    for name, field in ((field.name, field) for field in dataclasses.fields(mirror)):
+        factory = field.default_factory
+        if isinstance(factory, type):
+            flags += _flags(factory, f"{prefix}{name}.")
+        else:
+            flags.append(prefix + name.replace("_", "-"))
+    return flags
+
+
+def _unknown(arg: str, mirror: type[Any]) -> InputError:
+    if not arg.startswith("-"):
+        return InputError("arguments", arg, "no further argument here")
+    flag = arg.split("=", maxsplit=1)[0]
+    close = difflib.get_close_matches(flag.replace("_", "-"), _flags(mirror), n=1)
+    return InputError(
+        flag.lstrip("-"), arg, "no such flag; " + (f"did you mean {close[0]}?" if close else "see --help")
+    )
+
+
+def _missing_value(args: list[str]) -> InputError:
+    for index, arg in enumerate(args):
+        if arg.startswith("--") and "=" not in arg and (index + 1 == len(args) or args[index + 1].startswith("--")):
+            return InputError(arg.lstrip("-"), None, "a value after the flag; see --help")
+    return InputError("arguments", " ".join(args), "flags as shown by --help")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Build the environment: scripts/setup.sh VENV. Uses $PYTHON (default python3) and Debian/Ubuntu packages where needed.
+set -eu
+venv=$1
+python=${PYTHON:-python3}
+here=$(dirname "$0")
+
+command -v "$python" >/dev/null || { echo "setup: $python not found; install Python 3.11 or newer" >&2; exit 1; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "setup: $("$python" --version) is too old; need Python 3.11 or newer (PYTHON=python3.11 make setup)" >&2
+    exit 1
+}
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if [ "$(id -u)" = 0 ]; then
+        apt-get update -qq && apt-get install -y -qq python3-venv
+    else
+        echo "setup: Python has no venv module; run: sudo apt-get install python3-venv" >&2
+        exit 1
+    fi
+fi
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --upgrade pip
+# torch first and alone: a resolver that sees its pin late may fetch another build of several gigabytes
+"$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" torch
+"$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,dev]"
+sh "$here/llvm.sh" "$venv"
