@@ -1,11 +1,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VENV_KIT := .venv-kit
+PYTHON312 ?= $(shell command -v python3.12 || echo "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12")
 OUT ?= out/demo
 REAL ?=
 MASKS ?=
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-kit lint bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +23,16 @@ demo: setup ## author, generate, train, export, evaluate, report (REAL=DIR adds 
 
 test: setup lint ## lint, type-check and run the tests
 	$(BIN)/python -m pytest -n 2
+
+test-kit: $(VENV_KIT)/.complete ## run the extension on the real Kit kernel (Python 3.12; asks for OMNI_KIT_ACCEPT_EULA=YES)
+	cd tests/kit && ../../$(VENV_KIT)/bin/python -m pytest -rs -c ../../pyproject.toml --rootdir . .
+
+$(VENV_KIT)/.complete: Makefile
+	@test -x "$(PYTHON312)" || { echo "test-kit: needs Python 3.12 (PYTHON312=/path/to/python3.12)" >&2; exit 1; }
+	"$(PYTHON312)" -m venv $(VENV_KIT)
+	$(VENV_KIT)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV_KIT)/bin/python -m pip install --quiet omniverse-kit usd-core==25.11 numpy pillow pydantic pytest pyyaml scipy
+	touch $@
 
 lint: setup ## format check, lint and types
 	$(BIN)/ruff format --check .

@@ -1,0 +1,78 @@
+"""Draws: a value depends on seed, split, number and name alone, and stays inside its interval."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regolith.lunar.params import Domain, Interval, field_extra, load_preset, preset_names
+from regolith.lunar.randomize import SPLITS, draw_frame, draw_scene, scene_number, split_domain
+from regolith.lunar.stage.author import build_scene
+from regolith.lunar.stage.spec import rng
+
+PARAMS = load_preset("v1")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return build_scene(PARAMS, draw_scene(PARAMS, 0, "val", 0))
+
+
+def test_streams_of_one_seed_are_apart() -> None:
+    keys = [("a",), ("b",), ("a", 1), ("a", "1"), (1, "a"), (-1,), ()]
+    draws = [rng(7, *key).random(4).tobytes() for key in keys] + [rng(8, "a").random(4).tobytes()]
+    assert len(set(draws)) == len(draws)
+    assert rng(7, "a").random(4).tobytes() == draws[0]
+    assert rng(7 + 2**40, "a").random(4).tobytes() != draws[0]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_frames_do_not_depend_on_what_was_drawn_before(scene, split: str) -> None:
+    forward = [draw_frame(PARAMS, 3, split, i, scene) for i in range(4)]
+    backward = [draw_frame(PARAMS, 3, split, i, scene) for i in reversed(range(4))]
+    assert forward == backward[::-1]
+    assert len({frame.seed for frame in forward}) == 4
+    assert forward[0] != draw_frame(PARAMS, 4, split, 0, scene)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("split", SPLITS)
+def test_values_lie_in_the_domain_of_the_split(scene, preset: str, split: str) -> None:
+    params = load_preset(preset)
+    domain = split_domain(params, split)
+    for index in range(20):
+        frame = draw_frame(params, 1, split, index, scene)
+        for name in Domain.model_fields:
+            assert getattr(domain, name).contains(getattr(frame, name)), name
+
+
+def test_nodr_freezes_appearance_and_moves_the_camera(scene) -> None:
+    frames = [draw_frame(PARAMS, 0, "train_nodr", index, scene) for index in range(12)]
+    for name, field in Domain.model_fields.items():
+        values = {getattr(frame, name) for frame in frames}
+        assert len(values) == (1 if field_extra(field)["appearance"] else 12), name
+    assert len({(frame.camera_x_m, frame.camera_y_m) for frame in frames}) == 12
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**62), st.integers(0, 1000))
+def test_splits_share_no_scene(seed: int, number: int) -> None:
+    seeds = [draw_scene(PARAMS, seed, split, n).seed for split in SPLITS for n in (number, number + 1)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_scene_values_fill_their_intervals() -> None:
+    params = load_preset("v3")
+    specs = [draw_scene(params, 0, "train_dr", n) for n in range(200)]
+    for interval, values in (
+        (params.rocks.abundance, [spec.rock_abundance for spec in specs]),
+        (params.craters.density, [spec.crater_density for spec in specs]),
+    ):
+        assert isinstance(interval, Interval) and all(interval.contains(value) for value in values)
+        assert max(values) - min(values) > 0.9 * (interval.hi - interval.lo)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 200))
+def test_consecutive_frames_share_a_scene(index: int, length: int) -> None:
+    params = PARAMS.model_copy(update={"dataset": PARAMS.dataset.model_copy(update={"frames_per_scene": length})})
+    first = scene_number(params, index) * length
+    assert first <= index < first + length
