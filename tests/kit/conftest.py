@@ -1,4 +1,4 @@
-"""The real Kit kernel in this process: `make test-kit` (Python 3.12, omniverse-kit), skipped elsewhere with a reason."""
+"""The real Kit kernel in this process (`make test-kit`, Python 3.12); skipped elsewhere with a reason."""
 
 from __future__ import annotations
 
@@ -13,27 +13,15 @@ import traceback
 import pytest
 
 EXTS = pathlib.Path(__file__).parents[2] / "exts"
-ARGS = [
-    "--allow-root",
-    "--no-window",
-    "--reset-user",
-    "--enable",
-    "omni.kit.async_engine",
-    "--/app/runWithoutRunloop=true",
-    "--/app/fastShutdown=false",
-    "--/app/installSignalHandlers=false",
-    "--/app/extensions/registryEnabled=false",
-    "--/app/extensions/mkdirExtFolders=false",
-    "--/app/extensions/pythonFullLeakCheck=true",
-    "--/app/extensions/fsWatcherEnabled=false",
-    "--/app/python/interceptSysStdOutput=false",
-    "--/app/enableStdoutOutput=false",
-    "--/crashreporter/enabled=false",
-    "--/structuredLog/enable=false",
-    "--/log/file=",
-    "--/log/level=Warning",
-    "--/log/outputStreamLevel=Fatal",
-]
+ARGS = """
+--allow-root --no-window --reset-user --enable omni.kit.async_engine
+--/app/runWithoutRunloop=true --/app/fastShutdown=false --/app/installSignalHandlers=false
+--/app/extensions/registryEnabled=false --/app/extensions/mkdirExtFolders=false
+--/app/extensions/pythonFullLeakCheck=true --/app/extensions/fsWatcherEnabled=false
+--/app/python/interceptSysStdOutput=false --/app/enableStdoutOutput=false
+--/crashreporter/enabled=false --/structuredLog/enable=false
+--/log/file= --/log/level=Warning --/log/outputStreamLevel=Fatal
+""".split()  # noqa: SIM905
 
 
 def kit_missing() -> str:

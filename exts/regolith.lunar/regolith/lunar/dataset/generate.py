@@ -273,7 +273,16 @@ _worker: dict[str, Any] = {}
 def _start_worker(halt: Any, records: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; Ctrl-C reaches the whole process group
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker.update(halt=halt, records=records)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone, however it went; what was being written does not count."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(contract: dict[str, Any], folder: Path, indices: list[int], threads: int) -> None:
