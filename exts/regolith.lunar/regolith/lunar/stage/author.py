@@ -1,0 +1,322 @@
+"""A scene, and the OpenUSD stage it is written as (layout: `stage.schema`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pxr import Gf, Kind, Sdf, Tf, Usd, Vt
+from regolith.lunar import __version__
+from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
+from regolith.lunar.params.errors import InputError
+from regolith.lunar.params.io import dump_params
+from regolith.lunar.params.models import Params
+from regolith.lunar.stage import layer as write
+from regolith.lunar.stage import relief, schema
+from regolith.lunar.stage.camera import place_camera
+from regolith.lunar.stage.edit import exposure_for, ground_bump, set_camera, set_ground, set_sensor, set_sun
+from regolith.lunar.stage.mesh import Heightfield
+from regolith.lunar.stage.rocks import RockField, place_rocks
+from regolith.lunar.stage.spec import SceneSpec, rng
+from regolith.lunar.stage.terrain import Terrain, build_terrain
+
+_T = Sdf.ValueTypeNames
+_LABELS = f"SemanticsLabelsAPI:{TAXONOMY}"
+_SIZE = (640, 480)
+"""Resolution of an authored camera until a frame sets its own [px]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """One scene: everything that stays while light and camera move."""
+
+    params: Params
+    spec: SceneSpec
+    terrain: Terrain
+    rocks: RockField
+
+
+def build_scene(params: Params, scene_spec: SceneSpec) -> Scene:
+    """Build terrain and rocks; the same arguments always give the same scene."""
+    terrain = build_terrain(params, scene_spec)
+    return Scene(params=params, spec=scene_spec, terrain=terrain, rocks=place_rocks(params, scene_spec, terrain))
+
+
+def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
+    """Write a scene as a stage in memory, lit and seen at the centre of the training domain.
+
+    Args:
+        scene: Scene to write.
+        baked: Write the fine ground and its pebbles as meshes, for renderers that do not know the relief recipe.
+
+    Returns:
+        The stage; its root layer is anonymous.
+
+    Raises:
+        InputError: The camera finds no room between the rocks.
+    """
+    layer = Sdf.Layer.CreateAnonymous("regolith.usda")
+    with Sdf.ChangeBlock():
+        _write_root(layer, scene)
+        _write_looks(layer, scene.params, scene.spec.seed)
+        _write_ground(layer, scene.terrain, baked)
+        _write_rocks(layer, scene.rocks)
+        _write_prototypes(layer, scene.rocks)
+        _write_sun(layer)
+        if scene.params.light.stars > 0:
+            _write_stars(layer, scene)
+        _write_camera(layer)
+    stage = Usd.Stage.Open(layer)
+    _set_domain_center(stage, scene)
+    return stage
+
+
+def save_stage(stage: Usd.Stage, path: Path) -> None:
+    """Write a stage's root layer to a file; the file appears whole or not at all.
+
+    Args:
+        stage: Stage to write.
+        path: File; the ending picks text (`.usda`) or binary (`.usdc`, `.usd`).
+
+    Raises:
+        InputError: Another ending, or the file cannot be written.
+    """
+    if path.suffix not in (".usda", ".usdc", ".usd"):
+        raise InputError("out", str(path), "a file name ending in .usda, .usdc or .usd")
+    if not path.parent.is_dir():
+        raise InputError("out", str(path), "a file in an existing folder")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        if not stage.GetRootLayer().Export(str(temporary)):
+            raise InputError("out", str(path), "a writable file")
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, Tf.ErrorException) as error:
+        raise InputError("out", str(path), f"a writable file ({error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_root(layer: Sdf.Layer, scene: Scene) -> None:
+    root = layer.pseudoRoot
+    root.SetInfo("metersPerUnit", 1.0)
+    root.SetInfo("upAxis", "Z")
+    layer.defaultPrim = "World"
+    layer.documentation = "Lunar regolith stage. Frame: Z up, metres; azimuths anticlockwise from +X."
+    layer.customLayerData = {
+        schema.LAYER_DATA: {
+            "schema": schema.SCHEMA_VERSION,
+            "version": __version__,
+            "preset": scene.params.preset,
+            "seed": scene.spec.seed,
+            "scene": json.dumps(scene.spec.to_dict(), sort_keys=True, separators=(",", ":")),
+            "parameters": dump_params(scene.params),
+        }
+    }
+    world = write.prim(layer, schema.WORLD, "Xform")
+    world.kind = Kind.Tokens.assembly
+
+
+def _write_looks(layer: Sdf.Layer, params: Params, seed: int) -> None:
+    write.prim(layer, schema.LOOKS, "Scope")
+    rock_bump = params.relief.bump if params.rocks.shape == "basalt" else 0.0
+    _write_look(layer, schema.LOOK_GROUND, params, bump=0.0, seed=seed, doc="Regolith.")
+    _write_look(layer, schema.LOOK_ROCK, params, bump=rock_bump, seed=seed + 1, doc="Rock.")
+
+
+def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, seed: int, doc: str) -> None:
+    look = write.prim(layer, path, "Material", doc=doc)
+    ground = params.ground
+    photometry: list[tuple[str, Sdf.ValueTypeName, Any, str]] = [
+        ("model", _T.Token, ground.photometry, "Reflectance law: lambert, or hapke (Hapke 1993, isotropic H)."),
+        ("albedo", _T.Double, None, "Normal albedo: radiance over that of a white Lambert surface at zero phase."),
+        ("b", _T.Double, ground.hapke_b, "Width of the double Henyey–Greenstein lobes (Sato et al. 2014)."),
+        ("c", _T.Double, ground.hapke_c, "Balance of the lobes in [-1, 1], positive for backscatter."),
+        ("b0", _T.Double, ground.hapke_b0, "Amplitude of the shadow-hiding opposition surge."),
+        ("h", _T.Double, ground.hapke_h, "Angular width of the opposition surge."),
+        ("mottling", _T.Double, ground.mottling, "RMS of the albedo's relative variation over the surface."),
+        ("bump", _T.Double, bump, "Strength of the shading relief locked to the pixel footprint, 0 for none."),
+        ("seed", _T.Int64, seed & 0x7FFF_FFFF_FFFF_FFFF, "Seed of mottling and shading relief."),
+    ]
+    for name, kind, value, text in photometry:
+        write.attribute(look, schema.PHOTOMETRY + name, kind, value, doc=text, custom=True)
+    output = write.attribute(look, "outputs:surface", _T.Token)
+    output.connectionPathList.explicitItems = [Sdf.Path(f"{path}/Surface.outputs:surface")]
+    shader = write.prim(layer, f"{path}/Surface", "Shader")
+    write.attribute(shader, "info:id", _T.Token, "UsdPreviewSurface", uniform=True)
+    write.attribute(shader, "inputs:diffuseColor", _T.Color3f)
+    write.attribute(shader, "inputs:roughness", _T.Float)
+    write.attribute(shader, "inputs:metallic", _T.Float, 0.0)
+    write.attribute(shader, "inputs:useSpecularWorkflow", _T.Int, 0)
+    write.attribute(shader, "inputs:ior", _T.Float, 1.05, doc="Close to 1: soil has no gloss.")
+    write.attribute(shader, "outputs:surface", _T.Token)
+
+
+def _write_ground(layer: Sdf.Layer, terrain: Terrain, baked: bool) -> None:
+    ground = write.prim(layer, schema.GROUND, "Xform", schemas=[_LABELS, "MaterialBindingAPI"])
+    ground.kind = Kind.Tokens.component
+    write.label(ground, NAMES[REGOLITH])
+    write.bind(ground, schema.LOOK_GROUND)
+    doc = "Whether Terrain holds the fine ground as a mesh; otherwise a renderer adds it from this recipe."
+    write.attribute(ground, f"{schema.RELIEF}baked", _T.Bool, baked, doc=doc, custom=True)
+    recipe = terrain.recipe
+    for field in dataclasses.fields(recipe) if recipe is not None else ():
+        value = getattr(recipe, field.name)
+        write.attribute(ground, schema.RELIEF + field.name, _scalar_type(value), value, custom=True)
+    mesh = write.prim(layer, schema.TERRAIN, "Mesh")
+    if baked:
+        write.mesh(mesh, relief.ground_mesh(terrain.grid, recipe, terrain.far))
+        return
+    write.mesh(mesh, grid_quads(terrain.grid))
+    rows, columns = terrain.grid.z.shape
+    doc = "Vertices (rows along +Y, columns along +X); vertex k is row k // columns, column k % columns."
+    write.attribute(mesh, schema.GRID_SHAPE, _T.Int2, Gf.Vec2i(rows, columns), doc=doc, custom=True)
+    doc = "Spacing of the grid [m]; it is centred on the origin."
+    write.attribute(mesh, schema.GRID_CELL, _T.Double, float(terrain.grid.cell), doc=doc, custom=True)
+    write.mesh(write.prim(layer, schema.FAR, "Mesh"), terrain.far)
+
+
+def grid_quads(grid: Heightfield) -> tuple[np.ndarray, np.ndarray]:
+    """Points, float32, shape [R·C, 3], and quads, int32, shape [(R-1)(C-1), 4], of a heightfield, seen from above."""
+    rows, columns = grid.z.shape
+    x = np.arange(columns) * grid.cell - grid.half_x
+    y = np.arange(rows) * grid.cell - grid.half_y
+    points = np.empty((rows, columns, 3), np.float32)
+    points[..., 0], points[..., 1], points[..., 2] = x[None, :], y[:, None], grid.z
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)[None, :]).ravel()
+    faces = np.stack([corner, corner + 1, corner + columns + 1, corner + columns], axis=1)
+    return points.reshape(-1, 3), faces.astype(np.int32)
+
+
+def _scalar_type(value: Any) -> Sdf.ValueTypeName:
+    kinds = {bool: _T.Bool, int: _T.Int64, float: _T.Double, str: _T.Token}
+    return kinds[type(value)]
+
+
+def _write_rocks(layer: Sdf.Layer, rocks: RockField) -> None:
+    scope = write.prim(layer, schema.ROCKS, "Scope", schemas=["MaterialBindingAPI"])
+    write.bind(scope, schema.LOOK_ROCK)
+    order = Vt.TokenArray(["xformOp:translate", "xformOp:orient", "xformOp:scale"])
+    digits = max(5, len(str(max(len(rocks) - 1, 0))))
+    for index in range(len(rocks)):
+        rock = write.prim(layer, f"{schema.ROCKS}/rock_{index:0{digits}d}", "Mesh", schemas=[_LABELS])
+        target = f"{schema.PROTOTYPES}/{prototype_name(int(rocks.shape[index]), int(rocks.lod[index]))}"
+        rock.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(target))]
+        write.label(rock, NAMES[ROCK])
+        w, x, y, z = rocks.orientation[index].tolist()
+        scale = float(rocks.scale[index])
+        write.attribute(rock, "xformOp:translate", _T.Double3, Gf.Vec3d(*rocks.position[index].tolist()))
+        write.attribute(rock, "xformOp:orient", _T.Quatf, Gf.Quatf(w, x, y, z))
+        write.attribute(rock, "xformOp:scale", _T.Float3, Gf.Vec3f(scale, scale, scale))
+        write.attribute(rock, "xformOpOrder", _T.TokenArray, order, uniform=True)
+        write.attribute(rock, schema.ROCK_DIAMETER, _T.Double, float(rocks.diameter[index]), custom=True)
+        write.attribute(rock, schema.ROCK_BURIAL, _T.Double, float(rocks.burial[index]), custom=True)
+
+
+def prototype_name(shape: int, lod: int) -> str:
+    """Name of a prototype prim under `schema.PROTOTYPES`."""
+    return f"shape_{shape:02d}_lod{lod}"
+
+
+def _write_prototypes(layer: Sdf.Layer, rocks: RockField) -> None:
+    write.prim(layer, schema.PROTOTYPES, "Scope", specifier=Sdf.SpecifierClass, doc="Unit rocks; never drawn.")
+    for shape, lod in np.unique(np.stack([rocks.shape, rocks.lod], axis=1), axis=0).tolist():
+        spec = write.prim(layer, f"{schema.PROTOTYPES}/{prototype_name(shape, lod)}", "Mesh")
+        write.mesh(spec, rocks.prototypes[shape][lod])
+
+
+def _write_sun(layer: Sdf.Layer) -> None:
+    sun = write.prim(layer, schema.SUN, "DistantLight", doc="The sun: shines along local -Z.")
+    write.attribute(sun, "inputs:angle", _T.Float)
+    write.attribute(sun, "inputs:intensity", _T.Float)
+    write.attribute(sun, "inputs:exposure", _T.Float, 0.0)
+    write.attribute(sun, "inputs:color", _T.Color3f, Gf.Vec3f(1.0, 1.0, 1.0))
+    write.attribute(sun, "inputs:normalize", _T.Bool, True)
+    write.attribute(sun, "xformOp:rotateXYZ", _T.Float3, doc="(0, 90° − elevation, azimuth).")
+    write.attribute(sun, "xformOpOrder", _T.TokenArray, Vt.TokenArray(["xformOp:rotateXYZ"]), uniform=True)
+
+
+def _write_stars(layer: Sdf.Layer, scene: Scene) -> None:
+    """Stars as points beyond the far relief, evenly over the sphere, widths a power law (10^0.5 per magnitude)."""
+    count = scene.params.light.stars
+    random = rng(scene.spec.seed, "stars")
+    direction = random.normal(size=(count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    radius = max(4000.0, 2.0 * scene.params.terrain.far_radius_m)
+    points = (radius * direction).astype(np.float32)
+    faint = (1.0 - random.random(count)) ** (-1.0 / 2.0)  # N(brighter) ∝ flux^-1.2 spread over width² and colour
+    width = np.clip(0.0006 * radius * faint**0.5, 0.0, 0.004 * radius).astype(np.float32)
+    color = np.repeat(np.clip(0.15 * faint, 0.0, 1.0)[:, None], 3, axis=1).astype(np.float32)
+    half = 0.5 * float(width.max())
+    extent = np.stack([points.min(axis=0) - half, points.max(axis=0) + half])
+    stars = write.prim(layer, schema.STARS, "Points", doc="Stars without label or light.")
+    write.attribute(stars, "points", _T.Point3fArray, Vt.Vec3fArray.FromNumpy(points))
+    write.attribute(stars, "widths", _T.FloatArray, Vt.FloatArray.FromNumpy(width))
+    write.attribute(stars, "extent", _T.Float3Array, Vt.Vec3fArray.FromNumpy(extent))
+    primvar = write.attribute(stars, "primvars:displayColor", _T.Color3fArray, Vt.Vec3fArray.FromNumpy(color))
+    primvar.SetInfo("interpolation", "vertex")
+
+
+def _write_camera(layer: Sdf.Layer) -> None:
+    camera = write.prim(layer, schema.CAMERA, "Camera", doc="Rover camera: looks along -Z, +X right.")
+    write.attribute(camera, "projection", _T.Token, "perspective")
+    for name in ("focalLength", "horizontalAperture", "verticalAperture", "exposure"):
+        write.attribute(camera, name, _T.Float)
+    write.attribute(camera, "fStop", _T.Float, 0.0, doc="0: no depth of field.")
+    write.attribute(camera, "clippingRange", _T.Float2)
+    write.attribute(camera, "xformOp:transform", _T.Matrix4d)
+    write.attribute(camera, "xformOpOrder", _T.TokenArray, Vt.TokenArray(["xformOp:transform"]), uniform=True)
+    sensor = (
+        ("resolution", _T.Int2, "Picture (width, height) [px]."),
+        ("fullWell", _T.Double, "Electrons at linear pixel value 1; sets the shot noise, 0 for none."),
+        ("readNoise", _T.Double, "RMS read noise [e-]."),
+        ("encoding", _T.Token, "Transfer curve to 8 bits: srgb or linear."),
+        ("noiseSeed", _T.Int64, "Seed of the frame's noise."),
+    )
+    for name, kind, doc in sensor:
+        write.attribute(camera, schema.SENSOR + name, kind, doc=doc, custom=True)
+
+
+def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
+    """Light and aim the stage at the centre of the training domain, looking across the sun."""
+    params, domain = scene.params, scene.params.domain
+    elevation, azimuth = domain.sun_elevation_deg.center, domain.sun_azimuth_deg.center
+    albedo, roughness = domain.albedo.center, domain.roughness.center
+    heading, pitch, fov = (azimuth + 110.0) % 360.0, domain.pitch_deg.center, domain.fov_deg.center
+    light, sensor = params.light, params.sensor
+    set_sun(stage, elevation, azimuth, angle_deg=light.sun_angle_deg, irradiance=light.irradiance)
+    set_ground(stage, albedo, roughness, domain.rock_albedo_ratio.center, bump=ground_bump(params, roughness))
+    position = place_camera(
+        scene,
+        rng=rng(scene.spec.seed, "camera"),
+        height_m=domain.height_m.center,
+        pitch_deg=pitch,
+        heading_deg=heading,
+        fov_deg=fov,
+    )
+    exposure = exposure_for(sensor.exposure_key, albedo, light.irradiance, elevation)
+    set_camera(
+        stage,
+        position,
+        heading,
+        pitch,
+        0.0,
+        fov,
+        exposure_ev=exposure,
+        width=_SIZE[0],
+        height=_SIZE[1],
+        aperture_mm=params.camera.aperture_mm,
+        near_m=params.camera.near_m,
+    )
+    set_sensor(
+        stage,
+        full_well_e=sensor.full_well_e,
+        read_noise_e=sensor.read_noise_e,
+        encoding=sensor.encoding,
+        noise_seed=scene.spec.seed,
+    )

@@ -1,0 +1,207 @@
+"""Edits of an authored stage that turn it into one frame: sun, ground, camera, sensor. Plain attribute sets."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from pxr import Gf, Usd
+from regolith.lunar.params.errors import InputError
+from regolith.lunar.params.models import Params
+from regolith.lunar.stage import schema
+from regolith.lunar.stage.spec import FrameSpec
+
+TINT = (1.028, 1.0, 0.916)
+"""Colour of lunar soil over its luminance (Rec. 709 weights): reflectance rises gently towards red, as in the
+full-disc spectra of Kieffer & Stone (2005) between 450 and 650 nm; scaled so that luminance is kept."""
+
+FAR_CLIP_M = 1.0e5
+"""Far clipping distance [m]."""
+
+
+def set_sun(stage: Usd.Stage, elevation_deg: float, azimuth_deg: float, *, angle_deg: float, irradiance: float) -> None:
+    """Point the sun.
+
+    Args:
+        stage: Stage of the `stage.schema` layout.
+        elevation_deg: Sun above the horizon [deg].
+        azimuth_deg: Direction to the sun, anticlockwise from +X [deg].
+        angle_deg: Angular diameter [deg].
+        irradiance: Irradiance of a surface facing the sun.
+    """
+    _set(stage, schema.SUN, "xformOp:rotateXYZ", Gf.Vec3f(0.0, 90.0 - elevation_deg, azimuth_deg))
+    _set(stage, schema.SUN, "inputs:angle", angle_deg)
+    _set(stage, schema.SUN, "inputs:intensity", irradiance)
+
+
+def set_ground(
+    stage: Usd.Stage, albedo: float, roughness: float, rock_albedo_ratio: float, *, bump: float | None = None
+) -> None:
+    """Colour ground and rocks.
+
+    Args:
+        stage: Stage of the `stage.schema` layout.
+        albedo: Normal albedo of the ground.
+        roughness: Roughness of the preview material.
+        rock_albedo_ratio: Rock albedo over ground albedo; the product is held below 0.95.
+        bump: Strength of the ground's shading relief; None leaves it.
+    """
+    rock = min(albedo * rock_albedo_ratio, 0.95)
+    for look, value in ((schema.LOOK_GROUND, albedo), (schema.LOOK_ROCK, rock)):
+        _set(stage, f"{look}/Surface", "inputs:diffuseColor", Gf.Vec3f(*(min(value * t, 1.0) for t in TINT)))
+        _set(stage, f"{look}/Surface", "inputs:roughness", roughness)
+        _set(stage, look, f"{schema.PHOTOMETRY}albedo", value)
+    if bump is not None:
+        _set(stage, schema.LOOK_GROUND, f"{schema.PHOTOMETRY}bump", bump)
+
+
+def camera_matrix(
+    position: tuple[float, float, float], heading_deg: float, pitch_deg: float, roll_deg: float
+) -> np.ndarray:
+    """Pose of a camera that looks along its -Z with +X to the right and +Y up.
+
+    Args:
+        position: Lens in the world frame [m].
+        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
+        pitch_deg: Optical axis above the horizon [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
+
+    Returns:
+        Camera to world for row vectors (USD's convention), float64, shape [4, 4].
+    """
+    h, p, r = (math.radians(angle) for angle in (heading_deg, pitch_deg, roll_deg))
+    forward = np.array([math.cos(p) * math.cos(h), math.cos(p) * math.sin(h), math.sin(p)])
+    level = np.array([math.sin(h), -math.cos(h), 0.0])
+    upright = np.cross(level, forward)
+    matrix = np.eye(4)
+    matrix[0, :3] = math.cos(r) * level - math.sin(r) * upright
+    matrix[1, :3] = math.cos(r) * upright + math.sin(r) * level
+    matrix[2, :3] = -forward
+    matrix[3, :3] = position
+    return matrix
+
+
+def set_camera(
+    stage: Usd.Stage,
+    position: tuple[float, float, float],
+    heading_deg: float,
+    pitch_deg: float,
+    roll_deg: float,
+    fov_deg: float,
+    *,
+    exposure_ev: float,
+    width: int,
+    height: int,
+    aperture_mm: float,
+    near_m: float = 0.05,
+) -> None:
+    """Place the camera and set its intrinsics; pixels are square.
+
+    Args:
+        stage: Stage of the `stage.schema` layout.
+        position: Lens in the world frame [m].
+        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
+        pitch_deg: Optical axis above the horizon [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
+        fov_deg: Horizontal field of view [deg].
+        exposure_ev: Exposure [EV]: linear pixel value = 2^exposure · radiance.
+        width: Picture width [px].
+        height: Picture height [px].
+        aperture_mm: Horizontal aperture [mm].
+        near_m: Near clipping distance [m].
+
+    Raises:
+        InputError: The field of view is not an open angle below 180°, or the picture has no pixels.
+    """
+    if not 0.0 < fov_deg < 180.0:
+        raise InputError("fov_deg", fov_deg, "above 0 and below 180 deg")
+    if width < 1 or height < 1:
+        raise InputError("size", f"{width}x{height}", "at least 1x1")
+    matrix = camera_matrix(position, heading_deg, pitch_deg, roll_deg)
+    _set(stage, schema.CAMERA, "xformOp:transform", Gf.Matrix4d(*matrix.ravel().tolist()))
+    _set(stage, schema.CAMERA, "focalLength", 0.5 * aperture_mm / math.tan(math.radians(0.5 * fov_deg)))
+    _set(stage, schema.CAMERA, "horizontalAperture", aperture_mm)
+    _set(stage, schema.CAMERA, "verticalAperture", aperture_mm * height / width)
+    _set(stage, schema.CAMERA, "clippingRange", Gf.Vec2f(near_m, FAR_CLIP_M))
+    _set(stage, schema.CAMERA, "exposure", exposure_ev)
+    _set(stage, schema.CAMERA, f"{schema.SENSOR}resolution", Gf.Vec2i(width, height))
+
+
+def set_sensor(stage: Usd.Stage, *, full_well_e: float, read_noise_e: float, encoding: str, noise_seed: int) -> None:
+    """Set the sensor.
+
+    Args:
+        stage: Stage of the `stage.schema` layout.
+        full_well_e: Electrons at linear pixel value 1; 0 for no shot noise.
+        read_noise_e: RMS read noise [e-].
+        encoding: `srgb` or `linear`.
+        noise_seed: Seed of the frame's noise; its 63 low bits count.
+    """
+    _set(stage, schema.CAMERA, f"{schema.SENSOR}fullWell", full_well_e)
+    _set(stage, schema.CAMERA, f"{schema.SENSOR}readNoise", read_noise_e)
+    _set(stage, schema.CAMERA, f"{schema.SENSOR}encoding", encoding)
+    _set(stage, schema.CAMERA, f"{schema.SENSOR}noiseSeed", noise_seed & 0x7FFF_FFFF_FFFF_FFFF)
+
+
+def exposure_for(key: float, albedo: float, irradiance: float, elevation_deg: float) -> float:
+    """Exposure [EV] that puts level ground of a Lambert albedo at linear pixel value `key`.
+
+    Its radiance is albedo / π · irradiance · sin(elevation), and pixel = 2^exposure · radiance.
+    """
+    radiance = albedo / math.pi * irradiance * math.sin(math.radians(max(elevation_deg, 0.1)))
+    return math.log2(key / radiance)
+
+
+def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, height: int) -> None:
+    """Turn the stage into one frame.
+
+    Args:
+        stage: Stage of the frame's scene.
+        params: What does not vary per frame: light, sensor, camera.
+        frame: What does.
+        width: Picture width [px].
+        height: Picture height [px].
+    """
+    light, sensor = params.light, params.sensor
+    set_sun(
+        stage,
+        frame.sun_elevation_deg,
+        frame.sun_azimuth_deg,
+        angle_deg=light.sun_angle_deg,
+        irradiance=light.irradiance,
+    )
+    set_ground(stage, frame.albedo, frame.roughness, frame.rock_albedo_ratio, bump=ground_bump(params, frame.roughness))
+    exposure = exposure_for(sensor.exposure_key, frame.albedo, light.irradiance, frame.sun_elevation_deg)
+    set_camera(
+        stage,
+        (frame.camera_x_m, frame.camera_y_m, frame.camera_z_m),
+        frame.heading_deg,
+        frame.pitch_deg,
+        frame.roll_deg,
+        frame.fov_deg,
+        exposure_ev=exposure + frame.exposure_ev,
+        width=width,
+        height=height,
+        aperture_mm=params.camera.aperture_mm,
+        near_m=params.camera.near_m,
+    )
+    set_sensor(
+        stage,
+        full_well_e=sensor.full_well_e,
+        read_noise_e=sensor.read_noise_e,
+        encoding=sensor.encoding,
+        noise_seed=frame.seed,
+    )
+
+
+def ground_bump(params: Params, roughness: float) -> float:
+    """Strength of the ground's shading relief at a roughness; 0 where the ground is meant smooth."""
+    return params.relief.bump * roughness if params.relief.enabled else 0.0
+
+
+def _set(stage: Usd.Stage, path: str, name: str, value: Any) -> None:
+    attribute = stage.GetAttributeAtPath(f"{path}.{name}")
+    if not attribute:
+        raise InputError(f"{path}.{name}", "nothing", "a stage written by regolith author")
+    attribute.Set(value)

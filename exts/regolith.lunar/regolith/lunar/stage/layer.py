@@ -1,0 +1,103 @@
+"""Sdf-level authoring: specs written straight into a layer, without composition in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from pxr import Sdf, Vt
+from regolith.lunar.labels import TAXONOMY
+from regolith.lunar.stage.mesh import TriMesh
+
+
+def prim(
+    layer: Sdf.Layer,
+    path: str,
+    type_name: str,
+    *,
+    specifier: Sdf.Specifier = Sdf.SpecifierDef,
+    schemas: Iterable[str] = (),
+    doc: str = "",
+) -> Sdf.PrimSpec:
+    """Define a prim under its already defined parent.
+
+    Args:
+        layer: Layer to write to.
+        path: Prim path.
+        type_name: Schema type; empty for none.
+        specifier: def, over or class.
+        schemas: Applied API schemas, instance name after a colon.
+        doc: Documentation of the prim.
+    """
+    at = Sdf.Path(path)
+    parent = at.GetParentPath()
+    owner = layer.pseudoRoot if parent == Sdf.Path.absoluteRootPath else layer.GetPrimAtPath(parent)
+    spec = Sdf.PrimSpec(owner, at.name, specifier, type_name)
+    names = list(schemas)
+    if names:
+        spec.SetInfo("apiSchemas", Sdf.TokenListOp.Create(prependedItems=names))
+    if doc:
+        spec.documentation = doc
+    return spec
+
+
+def attribute(
+    spec: Sdf.PrimSpec,
+    name: str,
+    type_name: Sdf.ValueTypeName,
+    value: Any = None,
+    *,
+    doc: str = "",
+    uniform: bool = False,
+    custom: bool = False,
+) -> Sdf.AttributeSpec:
+    """Define an attribute and its default value.
+
+    Args:
+        spec: Prim to define it on.
+        name: Attribute name.
+        type_name: Value type.
+        value: Default value; None leaves it unset.
+        doc: Documentation of the attribute.
+        uniform: Whether it cannot vary over time.
+        custom: Whether no schema declares it.
+    """
+    variability = Sdf.VariabilityUniform if uniform else Sdf.VariabilityVarying
+    attr = Sdf.AttributeSpec(spec, name, type_name, variability, custom)
+    if value is not None:
+        attr.default = value
+    if doc:
+        attr.documentation = doc
+    return attr
+
+
+def label(spec: Sdf.PrimSpec, name: str) -> None:
+    """Set the semantic label of a prim that applies `SemanticsLabelsAPI:class`."""
+    attribute(spec, f"semantics:labels:{TAXONOMY}", Sdf.ValueTypeNames.TokenArray, Vt.TokenArray([name]))
+
+
+def bind(spec: Sdf.PrimSpec, material: str) -> None:
+    """Bind a material on a prim that applies `MaterialBindingAPI`."""
+    relationship = Sdf.RelationshipSpec(spec, "material:binding", False)
+    relationship.targetPathList.explicitItems = [Sdf.Path(material)]
+
+
+def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> None:
+    """Write a polygon mesh without subdivision.
+
+    Args:
+        spec: Mesh prim.
+        shape: Triangles, or points [V, 3] and faces of any one corner count, shape [F, K].
+    """
+    points, faces = (shape.points, shape.faces) if isinstance(shape, TriMesh) else shape
+    types = Sdf.ValueTypeNames
+    points = np.ascontiguousarray(points, np.float32)
+    counts = np.full(len(faces), faces.shape[1], np.int32)
+    extent = np.stack([points.min(axis=0), points.max(axis=0)])
+    attribute(spec, "points", types.Point3fArray, Vt.Vec3fArray.FromNumpy(points))
+    attribute(spec, "faceVertexCounts", types.IntArray, Vt.IntArray.FromNumpy(counts))
+    indices = np.ascontiguousarray(faces, np.int32).ravel()
+    attribute(spec, "faceVertexIndices", types.IntArray, Vt.IntArray.FromNumpy(indices))
+    attribute(spec, "subdivisionScheme", types.Token, "none", uniform=True)
+    attribute(spec, "extent", types.Float3Array, Vt.Vec3fArray.FromNumpy(extent))

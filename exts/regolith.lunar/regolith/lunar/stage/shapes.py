@@ -1,0 +1,240 @@
+"""Prototype rocks: the few unit meshes every rock of a stage refers to, each at several levels of detail."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from regolith.lunar.params.models import RockParams
+from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.spec import rng
+
+LEVELS: dict[str, tuple[int, ...]] = {"blob": (1, 2), "basalt": (2, 3, 4, 5, 6)}
+"""Icosphere subdivisions of each level of detail: level n has 20 · 4ⁿ triangles (80, 320, 1280, 5120, 20480, 81920)."""
+
+LEVEL_PIXELS: dict[str, tuple[float, ...]] = {"blob": (12.0,), "basalt": (16.0, 32.0, 64.0, 200.0)}
+"""Apparent size [px] up to which each level but the finest serves: edges of its triangles stay near two pixels."""
+
+
+def detail_level(family: str, pixels: np.ndarray) -> np.ndarray:
+    """Choose the level of detail of rocks by their apparent size.
+
+    Args:
+        family: `blob` or `basalt`.
+        pixels: Largest apparent diameter [px], any shape.
+
+    Returns:
+        Index into the levels of `prototypes`, int64, shape of `pixels`.
+    """
+    return np.searchsorted(np.array(LEVEL_PIXELS[family]), pixels)
+
+
+def prototypes(params: RockParams, seed: int, *, finest: np.ndarray | None = None) -> list[list[TriMesh]]:
+    """Return the prototype meshes of a scene, shape by level of detail, coarse to fine.
+
+    Each mesh is closed and star-shaped, its bounding box is centred on the origin, its longest horizontal side is 1,
+    and its axes lie along X (long), Y and Z (short). Levels of one shape share their coarse vertices, so they agree in
+    silhouette.
+
+    Args:
+        params: Shape family and number of shapes.
+        seed: Seed of the scene's geometry.
+        finest: Finest level of detail wanted of each shape, shape [shape_count]; all levels where None. What a level
+            looks like does not depend on it.
+    """
+    family = params.shape
+    wanted = np.full(params.shape_count, len(LEVELS[family]) - 1) if finest is None else finest
+    return [build_shape(family, seed, index, finest=int(level)) for index, level in enumerate(wanted)]
+
+
+def build_shape(family: str, seed: int, index: int, *, finest: int) -> list[TriMesh]:
+    """Build one shape at the levels of detail 0 … `finest` of its family.
+
+    Args:
+        family: `blob` or `basalt`.
+        seed: Seed of the scene's geometry.
+        index: Number of the shape; every shape draws its own stream.
+        finest: Last level to build.
+    """
+    random = rng(seed, "shape", family, index)
+    levels = LEVELS[family][: finest + 1]
+    directions, _ = icosphere(levels[-1])
+    points = _blob(directions, random) if family == "blob" else _basalt(directions, random)
+    spheres = [icosphere(level) for level in levels]
+    return [TriMesh(points=_unit(points[: len(sphere)]), faces=faces) for sphere, faces in spheres]
+
+
+def _unit(points: np.ndarray) -> np.ndarray:
+    low, high = points.min(axis=0), points.max(axis=0)
+    return ((points - 0.5 * (low + high)) / (high - low)[:2].max()).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def icosphere(level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Subdivide an icosahedron; the vertices of a level are the first ones of every finer level.
+
+    Returns:
+        Unit vertices, float64, shape [10 · 4ⁿ + 2, 3], and triangles, int32, shape [20 · 4ⁿ, 3]; read-only.
+    """
+    if level == 0:
+        g = 0.5 * (1.0 + 5.0**0.5)
+        points = np.array(
+            [[-1, g, 0], [1, g, 0], [-1, -g, 0], [1, -g, 0], [0, -1, g], [0, 1, g], [0, -1, -g], [0, 1, -g],
+             [g, 0, -1], [g, 0, 1], [-g, 0, -1], [-g, 0, 1]], dtype=np.float64,
+        )  # fmt: skip
+        faces = np.array(
+            [[0, 11, 5], [0, 5, 1], [0, 1, 7], [0, 7, 10], [0, 10, 11], [1, 5, 9], [5, 11, 4], [11, 10, 2],
+             [10, 7, 6], [7, 1, 8], [3, 9, 4], [3, 4, 2], [3, 2, 6], [3, 6, 8], [3, 8, 9], [4, 9, 5], [2, 4, 11],
+             [6, 2, 10], [8, 6, 7], [9, 8, 1]], dtype=np.int32,
+        )  # fmt: skip
+        points /= np.linalg.norm(points[0])
+    else:
+        points, faces = icosphere(level - 1)
+        edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+        unique, inverse = np.unique(edges, axis=0, return_inverse=True)
+        middle = points[unique].sum(axis=1)
+        middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+        ab, bc, ca = (len(points) + inverse.reshape(3, -1)).astype(np.int32)
+        a, b, c = faces.T
+        faces = np.stack([a, ab, ca, ab, b, bc, ca, bc, c, ab, bc, ca], axis=1).reshape(-1, 3)
+        points = np.concatenate([points, middle])
+    points.setflags(write=False)
+    faces.setflags(write=False)
+    return points, faces
+
+
+def _axes(random: np.random.Generator) -> np.ndarray:
+    """Semi-axes of a rock, about 1 : 0.8 : 0.6 (Demidov & Basilevsky 2014, Solar Syst. Res. 48: boulders of Apollo and
+    Lunokhod panoramas, height over diameter about 0.6; impact fragments of Fujiwara et al. 1978 give 2 : √2 : 1).
+    """
+    middle = np.clip(random.normal(0.80, 0.08), 0.6, 0.98)
+    return np.array([1.0, middle, np.clip(middle * random.normal(0.76, 0.12), 0.42, middle)])
+
+
+def _blob(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    noise = _Noise(random)
+    swell = 1.0 + 0.35 * noise(1.1 * directions) + 0.12 * noise(2.3 * directions + 7.0)
+    return directions * swell[:, None] * _axes(random)
+
+
+def _basalt(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Cut an ellipsoid by random fracture planes, step and chip its facets, then roughen and pit the surface."""
+    noise = _Noise(random)
+    axes = _axes(random)
+    body = directions * axes
+    # Bend the space a little first: fractures of real rock are not plane.
+    warp = np.stack([noise(1.7 * body + shift) for shift in (0.0, 19.0, 37.0)], axis=1)
+    bent = directions + 0.10 * warp
+    bent /= np.linalg.norm(bent, axis=1, keepdims=True)
+    radius = _facets(bent, axes, random, chips=noise(3.1 * body + 5.0))
+    points = directions * (axes * radius[:, None])
+
+    amount = _roughness(points, noise, random)
+    return points * (1.0 + amount - _vesicles(directions, random))[:, None]
+
+
+def _facets(directions: np.ndarray, axes: np.ndarray, random: np.random.Generator, *, chips: np.ndarray) -> np.ndarray:
+    """Radius of a convex body cut by planes, its edges worn by a soft minimum whose sharpness varies along them.
+
+    Args:
+        directions: Unit directions in the frame where the ellipsoid is a sphere, shape [V, 3].
+        axes: Semi-axes of the ellipsoid.
+        random: Stream of the shape.
+        chips: Smooth noise of about unit range, shape [V]; high where an edge stays sharp.
+
+    Returns:
+        Radius along each direction over the ellipsoid's, shape [V].
+    """
+    count = int(random.integers(9, 16))
+    normals = _spread(count, random)
+    distance = random.uniform(0.62, 0.95, count)
+    cosine = directions @ normals.T
+    # A fracture step: beyond a random line across a facet the plane lies a little deeper.
+    for facet in random.choice(count, size=int(random.integers(2, 6)), replace=False):
+        side = directions @ _spread(1, random)[0] + 0.15 * chips
+        depth = random.uniform(0.03, 0.09)
+        cosine[:, facet] *= 1.0 + depth * _smoothstep((side - random.uniform(-0.3, 0.3)) / 0.05)
+    reach = np.maximum(cosine / distance, 1e-3)
+    power = np.clip(26.0 * np.exp(1.1 * chips), 9.0, 90.0)[:, None]
+    peak = np.maximum(reach.max(axis=1, keepdims=True), 0.75)
+    soft = peak[:, 0] * (((reach / peak) ** power).sum(axis=1) + (0.8 / peak[:, 0]) ** power[:, 0]) ** (
+        1.0 / power[:, 0]
+    )
+    return 1.0 / soft
+
+
+def _roughness(points: np.ndarray, noise: _Noise, random: np.random.Generator) -> np.ndarray:
+    """Relative displacement of the surface: ridged folds, then fractal roughness that varies from facet to facet."""
+    amount = np.zeros(len(points))
+    grain = random.uniform(0.7, 1.3)
+    scale, height = 2.2, 0.055 * grain
+    for octave in range(3):
+        fold = 1.0 - np.abs(noise(scale * points + 11.0 * octave + 3.0)) * 2.0
+        amount += height * (fold - 0.5)
+        scale *= 2.1
+        height *= 0.5
+    patch = 0.6 + 0.8 * _smoothstep(0.5 + noise(1.9 * points + 53.0))
+    scale, height = 14.0, 0.011 * grain
+    for octave in range(3):
+        amount += height * patch * noise(scale * points + 29.0 * octave)
+        scale *= 2.05
+        height *= 0.55
+    return amount
+
+
+def _vesicles(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Relative depth of the pits: gas vesicles of basalt and zap pits, few large, many small."""
+    count = int(random.integers(10, 70))
+    centers = _spread(count, random, spread=False)
+    radius = 0.025 * random.pareto(2.2, count).clip(0.0, 3.0) + 0.03
+    depth = np.zeros(len(directions))
+    for center, size in zip(centers, radius, strict=True):
+        near = np.flatnonzero(directions @ center > np.cos(1.4 * size))
+        t = np.linalg.norm(directions[near] - center, axis=1) / size
+        depth[near] = np.maximum(depth[near], 0.45 * size * (1.0 - _smoothstep((t - 0.35) / 0.75)))
+    return depth
+
+
+def _spread(count: int, random: np.random.Generator, *, spread: bool = True) -> np.ndarray:
+    """Random unit vectors, shape [count, 3]; with `spread` each is the farthest of several candidates."""
+    chosen = np.empty((count, 3))
+    for index in range(count):
+        candidates = random.normal(size=(8 if spread else 1, 3))
+        candidates /= np.linalg.norm(candidates, axis=1, keepdims=True)
+        best = 0 if index == 0 else int(np.argmin((candidates @ chosen[:index].T).max(axis=1)))
+        chosen[index] = candidates[best]
+    return chosen
+
+
+def _smoothstep(t: np.ndarray) -> np.ndarray:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+class _Noise:
+    """Gradient noise in space (Perlin 2002), about unit variance over 4, from a shape's own permutation."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        self._table = np.tile(random.permutation(256), 3)
+        gradients = random.normal(size=(256, 3))
+        self._gradients = (gradients / np.linalg.norm(gradients, axis=1, keepdims=True)).astype(np.float32)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Noise at points, shape [V, 3] -> [V], within about ±1."""
+        cell = np.floor(points).astype(np.int64)
+        local = (points - cell).astype(np.float32)
+        fade = local * local * local * (local * (local * 6.0 - 15.0) + 10.0)
+        i, j, k = (cell & 255).T
+        total = np.zeros(len(points), np.float32)
+        for dx in (0, 1):
+            wx = fade[:, 0] if dx else 1.0 - fade[:, 0]
+            row = self._table[i + dx]
+            for dy in (0, 1):
+                wy = fade[:, 1] if dy else 1.0 - fade[:, 1]
+                column = self._table[row + j + dy]
+                for dz in (0, 1):
+                    wz = fade[:, 2] if dz else 1.0 - fade[:, 2]
+                    gradient = self._gradients[self._table[column + k + dz]]
+                    dot = np.einsum("ij,ij->i", gradient, local - np.array([dx, dy, dz], np.float32))
+                    total += wx * wy * wz * dot
+        return 1.6 * total.astype(np.float64)
