@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
 from regolith.lunar.dataset.layout import FrameRecord, file_name, read_contract, read_journal
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import CheckError, InputError, Verb, quantity

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, file_name
 from regolith.lunar.render.base import Frame
 from regolith.lunar.stage.spec import FrameSpec
