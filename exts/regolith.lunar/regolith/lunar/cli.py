@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import tyro
 from pydantic_core import PydanticUndefined
+
 from regolith.lunar import __version__
 from regolith.lunar.params import (
     CheckError,
@@ -48,7 +49,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     ),
     "verify": ("regolith.lunar.dataset.verify", "Verify", "Check every frame of a split against its journal."),
     "train": ("regolith.lunar.train", "Train", "Fine-tune a SegFormer-B0 on a split."),
-    "export-model": ("regolith.lunar.train", "ExportModel", "Export a checkpoint as an ONNX model."),
+    "export-model": ("training.export", "ExportModel", "Export a checkpoint as an ONNX model."),
     "evaluate synth": ("regolith.lunar.perception.evaluate", "EvaluateSynth", "Score a model on a generated split."),
     "evaluate real": (
         "regolith.lunar.perception.evaluate",

@@ -19,11 +19,10 @@ from typing import Any
 from regolith.lunar import __version__
 from regolith.lunar.dataset.layout import CONTRACT, SCHEMA_VERSION, FrameRecord, read_journal
 from regolith.lunar.dataset.write import append_records, write_bytes, write_frame, write_journal
+from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, validate
 from regolith.lunar.randomize import SPLITS, Split, draw_frame, draw_scene, scene_number
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 class Generate(PresetVerb):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-Emit = Callable[[dict[str, Any]], None]
+from regolith.lunar.jobs.events import Emit, Event, emit
 
 
 @contextlib.contextmanager
@@ -21,7 +19,7 @@ def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
         unit: What `done` and `total` of a progress event count, in the plural.
     """
     if events:
-        yield lambda event: print(json.dumps(event), flush=True)
+        yield emit
         return
     from rich.console import Console
     from rich.progress import (
@@ -37,22 +35,24 @@ def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn(f"{unit} {{task.fields[rate]}}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[metrics]}"),
     )
     with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task(title, total=None, rate="", note="")
+        task = bar.add_task(title, total=None, rate="", metrics="")
+        metrics: dict[str, str] = {}
 
-        def emit(event: dict[str, Any]) -> None:
+        def draw(event: Event) -> None:
             if event["event"] == "progress":
                 bar.update(task, completed=event["done"], total=event["total"])
                 speed = bar.tasks[task].speed
-                bar.update(task, rate=f"{speed:.1f} {unit}/s" if speed else "")
+                bar.update(task, rate=f"({speed:.1f}/s)" if speed else "")
             elif event["event"] == "metric":
-                values = (f"{name} {value:.3f}" for name, value in event.items() if isinstance(value, float))
-                bar.update(task, note=" ".join(values))
+                metrics[event["name"]] = "–" if event["value"] is None else f"{event['value']:.4g}"
+                bar.update(task, metrics=" ".join(f"{name} {value}" for name, value in metrics.items()))
+            elif event["event"] == "note":
+                bar.console.print(event["message"], highlight=False)
 
-        yield emit
+        yield draw

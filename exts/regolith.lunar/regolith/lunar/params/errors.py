@@ -1,5 +1,7 @@
 """What a verb may raise at a user: bad input, or a check that does not hold."""
 
+from __future__ import annotations
+
 from typing import Any
 
 
@@ -13,6 +15,13 @@ class InputError(ValueError):
         self.field, self.value, self.allowed = field, value, allowed
         given = "missing" if value is None else f"{value!r} is not allowed"
         super().__init__(f"{field}: {given}; allowed: {allowed}")
+
+    @classmethod
+    def from_line(cls, line: str) -> InputError:
+        """Rebuild an error from its line, as a companion process reports it."""
+        error = cls("", None, "")
+        error.args = (line,)
+        return error
 
 
 class CheckError(Exception):

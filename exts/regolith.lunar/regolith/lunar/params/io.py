@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
+
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Group, input_error
 from regolith.lunar.params.models import Params

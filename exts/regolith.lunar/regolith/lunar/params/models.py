@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import model_validator
+
 from regolith.lunar.params.fields import Group, Interval, quantity
 
 
