@@ -1,0 +1,205 @@
+"""Relief beyond the working area: rings of growing cells out to the horizon, with swells, hills and worn craters."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from regolith.lunar.params import Params
+from regolith.lunar.stage.craters import CRATER_DTYPE, EQUILIBRIUM_1M, REACH, overprint, power_law
+from regolith.lunar.stage.lattice import border_ids, strip_faces
+from regolith.lunar.stage.mesh import Heightfield, TriMesh
+from regolith.lunar.stage.noise import Tile, smoothstep, spectral_tile
+from regolith.lunar.stage.spec import SceneSpec, rng
+
+MOON_RADIUS_M = 1_737_400.0
+"""Mean radius of the Moon [m]; at distance d the ground drops by d² / 2R."""
+
+CELL_PER_DISTANCE = 0.015
+"""Cell of the far rings over their distance: about 8 pixels of a 512-pixel, 60° picture."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fractal:
+    """The self-affine part of the ground in two bands: a fine tile about the square, and a coarse one around it."""
+
+    fine: Tile
+    """Wavelengths up to about the side of the square, at the grid's cell."""
+    coarse: Tile
+    """Longer wavelengths, up to eight times the side."""
+    scale: float
+    """Factor that gives the requested RMS slope."""
+
+    def grid(self, cells: int) -> np.ndarray:
+        """Heights [m] at the nodes of the square's grid, float64, shape [cells + 1, cells + 1]."""
+        nodes = np.arange(cells + 1) - cells // 2
+        x, y = np.meshgrid(nodes * self.fine.cell, nodes * self.fine.cell)
+        return self.scale * (self.fine.at_nodes(nodes, nodes) + self.coarse.sample(x, y))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rings:
+    """The rings' vertices in the plane."""
+
+    xy: np.ndarray
+    """Positions [m], float64, shape [V, 2]; the first ring lies on the square's border."""
+    half: np.ndarray
+    """Half-width of the ring each vertex is on [m], shape [V]."""
+    turn: np.ndarray
+    """Position of each vertex along its ring, in [0, 4) sides counter-clockwise from the corner (-, -), shape [V]."""
+    faces: np.ndarray
+    """int32, shape [F, 3]."""
+
+
+def build_far(grid: Heightfield, fractal: Fractal, craters: np.ndarray, params: Params, scene: SceneSpec) -> TriMesh:
+    """Build the relief from the square's border out to `far_radius_m`.
+
+    The first 4 n vertices are the grid's border, counter-clockwise from the corner (-X, -Y), equal to it in float32.
+    The square's fractal relief and the craters its border cuts go on outside; with distance they give way to swells,
+    worn craters and hills. What the sum misses at the border is taken up over the first metres.
+
+    Args:
+        grid: The square.
+        fractal: Its self-affine part.
+        craters: Its craters, oldest first (`CRATER_DTYPE`).
+        params: Stage parameters.
+        scene: Seed and crater density.
+    """
+    cells = grid.z.shape[0] - 1
+    rings = _rings(cells, grid.half_x, grid.cell, params.terrain.far_radius_m)
+    x, y = rings.xy[:, 0], rings.xy[:, 1]
+    z = _relief(x, y, rings.half, grid.half_x, fractal, params, scene)
+    distant = _far_craters(params, scene, grid.half_x)
+    _lay(x, y, z, np.concatenate([distant, craters]), grid.half_x)
+    border = grid.z.astype(np.float64)[_border_index(grid.z.shape)]
+    miss = np.append(border - z[: 4 * cells], border[0] - z[0])
+    reach = min(10.0, 0.5 * grid.half_x)
+    share = 1.0 - smoothstep(0.0, reach, rings.half - grid.half_x)
+    z += share * np.interp(rings.turn, np.arange(4 * cells + 1) / cells, miss)
+    points = np.column_stack([x, y, z]).astype(np.float32)
+    points[: 4 * cells, 2] = grid.z[_border_index(grid.z.shape)]
+    return TriMesh(points, rings.faces)
+
+
+def _border_index(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.unravel_index(border_ids(np.arange(shape[0] * shape[1]).reshape(shape)), shape)
+    return rows, columns
+
+
+def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
+    """Lay out the rings: squares at first, circles from four half-widths on."""
+    halves, counts = [half], [cells]
+    while halves[-1] < radius * (1.0 - 1e-9):
+        grown = min(cell * 1.07, CELL_PER_DISTANCE * halves[-1])
+        step = cell * (1.0 + 0.5 * float(smoothstep(half, 2.0 * half, np.array(halves[-1]))))
+        cell = max(cell, grown)
+        ahead = halves[-1] + step
+        halves.append(radius if ahead + 0.5 * step > radius else ahead)
+        counts.append(max(8, round(2.0 * halves[-1] / cell)))
+    corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    along = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    xy, ring_half, turns, faces = [], [], [], []
+    start, previous = 0, np.empty(0, int)
+    for s, m in zip(halves, counts, strict=True):
+        t = np.arange(m) / m
+        unit = (corners[:, None] + 2.0 * t[None, :, None] * along[:, None]).reshape(-1, 2)
+        round_share = float(smoothstep(1.2 * half, 4.0 * half, np.array(s)))
+        stretch = 1.0 - round_share + round_share / np.hypot(unit[:, 0], unit[:, 1])
+        xy.append(s * unit * stretch[:, None])
+        ring_half.append(np.full(4 * m, s))
+        turns.append((np.arange(4)[:, None] + t[None, :]).ravel())
+        ids = np.append(np.arange(start, start + 4 * m), start)
+        if start:
+            p = (len(previous) - 1) // 4
+            faces += [strip_faces(previous[k * p : (k + 1) * p + 1], ids[k * m : (k + 1) * m + 1]) for k in range(4)]
+        start, previous = start + 4 * m, ids
+    first = np.arange(cells + 1)
+    at = (first - cells // 2) * (2.0 * half / cells)
+    ring = np.concatenate(
+        [
+            np.column_stack([at[:-1], np.full(cells, at[0])]),
+            np.column_stack([np.full(cells, at[-1]), at[:-1]]),
+            np.column_stack([at[:0:-1], np.full(cells, at[-1])]),
+            np.column_stack([np.full(cells, at[0]), at[:0:-1]]),
+        ]
+    )
+    xy[0] = ring
+    return Rings(np.concatenate(xy), np.concatenate(ring_half), np.concatenate(turns), np.concatenate(faces))
+
+
+def _relief(
+    x: np.ndarray, y: np.ndarray, s: np.ndarray, half: float, fractal: Fractal, params: Params, scene: SceneSpec
+) -> np.ndarray:
+    """Heights [m] of the far relief without craters at (x, y) on rings of half-width s [m]."""
+    radius, hill_height = params.terrain.far_radius_m, params.terrain.hill_height_m
+    distance = np.hypot(x, y)
+    near = 1.0 - smoothstep(1.5 * half, min(6.0 * half, 0.9 * radius), s)
+    coarse = 1.0 - smoothstep(2.0 * half, min(12.0 * half, radius), s)
+    z = fractal.scale * (near * fractal.fine.sample(x, y) + coarse * fractal.coarse.sample(x, y))
+    cell = max(1.0, 0.0022 * radius)
+    swell = spectral_tile(
+        rng(scene.seed, "terrain", "swell"),
+        512,
+        cell,
+        hurst=params.terrain.hurst,
+        wavelength_max=min(0.3 * radius, 300),
+    )
+    z += fractal.scale * 0.6 * (1.0 - near) * swell.sample(x, y)
+    if hill_height > 0.0:
+        hills = spectral_tile(
+            rng(scene.seed, "terrain", "hills"), 256, radius / 100.0, hurst=0.9,
+            wavelength_min=0.12 * radius, wavelength_max=0.9 * radius,
+        )  # fmt: skip
+        mass = 0.5 * np.logaddexp(0.0, 2.0 * (0.15 + hills.sample(x, y) / float(hills.z.std()))) / 1.4
+        rise = smoothstep(min(350.0, 0.3 * radius), min(1300.0, 0.85 * radius), distance)
+        crags = swell.sample(0.37 * x + 0.61 * y, 0.61 * x - 0.37 * y) / max(float(swell.z.std()), 1e-12)
+        z += hill_height * rise * mass * (1.0 + 0.12 * crags)
+    return z - distance**2 / (2.0 * MOON_RADIUS_M)
+
+
+def _far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
+    """Draw the craters beyond the square that the rings can carry: at least four cells across.
+
+    In each doubling of the distance the law of `CraterParams` is cut at that size and goes on to a tenth of the far
+    radius. Beyond `diameter_max_m` craters are worn in proportion to their size.
+    """
+    law, radius = params.craters, params.terrain.far_radius_m
+    stream = rng(scene.seed, "terrain", "far craters")
+    parts = [np.empty(0, CRATER_DTYPE)]
+    inner = half
+    while inner < radius and scene.crater_density > 0.0:
+        outer = min(2.0 * inner, radius)
+        lo, hi = max(law.diameter_min_m, 4.0 * CELL_PER_DISTANCE * inner), 0.1 * radius
+        if hi > lo:
+            per_area = scene.crater_density * EQUILIBRIUM_1M * (lo**-law.exponent - hi**-law.exponent)
+            count = min(int(stream.poisson(per_area * np.pi * (outer**2 - inner**2))), 2000)
+            part = np.empty(count, CRATER_DTYPE)
+            distance = np.sqrt(stream.uniform(inner**2, outer**2, count))
+            azimuth = stream.uniform(0.0, 2.0 * np.pi, count)
+            part["x"], part["y"] = distance * np.cos(azimuth), distance * np.sin(azimuth)
+            part["diameter"] = power_law(stream, count, lo, hi, law.exponent)
+            part["freshness"] = stream.uniform(law.freshness.lo, law.freshness.hi, count)
+            part["freshness"] *= np.minimum(1.0, law.diameter_max_m / part["diameter"])
+            parts.append(part)
+        inner = outer
+    far = np.concatenate(parts)
+    outside = np.maximum(np.abs(far["x"]), np.abs(far["y"])) - half
+    clear = (outside > 0.9 * far["diameter"]) & (
+        (outside > law.diameter_max_m) | (far["diameter"] > law.diameter_max_m)
+    )
+    return far[clear]
+
+
+def _lay(x: np.ndarray, y: np.ndarray, z: np.ndarray, craters: np.ndarray, half: float) -> None:
+    """Lay craters that reach beyond the square over scattered vertices, oldest first, in place."""
+    reach = 0.5 * REACH * craters["diameter"]
+    beyond = np.maximum(np.abs(craters["x"]), np.abs(craters["y"])) + reach > half
+    order = np.argsort(x, kind="stable")
+    ascending = x[order]
+    for crater, r in zip(craters[beyond], reach[beyond], strict=True):
+        lo, hi = np.searchsorted(ascending, (crater["x"] - r, crater["x"] + r))
+        near = order[lo:hi]
+        near = near[np.abs(y[near] - crater["y"]) < r]
+        if near.size:
+            z[near] = overprint(z[near], x[near] - crater["x"], y[near] - crater["y"], crater)

@@ -1,0 +1,156 @@
+"""Heights of the micro-relief on the lattices of its rings: fractal, clods and pits."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+from regolith.lunar.stage.craters import crater_profile, power_law
+from regolith.lunar.stage.lattice import blend_weight, refine
+from regolith.lunar.stage.noise import Tile, band_noise, smoothstep, spectral_tile
+from regolith.lunar.stage.recipe import ReliefRecipe
+from regolith.lunar.stage.spec import rng
+
+BLEND = 0.12
+"""Share of a ring's half-width over which it blends into the coarser surface."""
+
+CLOD_WAVELENGTHS_M = ((0.11, 1.0), (0.055, 0.7), (0.03, 0.45))
+"""Spacing of clods [m] and their share of the clod height."""
+
+_PIT_REACH = 2.5
+_PIT_NODES = 2_000_000
+
+
+def relief_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndarray:
+    """Height of the micro-relief over the grid [m] at positions (x, y) [m] of any one shape.
+
+    Bilinear between the nodes of the rings, blended to zero at the middle ring's border and beyond.
+
+    Returns:
+        float64, shape of `x`.
+    """
+    near, mid = relief_lattices(recipe)
+    x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+    dz = _bilinear(mid, recipe.mid_cell_m, x, y)
+    inside = np.maximum(np.abs(x), np.abs(y)) < recipe.near_radius_m
+    if inside.any():
+        dz[inside] = _bilinear(near, recipe.near_cell_m, x[inside], y[inside])
+    return dz
+
+
+@lru_cache(maxsize=2)
+def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """Micro-relief [m] at the nodes of the fine and the middle ring's lattices, blended at their borders.
+
+    Returns:
+        Two float64 arrays of shape [2 half · split + 1] squared, rows along +Y, not writeable.
+    """
+    tile, pits = _tile(recipe), _draw_pits(recipe)
+    raw = []
+    for half, split in ((recipe.near_half, recipe.near_split), (recipe.mid_half, recipe.mid_split)):
+        nodes = np.arange(-half * split, half * split + 1)
+        at = nodes * (recipe.near_split // split)
+        z = tile.at_nodes(at, at).astype(np.float64)
+        _stamp(z, recipe.cell_m / split, pits)
+        raw.append(z)
+    near, mid = raw
+    if recipe.mid_half > recipe.near_half:
+        ratio = recipe.near_split // recipe.mid_split
+        reach = recipe.near_half * recipe.mid_split
+        centre = recipe.mid_half * recipe.mid_split
+        under = mid[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
+        weight = blend_weight(recipe.near_half * recipe.near_split, BLEND)
+        near = weight * near + (1.0 - weight) * refine(under, ratio)
+        mid = mid * blend_weight(centre, BLEND)
+    else:
+        near = near * blend_weight(recipe.near_half * recipe.near_split, BLEND)
+        mid = np.zeros_like(mid)
+    near.flags.writeable = mid.flags.writeable = False
+    return near, mid
+
+
+def _bilinear(z: np.ndarray, cell: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Read a lattice centred on the origin at positions (x, y) [m]; beyond its border the border value."""
+    last = z.shape[0] - 1
+    columns = np.clip(x / cell + 0.5 * last, 0.0, last)
+    rows = np.clip(y / cell + 0.5 * last, 0.0, last)
+    c, r = np.minimum(columns.astype(np.intp), last - 1), np.minimum(rows.astype(np.intp), last - 1)
+    u, v = columns - c, rows - r
+    low = z[r, c] * (1.0 - u) + z[r, c + 1] * u
+    high = z[r + 1, c] * (1.0 - u) + z[r + 1, c + 1] * u
+    return low * (1.0 - v) + high * v
+
+
+def _tile(recipe: ReliefRecipe) -> Tile:
+    """Fractal part and clods as one periodic tile at the fine ring's cell, as wide as that ring up to 1024 nodes."""
+    cell = recipe.near_cell_m
+    nodes = 2 * recipe.near_half * recipe.near_split
+    size = int(fft.next_fast_len(min(max(nodes, 256), 1024), real=True))
+    total = np.zeros((size, size), np.float32)
+    if recipe.rms_height_m > 0.0:
+        fractal = spectral_tile(
+            rng(recipe.seed, "fractal"), size, cell, hurst=recipe.hurst, wavelength_max=recipe.wavelength_max_m
+        ).z
+        rms = float(fractal.std())
+        if rms > 0.0:
+            total += np.float32(recipe.rms_height_m / rms) * fractal
+    for number, (wavelength, share) in enumerate(CLOD_WAVELENGTHS_M):
+        if recipe.clod_height_m > 0.0 and wavelength >= 2.0 * cell:
+            noise = band_noise(rng(recipe.seed, "clods", number), size, cell, wavelength).z
+            lumps = smoothstep(0.5, 2.2, noise)
+            total += np.float32(recipe.clod_height_m * share) * lumps.astype(np.float32)
+    return Tile(total, cell)
+
+
+def _draw_pits(recipe: ReliefRecipe) -> np.ndarray:
+    """Draw pits and the craters the grid is too coarse for, shape [N, 4]: x, y, diameter [m], freshness.
+
+    Pits are mostly degraded (freshness is the cube of a uniform number); craters follow their law's interval.
+    """
+    stream = rng(recipe.seed, "pits")
+    half = recipe.mid_radius_m + _PIT_REACH * recipe.pit_max_m * 0.5
+    area = (2.0 * half) ** 2
+    parts = []
+    top, b = recipe.pit_max_m, recipe.pit_exponent
+    if recipe.pit_density > 0.0 and recipe.pit_min_m < top:
+        count = int(stream.poisson(recipe.pit_density * area))
+        size = power_law(stream, count, recipe.pit_min_m, top, b)
+        parts.append(np.column_stack([size, 0.02 + 0.98 * stream.random(count) ** 3]))
+    if recipe.crater_density > 0.0:
+        count = int(stream.poisson(recipe.crater_density * area))
+        size = power_law(stream, count, recipe.crater_min_m, recipe.crater_top_m, b)
+        parts.append(np.column_stack([size, stream.uniform(recipe.freshness_min, recipe.freshness_max, count)]))
+    shape = np.concatenate(parts) if parts else np.empty((0, 2))
+    place = stream.uniform(-half, half, (len(shape), 2))
+    return np.column_stack([place, shape])
+
+
+def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
+    """Add pits to a lattice centred on the origin, in place.
+
+    Pits of similar size are laid down together: each on a square patch of nodes about its centre.
+    """
+    size = z.shape[0]
+    reach = np.ceil(0.5 * _PIT_REACH * pits[:, 2] / cell).astype(int) + 1
+    patch = np.ceil(2.0 ** (np.ceil(np.log2(reach) * 2.0) / 2.0)).astype(int)
+    for half in np.unique(patch):
+        group = pits[patch == half]
+        offsets = np.arange(-half, half + 2)
+        step = max(1, _PIT_NODES // offsets.size**2)
+        for start in range(0, len(group), step):
+            part = group[start : start + step]
+            at = part[:, :2] / cell + 0.5 * (size - 1)
+            base = np.floor(at).astype(int)
+            columns, rows = base[:, :1] + offsets, base[:, 1:] + offsets
+            dx = (columns - at[:, :1]) * cell
+            dy = (rows - at[:, 1:]) * cell
+            radius = 0.5 * part[:, 2][:, None, None]
+            rho = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2) / radius
+            shape = crater_profile(rho, part[:, 2][:, None, None], part[:, 3][:, None, None])
+            shape *= 1.0 - smoothstep(0.75 * _PIT_REACH, _PIT_REACH, rho)
+            keep = ((columns >= 0) & (columns < size))[:, None, :] & ((rows >= 0) & (rows < size))[:, :, None]
+            keep &= rho < _PIT_REACH
+            index = (rows[:, :, None] * size + columns[:, None, :])[keep]
+            np.add.at(z.reshape(-1), index, shape[keep])

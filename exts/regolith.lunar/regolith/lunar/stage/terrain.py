@@ -1,0 +1,173 @@
+"""The ground at metre scale: fractal relief, craters laid down in time order, and the far relief around them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import cached_property
+
+import numpy as np
+from scipy import fft
+from scipy.spatial import cKDTree
+
+from regolith.lunar.params import Params
+from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
+from regolith.lunar.stage.far import Fractal, build_far
+from regolith.lunar.stage.mesh import Heightfield, TriMesh
+from regolith.lunar.stage.noise import rms_deviation, spectral_tile
+from regolith.lunar.stage.relief import ReliefRecipe, relief_height
+from regolith.lunar.stage.spec import SceneSpec, rng
+
+CRATER_CELLS = 4
+"""Fewest grid cells across a crater of the grid; smaller ones belong to the micro-relief."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Terrain:
+    """The ground of one scene."""
+
+    grid: Heightfield
+    """The working area, float32 heights as they are stored."""
+    far: TriMesh
+    """Relief from the square's border to the horizon; its first vertices are that border."""
+    craters: np.ndarray
+    """Craters laid into the grid, `CRATER_DTYPE`, oldest first; some centres lie beyond its border."""
+    recipe: ReliefRecipe | None
+    """Micro-relief, None for none."""
+
+    def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Height of the ground [m], micro-relief included, at positions (x, y) [m] of any one shape.
+
+        Inside the square the bicubic grid plus `relief_height`; outside the triangles of the far relief, and beyond
+        their rim the nearest vertex.
+
+        Returns:
+            float64, shape of `x`.
+        """
+        x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        z = self.grid.height(x, y)
+        if self.recipe is not None:
+            z = z + relief_height(x, y, self.recipe)
+        outside = (np.abs(x) > self.grid.half_x) | (np.abs(y) > self.grid.half_y)
+        if outside.any():
+            z = np.where(outside, 0.0, z)
+            z[outside] = self._far_height(x[outside], y[outside])
+        return z
+
+    def normal(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Unit normals of the ground at the scale of rocks, at positions (x, y) [m] of any one shape.
+
+        Central differences over 0.15 m or two cells, whichever is more; micro-relief does not count.
+
+        Returns:
+            float64, shape [*x.shape, 3], z up.
+        """
+        base = dataclasses.replace(self, recipe=None)
+        base.__dict__["_far_index"] = self._far_index
+        step = max(0.075, self.grid.cell)
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        dx = (base.height(x + step, y) - base.height(x - step, y)) / (2.0 * step)
+        dy = (base.height(x, y + step) - base.height(x, y - step)) / (2.0 * step)
+        normal = np.stack([-dx, -dy, np.ones_like(dx)], axis=-1)
+        return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+
+    @cached_property
+    def _far_index(self) -> tuple[np.ndarray, cKDTree]:
+        corners = self.far.points.astype(np.float64)[self.far.faces]
+        return corners, cKDTree(corners[:, :, :2].mean(axis=1))
+
+    def _far_height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Heights [m] on the far triangles: of those with the nearest centroids, the one that holds the point."""
+        corners, tree = self._far_index
+        at = np.column_stack([x, y])
+        near = np.atleast_2d(tree.query(at, k=min(16, len(corners)))[1])
+        a, b, c = (corners[near, k] for k in range(3))
+        e, f, g = b - a, c - a, at[:, None] - a[..., :2]
+        area = e[..., 0] * f[..., 1] - e[..., 1] * f[..., 0]
+        v = (g[..., 0] * f[..., 1] - g[..., 1] * f[..., 0]) / area
+        w = (e[..., 0] * g[..., 1] - e[..., 1] * g[..., 0]) / area
+        best = np.argmax(np.minimum(np.minimum(v, w), 1.0 - v - w), axis=1)
+        pick = np.arange(len(at)), best
+        v, w = np.clip(v[pick], 0.0, 1.0), np.clip(w[pick], 0.0, 1.0)
+        return a[pick][:, 2] + v * e[pick][:, 2] + w * f[pick][:, 2]
+
+
+def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
+    """Build the ground of one scene.
+
+    The grid has size / cell cells rounded to an even number. Craters at least four cells across are laid into it
+    oldest first, each over what was there (`craters.overprint`). Diffusive ageing acts crater by crater: diffusion is
+    linear, so wearing each one by its own age κt equals wearing the ground while they form.
+
+    Args:
+        params: Stage parameters.
+        scene: Seed and drawn densities.
+
+    Raises:
+        InputError: The crater law asks for too many craters, or the relief for too many cells.
+    """
+    cells, cell = grid_cells(params)
+    fractal = draw_fractal(params, scene)
+    craters = _grid_craters(params, scene, cell)
+    z = lay_craters(fractal.grid(cells), cell, craters)
+    grid = Heightfield(z.astype(np.float32), cell)
+    far = build_far(grid, fractal, craters, params, scene)
+    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene))
+
+
+def grid_cells(params: Params) -> tuple[int, float]:
+    """Cells along a side of the grid (even), and their size [m]."""
+    cells = 2 * max(1, round(params.terrain.size_m / params.terrain.cell_m / 2.0))
+    return cells, params.terrain.size_m / cells
+
+
+def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
+    """Draw the self-affine relief: Hurst exponent as asked, scaled so that the grid has the RMS slope over 1 m.
+
+    Wavelengths reach from two cells to eight sides of the square; the longest third of the fine tile's and all
+    beyond come from the coarse one, so that the square is not periodic and goes on outside.
+    """
+    terrain = params.terrain
+    cells, cell = grid_cells(params)
+    size = int(fft.next_fast_len(math.ceil(1.25 * cells), real=True))
+    split = 0.5 * size * cell
+    fine = spectral_tile(rng(scene.seed, "terrain", "fine"), size, cell, hurst=terrain.hurst, wavelength_max=split)
+    coarse_size = 128
+    coarse = spectral_tile(
+        rng(scene.seed, "terrain", "coarse"), coarse_size, 8.0 * terrain.size_m / coarse_size,
+        hurst=terrain.hurst, wavelength_min=split,
+    )  # fmt: skip
+    raw = Fractal(fine, coarse, 1.0)
+    slope = math.tan(math.radians(terrain.rms_slope_deg))
+    return dataclasses.replace(raw, scale=slope / rms_deviation(raw.grid(cells), cell, 1.0))
+
+
+def _grid_craters(params: Params, scene: SceneSpec, cell: float) -> np.ndarray:
+    smallest = max(params.craters.diameter_min_m, CRATER_CELLS * cell)
+    if smallest >= params.craters.diameter_max_m or scene.crater_density <= 0.0:
+        return np.empty(0, CRATER_DTYPE)
+    law = params.craters.model_copy(update={"diameter_min_m": smallest})
+    return draw_craters(law, scene.crater_density, 0.5 * params.terrain.size_m, rng(scene.seed, "terrain", "craters"))
+
+
+def lay_craters(z: np.ndarray, cell: float, craters: np.ndarray) -> np.ndarray:
+    """Lay craters over a square grid centred on the origin, in the order given.
+
+    Args:
+        z: Heights [m], shape [N, N].
+        cell: Spacing [m].
+        craters: `CRATER_DTYPE`, oldest first; centres may lie outside.
+
+    Returns:
+        New heights [m], float64, shape of `z`.
+    """
+    z = np.array(z, np.float64)
+    axis = (np.arange(z.shape[0]) - z.shape[0] // 2) * cell
+    for crater in craters:
+        reach = 0.5 * REACH * crater["diameter"]
+        columns = slice(*np.searchsorted(axis, (crater["x"] - reach, crater["x"] + reach)))
+        rows = slice(*np.searchsorted(axis, (crater["y"] - reach, crater["y"] + reach)))
+        dx, dy = np.meshgrid(axis[columns] - crater["x"], axis[rows] - crater["y"])
+        if dx.size:
+            z[rows, columns] = overprint(z[rows, columns], dx, dy, crater)
+    return z
