@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pxr import Gf, Kind, Sdf, Tf, Usd, Vt
+
 from regolith.lunar import __version__
 from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
 from regolith.lunar.params.errors import InputError
@@ -166,11 +167,15 @@ def _write_ground(layer: Sdf.Layer, terrain: Terrain, baked: bool) -> None:
     write.attribute(ground, f"{schema.RELIEF}baked", _T.Bool, baked, doc=doc, custom=True)
     recipe = terrain.recipe
     for field in dataclasses.fields(recipe) if recipe is not None else ():
+        if field.name == "baked":
+            continue
         value = getattr(recipe, field.name)
         write.attribute(ground, schema.RELIEF + field.name, _scalar_type(value), value, custom=True)
     mesh = write.prim(layer, schema.TERRAIN, "Mesh")
     if baked:
         write.mesh(mesh, relief.ground_mesh(terrain.grid, recipe, terrain.far))
+        if recipe is not None and recipe.pebble_density > 0.0:
+            write.mesh(write.prim(layer, schema.PEBBLES, "Mesh"), relief.pebbles(terrain.grid, recipe))
         return
     write.mesh(mesh, grid_quads(terrain.grid))
     rows, columns = terrain.grid.z.shape

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.stage.mesh import TriMesh
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pxr import Gf, Usd
+
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.models import Params
 from regolith.lunar.stage import schema
@@ -82,7 +83,7 @@ def camera_matrix(
     return matrix
 
 
-def set_camera(
+def set_camera(  # noqa: PLR0917 - pose in the order position, heading, pitch, roll, field of view
     stage: Usd.Stage,
     position: tuple[float, float, float],
     heading_deg: float,

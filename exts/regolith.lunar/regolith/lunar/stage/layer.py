@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pxr import Sdf, Vt
+
 from regolith.lunar.labels import TAXONOMY
 from regolith.lunar.stage.mesh import TriMesh
 
@@ -84,7 +85,7 @@ def bind(spec: Sdf.PrimSpec, material: str) -> None:
 
 
 def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> None:
-    """Write a polygon mesh without subdivision.
+    """Write a polygon mesh without subdivision, one normal a face: it is drawn as faceted as it is.
 
     Args:
         spec: Mesh prim.
@@ -99,5 +100,19 @@ def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> 
     attribute(spec, "faceVertexCounts", types.IntArray, Vt.IntArray.FromNumpy(counts))
     indices = np.ascontiguousarray(faces, np.int32).ravel()
     attribute(spec, "faceVertexIndices", types.IntArray, Vt.IntArray.FromNumpy(indices))
+    normals = attribute(spec, "normals", types.Normal3fArray, Vt.Vec3fArray.FromNumpy(face_normals(points, faces)))
+    normals.SetInfo("interpolation", "uniform")
     attribute(spec, "subdivisionScheme", types.Token, "none", uniform=True)
     attribute(spec, "extent", types.Float3Array, Vt.Vec3fArray.FromNumpy(extent))
+
+
+def face_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals of triangles or quads, rounded to 1e-4, float32, shape [F, 3]; +Z for a face without area."""
+    p = points.astype(np.float64)
+    if faces.shape[1] == 3:
+        normal = np.cross(p[faces[:, 1]] - p[faces[:, 0]], p[faces[:, 2]] - p[faces[:, 0]])
+    else:
+        normal = np.cross(p[faces[:, 2]] - p[faces[:, 0]], p[faces[:, 3]] - p[faces[:, 1]])
+    length = np.linalg.norm(normal, axis=1, keepdims=True)
+    normal = np.where(length > 0.0, normal / np.maximum(length, 1e-300), [0.0, 0.0, 1.0])
+    return normal.round(4).astype(np.float32)

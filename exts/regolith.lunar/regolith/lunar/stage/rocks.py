@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import ConvexHull
+from scipy.spatial.transform import Rotation
+
 from regolith.lunar.params.models import Params, RockParams
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.shapes import detail_level, prototypes
 from regolith.lunar.stage.spacing import space_out
 from regolith.lunar.stage.spec import SceneSpec, rng
 from regolith.lunar.stage.surface import Surface
-from scipy.spatial import ConvexHull
-from scipy.spatial.transform import Rotation
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.terrain import Terrain

@@ -7,6 +7,7 @@ A stage is Z up, in metres, default prim `/World`:
   Ground                    Xform, label regolith; the relief recipe as `regolith:relief:*` attributes
     Terrain                 Mesh, the square working area: a regular grid (`regolith:grid:*`)
     Far                     Mesh, the relief out to the horizon; shares Terrain's border vertices
+    Pebbles                 Mesh, clasts below the smallest rock; only where the fine ground is baked
   Rocks                     Scope, binds the rock material
     rock_00000 …            Mesh by internal reference to one prototype, label rock, own transform
   Looks                     Scope
@@ -18,7 +19,8 @@ A stage is Z up, in metres, default prim `/World`:
 ```
 
 When the fine ground is baked (`regolith:relief:baked` is true) Terrain is the complete triangle mesh, fine rings
-included, and carries no grid attributes. Otherwise a renderer adds the relief by `stage.relief` from the recipe.
+and far relief included: it carries no grid attributes and there is no Far. Otherwise a renderer adds the relief by
+`stage.relief` from the recipe.
 Labels sit on Ground and on each rock, never nested; what has no labelled ancestor is unlabelled.
 """
 
@@ -31,6 +33,7 @@ WORLD = "/World"
 GROUND = "/World/Ground"
 TERRAIN = "/World/Ground/Terrain"
 FAR = "/World/Ground/Far"
+PEBBLES = "/World/Ground/Pebbles"
 ROCKS = "/World/Rocks"
 LOOKS = "/World/Looks"
 LOOK_GROUND = "/World/Looks/Regolith"

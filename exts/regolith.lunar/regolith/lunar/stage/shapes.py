@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+
 from regolith.lunar.params.models import RockParams
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.spec import rng
@@ -104,8 +105,10 @@ def icosphere(level: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _axes(random: np.random.Generator) -> np.ndarray:
-    """Semi-axes of a rock, about 1 : 0.8 : 0.6 (Demidov & Basilevsky 2014, Solar Syst. Res. 48: boulders of Apollo and
-    Lunokhod panoramas, height over diameter about 0.6; impact fragments of Fujiwara et al. 1978 give 2 : √2 : 1).
+    """Semi-axes of a rock, about 1 : 0.8 : 0.6.
+
+    Demidov & Basilevsky (2014, Solar Syst. Res. 48) measured height over diameter of about 0.6 on boulders in Apollo
+    and Lunokhod panoramas; fragments of laboratory impacts are 2 : √2 : 1 (Fujiwara et al. 1978, Nature 272).
     """
     middle = np.clip(random.normal(0.80, 0.08), 0.6, 0.98)
     return np.array([1.0, middle, np.clip(middle * random.normal(0.76, 0.12), 0.42, middle)])
