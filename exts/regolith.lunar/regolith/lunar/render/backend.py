@@ -1,0 +1,149 @@
+"""Which Mitsuba back end works on this machine.
+
+Mitsuba 3.9 loads any LLVM from 8 on and then aborts the whole process at the first kernel when it is older than 17
+(no x86 lowering of `llvm.maximum`). So each library is tried in a process of its own that compiles a kernel.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from regolith.lunar.params import InputError
+
+Backend = Literal["llvm", "scalar", "cuda"]
+Choice = Literal["auto", "llvm", "scalar", "cuda"]
+
+LIBRARY_VARIABLE = "DRJIT_LIBLLVM_PATH"
+"""Environment variable by which Dr.Jit is told its LLVM library."""
+
+PROBED_VARIABLE = "REGOLITH_LLVM_PROBED"
+"""Set to the library a parent process has probed, so that its children need not."""
+
+VARIANTS: dict[Backend, str] = {"llvm": "llvm_ad_mono", "scalar": "scalar_rgb", "cuda": "cuda_ad_mono"}
+"""Mitsuba variant of each back end."""
+
+OLDEST_LLVM = 17
+
+_PROBE = """
+import mitsuba as mi
+mi.set_variant({variant!r})
+import drjit as dr
+x = dr.maximum(mi.Float([1, 2, 3]), dr.opaque(mi.Float, 2))
+dr.eval(x)
+assert x.numpy().tolist() == [2, 2, 3]
+print("works")
+"""
+
+
+def library_candidates() -> list[Path]:
+    """LLVM libraries worth probing, best first: the environment's, the virtual environment's, the system's newest."""
+    found: list[Path] = []
+    if os.environ.get(LIBRARY_VARIABLE):
+        found.append(Path(os.environ[LIBRARY_VARIABLE]))
+    found += _by_version(Path(sys.prefix, "lib", "llvm").glob("libLLVM*.so*"))
+    system: list[Path] = []
+    for folder in ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/opt/llvm/lib"):
+        root = Path(folder)
+        for pattern in ("libLLVM*.so*", "*-linux-gnu/libLLVM*.so*", "llvm-*/lib/libLLVM*.so*", "libLLVM*.dylib"):
+            system += root.glob(pattern)
+    found += _by_version(path for path in system if _version(path) >= OLDEST_LLVM)
+    if named := ctypes.util.find_library("LLVM"):
+        found.append(Path(named))
+    unique: dict[str, Path] = {}
+    for path in found:
+        unique.setdefault(str(path.resolve() if path.exists() else path), path)
+    return list(unique.values())
+
+
+def _version(path: Path) -> float:
+    match = re.search(r"LLVM[-.a-z]*?(\d+)(?:\.(\d+))?", path.name)
+    return float(f"{match[1]}.{match[2] or 0}") if match else 0.0
+
+
+def _by_version(paths: object) -> list[Path]:
+    return sorted(paths, key=lambda p: (-_version(p), len(p.name), p.name))  # type: ignore[call-overload]
+
+
+def _probe(backend: Backend, library: Path | None) -> bool:
+    environment = dict(os.environ)
+    if library is not None:
+        environment[LIBRARY_VARIABLE] = str(library)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE.format(variant=VARIANTS[backend])],
+            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and "works" in done.stdout
+
+
+@cache
+def find_llvm() -> Path | None:
+    """Find an LLVM library that compiles kernels here, probed once a process; children inherit the answer.
+
+    Sets `DRJIT_LIBLLVM_PATH` to it, so it must run before Mitsuba's first `llvm` variant is chosen.
+    """
+    known = os.environ.get(PROBED_VARIABLE)
+    if known and known == os.environ.get(LIBRARY_VARIABLE):
+        return Path(known)
+    for library in library_candidates():
+        if _probe("llvm", library):
+            os.environ[LIBRARY_VARIABLE] = os.environ[PROBED_VARIABLE] = str(library)
+            return library
+    return None
+
+
+@cache
+def cuda_works() -> bool:
+    """Whether the CUDA back end compiles and runs a kernel here; probed once a process."""
+    if ctypes.util.find_library("cuda") is None and not Path("/dev/nvidiactl").exists():
+        return False
+    return _probe("cuda", None)
+
+
+@cache
+def _warn_fallback() -> None:
+    print(
+        f"regolith: no LLVM library of version {OLDEST_LLVM} or newer works here; rendering with the slower scalar "
+        f"back end. `make setup` installs one, or set {LIBRARY_VARIABLE}.",
+        file=sys.stderr,
+    )
+
+
+def choose_backend(choice: Choice = "auto") -> Backend:
+    """Resolve `RenderParams.backend` to a back end that works here.
+
+    `auto` takes CUDA where it works, else LLVM, else scalar, and then says so in one line on stderr.
+
+    Raises:
+        InputError: The back end asked for by name does not work here.
+    """
+    if choice == "scalar":
+        return "scalar"
+    if choice == "cuda":
+        if not cuda_works():
+            raise InputError("render.backend", "cuda", "auto, llvm or scalar: no CUDA device works here")
+        return "cuda"
+    if choice == "llvm":
+        if find_llvm() is None:
+            raise InputError(
+                "render.backend", "llvm",
+                f"auto or scalar: no LLVM library >= {OLDEST_LLVM} works here (`make setup` installs one)",
+            )  # fmt: skip
+        return "llvm"
+    if choice != "auto":
+        raise InputError("render.backend", choice, "auto, llvm, scalar, cuda")
+    if cuda_works():
+        return "cuda"
+    if find_llvm() is not None:
+        return "llvm"
+    _warn_fallback()
+    return "scalar"

@@ -1,0 +1,303 @@
+"""Scene compiler: a USD stage's geometry and labels as packed tables.
+
+Only numpy and `pxr`: the tables serve the fused kernel and the fallback alike. Meshes whose points come from the
+same authored attribute (rocks that reference one prototype) are stored once and placed many times.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from pxr import Usd, UsdGeom, UsdSemantics
+from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
+from regolith.lunar.params import InputError
+from regolith.lunar.stage import schema
+from regolith.lunar.stage.mesh import Heightfield, TriMesh
+
+CREASE_COS = 0.82
+"""Cosine of the largest angle (35°) between two rock facets that are shaded as one smooth surface."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """A mesh in its own frame with shading normals."""
+
+    points: np.ndarray
+    """float32, shape [V, 3]."""
+    faces: np.ndarray
+    """uint32, shape [F, 3]."""
+    normals: np.ndarray
+    """Unit shading normal of each vertex, float32, shape [V, 3]."""
+    flat: bool
+    """Whether facets are shaded flat, without the normals."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """One placed shape: what a pixel can hit."""
+
+    path: str
+    shape: int
+    matrix: np.ndarray
+    """Local to world for row vectors, float64, shape [4, 4]."""
+    label: int
+    material: int
+    instance: int
+    """Rock number + 1, 0 for what is not a rock."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SceneTables:
+    """The compiled scene."""
+
+    shapes: tuple[Shape, ...]
+    objects: tuple[Placed, ...]
+    materials: tuple[str, ...]
+    """Prim path of each material number; the first, "", stands for none."""
+
+    @property
+    def triangles(self) -> int:
+        """Triangles stored."""
+        return sum(len(shape.faces) for shape in self.shapes)
+
+    @property
+    def uses(self) -> np.ndarray:
+        """How many objects place each shape, int64, shape [shapes]."""
+        return np.bincount([o.shape for o in self.objects], minlength=len(self.shapes))
+
+
+def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Area-weighted vertex normals, float32, shape [V, 3]; of a vertex without area +Z."""
+    p = points.astype(np.float32, copy=False)
+    a, b, c = (p[faces[:, k]] for k in range(3))
+    area = np.cross(b - a, c - a)
+    count = len(p)
+    total = np.empty((count, 3), np.float32)
+    for axis in range(3):
+        weight = area[:, axis]
+        total[:, axis] = sum(np.bincount(faces[:, k], weight, count) for k in range(3))
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 0, total / np.maximum(length, 1e-30), np.float32([0, 0, 1])).astype(np.float32)
+
+
+def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
+    """Shade a faceted solid smooth within facets that nearly agree and crisp across its edges.
+
+    Each face corner takes the mean of the normals of those faces around its vertex that lie within 35° of its own
+    face; corners of one vertex with the same normal share a vertex of the result.
+    """
+    p = points.astype(np.float64)
+    a, b, c = (p[faces[:, k]] for k in range(3))
+    area = np.cross(b - a, c - a)
+    unit = area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), 1e-30)
+    corner_vertex = faces.ravel().astype(np.int64)
+    corner_face = np.repeat(np.arange(len(faces)), 3)
+    order = np.argsort(corner_vertex, kind="stable")
+    starts = np.searchsorted(corner_vertex[order], np.arange(len(p) + 1))
+    degree = np.diff(starts)
+    normals = np.zeros((len(corner_vertex), 3))
+    for step in range(int(degree.max(initial=0))):  # step-th face around every corner's vertex
+        within = step < degree[corner_vertex]
+        other = corner_face[order[np.minimum(starts[corner_vertex] + step, len(order) - 1)]]
+        agree = within & (np.einsum("ij,ij->i", unit[other], unit[corner_face]) >= CREASE_COS)
+        normals += np.where(agree[:, None], area[other], 0.0)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    key = np.concatenate([corner_vertex[:, None], np.round(normals * 4096).astype(np.int64)], axis=1)
+    _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    return Shape(
+        points=np.ascontiguousarray(points[corner_vertex[first]], np.float32),
+        faces=inverse.reshape(-1, 3).astype(np.uint32),
+        normals=normals[first].astype(np.float32),
+        flat=False,
+    )
+
+
+def triangulate(counts: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Split polygons into fans from their first vertex, int32, shape [F, 3]; polygons below 3 corners vanish."""
+    if len(counts) and (counts == 3).all():
+        return indices.reshape(-1, 3)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    fans = np.maximum(counts - 2, 0)
+    polygon = np.repeat(np.arange(len(counts)), fans)
+    step = np.arange(len(polygon)) - np.repeat(np.concatenate([[0], np.cumsum(fans)[:-1]]), fans)
+    first = starts[polygon]
+    return np.stack([indices[first], indices[first + step + 1], indices[first + step + 2]], axis=1)
+
+
+def _read_mesh(prim: Usd.Prim) -> TriMesh:
+    mesh = UsdGeom.Mesh(prim)
+    points = np.array(mesh.GetPointsAttr().Get(), np.float32).reshape(-1, 3)
+    counts = np.array(mesh.GetFaceVertexCountsAttr().Get(), np.int64)
+    indices = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32)
+    if len(indices) and (indices.min() < 0 or indices.max() >= len(points)):
+        raise InputError(f"{prim.GetPath()}.faceVertexIndices", int(indices.max()), f"0 … {len(points) - 1}")
+    faces = triangulate(counts, indices)
+    if mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded:
+        faces = faces[:, ::-1]
+    return TriMesh(points=points, faces=np.ascontiguousarray(faces))
+
+
+def _shape(prim: Usd.Prim, mesh: TriMesh, label: int) -> Shape:
+    """Choose shading normals: the authored ones, smooth for ground, crisp for solids."""
+    geom = UsdGeom.Mesh(prim)
+    authored = geom.GetNormalsAttr().Get()
+    if authored and geom.GetNormalsInterpolation() == UsdGeom.Tokens.vertex and len(authored) == len(mesh.points):
+        normals = np.array(authored, np.float32)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+        return Shape(mesh.points, mesh.faces.astype(np.uint32), normals, flat=False)
+    if label == CLASSES["regolith"]:
+        return _smooth(mesh)
+    return creased(mesh.points, mesh.faces)
+
+
+def _smooth(mesh: TriMesh) -> Shape:
+    return Shape(mesh.points, mesh.faces.astype(np.uint32), vertex_normals(mesh.points, mesh.faces), flat=False)
+
+
+def _source(prim: Usd.Prim) -> tuple[str, ...]:
+    """Identify where a mesh's geometry is authored: equal for prims that reference one prototype."""
+    mesh = UsdGeom.Mesh(prim)
+    key: list[str] = []
+    for attribute in (mesh.GetPointsAttr(), mesh.GetFaceVertexIndicesAttr(), mesh.GetNormalsAttr()):
+        stack = attribute.GetPropertyStack(Usd.TimeCode.Default())
+        key.append(f"{stack[0].layer.identifier}:{stack[0].path}" if stack else "")
+    return tuple(key)
+
+
+def _label(prim: Usd.Prim) -> int | None:
+    if not prim.HasAPI(UsdSemantics.LabelsAPI, TAXONOMY):
+        return None
+    names = UsdSemantics.LabelsAPI(prim, TAXONOMY).GetLabelsAttr().Get() or []
+    return next((CLASSES[str(name)] for name in names if str(name) in CLASSES), IGNORE)
+
+
+def _binding(prim: Usd.Prim) -> str | None:
+    relationship = prim.GetRelationship("material:binding")
+    targets = relationship.GetTargets() if relationship else []
+    return str(targets[0]) if targets else None
+
+
+class _Compiler:
+    """Walks a stage once and collects shapes and objects."""
+
+    def __init__(self, stage: Usd.Stage) -> None:
+        self.stage = stage
+        self.cache = UsdGeom.XformCache()
+        self.shapes: list[Shape] = []
+        self.objects: list[Placed] = []
+        self.materials: dict[str, int] = {"": 0}
+        self.by_source: dict[tuple[Any, ...], int] = {}
+        self.rocks = 0
+
+    def run(self) -> SceneTables:
+        inherited: dict[str, tuple[int, str]] = {"/": (IGNORE, "")}
+        ground = self._ground_prims()
+        predicate = Usd.TraverseInstanceProxies(Usd.PrimIsActive & Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
+        walk = iter(Usd.PrimRange(self.stage.GetPseudoRoot(), predicate))
+        for prim in walk:
+            path = prim.GetPath()
+            if path.IsAbsoluteRootPath():
+                continue
+            if self._hidden(prim):
+                walk.PruneChildren()
+                continue
+            label, material = inherited[str(path.GetParentPath())]
+            own, bound = _label(prim), _binding(prim)
+            label, material = label if own is None else own, material if bound is None else bound
+            inherited[str(path)] = (label, material)
+            if str(path) in ground:
+                if str(path) == schema.TERRAIN:
+                    self._add_ground(prim, label, material)
+            elif prim.IsA(UsdGeom.Mesh):
+                self._add_mesh(prim, label, material)
+        return SceneTables(tuple(self.shapes), tuple(self.objects), tuple(self.materials))
+
+    @staticmethod
+    def _hidden(prim: Usd.Prim) -> bool:
+        if not prim.IsA(UsdGeom.Imageable):
+            return False
+        imageable = UsdGeom.Imageable(prim)
+        return imageable.GetVisibilityAttr().Get() == UsdGeom.Tokens.invisible or (
+            imageable.GetPurposeAttr().Get() in (UsdGeom.Tokens.guide, UsdGeom.Tokens.proxy)
+        )
+
+    def _ground_prims(self) -> set[str]:
+        """Meshes that the relief replaces: the terrain grid and the far mesh, where Terrain carries its grid."""
+        terrain = self.stage.GetPrimAtPath(schema.TERRAIN)
+        if not terrain or not terrain.GetAttribute(schema.GRID_SHAPE).HasValue():
+            return set()
+        return {schema.TERRAIN, schema.FAR}
+
+    def _place(self, prim: Usd.Prim, shape: int, label: int, material: str) -> None:
+        if label == ROCK:
+            self.rocks += 1
+        self.objects.append(
+            Placed(
+                path=str(prim.GetPath()),
+                shape=shape,
+                matrix=np.array(self.cache.GetLocalToWorldTransform(prim), np.float64),
+                label=label,
+                material=self.materials.setdefault(material, len(self.materials)),
+                instance=self.rocks if label == ROCK else 0,
+            )
+        )
+
+    def _add_mesh(self, prim: Usd.Prim, label: int, material: str) -> None:
+        key = (*_source(prim), label == CLASSES["regolith"])
+        if key not in self.by_source:
+            mesh = _read_mesh(prim)
+            if not len(mesh.faces):
+                return
+            self.by_source[key] = len(self.shapes)
+            self.shapes.append(_shape(prim, mesh, label))
+        self._place(prim, self.by_source[key], label, material)
+
+    def _add_ground(self, prim: Usd.Prim, label: int, material: str) -> None:
+        """Tessellate the ground from its grid and relief recipe."""
+        from regolith.lunar.stage import relief
+
+        mesh = _read_mesh(prim)
+        rows, columns = prim.GetAttribute(schema.GRID_SHAPE).Get()
+        cell = float(prim.GetAttribute(schema.GRID_CELL).Get())
+        if rows * columns != len(mesh.points):
+            raise InputError(f"{prim.GetPath()}.{schema.GRID_SHAPE}", (rows, columns), f"{len(mesh.points)} vertices")
+        grid = Heightfield(z=mesh.points[:, 2].reshape(rows, columns), cell=cell)
+        far_prim = self.stage.GetPrimAtPath(schema.FAR)
+        empty = TriMesh(points=np.zeros((0, 3), np.float32), faces=np.zeros((0, 3), np.int32))
+        far = _read_mesh(far_prim) if far_prim and not self._hidden(far_prim) else empty
+        recipe = self._recipe(relief.ReliefRecipe)
+        self.shapes.append(_smooth(relief.ground_mesh(grid, recipe, far)))
+        self._place(prim, len(self.shapes) - 1, label, material)
+        pebbles = relief.pebbles(grid, recipe) if recipe is not None else empty
+        if len(pebbles.faces):
+            none = np.zeros_like(pebbles.points)
+            self.shapes.append(Shape(pebbles.points, pebbles.faces.astype(np.uint32), none, flat=True))
+            self._place(prim, len(self.shapes) - 1, label, material)
+
+    def _recipe(self, kind: type) -> Any:
+        """Build the relief recipe from Ground's attributes; None where there is none or it is baked."""
+        ground = self.stage.GetPrimAtPath(schema.GROUND)
+        baked = ground.GetAttribute(schema.RELIEF + "baked")
+        if baked and baked.Get():
+            return None
+        values = {}
+        for field in dataclasses.fields(kind):
+            attribute = ground.GetAttribute(schema.RELIEF + field.name)
+            if not attribute or not attribute.HasValue():
+                continue
+            values[field.name] = attribute.Get()
+        return kind(**values) if values else None
+
+
+def compile_stage(stage: Usd.Stage) -> SceneTables:
+    """Compile the drawable meshes of a stage.
+
+    Raises:
+        InputError: The stage holds no mesh, or a mesh is malformed.
+    """
+    tables = _Compiler(stage).run()
+    if not tables.objects:
+        raise InputError("stage", stage.GetRootLayer().identifier, "a stage with at least one visible mesh")
+    return tables

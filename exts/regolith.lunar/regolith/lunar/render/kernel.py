@@ -1,0 +1,329 @@
+"""The fused Dr.Jit kernel: primary ray, shading relief, sun-cone shadow ray and reflectance in one launch.
+
+Threads are ordered pixel by pixel with a pixel's samples side by side, so that all lanes of a packet trace rays of
+the same pixel. Camera, sun and materials enter as opaque values: moving them recompiles nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import drjit as dr  # noqa: TID253 — this module is about it and is itself imported late
+import mitsuba as mi  # noqa: TID253
+import numpy as np
+from regolith.lunar.render.compile import SceneTables
+from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
+from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
+from regolith.lunar.render.tables import PackedScene, material_rows, pack_scene
+from regolith.lunar.render.view import View
+
+BOUNCE_DIRECTIONS = 8
+"""Directions per pixel of the reduced one-bounce pass."""
+
+
+class JitOps:
+    """The operations of `photometry.Ops` on Dr.Jit arrays."""
+
+    def __init__(self) -> None:
+        self.sqrt, self.log, self.log2, self.exp2 = dr.sqrt, dr.log, dr.log2, dr.exp2
+        self.floor, self.minimum, self.maximum, self.select = dr.floor, dr.minimum, dr.maximum, dr.select
+
+    def uint(self, x: Any) -> Any:
+        """Convert whole floats to uint32, negative ones modulo 2^32."""
+        return mi.UInt32(mi.Int32(x))
+
+    def float(self, x: Any) -> Any:
+        """Convert uint32 to float32."""
+        return mi.Float(x)
+
+
+def _hash(*words: Any) -> Any:
+    """Mix uint32 words (PCG output permutation, Jarzynski & Olano 2020)."""
+    state: Any = 0x9E3779B9
+    for word in words:
+        state = (state ^ word) * 747796405 + 2891336453
+        state = state ^ (state >> 16)
+        state = state * 277803737
+        state = state ^ (state >> 15)
+    return state
+
+
+def _permute(x: Any, seed: Any) -> Any:
+    """Laine-Karras permutation: Owen scrambling of reversed bits (Burley 2020, Practical Hash-based Owen Scrambling)."""
+    x = x + seed
+    for factor in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
+        x = x ^ (x * factor)
+    return x
+
+
+def _unit(x: Any) -> Any:
+    return mi.Float(x >> 8) * 2.0**-24
+
+
+def sobol_pair(index: Any, seed: Any) -> tuple[Any, Any]:
+    """Owen-scrambled Sobol points, dimensions 0 and 1, in [0, 1)."""
+    second = index
+    for mask, shift in ((0xAAAAAAAA, 1), (0xCCCCCCCC, 2), (0xF0F0F0F0, 4), (0xFF00FF00, 8), (0xFFFF0000, 16)):
+        second = second ^ ((second & mask) >> shift)  # Pascal's matrix modulo 2
+    return (
+        _unit(dr.brev(_permute(index, _hash(seed, 1)))),
+        _unit(dr.brev(_permute(second, _hash(seed, 2)))),
+    )
+
+
+def _shuffle(index: Any, seed: Any) -> Any:
+    """Owen-shuffled index: another pairing of the same points."""
+    return dr.brev(_permute(dr.brev(index), seed))
+
+
+@dataclasses.dataclass
+class _Opaque:
+    """A view's values as opaque device variables."""
+
+    origin: Vector
+    right: Vector
+    up: Vector
+    forward: Vector
+    pixel: Any
+    width: Any
+    height: Any
+    sun: Vector
+    sun_u: Vector
+    sun_v: Vector
+    irradiance: Any
+    seed: Any
+    rows: Any
+    seeds: Any
+
+
+class FusedScene:
+    """A compiled stage on the device, and the kernels that draw it."""
+
+    def __init__(self, tables: SceneTables) -> None:
+        packed = pack_scene(tables)
+        self.ops = JitOps()
+        self.vertices = mi.Float(packed.vertices.ravel())
+        self.faces = mi.UInt32(packed.faces.ravel())
+        self.matrices = mi.Float(packed.matrices.ravel())
+        self.objects = mi.UInt32(packed.objects.ravel())
+        self.labels = mi.UInt32(packed.labels.ravel())
+        self.scene, self.lookup = _embree_scene(tables, packed)
+        self.material: tuple[Any, Any] | None = None
+        self.material_key: Any = None
+
+    # Reads of the packed tables (`shading.Gather`) -------------------------------------------------------------
+
+    def face(self, number: Any) -> tuple[Any, Any, Any]:
+        """Vertex numbers of a face."""
+        f = dr.gather(_uint4(), self.faces, number)
+        return f[0], f[1], f[2]
+
+    def vertex(self, number: Any) -> tuple[Vector, Any]:
+        """Position and packed normal of a vertex."""
+        v = dr.gather(mi.Vector4f, self.vertices, number)
+        return (v[0], v[1], v[2]), dr.reinterpret_array(mi.UInt32, v[3])
+
+    def placement(self, number: Any) -> tuple[tuple[Any, ...], tuple[Any, Any, Any]]:
+        """Matrix rows of an object and its first face, material and flags."""
+        rows = [dr.gather(mi.Vector4f, self.matrices, number * 3 + i) for i in range(3)]
+        o = dr.gather(_uint4(), self.objects, number)
+        return tuple(row[i] for row in rows for i in range(4)), (o[0], o[1], o[2])
+
+    def _values(self, view: _Opaque, number: Any) -> tuple[tuple[Any, ...], Any]:
+        a = dr.gather(mi.Vector4f, view.rows, number * 2)
+        b = dr.gather(mi.Vector4f, view.rows, number * 2 + 1)
+        return (*(a[i] for i in range(4)), *(b[i] for i in range(4))), dr.gather(mi.UInt32, view.seeds, number)
+
+    # Parts of the kernels ----------------------------------------------------------------------------------------
+
+    def opaque(self, view: View, width: int, height: int) -> _Opaque:
+        """Upload a view; none of its values is compiled into a kernel."""
+        rows, seeds = material_rows(view.materials)
+
+        def number(x: float) -> Any:
+            return dr.opaque(mi.Float, float(x))
+
+        def vector(x: np.ndarray) -> Vector:
+            return number(x[0]), number(x[1]), number(x[2])
+
+        camera, sun = view.camera, view.sun
+        tangents = sun.tangents * sun.tan_radius
+        return _Opaque(
+            origin=vector(camera.origin),
+            right=vector(camera.axes[0] * camera.tan_x),
+            up=vector(camera.axes[1] * (camera.tan_x * height / width)),
+            forward=vector(camera.axes[2]),
+            pixel=number(2.0 * camera.tan_x / width),
+            width=dr.opaque(mi.UInt32, width),
+            height=dr.opaque(mi.UInt32, height),
+            sun=vector(sun.direction),
+            sun_u=vector(tangents[0]),
+            sun_v=vector(tangents[1]),
+            irradiance=number(sun.irradiance),
+            seed=dr.opaque(mi.UInt32, view.sensor.noise_seed & 0xFFFFFFFF),
+            rows=mi.Float(rows.ravel()),
+            seeds=mi.UInt32(seeds),
+        )
+
+    def _ray(self, view: _Opaque, pixel: Any, jx: Any, jy: Any) -> Vector:
+        row = pixel // view.width
+        column = pixel - row * view.width
+        sx = (mi.Float(column) + jx) * (2.0 / mi.Float(view.width)) - 1.0
+        sy = 1.0 - (mi.Float(row) + jy) * (2.0 / mi.Float(view.height))
+        return normalize(self.ops, add(view.forward, add(scale(view.right, sx), scale(view.up, sy))))
+
+    def _hit(self, origin: Vector, direction: Vector, *, coherent: bool, active: Any = True) -> tuple[Any, ...]:
+        """Trace a ray: (valid, object number, surface, distance)."""
+        ray = mi.Ray3f(mi.Point3f(*origin), mi.Vector3f(*direction))
+        found = self.scene.ray_intersect_preliminary(ray, coherent=coherent, active=active)
+        valid = found.is_valid() & active
+        instance = dr.reinterpret_array(mi.UInt32, found.instance)
+        shape = dr.reinterpret_array(mi.UInt32, found.shape)
+        key = dr.select(instance != 0, instance, shape)
+        number = dr.gather(mi.UInt32, self.lookup, dr.select(valid, key, 0))
+        prim = dr.select(valid, found.prim_index, 0)
+        uv = dr.select(valid, found.prim_uv, mi.Point2f(0.0))
+        place = surface(self.ops, self, number, prim, uv[0], uv[1], direction)
+        return valid, number, place, found.t
+
+    def _visible(self, hit: Surface, direction: Vector, *, coherent: bool, active: Any) -> Any:
+        ray = mi.Ray3f(mi.Point3f(*hit.lifted), mi.Vector3f(*direction))
+        return active & ~self.scene.ray_test(ray, coherent=coherent, active=active)
+
+    def _sun_direction(self, view: _Opaque, u1: Any, u2: Any) -> Vector:
+        radius = dr.sqrt(u1)
+        sin, cos = dr.sincos(u2 * dr.two_pi)
+        offset = add(scale(view.sun_u, radius * cos), scale(view.sun_v, radius * sin))
+        return normalize(self.ops, add(view.sun, offset))
+
+    def _cosine(self, normal: Vector, u1: Any, u2: Any) -> Vector:
+        """Cosine-distributed direction about a normal."""
+        radius, z = dr.sqrt(u1), dr.sqrt(dr.maximum(1.0 - u1, 0.0))
+        sin, cos = dr.sincos(u2 * dr.two_pi)
+        s, t = mi.coordinate_system(mi.Vector3f(*normal))
+        d = s * (radius * cos) + t * (radius * sin) + mi.Vector3f(*normal) * z
+        return d.x, d.y, d.z
+
+    def _bounced(self, view: _Opaque, hit: Surface, values: Any, normal: Vector, eye: Vector, seed: Any, index: Any,
+                 active: Any) -> Any:  # fmt: skip
+        """Radiance towards the eye from one diffuse bounce, per unit normal albedo of the hit."""
+        ops = self.ops
+        out = self._cosine(normal, *sobol_pair(index, _hash(seed, 11)))
+        active = active & (dot(out, hit.ng) > 0.0)
+        valid, _, far, _ = self._hit(hit.lifted, out, coherent=False, active=active)
+        there, _ = self._values(view, far.material)
+        sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 12)), _hash(seed, 13)))
+        lit = valid & (dot(far.ns, sun) > 0.0)
+        lit = self._visible(far, sun, coherent=False, active=lit)
+        back = (-out[0], -out[1], -out[2])
+        incoming = view.irradiance * sunlit(ops, there, far.ns, there[0], back, sun)
+        mu0 = dr.maximum(dot(normal, out), 1e-3)
+        mu = dr.maximum(dot(normal, eye), 0.02)
+        per = reflect(ops, values, mu0, mu, dot(eye, out)) * (dr.pi / mu0)
+        return dr.select(lit, incoming * per, 0.0)
+
+    # Kernels -------------------------------------------------------------------------------------------------------
+
+    def radiance(self, view: _Opaque, pixels: int, *, samples: int, first: int = 0, bounce: bool = False) -> Any:
+        """Mean radiance of each pixel over `samples` samples from number `first` on, Float, size pixels."""
+        ops = self.ops
+        thread = dr.arange(mi.UInt32, pixels * samples)
+        pixel = thread // samples
+        index = (thread - pixel * samples) + dr.opaque(mi.UInt32, first)
+        seed = _hash(pixel, view.seed)
+        jx, jy = sobol_pair(index, _hash(seed, 3))
+        direction = self._ray(view, pixel, jx, jy)
+        valid, _, hit, t = self._hit(view.origin, direction, coherent=True)
+        eye = (-direction[0], -direction[1], -direction[2])
+        values, relief_seed = self._values(view, hit.material)
+        normal, albedo = textured(ops, values, relief_seed, hit, eye, t * view.pixel)
+        sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
+        lit = self._visible(hit, sun, coherent=True, active=valid & (dot(normal, sun) > 0.0))
+        light = dr.select(lit, view.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
+        if bounce:
+            light += albedo * self._bounced(view, hit, values, normal, eye, seed, index, valid)
+        return dr.block_sum(dr.select(valid, light, 0.0), samples) * (1.0 / samples)
+
+    def bounce(self, view: _Opaque, pixels: int) -> tuple[Any, Any, Vector]:
+        """One-bounce radiance per unit normal albedo at the centres of a (reduced) picture.
+
+        Returns:
+            Radiance, share of hits (0 or 1), shading normal; each Float, size pixels.
+        """
+        samples = BOUNCE_DIRECTIONS
+        thread = dr.arange(mi.UInt32, pixels * samples)
+        pixel = thread // samples
+        index = thread - pixel * samples
+        seed = _hash(pixel, view.seed, 0x51)
+        direction = self._ray(view, pixel, 0.5, 0.5)
+        valid, _, hit, _ = self._hit(view.origin, direction, coherent=True)
+        eye = (-direction[0], -direction[1], -direction[2])
+        values, _ = self._values(view, hit.material)
+        light = self._bounced(view, hit, values, hit.ns, eye, seed, index, valid)
+        scale_ = 1.0 / samples
+        normal = tuple(dr.block_sum(dr.select(valid, x, 0.0), samples) * scale_ for x in hit.ns)
+        hits = dr.block_sum(dr.select(valid, mi.Float(1.0), 0.0), samples) * scale_
+        return dr.block_sum(dr.select(valid, light, 0.0), samples) * scale_, hits, normal  # type: ignore[return-value]
+
+    def centre(self, view: _Opaque, pixels: int) -> dict[str, Any]:
+        """Labels of the ray through each pixel's centre.
+
+        Returns:
+            label, instance (UInt32), depth [m], albedo (Float; 0 on sky) and normal (three Floats), size pixels.
+        """
+        pixel = dr.arange(mi.UInt32, pixels)
+        direction = self._ray(view, pixel, 0.5, 0.5)
+        valid, number, hit, t = self._hit(view.origin, direction, coherent=True)
+        values, seed = self._values(view, hit.material)
+        eye = (-direction[0], -direction[1], -direction[2])
+        _, albedo = textured(self.ops, values, seed, hit, eye, t * view.pixel)
+        return {
+            "label": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), 2),
+            "instance": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2 + 1), 0),
+            "depth": dr.select(valid, t, dr.inf),
+            "albedo": dr.select(valid, albedo, 0.0),
+            "normal": tuple(dr.select(valid, x, 0.0) for x in hit.ng),
+        }
+
+
+def _uint4() -> Any:
+    return dr.uint32_array_t(mi.Vector4f)
+
+
+def _mesh(name: str, points: np.ndarray, faces: np.ndarray) -> Any:
+    mesh = mi.Mesh(name, len(points), len(faces))
+    values = mi.traverse(mesh)
+    values["vertex_positions"] = mi.Float(np.ascontiguousarray(points, np.float32).ravel())
+    values["faces"] = mi.UInt32(np.ascontiguousarray(faces, np.uint32).ravel())
+    values.update()
+    return mesh
+
+
+def _embree_scene(tables: SceneTables, packed: PackedScene) -> tuple[Any, Any]:
+    """Build the acceleration structure and the table from registry number to object number."""
+    uses = tables.uses
+    parts: dict[str, Any] = {"type": "scene"}
+    for number in range(len(tables.shapes)):
+        points = packed.vertices[packed.shape_vertices[number] : packed.shape_vertices[number + 1], :3]
+        faces = packed.faces[packed.shape_faces[number] : packed.shape_faces[number + 1], :3]
+        mesh = _mesh(f"shape{number}", points, faces - np.uint32(packed.shape_vertices[number]))
+        parts[f"shape{number}"] = mesh if uses[number] == 1 else {"type": "shapegroup", "mesh": mesh}
+    names: dict[str, int] = {}
+    for number, placed in enumerate(tables.objects):
+        if uses[placed.shape] == 1:
+            names[f"shape{placed.shape}"] = number
+            continue
+        names[f"object{number}"] = number
+        parts[f"object{number}"] = {
+            "type": "instance",
+            "to_world": mi.ScalarTransform4f(placed.matrix.T),
+            "group": {"type": "ref", "id": f"shape{placed.shape}"},
+        }
+    scene = mi.load_dict(parts, optimize=False)
+    registry = dr.reinterpret_array(mi.UInt32, scene.shapes_dr()).numpy()
+    lookup = np.zeros(int(registry.max()) + 1, np.uint32)
+    for key, shape in zip(registry, scene.shapes(), strict=True):
+        if shape.id() in names:
+            lookup[key] = names[shape.id()]
+    return scene, mi.UInt32(lookup)

@@ -1,0 +1,238 @@
+"""The embedded renderer: Mitsuba 3 on the CPU (LLVM, or scalar without it) or CUDA, reading the USD stage alone."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from regolith.lunar.labels import SKY
+from regolith.lunar.params import InputError
+from regolith.lunar.render.backend import VARIANTS, Choice, choose_backend, find_llvm
+from regolith.lunar.render.base import Frame, Output, Quality
+from regolith.lunar.render.compile import SceneTables, compile_stage
+from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
+from regolith.lunar.render.sensor import develop
+from regolith.lunar.render.view import View, read_view
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+SAMPLES: dict[Quality, int] = {"draft": 4, "default": 8, "reference": 256}
+"""Samples per pixel of each quality."""
+
+CHUNK = 16
+"""Most samples traced in one launch."""
+
+STAR_RADIANCE = 0.6
+"""Linear pixel value of the brightest star, before exposure scaling (stars saturate with the exposure they need)."""
+
+
+class MitsubaRenderer:
+    """Draws a stage by the rules of `render.base.Renderer`."""
+
+    name = "mitsuba"
+
+    def __init__(self, backend: Choice = "auto", *, threads: int | None = None) -> None:
+        """Choose the back end.
+
+        Args:
+            backend: `auto`, or one by name.
+            threads: Threads of this process; all cores by default. Counts before the first kernel.
+
+        Raises:
+            InputError: The back end asked for does not work here.
+        """
+        self.backend = choose_backend(backend)  # before Dr.Jit is imported: it loads its LLVM library then
+        import drjit as dr
+        import mitsuba as mi
+
+        if threads is not None and threads < 1:
+            raise InputError("threads", threads, "at least 1")
+        self.threads = threads or 0
+        mi.set_variant(VARIANTS[self.backend])
+        dr.set_thread_count(threads or _cores())
+        self._stage: Usd.Stage | None = None
+        self._tables: SceneTables | None = None
+        self._scene: Any = None
+
+    def describe(self) -> dict[str, Any]:
+        """Name, versions, back end and CPU class: what decides the bytes of a frame."""
+        import drjit as dr
+        import mitsuba as mi
+
+        llvm = find_llvm() if self.backend == "llvm" else None
+        return {
+            "name": self.name,
+            "mitsuba": mi.__version__,
+            "drjit": dr.__version__,
+            "llvm": _library_version(llvm) if llvm else "",
+            "backend": self.backend,
+            "cpu": cpu_class(),
+        }
+
+    def load(self, stage: Usd.Stage) -> None:
+        """Compile the stage's geometry.
+
+        Raises:
+            InputError: The stage holds nothing to draw.
+        """
+        import mitsuba as mi
+
+        mi.set_variant(VARIANTS[self.backend])
+        self._scene = None
+        tables = compile_stage(stage)
+        if self.backend == "scalar":
+            from regolith.lunar.render.scalar import ScalarScene
+
+            self._scene = ScalarScene(tables)
+        else:
+            from regolith.lunar.render.kernel import FusedScene
+
+            self._scene = FusedScene(tables)
+        self._stage, self._tables = stage, tables
+
+    def render(
+        self,
+        width: int,
+        height: int,
+        *,
+        quality: Quality = "default",
+        outputs: frozenset[Output] = frozenset(),
+        samples: int | None = None,
+    ) -> Frame:
+        """Render the stage's camera.
+
+        Args:
+            width: Picture width in pixels.
+            height: Picture height in pixels.
+            quality: draft (4 samples, direct light), default (8 samples, reduced one-bounce pass) or reference (256
+                samples, brute-force bounce).
+            outputs: Which of depth, instance and normal to return.
+            samples: Samples per pixel instead of the quality's; a power of two.
+
+        Raises:
+            InputError: A size or quality that is not allowed, or no stage was loaded.
+        """
+        if quality not in SAMPLES:
+            raise InputError("quality", quality, ", ".join(SAMPLES))
+        for field, value in (("width", width), ("height", height)):
+            if not 1 <= value <= 8192:
+                raise InputError(field, value, "1 … 8192 pixels")
+        count = SAMPLES[quality] if samples is None else samples
+        if count < 1 or count & (count - 1):
+            raise InputError("samples", count, "a power of two")
+        if self._stage is None or self._tables is None:
+            raise InputError("stage", None, "a stage given to load() first")
+        view = read_view(self._stage, self._tables.materials)
+        draw = _draw_scalar if self.backend == "scalar" else _draw_fused
+        radiance, centre = draw(self._scene, view, width, height, count, quality, self.threads)
+        label = centre["label"]
+        if len(view.stars):
+            add_stars(radiance, label, view)
+        return Frame(
+            rgb=develop(radiance, view.sensor),
+            label=label,
+            depth=centre["depth"] if "depth" in outputs else None,
+            instance=centre["instance"] if "instance" in outputs else None,
+            normal=centre["normal"] if "normal" in outputs else None,
+        )
+
+    def close(self) -> None:
+        """Free what the renderer holds."""
+        self._scene = self._tables = self._stage = None
+
+
+def _draw_fused(
+    scene: Any, view: View, width: int, height: int, samples: int, quality: Quality, threads: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Draw with the fused kernel: radiance [H, W] float32, and the pixel-centre arrays."""
+    import drjit as dr
+    import mitsuba as mi
+
+    mi.set_variant(VARIANTS["cuda" if "cuda" in mi.variant() else "llvm"])
+    pixels = width * height
+    opaque = scene.opaque(view, width, height)
+    centre = scene.centre(opaque, pixels)
+    dr.schedule(centre)
+    chunk = min(samples, CHUNK)
+    total = None
+    for first in range(0, samples, chunk):
+        part = scene.radiance(opaque, pixels, samples=chunk, first=first, bounce=quality == "reference")
+        total = part if total is None else total + part
+        dr.eval(total)
+    small = None
+    w, h = math.ceil(width / REDUCTION), math.ceil(height / REDUCTION)
+    if quality == "default":
+        small = scene.bounce(scene.opaque(view, w, h), w * h)
+        dr.eval(small)
+    arrays = {
+        "label": centre["label"].numpy().astype(np.uint8).reshape(height, width),
+        "instance": centre["instance"].numpy().astype(np.uint16).reshape(height, width),
+        "depth": centre["depth"].numpy().reshape(height, width),
+        "normal": np.stack([x.numpy() for x in centre["normal"]], axis=-1).reshape(height, width, 3),
+    }
+    radiance = np.array(total.numpy()).reshape(height, width) * np.float32(chunk / samples)
+    if small is not None:
+        light, hits, normal = small
+        guide = np.stack([x.numpy() for x in normal], axis=-1).reshape(h, w, 3)
+        albedo = centre["albedo"].numpy().reshape(height, width)
+        radiance += albedo * _enlarged(light.numpy().reshape(h, w), hits.numpy().reshape(h, w), guide,
+                                       width, height, threads)  # fmt: skip
+    return radiance, arrays
+
+
+def _enlarged(
+    light: np.ndarray, hits: np.ndarray, normal: np.ndarray, width: int, height: int, threads: int
+) -> np.ndarray:
+    return enlarge(denoise(light, normal, hits, threads=threads), hits, width=width, height=height)
+
+
+def _draw_scalar(
+    scene: Any, view: View, width: int, height: int, samples: int, quality: Quality, threads: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Draw without LLVM: the same samples, traced by Mitsuba's scalar kernels and shaded in numpy."""
+    return scene.draw(view, width, height, samples=samples, quality=quality, threads=threads)
+
+
+def add_stars(radiance: np.ndarray, label: np.ndarray, view: View) -> None:
+    """Add stars, in place, to the pixels whose centre is sky; each lights the one pixel it falls in."""
+    height, width = label.shape
+    camera = view.camera
+    local = view.stars[:, :3] @ camera.axes.T
+    ahead = local[:, 2] > 1e-6
+    local, bright = local[ahead], view.stars[ahead, 3]
+    column = np.floor((local[:, 0] / local[:, 2] / camera.tan_x + 1.0) * 0.5 * width).astype(np.int64)
+    row = np.floor((1.0 - local[:, 1] / local[:, 2] / (camera.tan_x * height / width)) * 0.5 * height).astype(np.int64)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    column, row, bright = column[inside], row[inside], bright[inside]
+    sky = label[row, column] == SKY
+    value = (bright * STAR_RADIANCE * 2.0**-view.sensor.exposure_ev).astype(np.float32)
+    np.maximum.at(radiance, (row[sky], column[sky]), value[sky])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _library_version(path: Path) -> str:
+    import re
+
+    match = re.search(r"(\d+(?:\.\d+)*)", path.resolve().name.replace("libLLVM", ""))
+    return match[1] if match else path.name
+
+
+def cpu_class() -> str:
+    """Vector instruction set of this CPU: avx512, avx2, sse4 or the machine's name; frames are equal within one."""
+    import platform
+
+    try:
+        flags = Path("/proc/cpuinfo").read_text("ascii", "ignore").split("flags", 1)[1].split("\n", 1)[0].split()
+    except (OSError, IndexError):
+        return platform.machine()
+    for flag, name in (("avx512f", "avx512"), ("avx2", "avx2"), ("sse4_2", "sse4")):
+        if flag in flags:
+            return name
+    return platform.machine()

@@ -1,0 +1,95 @@
+"""The compiled scene packed into the flat arrays both shaders gather from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from regolith.lunar.render.compile import SceneTables
+from regolith.lunar.render.view import Material
+
+FLAT = 1
+"""Flag of an object whose facets are shaded flat."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PackedScene:
+    """Flat arrays of a scene; shapes placed once are already in the world frame."""
+
+    vertices: np.ndarray
+    """x, y, z [m] and the shading normal as octahedral 2 × 16 bits in the float's bits, float32, shape [V, 4]."""
+    faces: np.ndarray
+    """Vertex numbers in `vertices` and a 0, uint32, shape [F, 4]."""
+    matrices: np.ndarray
+    """Rows of the local-to-world matrix for column vectors, float32, shape [objects, 12]."""
+    objects: np.ndarray
+    """First face, material, flags, unused; uint32, shape [objects, 4]."""
+    labels: np.ndarray
+    """Class and instance number, uint32, shape [objects, 2]."""
+    shape_vertices: np.ndarray
+    """First vertex of each shape, int64, shape [shapes + 1]."""
+    shape_faces: np.ndarray
+    """First face of each shape, int64, shape [shapes + 1]."""
+
+
+def pack_normals(normals: np.ndarray) -> np.ndarray:
+    """Pack unit normals as octahedral coordinates of 16 bits each (Meyer et al. 2010), float32 bits, shape [V]."""
+    n = normals / np.maximum(np.abs(normals).sum(axis=1, keepdims=True), np.float32(1e-30))
+    x, y = n[:, 0], n[:, 1]
+    below = n[:, 2] < 0
+    fx = np.where(below, (1 - np.abs(y)) * np.where(x < 0, -1, 1), x)
+    fy = np.where(below, (1 - np.abs(x)) * np.where(y < 0, -1, 1), y)
+    qx = np.round((fx * 0.5 + 0.5) * 65535.0).astype(np.uint32)
+    qy = np.round((fy * 0.5 + 0.5) * 65535.0).astype(np.uint32)
+    return (qx | (qy << np.uint32(16))).view(np.float32)
+
+
+def pack_scene(tables: SceneTables) -> PackedScene:
+    """Lay the compiled scene out for gathering."""
+    uses = tables.uses
+    single = {o.shape: o for o in tables.objects if uses[o.shape] == 1}
+    vertices, faces = [], []
+    first_vertex, first_face = [0], [0]
+    for number, shape in enumerate(tables.shapes):
+        points, normals = shape.points, shape.normals
+        if number in single and not np.array_equal(single[number].matrix, np.eye(4)):
+            points, normals = _to_world(points, normals, single[number].matrix)
+        block = np.empty((len(points), 4), np.float32)
+        block[:, :3] = points
+        block[:, 3] = pack_normals(normals)
+        vertices.append(block)
+        corners = np.zeros((len(shape.faces), 4), np.uint32)
+        corners[:, :3] = shape.faces + np.uint32(first_vertex[-1])
+        faces.append(corners)
+        first_vertex.append(first_vertex[-1] + len(points))
+        first_face.append(first_face[-1] + len(corners))
+    eye = np.eye(4)
+    matrices = np.stack([(eye if o.shape in single else o.matrix).T[:3].ravel() for o in tables.objects])
+    objects = np.array(
+        [[first_face[o.shape], o.material, FLAT * tables.shapes[o.shape].flat, 0] for o in tables.objects], np.uint32
+    )
+    return PackedScene(
+        vertices=np.concatenate(vertices),
+        faces=np.concatenate(faces),
+        matrices=matrices.astype(np.float32),
+        objects=objects,
+        labels=np.array([[o.label, o.instance] for o in tables.objects], np.uint32),
+        shape_vertices=np.array(first_vertex),
+        shape_faces=np.array(first_face),
+    )
+
+
+def _to_world(points: np.ndarray, normals: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    linear = matrix[:3, :3]
+    cofactor = np.linalg.inv(linear).T * np.linalg.det(linear)
+    turned = normals.astype(np.float64) @ cofactor
+    turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
+    world = points.astype(np.float64) @ linear + matrix[3, :3]
+    return world.astype(np.float32), turned.astype(np.float32)
+
+
+def material_rows(materials: tuple[Material, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Pack materials: values float32, shape [M, 8] (`Material.row`), and seeds, uint32, shape [M]."""
+    rows = np.array([material.row for material in materials], np.float32)
+    seeds = np.array([material.seed & 0xFFFFFFFF for material in materials], np.uint32)
+    return rows, seeds

@@ -1,0 +1,222 @@
+"""What a frame reads off the stage besides geometry: camera, sun, materials, stars and sensor."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from pxr import Gf, Usd, UsdGeom, UsdLux, UsdShade
+from regolith.lunar.params import InputError
+from regolith.lunar.render.photometry import single_scattering_albedo
+from regolith.lunar.render.sensor import Sensor
+from regolith.lunar.stage import schema
+
+
+@dataclasses.dataclass(frozen=True)
+class Pinhole:
+    """A pinhole camera in the world frame; pixels are square."""
+
+    origin: np.ndarray
+    """Lens position [m], float64, shape [3]."""
+    axes: np.ndarray
+    """Rows right, up, forward; unit vectors, float64, shape [3, 3]."""
+    tan_x: float
+    """Tangent of half the horizontal field of view."""
+
+    def rays(self, x: np.ndarray, y: np.ndarray, width: int, height: int) -> np.ndarray:
+        """Unit ray directions through picture positions, in pixels from the top left corner.
+
+        Returns:
+            float32, shape of `x` with 3 appended.
+        """
+        sx = (2.0 * x / width - 1.0) * self.tan_x
+        sy = (1.0 - 2.0 * y / height) * self.tan_x * height / width
+        d = sx[..., None] * self.axes[0] + sy[..., None] * self.axes[1] + self.axes[2]
+        return (d / np.linalg.norm(d, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sunlight:
+    """A sun infinitely far away."""
+
+    direction: np.ndarray
+    """Unit vector towards the sun, float64, shape [3]."""
+    irradiance: float
+    """Irradiance of a surface facing it, in the stage's relative unit."""
+    tan_radius: float
+    """Tangent of its angular radius."""
+
+    @property
+    def tangents(self) -> np.ndarray:
+        """Two unit vectors across the direction, float64, shape [2, 3]."""
+        helper = np.array([1.0, 0, 0]) if abs(self.direction[0]) < 0.9 else np.array([0, 1.0, 0])
+        first = np.cross(self.direction, helper)
+        first /= np.linalg.norm(first)
+        return np.stack([first, np.cross(self.direction, first)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """Photometry of a surface."""
+
+    model: str = "lambert"
+    albedo: float = 0.18
+    """Normal albedo."""
+    b: float = 0.25
+    c: float = 0.35
+    b0: float = 1.8
+    h: float = 0.07
+    mottling: float = 0.0
+    bump: float = 0.0
+    seed: int = 0
+
+    @property
+    def row(self) -> list[float]:
+        """Values the shader gathers: albedo, w (negative: Lambert), b, c, b0, h, mottling, bump."""
+        w = single_scattering_albedo(self.albedo, self.b, self.c, self.b0) if self.model == "hapke" else -1.0
+        return [self.albedo, w, self.b, self.c, self.b0, self.h, self.mottling, self.bump]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Everything about a frame that is not geometry."""
+
+    camera: Pinhole
+    sun: Sunlight
+    materials: tuple[Material, ...]
+    sensor: Sensor
+    stars: np.ndarray
+    """Unit directions and brightness (linear radiance over a pixel), float64, shape [S, 4]."""
+
+
+def _world(prim: Usd.Prim) -> np.ndarray:
+    matrix = UsdGeom.Xformable(prim).ComputeLocalToWorldTransform(Usd.TimeCode.Default())
+    return np.array(matrix, np.float64)  # rows are the images of the axes: row vectors, as USD multiplies
+
+
+def _unit(v: np.ndarray) -> np.ndarray:
+    return v / np.linalg.norm(v)
+
+
+def read_camera(stage: Usd.Stage) -> Pinhole:
+    """Read the pinhole of `/World/Camera`, or of the stage's first camera."""
+    prim = stage.GetPrimAtPath(schema.CAMERA)
+    if not prim or not prim.IsA(UsdGeom.Camera):
+        prim = next((p for p in stage.Traverse() if p.IsA(UsdGeom.Camera)), None)
+    if prim is None:
+        raise InputError("stage", stage.GetRootLayer().identifier, f"a stage with a camera, as at {schema.CAMERA}")
+    camera = UsdGeom.Camera(prim)
+    focal, aperture = camera.GetFocalLengthAttr().Get(), camera.GetHorizontalApertureAttr().Get()
+    if not focal or focal <= 0 or not aperture or aperture <= 0:
+        raise InputError(f"{prim.GetPath()}.focalLength", focal, "a positive focal length and horizontal aperture")
+    m = _world(prim)
+    axes = np.stack([_unit(m[0, :3]), _unit(m[1, :3]), -_unit(m[2, :3])])  # a camera looks along its -Z
+    return Pinhole(origin=m[3, :3].copy(), axes=axes, tan_x=0.5 * aperture / focal)
+
+
+def read_sun(stage: Usd.Stage) -> Sunlight:
+    """Read `/World/Sun`, or the stage's first distant light; without one the scene is dark."""
+    prim = stage.GetPrimAtPath(schema.SUN)
+    if not prim or not prim.IsA(UsdLux.DistantLight):
+        prim = next((p for p in stage.Traverse() if p.IsA(UsdLux.DistantLight)), None)
+    if prim is None:
+        return Sunlight(direction=np.array([0.0, 0.0, 1.0]), irradiance=0.0, tan_radius=0.0)
+    light = UsdLux.DistantLight(prim)
+    hidden = UsdGeom.Imageable(prim).ComputeVisibility() == UsdGeom.Tokens.invisible
+    radius = 0.5 * math.radians(light.GetAngleAttr().Get() or 0.0)
+    colour = light.GetColorAttr().Get() or Gf.Vec3f(1.0)
+    luminance = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
+    irradiance = light.GetIntensityAttr().Get() * 2.0 ** light.GetExposureAttr().Get() * luminance
+    if not light.GetNormalizeAttr().Get() and radius > 0.0:
+        irradiance *= math.pi * math.sin(radius) ** 2  # a radiance: UsdLux scales by the disc's solid angle
+    direction = _unit(_world(prim)[2, :3])  # it shines along its -Z
+    return Sunlight(direction=direction, irradiance=0.0 if hidden else irradiance, tan_radius=math.tan(radius))
+
+
+def read_material(stage: Usd.Stage, path: str) -> Material:
+    """Read a material's photometry attributes; else the diffuse colour of its `UsdPreviewSurface`, as Lambert."""
+    prim = stage.GetPrimAtPath(path) if path else None
+    if not prim:
+        return Material()
+    values: dict[str, object] = {}
+    for field in dataclasses.fields(Material):
+        attribute = prim.GetAttribute(schema.PHOTOMETRY + field.name)
+        if attribute and (value := attribute.Get()) is not None:
+            values[field.name] = value if isinstance(value, int) else (str(value) if field.name == "model" else value)
+    if values.get("model", "lambert") not in ("lambert", "hapke"):
+        raise InputError(f"{path}.{schema.PHOTOMETRY}model", values["model"], "lambert, hapke")
+    if "albedo" not in values:
+        values["albedo"] = _diffuse(prim)
+    return Material(**values)  # type: ignore[arg-type]
+
+
+def _diffuse(prim: Usd.Prim) -> float:
+    for child in Usd.PrimRange(prim):
+        shader = UsdShade.Shader(child)
+        if shader and shader.GetIdAttr().Get() == "UsdPreviewSurface":
+            value = shader.GetInput("diffuseColor")
+            colour = value.Get() if value else None
+            if colour is not None:
+                return float(0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2])
+    return 0.18
+
+
+def read_sensor(stage: Usd.Stage) -> Sensor:
+    """Read exposure, noise and encoding of the camera."""
+    prim = stage.GetPrimAtPath(schema.CAMERA)
+    if not prim:
+        return Sensor()
+    defaults = Sensor()
+
+    def value(name: str, default: float | str) -> float | str:
+        attribute = prim.GetAttribute(schema.SENSOR + name)
+        found = attribute.Get() if attribute else None
+        return default if found is None else found
+
+    encoding = str(value("encoding", defaults.encoding))
+    if encoding not in ("srgb", "linear"):
+        raise InputError(f"{schema.CAMERA}.{schema.SENSOR}encoding", encoding, "srgb, linear")
+    return Sensor(
+        exposure_ev=float(UsdGeom.Camera(prim).GetExposureAttr().Get() or 0.0),
+        full_well_e=float(value("fullWell", defaults.full_well_e)),
+        read_noise_e=float(value("readNoise", defaults.read_noise_e)),
+        encoding=encoding,  # type: ignore[arg-type]
+        noise_seed=int(value("noiseSeed", defaults.noise_seed)),
+    )
+
+
+def read_stars(stage: Usd.Stage) -> np.ndarray:
+    """Read directions and brightness of `/World/Stars`; their widths stand for brightness.
+
+    Returns:
+        float64, shape [S, 4]: unit direction from the world origin, relative brightness in [0, 1].
+    """
+    prim = stage.GetPrimAtPath(schema.STARS)
+    if not prim or not prim.IsA(UsdGeom.Points):
+        return np.zeros((0, 4))
+    points = UsdGeom.Points(prim)
+    positions = np.array(points.GetPointsAttr().Get() or np.zeros((0, 3)), np.float64).reshape(-1, 3)
+    world = _world(prim)
+    positions = positions @ world[:3, :3] + world[3, :3]
+    widths = points.GetWidthsAttr().Get()
+    bright = np.ones(len(positions)) if not widths else np.array(widths, np.float64)
+    bright = np.broadcast_to(bright, len(positions)) / max(float(bright.max(initial=0.0)), 1e-12)
+    length = np.linalg.norm(positions, axis=1, keepdims=True)
+    return np.concatenate([positions / np.maximum(length, 1e-12), (bright**2)[:, None]], axis=1)
+
+
+def read_view(stage: Usd.Stage, material_paths: tuple[str, ...]) -> View:
+    """Read everything but geometry.
+
+    Args:
+        stage: The stage.
+        material_paths: Material prims in the order of the compiled scene's material numbers.
+    """
+    return View(
+        camera=read_camera(stage),
+        sun=read_sun(stage),
+        materials=tuple(read_material(stage, path) for path in material_paths),
+        sensor=read_sensor(stage),
+        stars=read_stars(stage),
+    )
