@@ -1,6 +1,7 @@
 """Writing frames: whole or not at all, journal ordered, torn lines dropped, problems found."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SIZE = 32
 
 
 def spec(index: int) -> FrameSpec:
-    values = dict.fromkeys(FrameSpec.__dataclass_fields__, 0.5)
+    values: dict[str, Any] = dict.fromkeys(FrameSpec.__dataclass_fields__, 0.5)
     return FrameSpec(**values | {"split": "val", "index": index, "scene": 0, "seed": index})
 
 

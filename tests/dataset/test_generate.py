@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,12 @@ BASE = load_preset("v1")
 PARAMS: Params = BASE.model_copy(
     update={"dataset": BASE.dataset.model_copy(update={"frames_per_scene": 2, "depth": True, "instance": True})}
 )
-ARGS = {"split": "val", "frames": FRAMES, "width": 64, "height": 48, "seed": 5}
+ARGS: dict[str, Any] = {"split": "val", "frames": FRAMES, "width": 64, "height": 48, "seed": 5}
+
+
+def draw(out: Path, params: Params = PARAMS, **changes: Any) -> dict[str, Any]:
+    """Generate the test split, with changes."""
+    return generate(params, out, **{**ARGS, **changes})
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -36,7 +42,7 @@ def digest(folder: Path) -> dict[str, str]:
 def undisturbed(tmp_path_factory):
     """A split drawn by one process without a break."""
     out = tmp_path_factory.mktemp("undisturbed")
-    generate(PARAMS, out, **ARGS)
+    draw(out)
     return out / "val"
 
 
@@ -54,30 +60,30 @@ def test_split_is_whole(undisturbed) -> None:
 
 
 def test_two_workers_write_the_same_bytes(undisturbed, tmp_path) -> None:
-    generate(PARAMS, tmp_path, **ARGS, workers=2)
+    draw(tmp_path, workers=2)
     assert digest(tmp_path / "val") == digest(undisturbed)
 
 
 def test_resume_redraws_only_what_is_missing(undisturbed, tmp_path) -> None:
     """A split cut short, with a lost file and a torn journal line, completes to the bytes of an undisturbed run."""
     split = tmp_path / "val"
-    generate(PARAMS, tmp_path, **ARGS | {"frames": 3})
+    draw(tmp_path, frames=3)
     (split / file_name("mask", 1)).unlink()
     text = (split / JOURNAL).read_bytes()
     (split / JOURNAL).write_bytes(text[:-20])
-    result = generate(PARAMS, tmp_path, **ARGS)
+    result = draw(tmp_path)
     assert result["drawn"] == 4
     assert digest(split) == digest(undisturbed)
-    assert generate(PARAMS, tmp_path, **ARGS)["drawn"] == 0
+    assert draw(tmp_path)["drawn"] == 0
 
 
 def test_other_parameters_are_refused_naming_the_first_difference(undisturbed) -> None:
     other = PARAMS.model_copy(update={"rocks": PARAMS.rocks.model_copy(update={"exponent": 2.5})})
     before = digest(undisturbed)
     with pytest.raises(InputError, match=r"rocks\.exponent: 2\.5 is not allowed; allowed: 1\.8"):
-        generate(other, undisturbed.parent, **ARGS)
+        draw(undisturbed.parent, other)
     with pytest.raises(InputError, match="seed"):
-        generate(PARAMS, undisturbed.parent, **ARGS | {"seed": 6})
+        draw(undisturbed.parent, seed=6)
     assert digest(undisturbed) == before
 
 
@@ -90,8 +96,8 @@ def test_another_back_end_is_refused_unless_asked_for(undisturbed, tmp_path) -> 
     contract["renderer"]["backend"] = "cuda"
     path.write_text(json.dumps(contract))
     with pytest.raises(InputError, match=r"renderer\.backend"):
-        generate(PARAMS, tmp_path, **ARGS)
-    assert generate(PARAMS, tmp_path, **ARGS, other_backend=True)["drawn"] == 0
+        draw(tmp_path)
+    assert draw(tmp_path, other_backend=True)["drawn"] == 0
 
 
 def test_folder_in_use_is_refused(undisturbed) -> None:
@@ -100,7 +106,7 @@ def test_folder_in_use_is_refused(undisturbed) -> None:
     with (undisturbed / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="no other run"):
-            generate(PARAMS, undisturbed.parent, **ARGS)
+            draw(undisturbed.parent)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -9)])
@@ -122,7 +128,7 @@ def test_killed_run_resumes_to_the_same_bytes(undisturbed, tmp_path, number: int
     deadline = time.monotonic() + 30
     while True:  # orphaned workers of a SIGKILLed parent may still hold the lock
         try:
-            generate(PARAMS, tmp_path, **ARGS)
+            draw(tmp_path)
             break
         except InputError:
             assert time.monotonic() < deadline
