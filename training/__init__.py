@@ -1,0 +1,1 @@
+"""Headless companion: training and export. The only room where torch lives."""

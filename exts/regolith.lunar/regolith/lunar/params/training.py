@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
+
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import input_error, quantity
 from regolith.lunar.params.verb import Verb
 
-RUNTIME_FIELDS = frozenset({"train_split", "val_split", "test_split", "out", "workers", "threads", "json_file", "debug"})
+RUNTIME_FIELDS = frozenset(
+    {"train_split", "val_split", "test_split", "out", "workers", "threads", "json_file", "debug"}
+)
 """Fields a resumed run may change: where things are (the splits' fingerprints must stay) and how fast it runs."""
 
 

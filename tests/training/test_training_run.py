@@ -1,0 +1,259 @@
+"""A run: what it writes, that it learns, stops, resumes to the same end, and refuses what does not fit."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from toy_split import write_split
+
+from regolith.lunar.jobs.events import check_event, parse_event
+from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.params.training import TrainParams, load_train_params
+from training.checkpoint import read_checkpoint
+from training.data import Frames, fingerprint
+from training.train import learning_rate, train
+
+
+def rows(out: Path) -> list[dict]:
+    """Epoch records without their times."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(path)["model"]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    assert rows(a) == rows(b)
+    for name in ("best.pt", "last.pt"):
+        first, second = weights(a / name), weights(b / name)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_run_writes_its_files(trained: SimpleNamespace) -> None:
+    assert {p.name for p in trained.out.iterdir()} == {"best.pt", "last.pt", "metrics.jsonl", "summary.json"}
+    assert json.loads((trained.out / "summary.json").read_text()) == json.loads(json.dumps(trained.summary))
+    assert [r["epoch"] for r in rows(trained.out)] == [1, 2, 3]
+    assert {"train_loss", "val_loss", "iou", "miou", "accuracy", "lr"} <= rows(trained.out)[0].keys()
+    best = max(rows(trained.out), key=lambda r: r["iou"]["rock"])
+    assert trained.summary["best_epoch"] == best["epoch"] == read_checkpoint(trained.out / "best.pt")["epoch"]
+    assert trained.summary["selected_on"] == "val"
+    assert trained.summary["machine"]["cores"] >= 1
+
+
+def test_run_learns(trained: SimpleNamespace) -> None:
+    losses = [r["train_loss"] for r in rows(trained.out)]
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_run_emits_valid_events(trained: SimpleNamespace) -> None:
+    assert [check_event(e) for e in trained.events] == [None] * len(trained.events)
+    progress = [e for e in trained.events if e["event"] == "progress"]
+    assert progress[-1]["done"] == progress[-1]["total"] == 72
+    assert [e["done"] for e in progress] == sorted(e["done"] for e in progress)
+
+
+def test_class_weights_are_inverse_to_pixels_and_sum_to_three(toy: SimpleNamespace, trained: SimpleNamespace) -> None:
+    counts = Frames(toy.train, field="train_split", workers=1).counts
+    got = np.array(list(trained.summary["class_weights"].values()))
+    assert got.sum() == pytest.approx(3, rel=1e-5)
+    assert np.allclose(got * counts, (got * counts)[0], rtol=1e-5)
+
+
+def test_absent_class_weighs_nothing_and_is_said(toy: SimpleNamespace, tmp_path: Path) -> None:
+    events: list[dict] = []
+    split = write_split(tmp_path / "nosky", 4, sky=False)
+    summary = train(toy.params(tmp_path / "run", train_split=split, epochs=1), events.append)
+    assert summary["class_weights"]["sky"] == 0
+    assert any("no sky pixel" in e.get("message", "") for e in events)
+    assert math.isfinite(summary["best"]["train_loss"])
+
+
+@pytest.mark.parametrize("batches", [1, 3, 4])
+def test_stopped_run_resumes_to_the_same_end(
+    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path, batches: int
+) -> None:
+    """Three batches are an epoch: stop inside one, at its end before evaluation, and in the next."""
+    seen = 0
+
+    def stop() -> bool:
+        return seen >= batches
+
+    def count(event: dict) -> None:
+        nonlocal seen
+        seen += event["event"] == "progress"
+
+    first = train(toy.params(tmp_path), count, stop)
+    assert first["status"] == "interrupted"
+    assert train(toy.params(tmp_path), lambda e: None)["status"] == "finished"
+    assert_same_run(trained.out, tmp_path)
+
+
+def companion(config: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "training.train", "--config", str(config)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_and_terminated_run_ends_like_an_undisturbed_one(
+    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path
+) -> None:
+    config = toy.config(tmp_path / "run")
+    out = tmp_path / "run"
+    process = companion(config)
+    assert process.stdout is not None
+    for line in process.stdout:  # first epoch recorded, second under way
+        event = parse_event(line)
+        assert event is not None
+        if event["event"] == "progress" and event["done"] > 24:
+            process.kill()
+            break
+    process.communicate()
+    assert read_checkpoint(out / "last.pt")["epoch"] in (1, 2)
+
+    process = companion(config)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"progress"' in line:
+            process.send_signal(signal.SIGTERM)
+            break
+    rest, errors = process.communicate(timeout=60)
+    last = parse_event(rest.splitlines()[-1])
+    assert last is not None and last["event"] == "done", errors
+    assert (process.returncode, last["status"]) in ((130, "interrupted"), (0, "finished"))
+    assert train(load_train_params(config), lambda e: None)["status"] == "finished"
+    (out / "config.json").unlink()
+    assert_same_run(trained.out, out)
+
+
+def test_finished_run_returns_at_once(toy: SimpleNamespace, trained: SimpleNamespace) -> None:
+    before = (trained.out / "best.pt").stat().st_mtime_ns
+    began = time.monotonic()
+    summary = train(toy.params(trained.out), lambda e: None)
+    assert time.monotonic() - began < 5
+    assert summary["best"] == trained.summary["best"]
+    assert (trained.out / "best.pt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(("field", "value"), [("lr", 0.5), ("seed", 1), ("epochs", 4), ("flip", False)])
+def test_changed_recipe_is_refused(toy: SimpleNamespace, trained: SimpleNamespace, field: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"^{field}: {value!r} is not allowed; allowed: .* or another --out$"):
+        train(toy.params(trained.out, **{field: value}), lambda e: None)
+
+
+def test_changed_data_is_refused(toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path) -> None:
+    other = write_split(tmp_path / "other", 6, seed=2)
+    with pytest.raises(InputError, match=r"^val_split: "):
+        train(toy.params(trained.out, val_split=other), lambda e: None)
+
+
+def test_selection_on_test_is_marked(toy: SimpleNamespace, tmp_path: Path) -> None:
+    test = write_split(tmp_path / "test", 3, seed=3)
+    summary = train(toy.params(tmp_path / "run", select_on="test", test_split=test, epochs=1), lambda e: None)
+    assert summary["selected_on"] == "test"
+    assert "optimistic" in summary["selection_note"]
+    assert summary["best"]["selection_iou"] == summary["best"]["test"]["iou"]["rock"]
+
+
+def test_patience_stops_the_run(toy: SimpleNamespace, tmp_path: Path) -> None:
+    """A learning rate of nothing never improves on the first epoch."""
+    changes = {"lr": 1e-8, "lr_min": 0.0, "patience": 2, "epochs": 30}
+    summary = train(toy.params(tmp_path, **changes), lambda e: None)
+    best = summary["best_epoch"]
+    assert summary["epochs"] == best + 2 < 30
+
+
+def test_diverging_run_fails_with_one_line(
+    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.train.F.cross_entropy", lambda *a, **k: torch.tensor(math.nan, requires_grad=True))
+    with pytest.raises(CheckError, match=r"loss is nan in epoch 1: try a smaller --lr than 0.001"):
+        train(toy.params(tmp_path), lambda e: None)
+
+
+def test_split_without_rock_cannot_select(toy: SimpleNamespace, tmp_path: Path) -> None:
+    val = write_split(tmp_path / "val", 2)
+    journal = val / "frames.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        line["counts"] |= {"regolith": line["counts"]["regolith"] + line["counts"]["rock"], "rock": 0}
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(InputError, match=r"^val_split: .*some pixel is rock"):
+        train(toy.params(tmp_path / "run", val_split=val), lambda e: None)
+
+
+def test_companion_reports_bad_input_as_event(toy: SimpleNamespace, tmp_path: Path) -> None:
+    process = companion(toy.config(tmp_path, train_split=tmp_path / "nowhere"))
+    out, _ = process.communicate(timeout=60)
+    event = parse_event(out.splitlines()[-1])
+    assert process.returncode == 2
+    assert event is not None and event["message"].startswith("train_split: ") and event["code"] == 2
+
+
+def test_learning_rate_warms_up_and_ends_at_minimum() -> None:
+    params = TrainParams.model_validate(
+        {"train_split": "a", "val_split": "b", "out": "c", "init": "random", "lr": 1e-3, "warmup_steps": 10}
+    )
+    rates = [learning_rate(step, 100, params) for step in range(100)]
+    assert rates[:11] == sorted(rates[:11]) and max(rates) == pytest.approx(1e-3)
+    assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] == pytest.approx(1e-7)
+
+
+def test_defaults_depend_on_the_encoder() -> None:
+    base = {"train_split": "a", "val_split": "b", "out": "c"}
+    pretrained = TrainParams.model_validate(base)
+    assert (pretrained.init, pretrained.lr_peak, pretrained.warmup) == ("nvidia/mit-b0", 6e-5, 0)
+    scratch = TrainParams.model_validate(base | {"init": "random"})
+    assert scratch.lr_peak > 1e-4 and scratch.warmup > 0
+
+
+def test_frames_are_mirrored_with_their_masks(toy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = Frames(toy.train, field="train_split", workers=2)
+    order, flips = np.array([3, 1, 2]), np.array([True, False, True])
+    plain = list(frames.batches(order, 2))
+    flipped = list(frames.batches(order, 2, flips=flips))
+    assert [len(rgb) for rgb, _ in plain] == [2, 1]
+    for k in (0, 1):  # picture, mask
+        a, b = np.concatenate([p[k] for p in plain]), np.concatenate([f[k] for f in flipped])
+        assert (
+            np.array_equal(b[0], a[0][:, ::-1]) and np.array_equal(b[1], a[1]) and np.array_equal(b[2], a[2][:, ::-1])
+        )
+    monkeypatch.setattr("training.data.MEMORY_SHARE", 0.0)
+    from_disk = list(Frames(toy.train, field="train_split", workers=2).batches(order, 2, flips=flips))
+    assert all(np.array_equal(x, y) for a, b in zip(from_disk, flipped, strict=True) for x, y in zip(a, b, strict=True))
+
+
+def test_fingerprint_ignores_line_order_but_no_value(toy: SimpleNamespace) -> None:
+    records = Frames(toy.train, field="train_split", workers=1).records
+    assert fingerprint(records) == fingerprint(records[::-1])
+    assert fingerprint(records) != fingerprint(records[1:])
+
+
+def test_broken_frame_is_named(toy: SimpleNamespace, tmp_path: Path) -> None:
+    split = write_split(tmp_path / "split", 2)
+    (split / "mask" / "mask_00001.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"^train_split: .*mask_00001\.png"):
+        Frames(split, field="train_split", workers=1)
+
+
+def test_config_errors_name_the_field(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"train_split": "a", "val_split": "b", "out": "c", "lr": 7}))
+    with pytest.raises(InputError, match=r"^lr: 7 is not allowed; allowed: "):
+        load_train_params(path)
+    path.write_text(json.dumps({"train_split": "a", "val_split": "b", "out": "c", "select_on": "test"}))
+    with pytest.raises(InputError, match=r"test_split"):
+        load_train_params(path)
+    with pytest.raises(InputError, match=r"^config: "):
+        load_train_params(tmp_path / "none.json")

@@ -1,0 +1,180 @@
+"""Export a checkpoint to ONNX: pixels in, logits at pixel resolution out, and a card beside it that says what it is.
+
+regolith export-model RUN/best.pt --out models/NAME.onnx
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regolith.lunar.labels import CLASSES
+from regolith.lunar.params import CheckError, InputError, Verb, quantity
+
+if TYPE_CHECKING:
+    from training.model import LunarSegformer
+
+OPSET = 18
+"""First opset in which `Resize` and `LayerNormalization` are what PyTorch's exporter writes without conversion."""
+CARD_VERSION = 1
+MULTIPLE = 32
+"""Height and width of a picture must be multiples of the encoder's largest stride."""
+LOGIT_TOLERANCE = 1e-3
+"""Largest difference to PyTorch a file may have."""
+ARGMAX_SHARE = 0.999
+"""Smallest share of pixels that must have PyTorch's class."""
+
+
+class ExportModel(Verb):
+    """Export a trained checkpoint to ONNX with a JSON card beside it."""
+
+    checkpoint: Path = quantity(..., "best.pt or last.pt of a training run.", positional=True)
+    out: Path = quantity(Path("models/model.onnx"), "File to write; the card is NAME.json beside it.")
+
+    def run(self) -> dict[str, Any]:
+        """Export, check against PyTorch and return the card."""
+        return export_model(self.checkpoint, self.out)
+
+
+def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
+    """Export a checkpoint.
+
+    The graph takes `image` uint8 [N, H, W, 3] RGB and returns `logits` float32 [N, 3, H, W], N, H and W free, H and W
+    multiples of 32. The file is compared with PyTorch before it takes its name.
+
+    Args:
+        checkpoint: best.pt or last.pt of a training run; summary.json beside it goes into the card.
+        out: File to write, ending in `.onnx`.
+
+    Returns:
+        The card, as written to NAME.json.
+
+    Raises:
+        InputError: No checkpoint, or `out` does not end in `.onnx`.
+        CheckError: The exported graph does not compute what PyTorch computes.
+    """
+    if out.suffix != ".onnx":
+        raise InputError("out", str(out), "a file name ending in .onnx")
+    from training.checkpoint import read_checkpoint, write_bytes
+    from training.model import load_checkpoint
+
+    state = read_checkpoint(checkpoint)
+    model = load_checkpoint(state["model"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = out.with_name(f".{out.stem}.tmp.onnx")
+    try:
+        _write_graph(model, scratch)
+        parity = compare(model, scratch)
+        data = scratch.read_bytes()
+        card = _card(checkpoint, state, parity) | {"sha256": hashlib.sha256(data).hexdigest(), "file": out.name}
+        write_bytes(out, data)
+    finally:
+        scratch.unlink(missing_ok=True)
+    write_bytes(out.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    return card
+
+
+def _write_graph(model: LunarSegformer, path: Path) -> None:
+    import torch
+
+    height, width = torch.export.Dim("height_32", min=2, max=512), torch.export.Dim("width_32", min=2, max=512)
+    shapes = {"image": {0: torch.export.Dim("batch", min=1, max=4096), 1: MULTIPLE * height, 2: MULTIPLE * width}}
+    with _quiet():
+        program = torch.onnx.export(
+            model,
+            (torch.zeros(2, 96, 128, 3, dtype=torch.uint8),),
+            dynamo=True,
+            input_names=["image"],
+            output_names=["logits"],
+            opset_version=OPSET,
+            dynamic_shapes=shapes,
+            external_data=False,
+        )
+        assert program is not None
+        program.save(str(path), external_data=False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress chatter off stdout, which may carry events."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def compare(
+    model: LunarSegformer,
+    path: Path,
+    shapes: tuple[tuple[int, int, int], ...] = ((1, 64, 64), (3, 32, 96), (2, 160, 128)),
+) -> dict[str, float]:
+    """Compare an exported graph with PyTorch on noise.
+
+    Args:
+        model: The network in evaluation mode.
+        path: The exported file.
+        shapes: Batch, height and width of each comparison.
+
+    Returns:
+        `logits_max_difference` and `argmax_equal`, the smallest share of pixels with the same class.
+
+    Raises:
+        CheckError: They differ by more than `LOGIT_TOLERANCE`, or in more than 0.1 % of the classes.
+    """
+    import numpy as np
+    import onnxruntime
+    import torch
+
+    from regolith.lunar.stage.spec import rng
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    difference, equal = 0.0, 1.0
+    for shape in shapes:
+        coarse = rng(0, "parity", *shape).integers(0, 256, (shape[0], shape[1] // 8, shape[2] // 8, 3), dtype=np.uint8)
+        image = coarse.repeat(8, axis=1).repeat(8, axis=2)  # blocks of 8 px: edges at every scale the network sees
+        with torch.no_grad():
+            expected = model(torch.from_numpy(image)).numpy()
+        got = np.asarray(session.run(["logits"], {"image": image})[0])
+        if got.shape != expected.shape:
+            raise CheckError(f"exported logits have shape {got.shape}, not {expected.shape}")
+        difference = max(difference, float(np.abs(got - expected).max()))
+        equal = min(equal, float((got.argmax(1) == expected.argmax(1)).mean()))
+    if not difference <= LOGIT_TOLERANCE or equal < ARGMAX_SHARE:
+        raise CheckError(f"exported graph differs from PyTorch: logits by {difference:.2g}, {equal:.3%} equal classes")
+    return {"logits_max_difference": difference, "argmax_equal": equal}
+
+
+def _card(checkpoint: Path, state: dict[str, Any], parity: dict[str, float]) -> dict[str, Any]:
+    """Say what the model is, what it takes and gives, and what it was trained on."""
+    summary: dict[str, Any] | None = None
+    with contextlib.suppress(OSError, ValueError):
+        summary = json.loads((checkpoint.parent / "summary.json").read_text("utf-8"))
+        for split in (summary or {}).get("splits", {}).values():
+            split["path"] = os.path.basename(split["path"])  # noqa: PTH119  the name tells, the folder is one machine's
+    return {
+        "version": CARD_VERSION,
+        "architecture": "SegFormer-B0",
+        "classes": state["classes"],
+        "input": {"name": "image", "dtype": "uint8", "shape": ["N", "H", "W", 3], "color": "RGB", "multiple": MULTIPLE},
+        "output": {"name": "logits", "dtype": "float32", "shape": ["N", len(CLASSES), "H", "W"]},
+        "opset": OPSET,
+        "epoch": state["epoch"],
+        "metrics": state.get("metrics"),
+        "fingerprints": state["fingerprints"],
+        "recipe": state["recipe"],
+        "training": summary,
+        "parity": parity,
+    }

@@ -1,0 +1,106 @@
+"""SegFormer-B0 with pixels in, logits out: normalisation and upsampling are part of the model.
+
+Xie et al., "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers", NeurIPS 2021.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+from transformers import SegformerConfig, SegformerForSemanticSegmentation
+from transformers.utils import logging as transformers_logging
+
+from regolith.lunar.labels import CLASSES
+from regolith.lunar.params import InputError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Per-channel statistics the pretrained encoder was fed with (torchvision, ImageNet-1k)."""
+
+LABELS = {index: name for name, index in CLASSES.items()}
+
+
+class LunarSegformer(nn.Module):
+    """`SegformerForSemanticSegmentation` behind uint8 pixels, with an algebraically equal but cheaper decode head."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, net: SegformerForSemanticSegmentation) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255, persistent=False)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits float32 [N, 3, H, W] of pictures uint8 [N, H, W, 3]."""
+        x = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W)
+        features = []
+        for stage in self.net.segformer.stages:
+            x = stage(x)  # (N, C_k, H / s_k, W / s_k), s_k = 4, 8, 16, 32
+            features.append(x)
+        logits = self._decode(features)  # (N, 3, H / 4, W / 4)
+        return F.interpolate(logits.float(), size=image.shape[1:3], mode="bilinear", align_corners=False)
+
+    def _decode(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Decode head of the paper, the linear layers before the first non-linearity moved below the upsampling.
+
+        Projection, upsampling, concatenation and fusion are all linear, and a 1×1 convolution commutes with bilinear
+        upsampling. So each stage gets one 1×1 convolution W_fuse,k · W_proj,k at its own resolution, and the upsampled
+        results are added: the same function of the same parameters at about a thirtieth of the multiplications.
+        Dropout zeroes whole channels as in the authors' code (mmseg `Dropout2d`), not single values.
+        """
+        head = self.net.decode_head
+        fuse = head.linear_fuse.weight[:, :, 0, 0].chunk(len(features), dim=1)[::-1]  # the concatenation is reversed
+        out: torch.Tensor | None = None
+        for x, projection, w in zip(features, head.linear_projections, fuse, strict=True):
+            weight = (w @ projection.proj.weight)[:, :, None, None]  # (256, C_k, 1, 1)
+            y = F.conv2d(x, weight, w @ projection.proj.bias)  # (N, 256, H / s_k, W / s_k)
+            out = y if out is None else out + F.interpolate(y, out.shape[2:], mode="bilinear", align_corners=False)
+        y = F.relu(head.batch_norm(out))  # (N, 256, H / 4, W / 4)
+        return head.classifier(F.dropout2d(y, head.dropout.p, self.training))
+
+
+def build_model(init: str) -> LunarSegformer:
+    """Build the network with fresh (`random`) or pretrained encoder weights; the decode head is always fresh.
+
+    Args:
+        init: `random`, a Hugging Face hub id, or a local folder in the same format.
+
+    Raises:
+        InputError: The weights can be reached neither in the cache nor on the hub, or they are of another network.
+    """
+    names = {"id2label": LABELS, "label2id": dict(CLASSES)}
+    if init == "random":
+        return LunarSegformer(SegformerForSemanticSegmentation(SegformerConfig(**names)))
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    where = "a SegFormer encoder in the cache, on the Hugging Face hub or in a local folder; or --init random"
+    try:
+        net, report = SegformerForSemanticSegmentation.from_pretrained(
+            init, ignore_mismatched_sizes=True, output_loading_info=True, **names
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError("init", init, f"{where} ({reason[0]})") from None
+    missing = [key for key in report["missing_keys"] if key.startswith("segformer.")]
+    if missing or (report["mismatched_keys"] and any("segformer." in str(k) for k in report["mismatched_keys"])):
+        raise InputError("init", init, f"{where} (it lacks encoder weights)")
+    return LunarSegformer(net)
+
+
+def load_checkpoint(state: dict[str, torch.Tensor]) -> LunarSegformer:
+    """Rebuild the network of a run's checkpoint, in evaluation mode.
+
+    Raises:
+        InputError: The weights are not of this network.
+    """
+    model = build_model("random")
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, AttributeError) as error:
+        raise InputError(
+            "checkpoint", str(error).splitlines()[0][:80], "best.pt or last.pt of a training run"
+        ) from None
+    return model.eval()

@@ -1,0 +1,343 @@
+"""Train SegFormer-B0 on labelled lunar frames.
+
+    regolith train --train-split DATA/train_dr --val-split DATA/val --out RUN            # pretrained encoder
+    python training/train.py --train-split DATA/train_dr --val-split DATA/val --out RUN --init random
+    python -m training.train --config RUN.json        # companion process: one JSON event a line on stdout
+
+Cross-entropy weighted inversely to the training split's pixel counts, AdamW, cosine to lr_min, mirrored frames, early
+stop on the rock-IoU of the validation split. The same command again resumes: a kill loses at most the running epoch,
+SIGTERM or Ctrl-C nothing. A resumed run ends in the same weights as an undisturbed one on the same CPU.
+
+Writes best.pt, last.pt, metrics.jsonl (a line an epoch) and summary.json into --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from regolith.lunar.jobs.events import Emit, Event, emit
+from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
+from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.params.training import TrainParams, load_train_params
+from regolith.lunar.perception.metrics import scores
+from regolith.lunar.stage.spec import rng
+from training.checkpoint import read_checkpoint, write_bytes, write_torch
+from training.data import Frames
+from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
+from training.model import build_model
+
+Stop = Callable[[], bool]
+
+
+def train(params: TrainParams, emit: Emit = emit, stop: Stop = lambda: False) -> dict[str, Any]:
+    """Train or resume a run.
+
+    Args:
+        params: The run.
+        emit: Receives the events of `regolith.lunar.jobs.events`.
+        stop: Asked after every batch; once true the run saves itself and returns.
+
+    Returns:
+        The content of summary.json; `status` is `finished` or `interrupted`.
+
+    Raises:
+        InputError: A split cannot be used, or `out` holds a run of another recipe or other data.
+        CheckError: The loss is no longer a number.
+    """
+    run = Run(params, emit)
+    while not run.finished:
+        if stop() or not (run.train_epoch(stop) and run.close_epoch(stop)):
+            run.save()
+            return run.write_summary("interrupted")
+    return run.write_summary("finished")
+
+
+class Run:
+    """One run: data, network, optimizer, and the state that last.pt carries from process to process."""
+
+    def __init__(self, params: TrainParams, emit: Emit) -> None:
+        self.params, self.emit = params, emit
+        torch.set_num_threads(params.threads or os.cpu_count() or 1)
+        keep_freed_memory()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.amp = params.amp == "bf16" or (params.amp == "auto" and has_bf16(self.device))
+        self.data = Frames(params.train_split, field="train_split", workers=params.workers)
+        self.val = Frames(params.val_split, field="val_split", workers=params.workers)
+        self.test = params.test_split and Frames(params.test_split, field="test_split", workers=params.workers)
+        self.selection = self.test or self.val
+        if not self.selection.counts[ROCK]:
+            raise InputError(self.selection.field, str(self.selection.split), "a split in which some pixel is rock")
+        self.weight = torch.tensor(self._class_weights(), dtype=torch.float32, device=self.device)
+
+        torch.manual_seed(params.seed)
+        self.model = build_model(params.init).to(self.device)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), params.lr_peak, weight_decay=params.weight_decay)
+        self.epoch, self.batch = 0, 0  # the next batch of the running epoch
+        self.loss_sum, self.seconds = 0.0, 0.0  # of the running epoch
+        self.history: list[dict[str, Any]] = []
+        params.out.mkdir(parents=True, exist_ok=True)
+        if (params.out / "last.pt").exists():
+            self._resume()
+
+    # -- one epoch ---------------------------------------------------------------------------------------------------
+
+    def train_epoch(self, stop: Stop) -> bool:
+        """Train on the rest of the running epoch; False where it was stopped first."""
+        p, n = self.params, len(self.data)
+        order = rng(p.seed, "order", self.epoch).permutation(n)
+        flips = rng(p.seed, "flip", self.epoch).random(n) < 0.5 if p.flip else np.zeros(n, bool)
+        if self.batch == 0:
+            torch.manual_seed(int(rng(p.seed, "dropout", self.epoch).integers(2**63 - 1)))
+        self.model.train()
+        done = self.batch * p.batch
+        for rgb, mask in self.data.batches(order[done:], p.batch, flips=flips[done:]):
+            began = time.monotonic()
+            self.loss_sum += self._step(rgb, mask) * len(rgb)
+            self.batch += 1
+            done += len(rgb)
+            self.seconds += time.monotonic() - began
+            self.emit(
+                {"event": "progress", "done": self.epoch * n + done, "total": p.epochs * n, "unit": "frames",
+                 "stage": f"epoch {self.epoch + 1}/{p.epochs}", "rate": done / max(self.seconds, 1e-9)}
+            )  # fmt: skip
+            if stop():
+                return False
+        return True
+
+    def _step(self, rgb: np.ndarray, mask: np.ndarray) -> float:
+        lr = learning_rate(self.epoch * self.steps_per_epoch + self.batch, self.total_steps, self.params)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        logits, target = self._forward(rgb, mask)
+        loss = F.cross_entropy(logits, target, self.weight, ignore_index=IGNORE)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise CheckError(
+                f"loss is {value} in epoch {self.epoch + 1}: try a smaller --lr than {self.params.lr_peak:g}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return value
+
+    def _forward(self, rgb: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        image = torch.from_numpy(rgb).to(self.device)  # (N, H, W, 3) uint8
+        target = torch.from_numpy(mask).to(self.device).long()  # (N, H, W)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            logits = self.model(image)  # (N, 3, H, W) float32
+        return logits, target
+
+    def close_epoch(self, stop: Stop) -> bool:
+        """Evaluate, record and save the epoch; False where it was stopped first."""
+        began = time.monotonic()
+        val = self._evaluate(self.val, stop)
+        test = self._evaluate(self.test, stop) if self.test and val else None
+        if val is None or (self.test and test is None):
+            return False
+        row: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "train_loss": self.loss_sum / len(self.data),
+            "val_loss": val.pop("loss"),
+            **{key: val[key] for key in ("iou", "miou", "accuracy")},
+            "test": test,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "seconds": round(self.seconds + time.monotonic() - began, 3),
+        }
+        row["selection_iou"] = (test or val)["iou"]["rock"]
+        self.history.append(row)
+        self.epoch, self.batch, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
+        if self.best == row:
+            write_torch(self.params.out / "best.pt", self._checkpoint() | {"metrics": row})
+            self.emit({"event": "artifact", "path": str(self.params.out / "best.pt"), "kind": "checkpoint"})
+        lines = "".join(json.dumps(r) + "\n" for r in self.history)
+        write_bytes(self.params.out / "metrics.jsonl", lines.encode())
+        self.save()
+        for name, value in (
+            ("train_loss", row["train_loss"]), ("val_loss", row["val_loss"]),
+            ("rock_iou", row["iou"]["rock"]), ("miou", row["miou"]), ("lr", row["lr"]),
+        ):  # fmt: skip
+            self.emit({"event": "metric", "name": name, "value": value, "step": row["epoch"]})
+        return True
+
+    @torch.no_grad()
+    def _evaluate(self, frames: Frames, stop: Stop) -> dict[str, Any] | None:
+        self.model.eval()
+        confusion = torch.zeros(9, dtype=torch.int64, device=self.device)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        weight_sum = torch.zeros_like(loss_sum)
+        for rgb, mask in frames.batches(np.arange(len(frames)), self.params.batch):
+            logits, target = self._forward(rgb, mask)
+            loss_sum += F.cross_entropy(logits, target, self.weight, ignore_index=IGNORE, reduction="sum")
+            valid = target != IGNORE
+            weight_sum += self.weight[target[valid]].sum()
+            confusion += torch.bincount(target[valid] * 3 + logits.argmax(1)[valid], minlength=9)
+            if stop():
+                return None
+        result = scores(confusion.cpu().numpy().reshape(3, 3))
+        return result | {"loss": (loss_sum / weight_sum).item() if weight_sum > 0 else None}
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch."""
+        return math.ceil(len(self.data) / self.params.batch)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole schedule."""
+        return self.steps_per_epoch * self.params.epochs
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The first epoch with the highest rock-IoU on the selection split."""
+        return max(self.history, key=lambda r: r["selection_iou"], default=None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has used its epochs or its patience."""
+        best = self.best
+        stale = 0 if best is None else self.epoch - best["epoch"]
+        return self.batch == 0 and (self.epoch >= self.params.epochs or stale >= self.params.patience)
+
+    def _class_weights(self) -> np.ndarray:
+        counts = self.data.counts
+        for name, count in zip(NAMES, counts, strict=True):
+            if not count:
+                self.emit({"event": "note", "message": f"no {name} pixel in {self.data.split}: its class weight is 0"})
+        inverse = np.divide(1.0, counts, out=np.zeros(3), where=counts > 0)
+        return 3 * inverse / inverse.sum()
+
+    def _checkpoint(self) -> dict[str, Any]:
+        """What both checkpoint files carry: weights, and what they were made from."""
+        splits = {f.field: f.fingerprint for f in (self.data, self.val, self.test) if f}
+        return {
+            "kind": "regolith.lunar segformer-b0",
+            "model": self.model.state_dict(),
+            "recipe": self.params.recipe(),
+            "fingerprints": splits,
+            "classes": dict(CLASSES),
+            "epoch": self.epoch,
+        }
+
+    def save(self) -> None:
+        """Write last.pt: everything the run needs to go on from the next batch (the schedule follows from the step)."""
+        state = self._checkpoint() | {
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "batch": self.batch,
+            "loss_sum": self.loss_sum,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+        write_torch(self.params.out / "last.pt", state)
+
+    def _resume(self) -> None:
+        path = self.params.out / "last.pt"
+        state = read_checkpoint(path)
+        mine = self._checkpoint()
+        for key in ("recipe", "fingerprints"):
+            for name in mine[key] | state[key]:
+                old, new = state[key].get(name), mine[key].get(name)
+                if old != new:
+                    raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if state["rng_cuda"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["rng_cuda"])
+        for name in ("epoch", "batch", "loss_sum", "seconds", "history"):
+            setattr(self, name, state[name])
+        self.emit({"event": "note", "message": f"resumes {self.params.out} after {self.epoch} epochs"})
+
+    def write_summary(self, status: str) -> dict[str, Any]:
+        """Write summary.json and return its content."""
+        best, test = self.best, self.params.select_on == "test"
+        summary = {
+            "status": status,
+            "selected_on": self.params.select_on,
+            "selection_note": "published protocol: the epoch was chosen on the test split, so its figures there are "
+            "optimistic" if test else "the epoch was chosen on the validation split",
+            "best_epoch": best and best["epoch"],
+            "best": best,
+            "epochs": self.epoch,
+            "seconds": round(sum(r["seconds"] for r in self.history), 3),
+            "splits": {
+                f.field: {"path": str(f.split), "fingerprint": f.fingerprint, "frames": len(f), "size": f.shape[::-1]}
+                for f in (self.data, self.val, self.test) if f
+            },
+            "class_weights": dict(zip(NAMES, self.weight.tolist(), strict=True)),
+            "config": self.params.recipe(),
+            "git": git_revision(),
+            "machine": describe_machine(self.device, self.amp),
+        }  # fmt: skip
+        write_bytes(self.params.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+        self.emit({"event": "artifact", "path": str(self.params.out / "summary.json"), "kind": "summary"})
+        return summary
+
+
+def learning_rate(step: int, total: int, params: TrainParams) -> float:
+    """Return the learning rate of a step: linear warm-up, then half a cosine from lr to lr_min at the last step."""
+    warmup = min(params.warmup, total // 2)
+    if step < warmup:
+        return params.lr_peak * (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(total - 1 - warmup, 1)
+    return params.lr_min + 0.5 * (params.lr_peak - params.lr_min) * (1 + math.cos(math.pi * progress))
+
+
+def run_companion(config: Path) -> int:
+    """Run as a companion process: events on stdout, SIGTERM and SIGINT save and stop; returns the exit status."""
+    stopping = False
+
+    def on_signal(number: int, frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    def send(event: Event) -> None:
+        nonlocal stopping
+        try:
+            emit(event)
+        except BrokenPipeError:  # the launcher is gone: stop as if it had asked to
+            stopping = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    try:
+        params = load_train_params(config)
+        summary = train(params, send, lambda: stopping)
+    except (InputError, CheckError) as error:
+        code = 2 if isinstance(error, InputError) else 1
+        send({"event": "error", "message": str(error), "code": code})
+        return code
+    send({"event": "done", "status": summary["status"], "result": summary})
+    return 0 if summary["status"] == "finished" else 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run with `--config FILE` as a companion process, else as `regolith train` with the same flags."""
+    if "--config" in arguments:
+        parser = argparse.ArgumentParser(prog="training.train", description=__doc__)
+        parser.add_argument("--config", type=Path, required=True, help="JSON file with the fields of TrainParams")
+        return run_companion(parser.parse_args(arguments).config)
+    from regolith.lunar.cli import main as regolith
+
+    return regolith(["train", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
