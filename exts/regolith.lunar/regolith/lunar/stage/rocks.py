@@ -30,6 +30,10 @@ EYE_HEIGHT_M = 1.0
 """Height of the lens above the ground [m] levels of detail are chosen for; masts stand higher."""
 
 
+_DIRECTIONS = np.arange(24) * np.pi / 24
+_OUTLINE = np.arange(0, 24, 3)
+
+
 @dataclasses.dataclass(frozen=True)
 class RockField:
     """The rocks of a scene; arrays share the length N and are ordered from large to small."""
@@ -92,7 +96,7 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
     diameter, outside = diameter[order], outside[order]
 
     random = rng(scene.seed, "rocks", "places")
-    ground = _Places(rocks, surface, np.asarray(terrain.craters), diameter, outside, random)
+    ground = _Places(rocks, surface, terrain.craters, diameter=diameter, outside=outside, random=random)
     xy, kept = space_out(0.5 * 1.06 * diameter, ground.draw)
     return _settle(params, scene, surface, xy[kept], diameter[kept])
 
@@ -157,6 +161,7 @@ class _Places:
         rocks: RockParams,
         surface: Surface,
         craters: np.ndarray,
+        *,
         diameter: np.ndarray,
         outside: np.ndarray,
         random: np.random.Generator,
@@ -229,13 +234,15 @@ def _settle(params: Params, scene: SceneSpec, surface: Surface, xy: np.ndarray, 
     orientation = turn.as_quat(scalar_first=True).astype(np.float32).reshape(count, 4)
     matrix = Rotation.from_quat(orientation.astype(np.float64), scalar_first=True).as_matrix() if count else None
     scale, low, high, radius = np.ones(count), np.zeros(count), np.zeros(count), np.zeros(count)
+    outline = np.zeros((count, 2 * len(_OUTLINE), 2))
     for index, corners in _by_mesh(units, shape, lod):
         assert matrix is not None
         turned = np.einsum("nij,vj->nvi", matrix[index], corners)
-        scale[index] = diameter[index] / _widest(turned)
+        widest, outline[index] = _footprint(turned)
+        scale[index] = diameter[index] / widest
         low[index], high[index] = turned[..., 2].min(axis=1), turned[..., 2].max(axis=1)
         radius[index] = np.sqrt((turned[..., :2] ** 2).sum(axis=2).max(axis=1))
-    foot = surface.lowest(xy, radius * scale)
+    foot = surface.lowest(xy, outline * scale[:, None, None])
     position = np.column_stack([xy, foot - scale * (low + burial * (high - low))])
     return RockField(
         prototypes=units,
@@ -282,8 +289,15 @@ def _by_mesh(
                 yield index[start : start + chunk], corners
 
 
-def _widest(turned: np.ndarray, *, directions: int = 24) -> np.ndarray:
-    """Largest horizontal extent of point sets, shape [N, V, 3] -> [N], over `directions` (error below 0.3 %)."""
-    angle = np.arange(directions) * np.pi / directions
-    across = turned[..., :2] @ np.stack([np.cos(angle), np.sin(angle)])
-    return (across.max(axis=1) - across.min(axis=1)).max(axis=1)
+def _footprint(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shadow of point sets, shape [N, V, 3], on the XY plane.
+
+    Returns:
+        Largest extent over 24 directions (error below 0.3 %), shape [N], and the corners of the shadow that reach
+        farthest towards 16 sides, shape [N, 16, 2].
+    """
+    across = turned[..., :2] @ np.stack([np.cos(_DIRECTIONS), np.sin(_DIRECTIONS)])
+    first, last = across.argmin(axis=1), across.argmax(axis=1)
+    widest = (across.max(axis=1) - across.min(axis=1)).max(axis=1)
+    corner = np.concatenate([last[:, _OUTLINE], first[:, _OUTLINE]], axis=1)
+    return widest, np.take_along_axis(turned[..., :2], corner[..., None], axis=1)

@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from regolith.lunar.stage.terrain import Terrain
 
-_RINGS = ((0.0, 1), (0.3, 6), (0.6, 10), (0.85, 16), (1.0, 16))
-"""Radius share and number of the places that probe the ground under a round foot."""
+_RINGS = (0.3, 0.55, 0.8, 1.0)
+"""Sizes, relative to the foot, of the rings along which the ground under it is probed."""
 
 
 class Surface:
@@ -29,14 +29,20 @@ class Surface:
         """Whether places [m] lie in the working area, `margin` [m] away from its border."""
         return (np.abs(x) <= self.half_x - margin) & (np.abs(y) <= self.half_y - margin)
 
-    def lowest(self, xy: np.ndarray, radius: np.ndarray) -> np.ndarray:
-        """Lowest ground [m] under round feet of radius [m] at places [m], shape [N, 2] -> [N]."""
-        low = np.full(len(xy), np.inf)
-        for share, count in _RINGS:
-            angle = 2.0 * np.pi * (np.arange(count) + 0.5 * share) / count
-            x = xy[:, :1] + share * radius[:, None] * np.cos(angle)
-            y = xy[:, 1:] + share * radius[:, None] * np.sin(angle)
-            low = np.minimum(low, self._terrain.height(x, y).min(axis=1))
+    def lowest(self, xy: np.ndarray, outline: np.ndarray) -> np.ndarray:
+        """Lowest ground [m] under convex feet.
+
+        Args:
+            xy: Places [m], shape [N, 2].
+            outline: Corners of each foot from its place [m], shape [N, K, 2].
+
+        Returns:
+            float64, shape [N]; probed at the place and along rings in the shape of the foot.
+        """
+        low = self._terrain.height(xy[:, 0], xy[:, 1])
+        for share in _RINGS:
+            at = xy[:, None] + share * outline
+            low = np.minimum(low, self._terrain.height(at[..., 0], at[..., 1]).min(axis=1))
         return low
 
     def slope_normal(self, xy: np.ndarray, reach: np.ndarray) -> np.ndarray:
