@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy import fft
 
 from regolith.lunar.params import Params
-from regolith.lunar.stage.craters import CRATER_DTYPE, EQUILIBRIUM_1M, REACH, overprint, power_law
+from regolith.lunar.stage.craters import CRATER_DTYPE, EQUILIBRIUM_1M, REACH, draw_freshness, overprint, power_law
 from regolith.lunar.stage.lattice import border_ids, strip_faces
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
 from regolith.lunar.stage.noise import Tile, smoothstep, spectral_tile
@@ -16,23 +17,33 @@ from regolith.lunar.stage.spec import SceneSpec, rng
 MOON_RADIUS_M = 1_737_400.0
 """Mean radius of the Moon [m]; at distance d the ground drops by d² / 2R."""
 
-CELL_PER_DISTANCE = 0.015
-"""Cell of the far rings over their distance: about 8 pixels of a 512-pixel, 60° picture."""
+FAR_FROM_M = 100.0
+"""Distance up to which the rings' cells are finest for their distance [m]."""
+
+ROUGH_CELL_M = 0.75
+"""Cell [m] from which the rings are too coarse for the shortest band of the fractal relief."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fractal:
-    """The self-affine part of the ground in two bands: a fine tile about the square, and a coarse one around it."""
+    """The self-affine part of the ground in three bands that add up to one spectrum."""
 
+    rough: Tile
+    """Wavelengths below about 1.5 m: renewed by small impacts all the time, so craters do not wipe it out."""
     fine: Tile
-    """Wavelengths up to about the side of the square, at the grid's cell."""
+    """Wavelengths from there to about half the side of the square, on the same lattice."""
     coarse: Tile
     """Longer wavelengths, up to eight times the side."""
     scale: float
     """Factor that gives the requested RMS slope."""
 
-    def grid(self, cells: int) -> np.ndarray:
-        """Heights [m] at the nodes of the square's grid, float64, shape [cells + 1, cells + 1]."""
+    def rough_grid(self, cells: int) -> np.ndarray:
+        """Heights [m] of the shortest band at the nodes of the square's grid, shape [cells + 1, cells + 1]."""
+        nodes = np.arange(cells + 1) - cells // 2
+        return self.scale * self.rough.at_nodes(nodes, nodes).astype(np.float64)
+
+    def smooth_grid(self, cells: int) -> np.ndarray:
+        """Heights [m] of the longer bands at the nodes of the square's grid, shape [cells + 1, cells + 1]."""
         nodes = np.arange(cells + 1) - cells // 2
         x, y = np.meshgrid(nodes * self.fine.cell, nodes * self.fine.cell)
         return self.scale * (self.fine.at_nodes(nodes, nodes) + self.coarse.sample(x, y))
@@ -69,9 +80,13 @@ def build_far(grid: Heightfield, fractal: Fractal, craters: np.ndarray, params: 
     cells = grid.z.shape[0] - 1
     rings = _rings(cells, grid.half_x, grid.cell, params.terrain.far_radius_m)
     x, y = rings.xy[:, 0], rings.xy[:, 1]
-    z = _relief(x, y, rings.half, grid.half_x, fractal, params, scene)
+    z = _relief(rings, fractal, params, scene)
     distant = _far_craters(params, scene, grid.half_x)
     _lay(x, y, z, np.concatenate([distant, craters]), grid.half_x)
+    cell = np.maximum(grid.cell, ring_cell(rings.half))
+    close = cell < ROUGH_CELL_M
+    rough = _smoothed(fractal.rough, x[close], y[close], cell[close])
+    z[close] += fractal.scale * (1.0 - smoothstep(0.5 * ROUGH_CELL_M, ROUGH_CELL_M, cell[close])) * rough
     border = grid.z.astype(np.float64)[_border_index(grid.z.shape)]
     miss = np.append(border - z[: 4 * cells], border[0] - z[0])
     reach = min(10.0, 0.5 * grid.half_x)
@@ -87,13 +102,20 @@ def _border_index(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
+def ring_cell(distance: np.ndarray) -> np.ndarray:
+    """Cell of the far rings [m] at a distance [m]: 1 % of it near the square, 1.6 % on the horizon.
+
+    That is 5 to 8 pixels of a 512-pixel, 60° picture.
+    """
+    return distance * (0.010 + 0.006 * smoothstep(FAR_FROM_M, 4.0 * FAR_FROM_M, distance))
+
+
 def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
     """Lay out the rings: squares at first, circles from four half-widths on."""
     halves, counts = [half], [cells]
     while halves[-1] < radius * (1.0 - 1e-9):
-        grown = min(cell * 1.07, CELL_PER_DISTANCE * halves[-1])
-        step = cell * (1.0 + 0.5 * float(smoothstep(half, 2.0 * half, np.array(halves[-1]))))
-        cell = max(cell, grown)
+        step = cell * (1.0 + 0.4 * float(smoothstep(half, 2.0 * half, np.array(halves[-1]))))
+        cell = max(cell, min(cell * 1.07, float(ring_cell(np.array(halves[-1])))))
         ahead = halves[-1] + step
         halves.append(radius if ahead + 0.5 * step > radius else ahead)
         counts.append(max(8, round(2.0 * halves[-1] / cell)))
@@ -128,34 +150,56 @@ def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
     return Rings(np.concatenate(xy), np.concatenate(ring_half), np.concatenate(turns), np.concatenate(faces))
 
 
-def _relief(
-    x: np.ndarray, y: np.ndarray, s: np.ndarray, half: float, fractal: Fractal, params: Params, scene: SceneSpec
-) -> np.ndarray:
-    """Heights [m] of the far relief without craters at (x, y) on rings of half-width s [m]."""
+def _relief(rings: Rings, fractal: Fractal, params: Params, scene: SceneSpec) -> np.ndarray:
+    """Heights [m] of the far relief without craters at the rings' vertices."""
+    x, y, s, half = rings.xy[:, 0], rings.xy[:, 1], rings.half, 0.5 * params.terrain.size_m
     radius, hill_height = params.terrain.far_radius_m, params.terrain.hill_height_m
     distance = np.hypot(x, y)
     near = 1.0 - smoothstep(1.5 * half, min(6.0 * half, 0.9 * radius), s)
     coarse = 1.0 - smoothstep(2.0 * half, min(12.0 * half, radius), s)
-    z = fractal.scale * (near * fractal.fine.sample(x, y) + coarse * fractal.coarse.sample(x, y))
-    cell = max(1.0, 0.0022 * radius)
+    cell = np.maximum(fractal.fine.cell, ring_cell(s))
+    z = fractal.scale * (near * _smoothed(fractal.fine, x, y, cell) + coarse * fractal.coarse.sample(x, y))
     swell = spectral_tile(
-        rng(scene.seed, "terrain", "swell"),
-        512,
-        cell,
-        hurst=params.terrain.hurst,
-        wavelength_max=min(0.3 * radius, 300),
-    )
-    z += fractal.scale * 0.6 * (1.0 - near) * swell.sample(x, y)
+        rng(scene.seed, "terrain", "swell"), 384, max(1.5, 0.003 * radius), hurst=params.terrain.hurst,
+        wavelength_max=min(0.3 * radius, 300.0),
+    )  # fmt: skip
+    z += fractal.scale * 0.6 * (1.0 - near) * _smoothed(swell, x, y, cell)
     if hill_height > 0.0:
         hills = spectral_tile(
-            rng(scene.seed, "terrain", "hills"), 256, radius / 100.0, hurst=0.9,
-            wavelength_min=0.12 * radius, wavelength_max=0.9 * radius,
+            rng(scene.seed, "terrain", "hills"), 256, radius / 100.0, hurst=1.4,
+            wavelength_min=0.06 * radius, wavelength_max=0.9 * radius,
         )  # fmt: skip
-        mass = 0.5 * np.logaddexp(0.0, 2.0 * (0.15 + hills.sample(x, y) / float(hills.z.std()))) / 1.4
-        rise = smoothstep(min(350.0, 0.3 * radius), min(1300.0, 0.85 * radius), distance)
-        crags = swell.sample(0.37 * x + 0.61 * y, 0.61 * x - 0.37 * y) / max(float(swell.z.std()), 1e-12)
-        z += hill_height * rise * mass * (1.0 + 0.12 * crags)
+        share = hills.sample(x, y) / float(hills.z.std())
+        rise = smoothstep(min(250.0, 0.3 * radius), min(1000.0, 0.85 * radius), distance)
+        z += hill_height * rise * _massif(share)
     return z - distance**2 / (2.0 * MOON_RADIUS_M)
+
+
+def _massif(share: np.ndarray) -> np.ndarray:
+    """Turn unit Gaussian noise into rounded hills: near 0 in the lows, 1 at 1.6 deviations, never above 1.3."""
+    return 1.3 / (1.0 + np.exp(-1.5 * (share - 0.8)))
+
+
+def _smoothed(tile: Tile, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Sample a tile without the wavelengths a mesh of varying cell [m] cannot carry.
+
+    Copies of the tile are low-passed for cells one, three, nine, … times its own; each vertex mixes the two around
+    its cell, like texture levels of detail.
+    """
+    level = np.clip(np.log(cell / tile.cell) / np.log(3.0), 0.0, None)
+    k2 = fft.fftfreq(tile.z.shape[0])[:, None] ** 2 + fft.rfftfreq(tile.z.shape[0])[None, :] ** 2
+    spectrum = np.asarray(fft.rfft2(tile.z.astype(np.float64)))
+    z = np.zeros(np.shape(x))
+    for step in range(int(np.ceil(level.max())) + 1):
+        weight = np.clip(1.0 - np.abs(level - step), 0.0, None)
+        mine = weight > 0.0
+        if not mine.any():
+            continue
+        width = 0.0 if step == 0 else 0.7 * 3.0**step
+        filtered = spectrum * np.exp(-2.0 * np.pi**2 * width**2 * k2)
+        smooth = Tile(np.asarray(fft.irfft2(filtered, tile.z.shape)), tile.cell)
+        z[mine] += weight[mine] * smooth.sample(x[mine], y[mine])
+    return z
 
 
 def _far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
@@ -170,7 +214,7 @@ def _far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
     inner = half
     while inner < radius and scene.crater_density > 0.0:
         outer = min(2.0 * inner, radius)
-        lo, hi = max(law.diameter_min_m, 4.0 * CELL_PER_DISTANCE * inner), 0.1 * radius
+        lo, hi = max(law.diameter_min_m, 5.0 * float(ring_cell(np.array(inner)))), 0.1 * radius
         if hi > lo:
             per_area = scene.crater_density * EQUILIBRIUM_1M * (lo**-law.exponent - hi**-law.exponent)
             count = min(int(stream.poisson(per_area * np.pi * (outer**2 - inner**2))), 2000)
@@ -179,7 +223,7 @@ def _far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
             azimuth = stream.uniform(0.0, 2.0 * np.pi, count)
             part["x"], part["y"] = distance * np.cos(azimuth), distance * np.sin(azimuth)
             part["diameter"] = power_law(stream, count, lo, hi, law.exponent)
-            part["freshness"] = stream.uniform(law.freshness.lo, law.freshness.hi, count)
+            part["freshness"] = draw_freshness(law, count, stream)
             part["freshness"] *= np.minimum(1.0, law.diameter_max_m / part["diameter"])
             parts.append(part)
         inner = outer

@@ -5,22 +5,26 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft
 
 from regolith.lunar.stage.craters import crater_profile, power_law
 from regolith.lunar.stage.lattice import blend_weight, refine
-from regolith.lunar.stage.noise import Tile, band_noise, smoothstep, spectral_tile
+from regolith.lunar.stage.noise import Tile, band_noise, next_fast_size, smoothstep, spectral_tile
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
 
-BLEND = 0.12
-"""Share of a ring's half-width over which it blends into the coarser surface."""
+BLEND_NEAR = 0.12
+"""Share of the fine ring's half-width over which it blends into the middle ring."""
 
-CLOD_WAVELENGTHS_M = ((0.11, 1.0), (0.055, 0.7), (0.03, 0.45))
+BLEND_MID = 0.3
+"""Share of the middle ring's half-width over which it blends into the grid: wider, because the relief itself ends."""
+
+CLOD_WAVELENGTHS_M = ((0.16, 0.55), (0.08, 0.45), (0.045, 0.25))
 """Spacing of clods [m] and their share of the clod height."""
 
-_PIT_REACH = 2.5
-_PIT_NODES = 2_000_000
+_FRACTAL_BLUR = 0.8  # of a fine cell: what facets of that size would turn into single-facet noise
+_PIT_REACH = 2.5  # rim radii where a pit ends
+_PIT_WARP = 15.0  # relative change of a rim radius per metre of relief under it [1/m]
+_PIT_NODES = 2_000_000  # nodes laid down at a time
 
 
 def relief_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndarray:
@@ -61,11 +65,11 @@ def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
         reach = recipe.near_half * recipe.mid_split
         centre = recipe.mid_half * recipe.mid_split
         under = mid[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
-        weight = blend_weight(recipe.near_half * recipe.near_split, BLEND)
+        weight = blend_weight(recipe.near_half * recipe.near_split, BLEND_NEAR)
         near = weight * near + (1.0 - weight) * refine(under, ratio)
-        mid = mid * blend_weight(centre, BLEND)
+        mid = mid * blend_weight(centre, BLEND_MID)
     else:
-        near = near * blend_weight(recipe.near_half * recipe.near_split, BLEND)
+        near = near * blend_weight(recipe.near_half * recipe.near_split, BLEND_MID)
         mid = np.zeros_like(mid)
     near.flags.writeable = mid.flags.writeable = False
     return near, mid
@@ -87,19 +91,20 @@ def _tile(recipe: ReliefRecipe) -> Tile:
     """Fractal part and clods as one periodic tile at the fine ring's cell, as wide as that ring up to 1024 nodes."""
     cell = recipe.near_cell_m
     nodes = 2 * recipe.near_half * recipe.near_split
-    size = int(fft.next_fast_len(min(max(nodes, 256), 1024), real=True))
+    size = next_fast_size(min(max(nodes, 256), 1024))
     total = np.zeros((size, size), np.float32)
     if recipe.rms_height_m > 0.0:
         fractal = spectral_tile(
-            rng(recipe.seed, "fractal"), size, cell, hurst=recipe.hurst, wavelength_max=recipe.wavelength_max_m
-        ).z
+            rng(recipe.seed, "fractal"), size, cell,
+            hurst=recipe.hurst, wavelength_max=recipe.wavelength_max_m, blur=_FRACTAL_BLUR * cell,
+        ).z  # fmt: skip
         rms = float(fractal.std())
         if rms > 0.0:
             total += np.float32(recipe.rms_height_m / rms) * fractal
     for number, (wavelength, share) in enumerate(CLOD_WAVELENGTHS_M):
         if recipe.clod_height_m > 0.0 and wavelength >= 2.0 * cell:
             noise = band_noise(rng(recipe.seed, "clods", number), size, cell, wavelength).z
-            lumps = smoothstep(0.5, 2.2, noise)
+            lumps = smoothstep(0.3, 2.6, noise)
             total += np.float32(recipe.clod_height_m * share) * lumps.astype(np.float32)
     return Tile(total, cell)
 
@@ -130,9 +135,11 @@ def _draw_pits(recipe: ReliefRecipe) -> np.ndarray:
 def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
     """Add pits to a lattice centred on the origin, in place.
 
-    Pits of similar size are laid down together: each on a square patch of nodes about its centre.
+    Pits of similar size are laid down together: each on a square patch of nodes about its centre. The heights they are
+    laid into bend their outlines, so that no two are alike or circular.
     """
     size = z.shape[0]
+    warp = 1.0 + np.clip(_PIT_WARP * z.reshape(-1), -0.25, 0.25)
     reach = np.ceil(0.5 * _PIT_REACH * pits[:, 2] / cell).astype(int) + 1
     patch = np.ceil(2.0 ** (np.ceil(np.log2(reach) * 2.0) / 2.0)).astype(int)
     for half in np.unique(patch):
@@ -148,9 +155,10 @@ def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
             dy = (rows - at[:, 1:]) * cell
             radius = 0.5 * part[:, 2][:, None, None]
             rho = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2) / radius
+            keep = ((columns >= 0) & (columns < size))[:, None, :] & ((rows >= 0) & (rows < size))[:, :, None]
+            index = np.where(keep, rows[:, :, None] * size + columns[:, None, :], 0)
+            rho *= warp[index]
             shape = crater_profile(rho, part[:, 2][:, None, None], part[:, 3][:, None, None])
             shape *= 1.0 - smoothstep(0.75 * _PIT_REACH, _PIT_REACH, rho)
-            keep = ((columns >= 0) & (columns < size))[:, None, :] & ((rows >= 0) & (rows < size))[:, :, None]
             keep &= rho < _PIT_REACH
-            index = (rows[:, :, None] * size + columns[:, None, :])[keep]
-            np.add.at(z.reshape(-1), index, shape[keep])
+            np.add.at(z.reshape(-1), index[keep], shape[keep])

@@ -17,7 +17,7 @@ from scipy import fft, ndimage
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """Periodic heights on a square lattice; node (row, column) lies at (column · cell, row · cell) modulo the period."""
+    """Periodic heights on a square lattice: node (row, column) is at (column · cell, row · cell) modulo the period."""
 
     z: np.ndarray
     """Heights [m], shape [N, N]."""
@@ -49,6 +49,7 @@ def spectral_tile(
     hurst: float,
     wavelength_min: float = 0.0,
     wavelength_max: float = math.inf,
+    blur: float = 0.0,
 ) -> Tile:
     """Draw a periodic Gaussian field of power spectral density S(k) = k^-(2H + 2) [m⁴] between two wavelengths.
 
@@ -62,6 +63,7 @@ def spectral_tile(
         hurst: Hurst exponent H.
         wavelength_min: Shortest wavelength kept [m].
         wavelength_max: Longest wavelength kept [m], itself excluded.
+        blur: Standard deviation of a Gaussian that smooths the field [m].
     """
     white = rng.standard_normal((size, size), dtype=np.float32)
     kx = (2.0 * np.pi * fft.rfftfreq(size, cell)).astype(np.float32)
@@ -73,6 +75,8 @@ def spectral_tile(
         keep &= k2 <= (2.0 * np.pi / wavelength_min) ** 2
     gain = np.zeros_like(k2)
     np.power(k2, np.float32(-0.5 * (hurst + 1.0)), out=gain, where=keep)
+    if blur > 0.0:
+        gain *= np.exp(np.float32(-0.5 * blur**2) * k2)
     spectrum = np.asarray(fft.rfft2(white)) * gain
     z = np.asarray(fft.irfft2(spectrum, (size, size))) * np.float32(2.0 * np.pi / cell)
     return Tile(z, cell)
@@ -89,6 +93,12 @@ def band_noise(rng: np.random.Generator, size: int, cell: float, wavelength: flo
     gain[0, 0] = 0.0
     z = np.asarray(fft.irfft2(np.asarray(fft.rfft2(white)) * gain, (size, size)))
     return Tile(z / np.float32(max(float(z.std()), 1e-12)), cell)
+
+
+def next_fast_size(size: int) -> int:
+    """Smallest size not below `size` that a Fourier transform is fast at."""
+    fast = fft.next_fast_len(size, real=True)
+    return size if fast is None else int(fast)
 
 
 def smoothstep(edge0: float, edge1: float, x: np.ndarray) -> np.ndarray:

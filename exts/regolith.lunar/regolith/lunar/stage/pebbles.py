@@ -7,7 +7,7 @@ from scipy.spatial import ConvexHull
 
 from regolith.lunar.stage.craters import power_law
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.micro import relief_height
+from regolith.lunar.stage.micro import BLEND_MID, relief_height
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
 
@@ -25,7 +25,7 @@ def pebbles(grid: Heightfield, recipe: ReliefRecipe | None) -> TriMesh:
     """Strew pebbles over the rings.
 
     Sizes follow a power law. The fine ring takes `pebble_density` per m²; the middle ring only those above half the
-    largest size, at the same density of that size. Each stone is a convex hull of random points, turned at random,
+    largest size, at the same density of that size, thinning out towards its border. Each stone is a convex hull of random points, turned at random,
     sunk by a fifth to two thirds of its height where its centre meets the ground.
 
     Args:
@@ -80,8 +80,11 @@ def _scatter(recipe: ReliefRecipe, stream: np.random.Generator) -> tuple[np.ndar
     while len(coarse) < counts[1]:
         drawn = stream.uniform(-recipe.mid_radius_m, recipe.mid_radius_m, (2 * counts[1] + 64, 2))
         coarse = np.concatenate([coarse, drawn[np.abs(drawn).max(axis=1) > recipe.near_radius_m]])
-    at = np.concatenate([fine, coarse[: counts[1]]])
-    size = np.concatenate([power_law(stream, counts[0], lo, hi, b), power_law(stream, counts[1], larger, hi, b)])
+    coarse = coarse[: counts[1]]
+    inset = (recipe.mid_radius_m - np.abs(coarse).max(axis=1)) / (BLEND_MID * recipe.mid_radius_m)
+    coarse = coarse[stream.random(len(coarse)) < inset]
+    at = np.concatenate([fine, coarse])
+    size = np.concatenate([power_law(stream, len(fine), lo, hi, b), power_law(stream, len(coarse), larger, hi, b)])
     return at[:, 0], at[:, 1], size
 
 

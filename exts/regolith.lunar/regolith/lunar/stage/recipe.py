@@ -112,7 +112,7 @@ class ReliefRecipe:
             mid_half=mid_half,
             hurst=relief.hurst,
             rms_height_m=relief.rms_height_m,
-            wavelength_max_m=3.0 * cell,
+            wavelength_max_m=4.0 * cell,
             pit_density=relief.pit_density,
             pit_min_m=PIT_MIN_M,
             pit_exponent=law.exponent,

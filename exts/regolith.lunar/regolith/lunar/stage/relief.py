@@ -15,11 +15,11 @@ import numpy as np
 from regolith.lunar.params import InputError
 from regolith.lunar.stage.lattice import blend_weight, border_ids, border_sides, lattice_faces, refine, strip_faces
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.micro import BLEND, relief_height, relief_lattices
+from regolith.lunar.stage.micro import BLEND_MID, BLEND_NEAR, relief_height, relief_lattices
 from regolith.lunar.stage.pebbles import pebbles
 from regolith.lunar.stage.recipe import ReliefRecipe
 
-__all__ = ["BLEND", "ReliefRecipe", "ground_mesh", "pebbles", "relief_height", "relief_lattices"]
+__all__ = ["BLEND_MID", "BLEND_NEAR", "ReliefRecipe", "ground_mesh", "pebbles", "relief_height", "relief_lattices"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,14 +117,14 @@ def _ring_levels(grid: Heightfield, recipe: ReliefRecipe) -> list[_Level]:
     if recipe.mid_half > recipe.near_half:
         rings.append((recipe.mid_split, recipe.mid_half, mid))
     levels: list[_Level] = []
-    coarse, coarse_split = grid.z.astype(np.float64), 1
+    coarse, coarse_split, blend = grid.z.astype(np.float64), 1, BLEND_MID
     for split, half, relief in reversed(rings):
         axis = np.arange(-half * split, half * split + 1) * (grid.cell / split)
         base = grid.height(axis[None, :], axis[:, None])
         centre, reach = coarse.shape[0] // 2, half * coarse_split
         under = coarse[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
-        weight = blend_weight(half * split, BLEND)
+        weight = blend_weight(half * split, blend)
         coarse = weight * base + (1.0 - weight) * refine(under, split // coarse_split)
-        coarse_split = split
+        coarse_split, blend = split, BLEND_NEAR
         levels.insert(0, _Level(split, half, (coarse + relief).astype(np.float32)))
     return levels

@@ -7,19 +7,24 @@ import math
 from functools import cached_property
 
 import numpy as np
-from scipy import fft
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from regolith.lunar.params import Params
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
 from regolith.lunar.stage.far import Fractal, build_far
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.noise import rms_deviation, spectral_tile
+from regolith.lunar.stage.noise import next_fast_size, rms_deviation, spectral_tile
 from regolith.lunar.stage.relief import ReliefRecipe, relief_height
 from regolith.lunar.stage.spec import SceneSpec, rng
 
 CRATER_CELLS = 4
 """Fewest grid cells across a crater of the grid; smaller ones belong to the micro-relief."""
+
+CLEAR_DIAMETER_M = 3.0
+"""Craters above this size [m] that are fresher than `CLEAR_FRESHNESS` keep their bowls off the camera's ground."""
+
+CLEAR_FRESHNESS = 0.3
+"""Freshness (depth/diameter about 0.1) above which a crater is no place for a rover."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +77,9 @@ class Terrain:
         return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
 
     @cached_property
-    def _far_index(self) -> tuple[np.ndarray, cKDTree]:
+    def _far_index(self) -> tuple[np.ndarray, KDTree]:
         corners = self.far.points.astype(np.float64)[self.far.faces]
-        return corners, cKDTree(corners[:, :, :2].mean(axis=1))
+        return corners, KDTree(corners[:, :, :2].mean(axis=1))
 
     def _far_height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Heights [m] on the far triangles: of those with the nearest centroids, the one that holds the point."""
@@ -97,7 +102,8 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
 
     The grid has size / cell cells rounded to an even number. Craters at least four cells across are laid into it
     oldest first, each over what was there (`craters.overprint`). Diffusive ageing acts crater by crater: diffusion is
-    linear, so wearing each one by its own age κt equals wearing the ground while they form.
+    linear, so wearing each one by its own age κt equals wearing the ground while they form. The shortest band of the
+    fractal relief is added last: regolith inside a crater is as rough as outside.
 
     Args:
         params: Stage parameters.
@@ -109,7 +115,7 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
     cells, cell = grid_cells(params)
     fractal = draw_fractal(params, scene)
     craters = _grid_craters(params, scene, cell)
-    z = lay_craters(fractal.grid(cells), cell, craters)
+    z = lay_craters(fractal.smooth_grid(cells), cell, craters) + fractal.rough_grid(cells)
     grid = Heightfield(z.astype(np.float32), cell)
     far = build_far(grid, fractal, craters, params, scene)
     return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene))
@@ -124,30 +130,48 @@ def grid_cells(params: Params) -> tuple[int, float]:
 def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
     """Draw the self-affine relief: Hurst exponent as asked, scaled so that the grid has the RMS slope over 1 m.
 
-    Wavelengths reach from two cells to eight sides of the square; the longest third of the fine tile's and all
-    beyond come from the coarse one, so that the square is not periodic and goes on outside.
+    Wavelengths reach from two cells to eight sides of the square. Those beyond about half a side come from a coarse
+    tile, so that the square is not periodic and goes on outside.
     """
     terrain = params.terrain
     cells, cell = grid_cells(params)
-    size = int(fft.next_fast_len(math.ceil(1.25 * cells), real=True))
-    split = 0.5 * size * cell
-    fine = spectral_tile(rng(scene.seed, "terrain", "fine"), size, cell, hurst=terrain.hurst, wavelength_max=split)
-    coarse_size = 128
-    coarse = spectral_tile(
-        rng(scene.seed, "terrain", "coarse"), coarse_size, 8.0 * terrain.size_m / coarse_size,
-        hurst=terrain.hurst, wavelength_min=split,
+    size = next_fast_size(math.ceil(1.25 * cells))
+    long, short = 0.5 * size * cell, max(1.5, 8.0 * cell)
+    rough = spectral_tile(rng(scene.seed, "terrain", "rough"), size, cell, hurst=terrain.hurst, wavelength_max=short)
+    fine = spectral_tile(
+        rng(scene.seed, "terrain", "fine"), size, cell,
+        hurst=terrain.hurst, wavelength_min=short, wavelength_max=long,
     )  # fmt: skip
-    raw = Fractal(fine, coarse, 1.0)
+    nodes = 128
+    coarse = spectral_tile(
+        rng(scene.seed, "terrain", "coarse"), nodes, 8.0 * terrain.size_m / nodes,
+        hurst=terrain.hurst, wavelength_min=long,
+    )  # fmt: skip
+    raw = Fractal(rough, fine, coarse, 1.0)
+    z = raw.smooth_grid(cells) + raw.rough_grid(cells)
     slope = math.tan(math.radians(terrain.rms_slope_deg))
-    return dataclasses.replace(raw, scale=slope / rms_deviation(raw.grid(cells), cell, 1.0))
+    return dataclasses.replace(raw, scale=slope / rms_deviation(z, cell, 1.0))
 
 
 def _grid_craters(params: Params, scene: SceneSpec, cell: float) -> np.ndarray:
+    """Draw the craters the grid carries.
+
+    A rover is not parked in a deep hole, where most of the picture would lie in shadow: large fresh craters about the
+    centre are moved straight outwards until their bowls clear the circle the mast stands in.
+    """
     smallest = max(params.craters.diameter_min_m, CRATER_CELLS * cell)
     if smallest >= params.craters.diameter_max_m or scene.crater_density <= 0.0:
         return np.empty(0, CRATER_DTYPE)
     law = params.craters.model_copy(update={"diameter_min_m": smallest})
-    return draw_craters(law, scene.crater_density, 0.5 * params.terrain.size_m, rng(scene.seed, "terrain", "craters"))
+    stream = rng(scene.seed, "terrain", "craters")
+    craters = draw_craters(law, scene.crater_density, 0.5 * params.terrain.size_m, stream)
+    distance = np.hypot(craters["x"], craters["y"])
+    clear = 0.45 * craters["diameter"] + params.camera.roam_m
+    steep = (craters["diameter"] > CLEAR_DIAMETER_M) & (craters["freshness"] > CLEAR_FRESHNESS)
+    push = np.where(steep & (distance < clear), clear / np.maximum(distance, 1e-9), 1.0)
+    craters["x"] *= push
+    craters["y"] *= push
+    return craters
 
 
 def lay_craters(z: np.ndarray, cell: float, craters: np.ndarray) -> np.ndarray:
