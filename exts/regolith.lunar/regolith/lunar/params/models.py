@@ -182,9 +182,18 @@ class SensorParams(Group):
     """From scene radiance to pixel values."""
 
     exposure_key: float = quantity(
-        0.30, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
+        0.25, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
         ge=0.02, le=1, step=0.01,
     )  # fmt: skip
+    sun_compensation_ev: float = quantity(
+        1.0,
+        "Stops the lens is opened towards the sun and closed away from it: Apollo magazines said f/11 for sunlit "
+        "ground, f/5.6 for shaded sides.",
+        unit="EV",
+        ge=0,
+        le=3,
+        step=0.1,
+    )
     full_well_e: float = quantity(
         12000.0,
         "Electrons at linear pixel value 1; sets the shot noise, 0 for none.",

@@ -173,7 +173,9 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         irradiance=light.irradiance,
     )
     set_ground(stage, frame.albedo, frame.roughness, frame.rock_albedo_ratio, bump=ground_bump(params, frame.roughness))
+    facing_sun = math.cos(math.radians(frame.heading_deg - frame.sun_azimuth_deg))
     exposure = exposure_for(sensor.exposure_key, frame.albedo, light.irradiance, frame.sun_elevation_deg)
+    exposure += sensor.sun_compensation_ev * facing_sun
     set_camera(
         stage,
         (frame.camera_x_m, frame.camera_y_m, frame.camera_z_m),
