@@ -5,8 +5,16 @@ Xie et al., "SegFormer: Simple and Efficient Design for Semantic Segmentation wi
 
 from __future__ import annotations
 
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
 import torch
 import torch.nn.functional as F  # noqa: N812
+from huggingface_hub.constants import ENDPOINT as HUB
 from torch import nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 from transformers.utils import logging as transformers_logging
@@ -55,8 +63,9 @@ class LunarSegformer(nn.Module):
         fuse = head.linear_fuse.weight[:, :, 0, 0].chunk(len(features), dim=1)[::-1]  # the concatenation is reversed
         out: torch.Tensor | None = None
         for x, projection, w in zip(features, head.linear_projections, fuse, strict=True):
-            weight = (w @ projection.proj.weight)[:, :, None, None]  # (256, C_k, 1, 1)
-            y = F.conv2d(x, weight, w @ projection.proj.bias)  # (N, 256, H / s_k, W / s_k)
+            linear = cast(nn.Linear, projection.proj)
+            weight = (w @ linear.weight)[:, :, None, None]  # (256, C_k, 1, 1)
+            y = F.conv2d(x, weight, w @ linear.bias)  # (N, 256, H / s_k, W / s_k)
             out = y if out is None else out + F.interpolate(y, out.shape[2:], mode="bilinear", align_corners=False)
         y = F.relu(head.batch_norm(out))  # (N, 256, H / 4, W / 4)
         return head.classifier(F.dropout2d(y, head.dropout.p, self.training))
@@ -77,10 +86,17 @@ def build_model(init: str) -> LunarSegformer:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     where = "a SegFormer encoder in the cache, on the Hugging Face hub or in a local folder; or --init random"
+    load = partial(
+        SegformerForSemanticSegmentation.from_pretrained,
+        init, ignore_mismatched_sizes=True, output_loading_info=True, **names,
+    )  # fmt: skip
     try:
-        net, report = SegformerForSemanticSegmentation.from_pretrained(
-            init, ignore_mismatched_sizes=True, output_loading_info=True, **names
-        )
+        try:
+            net, report = cast(tuple[Any, Any], load(local_files_only=True))
+        except OSError:
+            if Path(init).exists() or not hub_reachable():
+                raise
+            net, report = cast(tuple[Any, Any], load())
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError("init", init, f"{where} ({reason[0]})") from None
@@ -88,6 +104,19 @@ def build_model(init: str) -> LunarSegformer:
     if missing or (report["mismatched_keys"] and any("segformer." in str(k) for k in report["mismatched_keys"])):
         raise InputError("init", init, f"{where} (it lacks encoder weights)")
     return LunarSegformer(net)
+
+
+def hub_reachable(timeout_s: float = 5.0) -> bool:
+    """Whether the Hugging Face hub answers, asked once: its own client retries for half a minute before it says no."""
+    endpoint = urlsplit(HUB)
+    if getproxies():
+        return True  # only the client knows the way
+    try:
+        address = (endpoint.hostname or "", endpoint.port or 443)
+        with socket.create_connection(address, timeout_s):
+            return True
+    except OSError:
+        return False
 
 
 def load_checkpoint(state: dict[str, torch.Tensor]) -> LunarSegformer:

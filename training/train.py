@@ -110,8 +110,8 @@ class Run:
             done += len(rgb)
             self.seconds += time.monotonic() - began
             self.emit(
-                {"event": "progress", "done": self.epoch * n + done, "total": p.epochs * n, "unit": "frames",
-                 "stage": f"epoch {self.epoch + 1}/{p.epochs}", "rate": done / max(self.seconds, 1e-9)}
+                {"event": "progress", "done": self.epoch * self.steps_per_epoch + self.batch, "total": self.total_steps,
+                 "unit": "steps", "stage": f"epoch {self.epoch + 1}/{p.epochs}", "frames_per_s": done / self.seconds}
             )  # fmt: skip
             if stop():
                 return False
@@ -273,6 +273,7 @@ class Run:
             "selection_note": "published protocol: the epoch was chosen on the test split, so its figures there are "
             "optimistic" if test else "the epoch was chosen on the validation split",
             "best_epoch": best and best["epoch"],
+            "best_rock_iou": best and best["selection_iou"],
             "best": best,
             "epochs": self.epoch,
             "seconds": round(sum(r["seconds"] for r in self.history), 3),

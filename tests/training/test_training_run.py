@@ -61,7 +61,7 @@ def test_run_learns(trained: SimpleNamespace) -> None:
 def test_run_emits_valid_events(trained: SimpleNamespace) -> None:
     assert [check_event(e) for e in trained.events] == [None] * len(trained.events)
     progress = [e for e in trained.events if e["event"] == "progress"]
-    assert progress[-1]["done"] == progress[-1]["total"] == 72
+    assert progress[-1]["done"] == progress[-1]["total"] == 9
     assert [e["done"] for e in progress] == sorted(e["done"] for e in progress)
 
 
@@ -116,7 +116,7 @@ def test_killed_and_terminated_run_ends_like_an_undisturbed_one(
     for line in process.stdout:  # first epoch recorded, second under way
         event = parse_event(line)
         assert event is not None
-        if event["event"] == "progress" and event["done"] > 24:
+        if event["event"] == "progress" and event["done"] > 3:
             process.kill()
             break
     process.communicate()

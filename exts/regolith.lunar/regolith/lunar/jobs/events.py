@@ -2,7 +2,7 @@
 
 | event      | fields                                                        |
 |------------|---------------------------------------------------------------|
-| `progress` | `done`, `total`; optional `rate` [1/s], `unit`, `stage`        |
+| `progress` | `done`, `total`; optional `unit`, `stage`, `frames_per_s` |
 | `metric`   | `name`, `value`; optional `step`                               |
 | `artifact` | `path`; optional `kind`                                        |
 | `note`     | `message`                                                     |
@@ -79,9 +79,7 @@ def emit(event: Event, stream: TextIO | None = None) -> None:
     Raises:
         BrokenPipeError: Nobody reads any more.
     """
-    stream = sys.stdout if stream is None else stream
-    stream.write(format_event(event) + "\n")
-    stream.flush()
+    print(format_event(event), file=stream or sys.stdout, flush=True)
 
 
 def parse_event(line: str) -> Event | None:

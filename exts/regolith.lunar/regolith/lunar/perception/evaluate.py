@@ -1,0 +1,235 @@
+"""`regolith evaluate synth` and `regolith evaluate real`: score a model on a split and on photographs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image
+
+from regolith.lunar.dataset.layout import frame_paths
+from regolith.lunar.labels import NAMES, ROCK, SKY
+from regolith.lunar.params import CheckError, InputError, Verb, quantity
+from regolith.lunar.perception.metrics import (
+    SUN_EDGES_DEG,
+    RockSizeRecall,
+    bin_index,
+    class_share,
+    confusion_matrix,
+    rock_counts,
+    rock_scores,
+    scores,
+)
+from regolith.lunar.perception.overlay import contact_sheet, draw_overlay
+from regolith.lunar.perception.photos import find_photos, read_mask, read_photo
+from regolith.lunar.perception.session import SIZE_PX, Segmenter
+
+RESULTS = "results.json"
+FLOOD_NOTE = (
+    "flood is the share of a photograph's own pixels called rock; a model that never predicts rock scores 0, "
+    "so read it beside rock recall and IoU on labelled photographs (--masks)"
+)
+WORST_MIN_ROCK_PX = 50
+"""Frames with less rock than this are never among the worst: a handful of pixels decides their IoU."""
+
+
+class EvaluateSynth(Verb):
+    """Score a model on a generated split: every figure from pixel counts summed over all frames."""
+
+    model: str = quantity("default", "Model to score: an .onnx file, or `default` for the shipped one.")
+    split: Path = quantity(..., "Split to score it on, a folder written by `regolith generate`.")
+    out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
+    worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
+    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
+
+    def run(self) -> dict[str, Any]:
+        """Score the split, write results and pictures, and return the results."""
+        segmenter = Segmenter(self.model, threads=self.threads)
+        frames = list(frame_paths(self.split))
+        total = np.zeros((3, 3), np.int64)
+        by_sun = [np.zeros((3, 3), np.int64) for _ in SUN_EDGES_DEG[1:]]
+        by_size = RockSizeRecall()
+        rows: list[dict[str, Any]] = []
+        for record, rgb_path, mask_path in frames:
+            rgb, truth = _read_frame(rgb_path, mask_path)
+            mask = segmenter.predict(rgb, size=None).mask
+            confusion = confusion_matrix(truth, mask)
+            total += confusion
+            by_size.add(truth, mask)
+            sun = record.spec.get("sun_elevation_deg")
+            place = None if sun is None else bin_index(float(sun), SUN_EDGES_DEG)
+            if place is not None:
+                by_sun[place] += confusion
+            rows.append({"index": record.index, "rock_px": int(confusion[ROCK].sum()), **scores(confusion)["rock"]})
+        result = {
+            "model": _model_name(segmenter),
+            "split": str(self.split),
+            "frames": len(frames),
+            **scores(total),
+            "confusion": total.tolist(),
+            "classes": list(NAMES),
+            "by_size": by_size.rows(),
+            "by_sun_elevation": _sun_rows(by_sun),
+            "per_frame": rows,
+        }
+        result["pictures"] = self._draw_worst(segmenter, rows)
+        _write_results(self.out, result)
+        return result
+
+    def _draw_worst(self, segmenter: Segmenter, rows: list[dict[str, Any]]) -> list[str]:
+        ranked = sorted((r for r in rows if r["rock_px"] >= WORST_MIN_ROCK_PX), key=lambda r: (r["iou"], r["index"]))
+        self.out.mkdir(parents=True, exist_ok=True)
+        files = {record.index: (rgb, mask) for record, rgb, mask in frame_paths(self.split)}
+        drawn = []
+        for rank, row in enumerate(ranked[: self.worst]):
+            rgb, truth = _read_frame(*files[row["index"]])
+            mask = segmenter.predict(rgb, size=None).mask
+            sheet = contact_sheet(
+                [
+                    (rgb, f"frame {row['index']}"),
+                    (draw_overlay(rgb, truth), "truth"),
+                    (draw_overlay(rgb, mask), f"predicted, rock-IoU {row['iou']:.2f}"),
+                ],
+                columns=3,
+                cell=(max(rgb.shape[1], 200), rgb.shape[0]),
+            )
+            path = self.out / f"worst_{rank:02d}_frame_{row['index']:05d}.png"
+            sheet.save(path)
+            drawn.append(str(path))
+        return drawn
+
+
+class EvaluateReal(Verb):
+    """Score a model on photographs: flood over each one's own pixels; rock figures where masks are given."""
+
+    model: str = quantity("default", "Model to score: an .onnx file, or `default` for the shipped one.")
+    images: Path = quantity(..., "Folder of photographs, or one photograph.")
+    masks: Path | None = quantity(
+        None, "Folder of true classes, NAME.png for each photograph: 0 ground, 1 rock, 255 ignore."
+    )
+    out: Path = quantity(Path("out/evaluate-real"), "Folder of results.json, overlays and contact sheet.")
+    size: int = quantity(SIZE_PX, "Long side the network works at, or side of a tile.", unit="px", ge=64, le=8192)
+    tile: bool = quantity(False, "Cut photographs into overlapping tiles at full resolution.")
+    seed_protocol: bool = quantity(
+        False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
+    )
+    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
+
+    def run(self) -> dict[str, Any]:
+        """Score the photographs, write results and pictures, and return the results.
+
+        Raises:
+            CheckError: Some file could not be used; everything else is scored and written first.
+        """
+        segmenter = Segmenter(self.model, threads=self.threads)
+        photos = find_photos(self.images)
+        if self.masks is not None and not self.masks.is_dir():
+            raise InputError("masks", str(self.masks), "a folder of masks")
+        (self.out / "overlays").mkdir(parents=True, exist_ok=True)
+        rows: list[dict[str, Any]] = []
+        problems: list[str] = []
+        sheet: list[tuple[np.ndarray, str]] = []
+        for path in photos:
+            try:
+                row, overlay = self._score(segmenter, path, problems)
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            target = self.out / "overlays" / f"{path.name}.png"  # the ending stays: a.jpg and a.png are two photographs
+            Image.fromarray(overlay).save(target)
+            rows.append(row | {"overlay": str(target)})
+            sheet.append((_thumbnail(overlay), f"{path.name}  flood {row['flood']:.1%}"))
+        result = self._result(segmenter, rows, problems)
+        if sheet:
+            contact_sheet(sheet).save(self.out / "contact_sheet.png")
+            result["contact_sheet"] = str(self.out / "contact_sheet.png")
+        _write_results(self.out, result)
+        if problems:
+            listing = "\n".join(f"  {problem}" for problem in problems)
+            raise CheckError(f"{len(problems)} of {len(photos)} photographs have a problem:\n{listing}", result)
+        return result
+
+    def _score(self, segmenter: Segmenter, path: Path, problems: list[str]) -> tuple[dict[str, Any], np.ndarray]:
+        """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
+        rgb = read_photo(path)
+        mask = segmenter.predict(rgb, size=self.size, tile=self.tile).mask
+        row: dict[str, Any] = {
+            "image": path.name,
+            "width": rgb.shape[1],
+            "height": rgb.shape[0],
+            "flood": class_share(mask, ROCK),
+            "sky": class_share(mask, SKY),
+        }
+        if self.seed_protocol:
+            row["flood_seed_protocol"] = class_share(segmenter.predict_letterboxed(rgb), ROCK)
+        if self.masks is not None:
+            try:
+                truth = read_mask(self.masks / f"{path.stem}.png", mask.shape)
+                row["rock"] = rock_scores(*rock_counts(truth, mask))
+            except InputError as error:
+                problems.append(f"mask of {path.name}: {error}")
+        return row, draw_overlay(rgb, mask)
+
+    def _result(self, segmenter: Segmenter, rows: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
+        result: dict[str, Any] = {
+            "model": _model_name(segmenter),
+            "images": str(self.images),
+            "photographs": len(rows),
+            "size": self.size,
+            "tile": self.tile,
+            "flood": spread([r["flood"] for r in rows]),
+            "sky": spread([r["sky"] for r in rows]),
+            "per_image": rows,
+            "problems": problems,
+        }
+        if self.seed_protocol:
+            result["flood_seed_protocol"] = spread([r["flood_seed_protocol"] for r in rows])
+        labelled = [r["rock"] for r in rows if "rock" in r]
+        if labelled:
+            tp, fp, fn = (sum(r[key] for r in labelled) for key in ("tp", "fp", "fn"))
+            ious = [r["iou"] for r in labelled if r["iou"] is not None]
+            result["rock"] = rock_scores(tp, fp, fn) | {"mean_iou": statistics.fmean(ious) if ious else None}
+            result["labelled"] = len(labelled)
+        else:
+            result["note"] = FLOOD_NOTE
+        return result
+
+
+def spread(values: list[float]) -> dict[str, float | None]:
+    """Return mean, median and worst (largest) of shares; None for each where there is none."""
+    if not values:
+        return {"mean": None, "median": None, "worst": None}
+    return {"mean": statistics.fmean(values), "median": statistics.median(values), "worst": max(values)}
+
+
+def _read_frame(rgb_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    rgb = read_photo(rgb_path)
+    return rgb, read_mask(mask_path, cast(tuple[int, int], rgb.shape[:2]))
+
+
+def _sun_rows(by_sun: list[np.ndarray]) -> list[dict[str, Any]]:
+    return [
+        {"from_deg": SUN_EDGES_DEG[i], "to_deg": SUN_EDGES_DEG[i + 1], **scores(confusion)["rock"]}
+        for i, confusion in enumerate(by_sun)
+        if confusion.any()
+    ]
+
+
+def _model_name(segmenter: Segmenter) -> dict[str, Any]:
+    return {"file": segmenter.path.name, "sha256": segmenter.card["sha256"], "provider": segmenter.provider}
+
+
+def _thumbnail(rgb: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(rgb)
+    image.thumbnail((720, 720))
+    return np.asarray(image)
+
+
+def _write_results(out: Path, result: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = out / f".{RESULTS}.tmp"
+    scratch.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    scratch.replace(out / RESULTS)
