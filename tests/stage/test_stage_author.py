@@ -1,0 +1,289 @@
+"""The authored stage: names, labels, values, edits and files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from pxr import Gf, Usd, UsdGeom, UsdLux, UsdSemantics, UsdShade
+
+from regolith.lunar.labels import CLASSES, TAXONOMY
+from regolith.lunar.params import InputError, dump_params
+from regolith.lunar.stage import edit, schema
+from regolith.lunar.stage.author import author_stage, build_scene, grid_quads, save_stage
+from regolith.lunar.stage.sizes import crater_density, cumulative, plot_sizes
+from regolith.lunar.stage.spec import FrameSpec, SceneSpec
+
+FRAME = FrameSpec(
+    split="train_dr", index=3, scene=0, seed=2**40 + 7, sun_elevation_deg=14.0, sun_azimuth_deg=200.0, albedo=0.12,
+    roughness=0.95, rock_albedo_ratio=1.2, exposure_ev=-0.4, camera_x_m=1.0, camera_y_m=-2.0, camera_z_m=2.5,
+    heading_deg=30.0, pitch_deg=-8.0, roll_deg=1.5, fov_deg=62.0, height_m=2.0,
+)  # fmt: skip
+
+
+@pytest.fixture(name="stage")
+def fixture_stage(scene) -> Usd.Stage:
+    return author_stage(scene)
+
+
+def labels_of(prim: Usd.Prim) -> list[str]:
+    api = UsdSemantics.LabelsAPI(prim, TAXONOMY)
+    return list(api.GetLabelsAttr().Get()) if prim.HasAPI(UsdSemantics.LabelsAPI, TAXONOMY) else []
+
+
+def test_layout_is_the_schema(stage, scene):
+    """Prims and types of `stage.schema`, Z up, metres, default prim World."""
+    types = {
+        schema.WORLD: "Xform", schema.GROUND: "Xform", schema.TERRAIN: "Mesh", schema.FAR: "Mesh",
+        schema.ROCKS: "Scope", schema.LOOKS: "Scope", schema.LOOK_GROUND: "Material", schema.LOOK_ROCK: "Material",
+        schema.SUN: "DistantLight", schema.CAMERA: "Camera",
+    }  # fmt: skip
+    for path, name in types.items():
+        assert stage.GetPrimAtPath(path).GetTypeName() == name, path
+    assert str(stage.GetDefaultPrim().GetPath()) == schema.WORLD
+    assert UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z
+    assert UsdGeom.GetStageMetersPerUnit(stage) == 1.0
+    assert not stage.GetPrimAtPath(schema.STARS)
+    assert not stage.GetPrimAtPath(schema.PEBBLES)
+    assert stage.GetPrimAtPath(schema.PROTOTYPES).IsAbstract()
+    rocks = stage.GetPrimAtPath(schema.ROCKS).GetChildren()
+    assert [prim.GetName() for prim in rocks] == [f"rock_{k:05d}" for k in range(len(scene.rocks))]
+    assert stage.Traverse() and all(not prim.IsInstance() for prim in rocks)
+
+
+def test_layer_data_is_the_contract(stage, scene):
+    """Parameters, scene and seed travel in the layer."""
+    data = stage.GetRootLayer().customLayerData[schema.LAYER_DATA]
+    assert set(data) == {"schema", "version", "preset", "seed", "scene", "parameters"}
+    assert data["schema"] == schema.SCHEMA_VERSION
+    assert data["parameters"] == dump_params(scene.params)
+    assert SceneSpec(**json.loads(data["scene"])) == scene.spec
+    assert data["seed"] == scene.spec.seed
+
+
+def test_labels_resolve_on_every_surface(stage):
+    """Every drawn mesh has exactly one labelled prim among itself and its ancestors, and the label is a class."""
+    for prim in stage.Traverse():
+        if not prim.IsA(UsdGeom.Mesh):
+            continue
+        found, at = [], prim
+        while at and not at.IsPseudoRoot():
+            found += labels_of(at)
+            at = at.GetParent()
+        expected = "rock" if str(prim.GetPath()).startswith(schema.ROCKS) else "regolith"
+        assert found == [expected] and expected in CLASSES
+
+
+def test_rocks_are_references_with_their_own_transform(stage, scene):
+    """A rock composes its prototype's mesh; its transform puts it where the field says."""
+    rocks = scene.rocks
+    for index in range(0, len(rocks), 37):
+        prim = stage.GetPrimAtPath(f"{schema.ROCKS}/rock_{index:05d}")
+        points = np.array(UsdGeom.Mesh(prim).GetPointsAttr().Get(), np.float64)
+        matrix = np.array(UsdGeom.Xformable(prim).ComputeLocalToWorldTransform(Usd.TimeCode.Default()))
+        assert np.allclose(points @ matrix[:3, :3] + matrix[3, :3], rocks.mesh(index).points, atol=1e-5)
+        assert prim.GetAttribute(schema.ROCK_DIAMETER).Get() == rocks.diameter[index]
+        assert prim.GetAttribute(schema.ROCK_BURIAL).Get() == rocks.burial[index]
+        look, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()
+        assert str(look.GetPath()) == schema.LOOK_ROCK
+
+
+def test_terrain_is_the_grid(stage, scene):
+    """Row-major vertices with +X along columns, faces upward, and the two grid attributes."""
+    grid = scene.terrain.grid
+    prim = stage.GetPrimAtPath(schema.TERRAIN)
+    rows, columns = prim.GetAttribute(schema.GRID_SHAPE).Get()
+    assert (rows, columns) == grid.z.shape
+    assert prim.GetAttribute(schema.GRID_CELL).Get() == grid.cell
+    points = np.array(UsdGeom.Mesh(prim).GetPointsAttr().Get()).reshape(rows, columns, 3)
+    assert np.array_equal(points[..., 2], grid.z)
+    assert points[0, 0, 0] == pytest.approx(-grid.half_x) and points[0, -1, 0] == pytest.approx(grid.half_x)
+    assert points[-1, 0, 1] == pytest.approx(grid.half_y)
+    assert (np.array(UsdGeom.Mesh(prim).GetNormalsAttr().Get())[:, 2] > 0.0).all()
+    far = np.array(stage.GetPrimAtPath(schema.FAR).GetAttribute("points").Get())
+    border = {tuple(p) for p in np.concatenate([points[0], points[-1], points[:, 0], points[:, -1]]).tolist()}
+    assert border <= {tuple(p) for p in far.tolist()}
+    assert grid_quads(grid)[1].max() == rows * columns - 1
+
+
+def test_relief_recipe_is_on_the_ground(stage, scene, small_scene):
+    """One attribute a field, and the flag that the mesh does not hold it yet; nothing but the flag without relief."""
+    ground = stage.GetPrimAtPath(schema.GROUND)
+    for field in dataclasses.fields(scene.terrain.recipe):
+        attribute = ground.GetAttribute(schema.RELIEF + field.name)
+        assert attribute.Get() == getattr(scene.terrain.recipe, field.name), field.name
+    smooth = author_stage(small_scene("v1"))
+    plain = smooth.GetPrimAtPath(schema.GROUND)
+    names = [a.GetName() for a in plain.GetAttributes() if a.GetName().startswith(schema.RELIEF)]
+    assert names == [f"{schema.RELIEF}baked"]
+
+
+def test_baked_ground_needs_no_recipe(scene):
+    """Baked: Terrain holds the fine ground, pebbles are regolith, there is neither grid nor Far."""
+    stage = author_stage(scene, baked=True)
+    assert stage.GetPrimAtPath(schema.GROUND).GetAttribute(f"{schema.RELIEF}baked").Get() is True
+    terrain = stage.GetPrimAtPath(schema.TERRAIN)
+    assert not terrain.GetAttribute(schema.GRID_SHAPE) and not stage.GetPrimAtPath(schema.FAR)
+    assert len(terrain.GetAttribute("points").Get()) > scene.terrain.grid.z.size
+    assert stage.GetPrimAtPath(schema.PEBBLES).IsA(UsdGeom.Mesh)
+
+
+def test_photometry_is_documented(stage, scene):
+    """Every photometry attribute has a value and a sentence."""
+    for path in (schema.LOOK_GROUND, schema.LOOK_ROCK):
+        prim = stage.GetPrimAtPath(path)
+        for name in ("model", "albedo", "b", "c", "b0", "h", "mottling", "bump", "seed"):
+            attribute = prim.GetAttribute(schema.PHOTOMETRY + name)
+            assert attribute.Get() is not None and attribute.GetDocumentation(), name
+    assert stage.GetPrimAtPath(schema.LOOK_GROUND).GetAttribute(f"{schema.PHOTOMETRY}b0").Get() == pytest.approx(1.8)
+
+
+def test_same_seed_same_bytes(scene, tmp_path):
+    """Building and writing again gives the same text."""
+    again = build_scene(scene.params, scene.spec)
+    for name, built in (("one", scene), ("two", again)):
+        save_stage(author_stage(built), tmp_path / f"{name}.usda")
+    assert (tmp_path / "one.usda").read_bytes() == (tmp_path / "two.usda").read_bytes()
+
+
+def test_another_process_writes_the_same_bytes(scene, tmp_path):
+    """Nothing of this process leaks into the file."""
+    save_stage(author_stage(scene), tmp_path / "here.usda")
+    code = (
+        "import sys, json; from pathlib import Path\n"
+        "from regolith.lunar.params import Params\n"
+        "from regolith.lunar.stage.author import author_stage, build_scene, save_stage\n"
+        "from regolith.lunar.stage.spec import SceneSpec\n"
+        "params = Params.model_validate(json.loads(sys.argv[1])); spec = SceneSpec(**json.loads(sys.argv[2]))\n"
+        "save_stage(author_stage(build_scene(params, spec)), Path(sys.argv[3]))\n"
+    )
+    arguments = [dump_params(scene.params), json.dumps(scene.spec.to_dict()), str(tmp_path / "there.usda")]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+    assert (tmp_path / "here.usda").read_bytes() == (tmp_path / "there.usda").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".usda", ".usdc", ".usd"])
+def test_saved_stage_opens(stage, tmp_path, suffix):
+    """Each ending opens again with its references, and no temporary file stays."""
+    path = tmp_path / f"stage{suffix}"
+    save_stage(stage, path)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    opened = Usd.Stage.Open(str(path))
+    rock = opened.GetPrimAtPath(f"{schema.ROCKS}/rock_00000")
+    assert len(UsdGeom.Mesh(rock).GetPointsAttr().Get()) >= 162
+
+
+@pytest.mark.parametrize("name", ["stage.obj", "stage", "none/stage.usda"])
+def test_wrong_file_names_are_refused(stage, tmp_path, name):
+    """The line names the file and what is allowed."""
+    with pytest.raises(InputError, match="stage"):
+        save_stage(stage, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_sun_points_where_it_should(stage):
+    """Local +Z is the direction to the sun; normalized intensity is the irradiance."""
+    for elevation, azimuth in ((14.0, 200.0), (0.5, 0.0), (90.0, 45.0), (40.0, 359.0)):
+        edit.set_sun(stage, elevation, azimuth, angle_deg=0.53, irradiance=2.5)
+        matrix = UsdGeom.XformCache().GetLocalToWorldTransform(stage.GetPrimAtPath(schema.SUN))
+        e, a = math.radians(elevation), math.radians(azimuth)
+        direction = (math.cos(e) * math.cos(a), math.cos(e) * math.sin(a), math.sin(e))
+        assert np.allclose(np.array(matrix)[2, :3], direction, atol=1e-6)
+    light = UsdLux.DistantLight(stage.GetPrimAtPath(schema.SUN))
+    assert light.GetNormalizeAttr().Get() is True
+    assert light.GetIntensityAttr().Get() == 2.5 and light.GetAngleAttr().Get() == pytest.approx(0.53)
+
+
+def test_camera_pose_and_intrinsics(stage, scene):
+    """Axis, roll and field of view come back out of the UsdGeom camera."""
+    edit.apply_frame(stage, scene.params, FRAME, 640, 480)
+    camera = UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetCamera()
+    frustum = camera.frustum
+    h, p = math.radians(30.0), math.radians(-8.0)
+    axis = (math.cos(p) * math.cos(h), math.cos(p) * math.sin(h), math.sin(p))
+    assert np.allclose(frustum.ComputeViewDirection(), axis, atol=1e-9)
+    assert np.allclose(frustum.GetPosition(), (1.0, -2.0, 2.5))
+    up, right = np.array(frustum.ComputeUpVector()), np.cross(axis, frustum.ComputeUpVector())
+    assert right[2] == pytest.approx(-math.sin(math.radians(1.5)) * math.cos(p), abs=1e-9)
+    assert up[2] > 0.0 and right @ (math.sin(h), -math.cos(h), 0.0) > 0.99
+    assert camera.GetFieldOfView(Gf.Camera.FOVHorizontal) == pytest.approx(62.0, abs=1e-4)
+    assert camera.horizontalAperture / camera.verticalAperture == pytest.approx(640 / 480)
+    sensor = stage.GetPrimAtPath(schema.CAMERA)
+    assert tuple(sensor.GetAttribute(f"{schema.SENSOR}resolution").Get()) == (640, 480)
+    assert sensor.GetAttribute(f"{schema.SENSOR}noiseSeed").Get() == FRAME.seed
+
+
+def test_exposure_puts_level_ground_at_the_key(stage, scene):
+    """2^exposure × Lambert radiance of level ground = key × 2^offset."""
+    edit.apply_frame(stage, scene.params, FRAME, 64, 64)
+    exposure = UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr().Get()
+    radiance = 0.12 / math.pi * scene.params.light.irradiance * math.sin(math.radians(14.0))
+    key = scene.params.sensor.exposure_key
+    assert 2.0**exposure * radiance == pytest.approx(key * 2.0**FRAME.exposure_ev, rel=1e-5)
+
+
+def test_ground_colours(stage, scene):
+    """Albedo on both materials; the preview colour keeps it as luminance."""
+    edit.apply_frame(stage, scene.params, FRAME, 64, 64)
+    for path, albedo in ((schema.LOOK_GROUND, 0.12), (schema.LOOK_ROCK, 0.144)):
+        assert stage.GetPrimAtPath(path).GetAttribute(f"{schema.PHOTOMETRY}albedo").Get() == pytest.approx(albedo)
+        surface = UsdShade.Material(stage.GetPrimAtPath(path)).ComputeSurfaceSource()[0]
+        assert surface.GetIdAttr().Get() == "UsdPreviewSurface"
+        color = np.array(surface.GetInput("diffuseColor").Get())
+        assert color @ (0.2126, 0.7152, 0.0722) == pytest.approx(albedo, rel=2e-3)
+        assert surface.GetInput("roughness").Get() == pytest.approx(0.95)
+    assert stage.GetPrimAtPath(schema.LOOK_GROUND).GetAttribute(f"{schema.PHOTOMETRY}bump").Get() == 0.5 * 0.95
+
+
+def test_edits_add_no_specs_and_take_under_a_millisecond(stage, scene):
+    """A frame changes values only; each of its edits is far below a millisecond."""
+    edit.apply_frame(stage, scene.params, FRAME, 64, 64)
+    before = sum(1 for _ in stage.TraverseAll())
+    seconds = []
+    for _ in range(30):
+        start = time.perf_counter()
+        edit.apply_frame(stage, scene.params, FRAME, 64, 64)
+        seconds.append(time.perf_counter() - start)
+    assert np.median(seconds) < 4e-3
+    assert sum(1 for _ in stage.TraverseAll()) == before
+
+
+def test_edits_refuse_a_foreign_stage_and_bad_optics(stage):
+    """The line names the attribute or the field."""
+    with pytest.raises(InputError, match="/World/Sun"):
+        edit.set_sun(Usd.Stage.CreateInMemory(), 10.0, 0.0, angle_deg=0.5, irradiance=1.0)
+    pose = ((0.0, 0.0, 2.0), 0.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="fov_deg"):
+        edit.set_camera(stage, *pose, 180.0, exposure_ev=0.0, width=4, height=4, aperture_mm=20.0)
+    with pytest.raises(InputError, match="size"):
+        edit.set_camera(stage, *pose, 60.0, exposure_ev=0.0, width=0, height=4, aperture_mm=20.0)
+
+
+def test_stars_only_where_asked_for(scene):
+    """Unlabelled points beyond the far relief."""
+    params = scene.params.model_copy(update={"light": scene.params.light.model_copy(update={"stars": 200})})
+    stage = author_stage(dataclasses.replace(scene, params=params))
+    stars = UsdGeom.Points(stage.GetPrimAtPath(schema.STARS))
+    points = np.array(stars.GetPointsAttr().Get())
+    assert points.shape == (200, 3)
+    assert np.linalg.norm(points, axis=1).min() > params.terrain.far_radius_m
+    assert len(stars.GetWidthsAttr().Get()) == 200 and not labels_of(stars.GetPrim())
+
+
+def test_sizes_plot(scene, tmp_path):
+    """The plot is a picture of some substance; the curves behind it are the requested laws."""
+    from PIL import Image
+
+    plot_sizes(scene, tmp_path / "sizes.png")
+    picture = np.asarray(Image.open(tmp_path / "sizes.png").convert("RGB"))
+    assert picture.shape[0] > 400 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+    sizes, count = cumulative(np.array([1.0, 3.0, 2.0]), 2.0)
+    assert sizes.tolist() == [3.0, 2.0, 1.0] and count.tolist() == [0.25, 0.75, 1.25]
+    law = scene.params.craters
+    assert crater_density(scene, np.array([law.diameter_max_m]))[0] == 0.0

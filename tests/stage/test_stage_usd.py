@@ -1,0 +1,46 @@
+"""Validators: OpenUSD's own and the Omniverse asset validator report nothing on any preset."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from pxr import Usd
+
+from regolith.lunar.stage.author import author_stage, save_stage
+
+VARIANTS = [("v1", False), ("v2", False), ("v3", False), ("v3", True)]
+
+
+@pytest.fixture(name="path", params=VARIANTS, ids=lambda v: f"{v[0]}-baked" if v[1] else v[0])
+def fixture_path(request, small_scene, tmp_path):
+    preset, baked = request.param
+    path = tmp_path / "stage.usdc"
+    save_stage(author_stage(small_scene(preset, 0, 0.0003), baked=baked), path)
+    return path
+
+
+def test_usd_validators_report_nothing(path):
+    """All validators of OpenUSD (what usdchecker runs)."""
+    validation = pytest.importorskip("pxr.UsdValidation")
+    validators = validation.ValidationRegistry().GetOrLoadAllValidators()
+    assert len(validators) > 20
+    errors = validation.ValidationContext(validators).Validate(Usd.Stage.Open(str(path)))
+    assert [error.GetErrorAsString() for error in errors] == []
+
+
+def test_asset_validator_reports_nothing(path):
+    """All default rules of omniverse-asset-validator."""
+    logging.getLogger("omni.asset_validator").setLevel(logging.ERROR)
+    omni = pytest.importorskip("omni.asset_validator")
+    issues = omni.ValidationEngine().validate(Usd.Stage.Open(str(path))).issues()
+    assert [f"{issue.severity} {issue.rule}: {issue.message} at {issue.at}" for issue in issues] == []
+
+
+def test_text_stage_has_only_the_text_format_against_it(small_scene, tmp_path):
+    """A .usda draws one remark: that long arrays read faster from a binary file."""
+    omni = pytest.importorskip("omni.asset_validator")
+    path = tmp_path / "stage.usda"
+    save_stage(author_stage(small_scene("v1", 0, 0.0003)), path)
+    issues = omni.ValidationEngine().validate(Usd.Stage.Open(str(path))).issues()
+    assert {issue.rule.__name__ for issue in issues if issue.rule} == {"UsdAsciiPerformanceChecker"}
