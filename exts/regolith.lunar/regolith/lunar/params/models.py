@@ -182,7 +182,7 @@ class SensorParams(Group):
     """From scene radiance to pixel values."""
 
     exposure_key: float = quantity(
-        0.25, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
+        0.35, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
         ge=0.02, le=1, step=0.01,
     )  # fmt: skip
     sun_compensation_ev: float = quantity(
