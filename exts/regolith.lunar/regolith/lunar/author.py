@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from regolith.lunar.params import PresetVerb, quantity
+from regolith.lunar.params import InputError, PresetVerb, quantity
 from regolith.lunar.randomize import Split, draw_frame, draw_scene, scene_number
 
 
@@ -34,6 +34,10 @@ class Author(PresetVerb):
 
         width, height = parse_size(self.size)
         params = self.params
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError("out", str(self.out), f"a path that can be written ({error.strerror})") from None
         started = time.perf_counter()
         scene = build_scene(params, draw_scene(params, self.seed, self.split, scene_number(params, self.frame)))
         stage = author_stage(scene, baked=self.baked)
@@ -56,6 +60,9 @@ class Author(PresetVerb):
         Image.fromarray(frame.rgb).save(picture)
         result["picture"] = str(picture)
         result["seconds"] = round(time.perf_counter() - started, 1)
-        files = ", ".join(result[key] for key in ("stage", "picture", "sizes"))
-        print(f"{files}: {result['craters']} craters, {result['rocks']} rocks, {result['seconds']} s")
         return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Name the files and count what is on the stage."""
+        files = ", ".join(result[key] for key in ("stage", "picture", "sizes"))
+        return f"{files}: {result['craters']} craters, {result['rocks']} rocks, {result['seconds']} s"

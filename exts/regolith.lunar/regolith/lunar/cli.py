@@ -112,6 +112,9 @@ def _dispatch(args: list[str]) -> int:
         result, failed = error.result, error
     if verb.json_file is not None:
         write_json(verb.json_file, result)
+    text = verb.summary(result)
+    if text and not getattr(verb, "events", False):
+        print(text)
     if failed is not None:
         raise failed
     return 0

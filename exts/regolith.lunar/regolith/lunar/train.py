@@ -25,10 +25,12 @@ class Train(TrainParams):
     def run(self) -> dict[str, Any]:
         """Train and say where the model is."""
         with show(self.events, "train", "steps") as emit:
-            result = train(TrainParams(**self.model_dump(exclude={"events"})), emit)
-        if not self.events:
-            print(f"{self.out / 'best.pt'}: epoch {result['best_epoch']}, rock-IoU {result['best_rock_iou']:.4f}")
-        return result
+            return train(TrainParams(**self.model_dump(exclude={"events"})), emit)
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say which epoch was kept and how good it is where it was selected."""
+        kept = f"epoch {result['best_epoch']}, rock-IoU {result['best_rock_iou']:.4f} on {result['selected_on']}"
+        return f"{self.out / 'best.pt'}: {kept}"
 
 
 def train(params: TrainParams, emit: Emit, python: str = sys.executable) -> dict[str, Any]:

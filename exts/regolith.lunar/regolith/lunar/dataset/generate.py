@@ -43,7 +43,7 @@ class Generate(PresetVerb):
 
         width, height = parse_size(self.size)
         with show(self.events, f"generate {self.split}", "frames") as emit:
-            result = generate(
+            return generate(
                 self.params,
                 self.out,
                 split=self.split,
@@ -55,9 +55,10 @@ class Generate(PresetVerb):
                 other_backend=self.other_backend,
                 emit=emit,
             )
-        if not self.events:
-            print(f"{result['split']}: {result['frames']} frames, {result['drawn']} drawn now")
-        return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say where the split is and how much of it this run drew."""
+        return f"{result['split']}: {result['frames']} frames, {result['drawn']} drawn now"
 
 
 def parse_size(text: str) -> tuple[int, int]:

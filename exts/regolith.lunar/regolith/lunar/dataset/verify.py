@@ -31,8 +31,11 @@ class Verify(Verb):
                 table.add_row(name, problem)
             Console().print(table)
             raise CheckError(f"{self.split}: {len(result['problems'])} problems in {result['frames']} frames", result)
-        print(f"{self.split}: {result['frames']} frames, no problem")
         return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say how many frames were checked."""
+        return "" if result["problems"] else f"{self.split}: {result['frames']} frames, no problem"
 
 
 def verify(split: Path) -> dict[str, Any]:

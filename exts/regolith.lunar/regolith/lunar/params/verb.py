@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from regolith.lunar.params.fields import Group, quantity
 from regolith.lunar.params.models import Params
@@ -18,6 +18,10 @@ class Verb(Group):
     def run(self) -> dict[str, Any]:
         """Do the work; raises `InputError` (exit code 2) or `CheckError` (exit code 1)."""
         raise TypeError(f"{type(self).__name__} has no run")
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say in a line or a few what the result is; empty for nothing."""
+        return ""
 
 
 class PresetVerb(Verb):
@@ -37,7 +41,7 @@ class PresetVerb(Verb):
             raise RuntimeError("params are set by the command line before run")
         return self._params
 
-    def with_params(self, params: Params) -> PresetVerb:
+    def with_params(self, params: Params) -> Self:
         """Attach the resolved parameters."""
         object.__setattr__(self, "_params", params)
         return self

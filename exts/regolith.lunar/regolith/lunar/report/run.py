@@ -1,0 +1,155 @@
+"""The report of one run: what was made, what it learned, and what it is worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from regolith.lunar.dataset.layout import frame_paths
+from regolith.lunar.labels import NAMES
+from regolith.lunar.perception.overlay import draw_overlay
+from regolith.lunar.report.page import Section, Table, drawing, picture, write_page
+from regolith.lunar.report.plots import confusion_matrix, training_curves
+
+SAMPLES = 4
+"""Frames shown of each split."""
+OVERLAYS = 24
+"""Photographs shown, the first by name."""
+
+
+def write_run_report(path: Path, run: Path, results: dict[str, Any], seconds: dict[str, float]) -> None:
+    """Write the report of a finished demo.
+
+    Args:
+        path: HTML file to write.
+        run: Folder of the demo.
+        results: Result of each step by name; `real` only where photographs were given.
+        seconds: Duration of each step [s].
+    """
+    total = sum(seconds.values())
+    lead = f"{_frame_count(results)} frames, {results['train']['epochs']} epochs, {total / 60:.1f} minutes."
+    sections = [
+        _stage_section(results["author"]),
+        _samples_section(results["generate"]),
+        _training_section(run, results["train"]),
+        _synth_section(results["synth"]),
+    ]
+    if "real" in results:
+        sections.append(_real_section(results["real"]))
+    sections.append(_machine_section(results, seconds))
+    write_page(path, "regolith.lunar: one run, end to end", lead, sections)
+
+
+def _frame_count(results: dict[str, Any]) -> int:
+    return sum(split["frames"] for split in results["generate"].values())
+
+
+def _stage_section(author: dict[str, Any]) -> Section:
+    frame = author["frame"]
+    text = (
+        f"{author['craters']} craters and {author['rocks']} labelled rocks; "
+        f"sun {frame['sun_elevation_deg']:.0f}° high, camera {frame['height_m']:.1f} m above the ground, {frame['fov_deg']:.0f}° wide. Stage: {author['stage']}.",
+    )
+    pictures = (
+        picture(Path(author["picture"]), "The stage of the first training frame", wide=True),
+        picture(Path(author["sizes"]), "Size–frequency distributions, requested and drawn", wide=True),
+    )
+    return Section("Stage", text, pictures=pictures)
+
+
+def _samples_section(generated: dict[str, Any]) -> Section:
+    pictures, rows = [], []
+    for split, result in generated.items():
+        frames = list(frame_paths(Path(result["split"])))
+        counts = {name: sum(record.counts[name] for record, _, _ in frames) for name in (*NAMES, "ignore")}
+        pixels = sum(counts.values())
+        rows.append([split, len(frames), *(counts[name] / pixels for name in NAMES), counts["ignore"]])
+        for record, rgb, mask in frames[:: max(1, len(frames) // SAMPLES)][:SAMPLES]:
+            rgb_array, mask_array = np.asarray(Image.open(rgb)), np.asarray(Image.open(mask))
+            pair = np.concatenate([rgb_array, draw_overlay(rgb_array, mask_array)], axis=1)
+            pictures.append(picture(pair, f"{split} {record.index}: sun {record.spec['sun_elevation_deg']:.0f}°"))
+    table = Table(
+        ["split", "frames", *(f"{name} share" for name in NAMES), "ignored pixels"], rows, "Class shares by pixels"
+    )
+    text = ("Each pair is a frame and its labels: rock red, regolith green, sky untouched.",)
+    return Section("Frames", text, (table,), tuple(pictures))
+
+
+def _training_section(run: Path, summary: dict[str, Any]) -> Section:
+    lines = (run / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
+    curves = training_curves([json.loads(line) for line in lines], summary["best_epoch"])
+    config = summary["config"]
+    text = (
+        f"SegFormer-B0, encoder from {config['init']}, batch {config['batch']}, learning rate {config['lr']:g}; "
+        f"epoch {summary['best_epoch']} of {summary['epochs']} kept: {summary['selection_note']}.",
+    )
+    return Section("Training", text, pictures=(drawing(curves, "Loss and validation IoU by epoch", wide=True),))
+
+
+def _synth_section(synth: dict[str, Any]) -> Section:
+    rock = synth["rock"]
+    scores = Table(
+        ["", *NAMES, "mean"], [["IoU", *(synth["iou"][name] for name in NAMES), synth["miou"]]],
+        f"{synth['frames']} frames of test_photoreal, a domain outside training; accuracy {synth['accuracy']:.3f}",
+    )  # fmt: skip
+    rocks = Table(["", "IoU", "precision", "recall"], [["rock", rock["iou"], rock["precision"], rock["recall"]]])
+    sizes = Table(
+        ["apparent size [px]", "rocks", "rock pixels", "recall"],
+        [[_range(row, "px"), row["rocks"], row["pixels"], row["recall"]] for row in synth["by_size"]],
+        "Rock recall by apparent size",
+    )
+    suns = Table(
+        ["sun elevation [deg]", "IoU", "precision", "recall"],
+        [[_range(row, "deg"), row["iou"], row["precision"], row["recall"]] for row in synth["by_sun_elevation"]],
+        "Rock by sun elevation",
+    )
+    pictures = [drawing(confusion_matrix(synth["confusion"], synth["classes"]), "Confusion matrix")]
+    pictures += [picture(Path(path), "One of the worst frames", wide=True) for path in synth["pictures"]]
+    return Section("On unseen synthetic frames", (), (scores, rocks, sizes, suns), tuple(pictures))
+
+
+def _range(row: dict[str, Any], unit: str) -> str:
+    lo, hi = row[f"from_{unit}"], row[f"to_{unit}"]
+    return f"{lo:g} and more" if hi is None else f"{lo:g} … {hi:g}"
+
+
+def _real_section(real: dict[str, Any]) -> Section:
+    flood = real["flood"]
+    tables = [
+        Table(
+            ["", "mean", "median", "worst"], [["flood", flood["mean"], flood["median"], flood["worst"]]],
+            f"{real['photographs']} photographs; flood is the share of a photograph's own pixels called rock",
+        )
+    ]  # fmt: skip
+    text = list(real.get("problems", [])) + ([real["note"]] if "note" in real else [])
+    if "rock" in real:
+        rock = real["rock"]
+        tables.append(
+            Table(
+                ["", "IoU", "precision", "recall"], [["rock", rock["iou"], rock["precision"], rock["recall"]]],
+                f"Pooled over {real['labelled']} labelled photographs",
+            )
+        )  # fmt: skip
+    rows = real["per_image"]
+    tables.append(
+        Table(
+            ["photograph", "flood", "sky", "rock-IoU"],
+            [[row["image"], row["flood"], row["sky"], row.get("rock", {}).get("iou")] for row in rows],
+        )
+    )
+    pictures = tuple(
+        picture(Path(row["overlay"]), f"{row['image']}: flood {row['flood']:.1%}", side=640) for row in rows[:OVERLAYS]
+    )
+    return Section("On real photographs", text, tables, pictures)
+
+
+def _machine_section(results: dict[str, Any], seconds: dict[str, float]) -> Section:
+    machine = results["train"]["machine"]
+    renderer = results["generate"]["train_dr"]["renderer"]
+    steps = Table(["step", "seconds"], [[name, value] for name, value in seconds.items()])
+    facts = Table(["", ""], [[key, str(value)] for key, value in {**renderer, **machine}.items()], "Machine")
+    return Section("How long, on what", (), (steps, facts))
