@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+
 from regolith.lunar.labels import CLASSES
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from pxr import Usd, UsdGeom, UsdSemantics
+
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
 from regolith.lunar.stage import schema
@@ -104,8 +105,9 @@ def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
         agree = within & (np.einsum("ij,ij->i", unit[other], unit[corner_face]) >= CREASE_COS)
         normals += np.where(agree[:, None], area[other], 0.0)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
-    key = np.concatenate([corner_vertex[:, None], np.round(normals * 4096).astype(np.int64)], axis=1)
-    _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    x, y, z = np.round(normals * 500.0 + 500.0).astype(np.int64).T
+    key = ((corner_vertex * 1024 + x) * 1024 + y) * 1024 + z
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     return Shape(
         points=np.ascontiguousarray(points[corner_vertex[first]], np.float32),
         faces=inverse.reshape(-1, 3).astype(np.uint32),

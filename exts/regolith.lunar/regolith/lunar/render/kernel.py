@@ -12,6 +12,7 @@ from typing import Any
 import drjit as dr  # noqa: TID253 — this module is about it and is itself imported late
 import mitsuba as mi  # noqa: TID253
 import numpy as np
+
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
 from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render.backend import VARIANTS, Choice, choose_backend, find_llvm
@@ -51,9 +52,9 @@ class MitsubaRenderer:
 
         if threads is not None and threads < 1:
             raise InputError("threads", threads, "at least 1")
-        self.threads = threads or 0
+        self.threads = threads or _cores()
         mi.set_variant(VARIANTS[self.backend])
-        dr.set_thread_count(threads or _cores())
+        dr.set_thread_count(self.threads)
         self._stage: Usd.Stage | None = None
         self._tables: SceneTables | None = None
         self._scene: Any = None

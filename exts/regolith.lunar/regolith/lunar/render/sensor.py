@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
+
 from regolith.lunar.stage.spec import rng
 
 Encoding = Literal["srgb", "linear"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.view import Material
 

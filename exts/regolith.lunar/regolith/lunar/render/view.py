@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdLux, UsdShade
+
 from regolith.lunar.params import InputError
 from regolith.lunar.render.photometry import single_scattering_albedo
 from regolith.lunar.render.sensor import Sensor

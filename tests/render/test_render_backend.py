@@ -1,0 +1,71 @@
+"""Choice of the back end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from regolith.lunar.params import InputError
+from regolith.lunar.render import backend
+
+CHOOSE = "from regolith.lunar.render.backend import choose_backend; print(choose_backend({!r}))"
+
+
+def test_llvm_is_found_and_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library found is put into the environment, so that children need not probe."""
+    found = backend.find_llvm()
+    assert found is not None, "run `make setup`: the tests need LLVM >= 17"
+    assert os.environ[backend.LIBRARY_VARIABLE] == str(found)
+    monkeypatch.setattr(backend, "_probe", lambda *_: pytest.fail("probed again"))
+    backend.find_llvm.cache_clear()
+    assert backend.find_llvm() == found
+
+
+def test_old_libraries_of_the_system_are_not_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment's library comes first, then the virtual environment's by version."""
+    folder = tmp_path / "lib" / "llvm"
+    folder.mkdir(parents=True)
+    for name in ("libLLVM-18.so", "libLLVM.so.20.1", "libLLVM-9.so"):
+        (folder / name).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv(backend.LIBRARY_VARIABLE, "/nowhere/libLLVM-17.so")
+    names = [path.name for path in backend.library_candidates()]
+    assert names[:3] == ["libLLVM-17.so", "libLLVM.so.20.1", "libLLVM-18.so"]
+
+
+def test_explicit_back_end_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names the field, the value and what is allowed."""
+    monkeypatch.setattr(backend, "find_llvm", lambda: None)
+    monkeypatch.setattr(backend, "cuda_works", lambda: False)
+    for name in ("llvm", "cuda"):
+        with pytest.raises(InputError, match=r"render\.backend") as error:
+            backend.choose_backend(name)
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="auto, llvm, scalar, cuda"):
+        backend.choose_backend("vulkan")  # type: ignore[arg-type]
+
+
+def test_auto_falls_back_with_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a library: scalar, and one line on stderr, once."""
+    monkeypatch.setattr(backend, "find_llvm", lambda: None)
+    monkeypatch.setattr(backend, "cuda_works", lambda: False)
+    backend._warn_fallback.cache_clear()
+    assert backend.choose_backend("auto") == backend.choose_backend("auto") == "scalar"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "make setup" in lines[0]
+
+
+def test_probe_survives_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """A process with a broken library in its environment still finds a working one."""
+    broken = tmp_path / "libLLVM-17.so"
+    broken.write_bytes(b"not a library")
+    environment = {k: v for k, v in os.environ.items() if k != backend.PROBED_VARIABLE}
+    environment[backend.LIBRARY_VARIABLE] = str(broken)
+    done = subprocess.run(
+        [sys.executable, "-c", CHOOSE.format("llvm")], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "llvm", done.stderr

@@ -1,0 +1,275 @@
+"""Frames of the small stage: light, shadows, labels, noise, determinism, quality."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pxr import Gf, Usd, UsdGeom
+from regolith.lunar.labels import REGOLITH, ROCK, SKY
+from regolith.lunar.params import InputError
+from regolith.lunar.render.mitsuba import MitsubaRenderer
+from regolith.lunar.stage import schema
+from render_stage import aim_camera, aim_sun, make_stage
+
+EVERYTHING = frozenset(["depth", "instance", "normal"])
+
+
+def linear(rgb: np.ndarray) -> np.ndarray:
+    """Undo the sRGB curve."""
+    x = rgb[..., 0] / 255.0
+    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of two 8-bit pictures [dB]."""
+    return 10 * math.log10(255**2 / max(float(np.mean((a.astype(float) - b.astype(float)) ** 2)), 1e-9))
+
+
+def test_level_ground_has_the_radiance_of_its_law(renderer: MitsubaRenderer) -> None:
+    """Lambert: albedo · sin(elevation), since the irradiance is π; doubling by one stop of exposure."""
+    stage = make_stage(rocks=0)
+    renderer.load(stage)
+    for elevation, exposure in ((20.0, 2.0), (60.0, 0.0)):
+        aim_sun(stage, elevation=elevation, azimuth=10.0)
+        aim_camera(stage, pitch=-60.0, exposure=exposure)
+        frame = renderer.render(48, 32, quality="draft")
+        expected = 0.2 * math.sin(math.radians(elevation)) * 2**exposure
+        assert linear(frame.rgb).mean() == pytest.approx(expected, rel=0.01)
+        assert frame.counts == {"regolith": 48 * 32, "rock": 0, "sky": 0, "ignore": 0}
+
+
+def test_depth_and_normal_of_a_level_plane(renderer: MitsubaRenderer) -> None:
+    """Depth is the distance along the ray, the normal points up."""
+    stage = make_stage(rocks=0)
+    renderer.load(stage)
+    aim_camera(stage, pitch=-90.0, position=(0.0, 0.0, 2.0), fov=60.0)
+    frame = renderer.render(40, 40, quality="draft", outputs=EVERYTHING)
+    assert frame.depth is not None
+    assert frame.normal is not None
+    x = ((np.arange(40) + 0.5) / 40 * 2 - 1) * math.tan(math.radians(30))
+    expected = 2.0 * np.sqrt(1 + x[None] ** 2 + x[:, None] ** 2)
+    np.testing.assert_allclose(frame.depth, expected, rtol=1e-5)
+    np.testing.assert_allclose(frame.normal, np.broadcast_to([0, 0, 1], (40, 40, 3)), atol=1e-5)
+
+
+def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
+    """Seen from above, the dark ground lies on the far side of the rock, as long as the sun is low."""
+    stage = make_stage(rocks=1)  # at (4, 0, 0.2), 0.5 m high above its centre
+    renderer.load(stage)
+    aim_camera(stage, pitch=-90.0, position=(4.0, 0.0, 6.0), fov=60.0, exposure=0.0)
+    for azimuth in (0.0, 90.0, 215.0):
+        aim_sun(stage, elevation=25.0, azimuth=azimuth)
+        frame = renderer.render(96, 96, quality="draft")
+        dark = (linear(frame.rgb) < 0.01) & (frame.label == REGOLITH)
+        row, column = np.nonzero(dark)
+        assert len(row) > 30
+        # Looking straight down with heading 0: up in the picture is +X, left is +Y.
+        away = np.array([-(row.mean() - 47.5), -(column.mean() - 47.5)])
+        toward_sun = np.array([math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))])
+        assert away @ toward_sun / np.linalg.norm(away) < -0.97
+        reach = -(np.stack([-(row - 47.5), -(column - 47.5)], 1) @ toward_sun).min() * (2 * 6 * math.tan(math.pi / 6)) / 96
+        assert reach == pytest.approx(0.7 / math.tan(math.radians(25.0)), rel=0.15)
+
+
+def test_sky_is_black_and_only_where_nothing_is(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Pixels well inside the sky are exactly 0; labels hold exactly the three classes."""
+    renderer.load(stage)
+    frame = renderer.render(64, 48, quality="default", outputs=EVERYTHING)
+    assert (frame.rgb[:10] == 0).all()
+    assert (frame.label[:10] == SKY).all()
+    assert frame.instance is not None
+    assert ((frame.instance > 0) == (frame.label == ROCK)).all()
+    assert frame.counts["ignore"] == 0
+
+
+def test_stars_only_on_the_sky(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Stars light sky pixels alone and change no label."""
+    fused.load(stage)
+    before = fused.render(64, 48, quality="draft")
+    stars = UsdGeom.Points.Define(stage, schema.STARS)
+    grid = [(4000.0, float(y), float(z)) for y in range(-2000, 2001, 200) for z in range(-2000, 2001, 200)]
+    stars.CreatePointsAttr([Gf.Vec3f(*p) for p in grid])
+    after = fused.render(64, 48, quality="draft")
+    changed = (before.rgb != after.rgb).any(axis=2)
+    assert changed.sum() > 20
+    assert (before.label[changed] == SKY).all()
+    assert (before.label == after.label).all()
+
+
+def test_moving_light_camera_and_materials_compiles_nothing(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """After a warm-up, frames with another sun, camera, size and albedo only reuse kernels."""
+    import drjit as dr
+
+    fused.load(stage)
+    for quality in ("draft", "default"):
+        fused.render(64, 48, quality=quality)
+    with dr.scoped_set_flag(dr.JitFlag.KernelHistory, True):
+        dr.kernel_history_clear()
+        for step in range(3):
+            aim_sun(stage, elevation=10.0 + 5 * step, azimuth=100.0 * step)
+            aim_camera(stage, heading=50.0 * step, position=(0.1 * step, 0.2, 1.7), exposure=1.0 + step)
+            stage.GetAttributeAtPath(f"{schema.LOOK_ROCK}.{schema.PHOTOMETRY}albedo").Set(0.1 + 0.1 * step)
+            stage.GetAttributeAtPath(f"{schema.LOOK_GROUND}.{schema.PHOTOMETRY}bump").Set(0.3 * step)
+            fused.render(64 + 16 * step, 48, quality="draft")
+            fused.render(64, 48, quality="default")
+        launches = [k for k in dr.kernel_history() if k["type"] == dr.KernelType.JIT]
+    assert launches
+    assert all(k["cache_hit"] for k in launches)
+
+
+def test_materials_take_effect_without_reloading(renderer: MitsubaRenderer) -> None:
+    """Doubling the ground's albedo doubles its radiance."""
+    stage = make_stage(rocks=0, model="hapke", albedo=0.1)
+    renderer.load(stage)
+    aim_camera(stage, pitch=-60.0, exposure=2.5)
+    first = linear(renderer.render(32, 24, quality="draft").rgb).mean()
+    stage.GetAttributeAtPath(f"{schema.LOOK_GROUND}.{schema.PHOTOMETRY}albedo").Set(0.2)
+    second = linear(renderer.render(32, 24, quality="draft").rgb).mean()
+    assert second / first == pytest.approx(2.0, rel=0.2)
+
+
+def test_opposition_spot_is_where_the_sun_stands_behind(renderer: MitsubaRenderer) -> None:
+    """With the sun behind the camera the antisolar point is the brightest ground of a Hapke plain."""
+    stage = make_stage(rocks=0, model="hapke")
+    renderer.load(stage)
+    aim_sun(stage, elevation=30.0, azimuth=180.0)
+    aim_camera(stage, heading=0.0, pitch=-30.0, position=(0.0, 0.0, 1.6), exposure=1.0)
+    picture = linear(renderer.render(65, 65, quality="draft").rgb)
+    row, column = np.unravel_index(picture.argmax(), picture.shape)
+    assert abs(row - 32) <= 3
+    assert abs(column - 32) <= 3
+    assert picture.max() / np.median(picture) > 1.3
+
+
+def test_the_bounce_lights_shadows(renderer: MitsubaRenderer) -> None:
+    """The shaded side of a rock is black in direct light, not with one bounce."""
+    stage = make_stage(rocks=1)
+    renderer.load(stage)
+    aim_sun(stage, elevation=25.0, azimuth=0.0)
+    aim_camera(stage, pitch=-8.0, exposure=3.0)
+    draft, default = (linear(renderer.render(96, 64, quality=q).rgb) for q in ("draft", "default"))
+    rock = renderer.render(96, 64, quality="draft").label == ROCK
+    shaded = rock & (draft < 0.002)
+    assert shaded.sum() > 50
+    assert default[shaded].mean() > 0.02
+    assert default[shaded].mean() < 0.5 * default[~shaded & (draft > 0)].mean()
+
+
+def test_quality_approaches_the_reference(fused: MitsubaRenderer) -> None:
+    """Default is closer to the brute-force reference than draft, and close enough."""
+    stage = make_stage(model="hapke", bump=0.5)
+    fused.load(stage)
+    reference = fused.render(128, 96, quality="reference").rgb
+    default = psnr(fused.render(128, 96, quality="default").rgb, reference)
+    draft = psnr(fused.render(128, 96, quality="draft").rgb, reference)
+    assert default > 30.0
+    assert default > draft + 1.0
+    assert draft > 22.0
+
+
+def test_the_scalar_back_end_agrees_with_the_kernel() -> None:
+    """Same labels on at least 99.9 % of pixels, and the same picture up to noise."""
+    stage = make_stage(model="hapke", bump=0.4)
+    frames = []
+    for backend in ("llvm", "scalar"):
+        renderer = MitsubaRenderer(backend)
+        renderer.load(stage)
+        frames.append(renderer.render(160, 120, quality="default", outputs=EVERYTHING))
+        renderer.close()
+    a, b = frames
+    assert (a.label == b.label).mean() >= 0.999
+    assert (a.instance == b.instance).mean() >= 0.999
+    assert psnr(a.rgb, b.rgb) > 26.0
+    assert a.rgb.mean() == pytest.approx(b.rgb.mean(), rel=0.02)
+
+
+def test_a_mirrored_or_stretched_rock_keeps_its_outside() -> None:
+    """Negative scale flips winding; shading must not."""
+    stage = make_stage(rocks=2)
+    renderer = MitsubaRenderer("llvm")
+    aim_sun(stage, elevation=25.0, azimuth=180.0)
+    aim_camera(stage, pitch=-8.0, exposure=1.5)
+    pictures = []
+    for sign in (1.0, -1.0):
+        stage.GetAttributeAtPath(f"{schema.ROCKS}/rock_00000.xformOp:scale").Set(Gf.Vec3f(0.5, sign * 0.5, 0.5))
+        renderer.load(stage)
+        pictures.append(renderer.render(96, 64, quality="draft", samples=16).rgb)
+    assert psnr(*pictures) > 33.0
+
+
+def test_noise_depends_on_its_seed_alone(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Another seed changes the noise, not the labels."""
+    from pxr import Sdf
+
+    camera = stage.GetPrimAtPath(schema.CAMERA)
+    camera.CreateAttribute(schema.SENSOR + "fullWell", Sdf.ValueTypeNames.Double).Set(3000.0)
+    camera.CreateAttribute(schema.SENSOR + "readNoise", Sdf.ValueTypeNames.Double).Set(10.0)
+    seed = camera.CreateAttribute(schema.SENSOR + "noiseSeed", Sdf.ValueTypeNames.Int64)
+    renderer.load(stage)
+    seed.Set(1)
+    a, b = renderer.render(48, 32, quality="draft"), renderer.render(48, 32, quality="draft")
+    seed.Set(2**40 + 5)
+    c = renderer.render(48, 32, quality="draft")
+    assert (a.rgb == b.rgb).all()
+    assert (a.rgb != c.rgb).any()
+    assert (a.label == c.label).all()
+
+
+_DIGEST = """
+import sys, hashlib
+sys.path.insert(0, {folder!r})
+from render_stage import make_stage
+from regolith.lunar.render.mitsuba import MitsubaRenderer
+renderer = MitsubaRenderer({backend!r}, threads={threads})
+renderer.load(make_stage(model="hapke", bump=0.5))
+frame = renderer.render(96, 64, quality="default", outputs=frozenset(["depth", "instance", "normal"]))
+print(hashlib.sha256(b"".join(x.tobytes() for x in (frame.rgb, frame.label, frame.depth, frame.instance, frame.normal)))
+      .hexdigest())
+"""
+
+
+@pytest.mark.parametrize("backend", ["llvm", "scalar"])
+def test_frames_are_byte_identical_across_processes_and_threads(backend: str) -> None:
+    """Two fresh processes with one and two threads, and this process: the same bytes."""
+    digests = set()
+    for threads in (1, 2):
+        code = _DIGEST.format(folder=str(Path(__file__).parent), backend=backend, threads=threads)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        digests.add(done.stdout.strip())
+    renderer = MitsubaRenderer(backend)  # type: ignore[arg-type]
+    renderer.load(make_stage(model="hapke", bump=0.5))
+    renderer.render(64, 32, quality="draft")
+    frame = renderer.render(96, 64, quality="default", outputs=EVERYTHING)
+    parts = (frame.rgb, frame.label, frame.depth, frame.instance, frame.normal)
+    digests.add(hashlib.sha256(b"".join(x.tobytes() for x in parts if x is not None)).hexdigest())
+    assert len(digests) == 1
+
+
+def test_bad_requests_are_refused(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Unknown quality, impossible sizes, no stage: one line that names the field."""
+    with pytest.raises(InputError, match="load"):
+        fused.render(32, 32)
+    fused.load(stage)
+    for arguments, field in (({"quality": "best"}, "quality"), ({"samples": 3}, "samples")):
+        with pytest.raises(InputError, match=field):
+            fused.render(32, 32, **arguments)
+    with pytest.raises(InputError, match="width"):
+        fused.render(0, 32)
+    with pytest.raises(InputError, match="threads"):
+        MitsubaRenderer("llvm", threads=0)
+
+
+def test_describe_names_what_decides_the_bytes(renderer: MitsubaRenderer) -> None:
+    """Name, versions, back end, CPU class."""
+    words = renderer.describe()
+    assert words["name"] == "mitsuba"
+    assert words["backend"] == renderer.backend
+    assert words["mitsuba"].startswith("3.")
+    assert bool(words["llvm"]) == (renderer.backend == "llvm")
+    assert words["cpu"]
