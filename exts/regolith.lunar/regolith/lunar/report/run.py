@@ -50,9 +50,10 @@ def _frame_count(results: dict[str, Any]) -> int:
 
 def _stage_section(author: dict[str, Any]) -> Section:
     frame = author["frame"]
+    view = f"sun {frame['sun_elevation_deg']:.0f}° high, camera {frame['height_m']:.1f} m above the ground"
     text = (
-        f"{author['craters']} craters and {author['rocks']} labelled rocks; "
-        f"sun {frame['sun_elevation_deg']:.0f}° high, camera {frame['height_m']:.1f} m above the ground, {frame['fov_deg']:.0f}° wide. Stage: {author['stage']}.",
+        f"{author['craters']} craters and {author['rocks']} labelled rocks; {view}, {frame['fov_deg']:.0f}° wide.",
+        f"Stage: {author['stage']}.",
     )
     pictures = (
         picture(Path(author["picture"]), "The stage of the first training frame", wide=True),
