@@ -73,7 +73,9 @@ def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
         away = np.array([-(row.mean() - 47.5), -(column.mean() - 47.5)])
         toward_sun = np.array([math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))])
         assert away @ toward_sun / np.linalg.norm(away) < -0.97
-        reach = -(np.stack([-(row - 47.5), -(column - 47.5)], 1) @ toward_sun).min() * (2 * 6 * math.tan(math.pi / 6)) / 96
+        reach = (
+            -(np.stack([-(row - 47.5), -(column - 47.5)], 1) @ toward_sun).min() * (2 * 6 * math.tan(math.pi / 6)) / 96
+        )
         assert reach == pytest.approx(0.7 / math.tan(math.radians(25.0)), rel=0.15)
 
 

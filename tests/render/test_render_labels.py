@@ -36,6 +36,7 @@ class Oracle:
 
         cache = UsdGeom.XformCache()
         triangles, labels, rocks = [], [], []
+        number = 0
         for prim in stage.Traverse():
             if not prim.IsA(UsdGeom.Mesh):
                 continue
@@ -47,15 +48,11 @@ class Oracle:
             matrix = np.array(cache.GetLocalToWorldTransform(prim))
             points = np.array(mesh.GetPointsAttr().Get()) @ matrix[:3, :3] + matrix[3, :3]
             label = self._label(prim)
-            rocks.append(np.full(len(faces), 1 + max(rocks[-1].max() if rocks else 0, 0)) if label == 1 else
-                         np.zeros(len(faces), int))  # fmt: skip
+            number += int(label == CLASSES["rock"])
+            rocks.append(np.full(len(faces), number if label == CLASSES["rock"] else 0))
             triangles.append(points[faces].astype(np.float32))
             labels.append(np.full(len(faces), label, np.uint8))
-        number, self.rock = 0, []
-        for label, part in zip(labels, rocks, strict=True):
-            number += int(label[0] == 1)
-            self.rock.append(np.full(len(part), number if label[0] == 1 else 0))
-        self.rock = np.concatenate(self.rock)
+        self.rock = np.concatenate(rocks)
         self.label = np.concatenate(labels)
         self.scene = EmbreeScene(robust=True)
         TriangleMesh(self.scene, np.concatenate(triangles))
@@ -112,7 +109,7 @@ def test_labels_agree_with_the_oracle(pair: tuple[Usd.Stage, Oracle], renderer: 
         same_rock += int((frame.instance == rock)[on_rock].sum())
         rock_pixels += int(on_rock.sum())
         near = (depth < 100) & (frame.label == label)
-        depth_off.append(np.abs(frame.depth - depth)[near] / depth[near])
+        depth_off.append(np.abs(frame.depth[near] - depth[near]) / depth[near])
         assert not np.isfinite(frame.depth[frame.label == SKY]).any()
     assert equal >= 0.999 * WIDTH * HEIGHT * len(HEADINGS)
     assert rock_pixels > 100

@@ -281,16 +281,17 @@ class _Compiler:
     def _recipe(self, kind: type) -> Any:
         """Build the relief recipe from Ground's attributes; None where there is none or it is baked."""
         ground = self.stage.GetPrimAtPath(schema.GROUND)
-        baked = ground.GetAttribute(schema.RELIEF + "baked")
-        if baked and baked.Get():
-            return None
         values = {}
         for field in dataclasses.fields(kind):
             attribute = ground.GetAttribute(schema.RELIEF + field.name)
-            if not attribute or not attribute.HasValue():
-                continue
-            values[field.name] = attribute.Get()
-        return kind(**values) if values else None
+            if attribute and attribute.HasValue():
+                values[field.name] = attribute.Get()
+        if values.pop("baked", False) or not values:
+            return None
+        needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
+        if absent := [name for name in needed if name not in values]:
+            raise InputError(f"{schema.GROUND}.{schema.RELIEF}{absent[0]}", "nothing", "all fields of a relief recipe")
+        return kind(**values)
 
 
 def compile_stage(stage: Usd.Stage) -> SceneTables:

@@ -188,12 +188,7 @@ def single_scattering_albedo(albedo: float, b: float, c: float, b0: float) -> fl
 
 def _corner(ops: Ops, cell: Vector, at: Vector, seed: Any, step: tuple[int, int, int]) -> tuple[Any, Vector]:
     """Gradient of one lattice corner and its ramp at the point: (value, gradient)."""
-    h = (
-        (cell[0] + step[0]) * 0x9E3779B1
-        ^ (cell[1] + step[1]) * 0x85EBCA77
-        ^ (cell[2] + step[2]) * 0xC2B2AE3D
-        ^ seed
-    )
+    h = (cell[0] + step[0]) * 0x9E3779B1 ^ (cell[1] + step[1]) * 0x85EBCA77 ^ (cell[2] + step[2]) * 0xC2B2AE3D ^ seed
     h = h ^ (h >> 15)
     h = h * 0x2C1B3C6D
     h = h ^ (h >> 13)

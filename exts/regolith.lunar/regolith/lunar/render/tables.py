@@ -8,6 +8,7 @@ import numpy as np
 
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.view import Material
+from regolith.lunar.stage.spec import rng
 
 FLAT = 1
 """Flag of an object whose facets are shaded flat."""
@@ -90,7 +91,7 @@ def _to_world(points: np.ndarray, normals: np.ndarray, matrix: np.ndarray) -> tu
 
 
 def material_rows(materials: tuple[Material, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Pack materials: values float32, shape [M, 8] (`Material.row`), and seeds, uint32, shape [M]."""
+    """Pack materials: values float32, shape [M, 8] (`Material.row`), and the seeds' hashes, uint32, shape [M]."""
     rows = np.array([material.row for material in materials], np.float32)
-    seeds = np.array([material.seed & 0xFFFFFFFF for material in materials], np.uint32)
+    seeds = np.array([int(rng(material.seed, "texture").integers(1 << 32)) for material in materials], np.uint32)
     return rows, seeds

@@ -1,0 +1,333 @@
+"""Rendering without LLVM: Mitsuba's scalar kernels trace, numpy shades with the formulas of the fused kernel.
+
+One stock `aov` pass gives triangle number, barycentrics and distance of the ray through each pixel's centre; every
+sample is then one pass of the stock `direct` integrator over white diffuse surfaces, which tells lit from shadowed at
+its own place inside the pixel and on the sun's disc (both shared by all pixels of the pass). The scene is one flat
+mesh, since the scalar variant with instances is unsafe.
+
+Against the fused kernel: labels come from the same tables and tracer; reflectance is taken at the pixel's centre and
+light and shadow averaged over the samples, so that silhouettes are less smooth; shadow rays start on the facets;
+bounced light always comes from the reduced pass, whose rays are traced one by one, with `REFERENCE_DIRECTIONS` in
+`reference`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from regolith.lunar.labels import SKY
+from regolith.lunar.params import InputError
+from regolith.lunar.render.base import Quality
+from regolith.lunar.render.compile import SceneTables
+from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
+from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
+from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
+from regolith.lunar.render.tables import material_rows, pack_scene
+from regolith.lunar.render.view import View
+from regolith.lunar.stage.spec import rng
+
+DIRECTIONS = 8
+REFERENCE_DIRECTIONS = 64
+"""Bounce directions per pixel of the reduced pass, by default and in the reference quality."""
+
+MAX_TRIANGLES = 1 << 24
+"""The stock integrator returns triangle numbers as float32: beyond this they lose digits."""
+
+NEAR_M = 1e-3
+"""Distance of the stock camera's near plane [m], from which it measures depth."""
+
+CHUNK = 16384
+"""Pixels shaded at once: a working set that stays in the cache."""
+
+Array = np.ndarray
+
+
+def kronecker(index: int, dimensions: int) -> Array:
+    """Point `index` of the generalised golden-ratio sequence (Roberts 2018) in [0, 1)^dimensions."""
+    phi = 2.0
+    for _ in range(60):
+        phi = (1.0 + phi) ** (1.0 / (dimensions + 1.0))
+    return (0.5 + (index + 1) * phi ** -np.arange(1.0, dimensions + 1.0)) % 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Hits:
+    """Hits of the rays of one picture, flattened; numbers of misses are undefined."""
+
+    valid: Array
+    prim: Array
+    u: Array
+    v: Array
+    t: Array
+    direction: Array
+
+
+class ScalarScene:
+    """A compiled stage in one flat Mitsuba mesh."""
+
+    def __init__(self, tables: SceneTables) -> None:
+        import mitsuba as mi
+
+        packed = pack_scene(tables)
+        self.packed = packed
+        self.eye = (tables.uses == 1)[[o.shape for o in tables.objects]]
+        points, faces, self.first = self._flatten(tables)
+        if self.first[-1] > MAX_TRIANGLES:
+            raise InputError("stage", int(self.first[-1]), f"at most {MAX_TRIANGLES} triangles on the scalar back end")
+        sun = {"type": "directional", "direction": [0.0, 0.0, -1.0], "irradiance": {"type": "rgb", "value": 1.0}}
+        self.scene: Any = mi.load_dict({"type": "scene", "ground": self._mesh(points, faces), "sun": sun})
+        self.values = mi.traverse(self.scene)
+        self.centre: Any = mi.load_dict({"type": "aov", "aovs": "pi:prim_index,uv:uv,t:depth"})
+        self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})
+        self.rows = np.zeros((1, 8), np.float32)
+        self.seeds = np.zeros(1, np.uint32)
+
+    def _flatten(self, tables: SceneTables) -> tuple[Array, Array, Array]:
+        """World-space points and faces of all objects, and the first face of each object (and the end)."""
+        points, faces, first, offset = [], [], [0], 0
+        for number, placed in enumerate(tables.objects):
+            lo, hi = self.packed.shape_vertices[placed.shape : placed.shape + 2]
+            local = self.packed.vertices[lo:hi, :3]
+            m = self.packed.matrices[number].reshape(3, 4)
+            points.append(local if self.eye[number] else local @ m[:, :3].T + m[:, 3])
+            a, b = self.packed.shape_faces[placed.shape : placed.shape + 2]
+            faces.append(self.packed.faces[a:b, :3] + np.uint32(offset) - np.uint32(lo))
+            offset += len(local)
+            first.append(first[-1] + len(faces[-1]))
+        return np.concatenate(points), np.concatenate(faces), np.array(first)
+
+    @staticmethod
+    def _mesh(points: Array, faces: Array) -> Any:
+        import drjit as dr
+        import mitsuba as mi
+
+        mesh = mi.Mesh("scene", len(points), len(faces))
+        values = mi.traverse(mesh)
+        values["vertex_positions"] = dr.scalar.ArrayXf(np.ascontiguousarray(points, np.float32).ravel())
+        values["faces"] = dr.scalar.ArrayXu(np.ascontiguousarray(faces, np.uint32).ravel())
+        values.update()
+        return mesh
+
+    # Reads of the packed tables (`shading.Gather`) -------------------------------------------------------------
+
+    def face(self, number: Array) -> tuple[Any, Any, Any]:
+        """Vertex numbers of a face."""
+        f = self.packed.faces[number]
+        return f[:, 0], f[:, 1], f[:, 2]
+
+    def vertex(self, number: Array) -> tuple[Vector, Any]:
+        """Position and packed normal of a vertex."""
+        v = self.packed.vertices[number]
+        return (v[:, 0], v[:, 1], v[:, 2]), np.ascontiguousarray(v[:, 3]).view(np.uint32)
+
+    def placement(self, number: Array) -> tuple[tuple[Any, ...], tuple[Any, Any, Any]]:
+        """Matrix rows of an object and its first face, material and flags."""
+        m, o = self.packed.matrices[number], self.packed.objects[number]
+        return tuple(m[:, k] for k in range(12)), (o[:, 0], o[:, 1], o[:, 2])
+
+    def material(self, number: Array) -> tuple[tuple[Any, ...], Any]:
+        """`Material.row` and seed of a material."""
+        row = self.rows[number]
+        return tuple(row[:, k] for k in range(8)), self.seeds[number]
+
+    # Tracing -----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _sensor(view: View, width: int, height: int, at: Array) -> Any:
+        """Stock camera whose rays go through the point `at` of each pixel."""
+        import mitsuba as mi
+
+        camera = view.camera
+        frame = np.eye(4)
+        frame[:3, :] = np.stack([-camera.axes[0], camera.axes[1], camera.axes[2], camera.origin], axis=1)
+        film = {
+            "type": "hdrfilm", "width": width, "height": height, "rfilter": {"type": "box"},
+            "pixel_format": "luminance", "component_format": "float32",
+        }  # fmt: skip
+        return mi.load_dict(
+            {
+                "type": "perspective",
+                "fov": math.degrees(2.0 * math.atan(camera.tan_x)),
+                "fov_axis": "x",
+                "near_clip": NEAR_M,
+                "far_clip": 1e5,
+                "to_world": mi.ScalarTransform4f(frame),
+                "principal_point_offset_x": float(at[0] - 0.5) / width,
+                "principal_point_offset_y": float(at[1] - 0.5) / height,
+                "film": film,
+                "sampler": {"type": "stratified", "sample_count": 1, "jitter": False},
+            }
+        )
+
+    def _hits(self, view: View, width: int, height: int) -> _Hits:
+        """Trace the rays through the pixels' centres."""
+        import mitsuba as mi
+
+        sensor = self._sensor(view, width, height, np.array([0.5, 0.5]))
+        image = np.array(mi.render(self.scene, sensor=sensor, integrator=self.centre, spp=1, seed=0))
+        flat = image.reshape(-1, image.shape[-1])[:, -4:]
+        row, column = np.divmod(np.arange(width * height), width)
+        direction = view.camera.rays(column + 0.5, row + 0.5, width, height)
+        ahead = direction @ view.camera.axes[2].astype(np.float32)
+        return _Hits(
+            valid=flat[:, 3] > 0.0,
+            prim=flat[:, 0].astype(np.int64),
+            u=flat[:, 1],
+            v=flat[:, 2],
+            t=flat[:, 3] + np.float32(NEAR_M) / ahead,
+            direction=direction,
+        )
+
+    def _lit(self, view: View, width: int, height: int, at: Array, sun: Array) -> Array:
+        """Which pixels are lit from direction `sun` at their point `at`, bool, size pixels."""
+        import mitsuba as mi
+
+        self.values["sun.to_world"] = mi.ScalarTransform4f().look_at(
+            origin=[0.0, 0.0, 0.0], target=(-sun).tolist(), up=view.sun.tangents[0].tolist()
+        )
+        self.values.update()
+        sensor = self._sensor(view, width, height, at)
+        image = np.array(mi.render(self.scene, sensor=sensor, integrator=self.direct, spp=1, seed=0))
+        return image.ravel() > 0.0
+
+    def _surface(self, hits: _Hits, at: Array) -> tuple[Surface, Array, Vector]:
+        """Surface, object number and direction of the hits numbered `at`."""
+        number = np.searchsorted(self.first, hits.prim[at], side="right") - 1
+        local = (hits.prim[at] - self.first[number]).astype(np.uint32)
+        direction = tuple(hits.direction[at, k] for k in range(3))
+        place = surface(NUMPY_OPS, self, number, local, hits.u[at], hits.v[at], direction)  # type: ignore[arg-type]
+        return place, number, direction  # type: ignore[return-value]
+
+    # Shading -----------------------------------------------------------------------------------------------------
+
+    def _over_hits(self, hits: _Hits, shade: Any, threads: int) -> None:
+        """Call `shade` with the numbers of the hits, some thousands at a time."""
+        found = np.flatnonzero(hits.valid)
+        parts = [found[k : k + CHUNK] for k in range(0, len(found), CHUNK)]
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            list(pool.map(shade, parts))
+
+    def _shade(self, view: View, hits: _Hits, width: int, threads: int) -> dict[str, Array]:
+        """Labels, and radiance in unshadowed sunlight, at the pixels' centres."""
+        count = len(hits.valid)
+        out = {
+            "label": np.full(count, SKY, np.uint8),
+            "instance": np.zeros(count, np.uint16),
+            "depth": np.where(hits.valid, hits.t, np.float32(np.inf)).astype(np.float32),
+            "albedo": np.zeros(count, np.float32),
+            "normal": np.zeros((count, 3), np.float32),
+            "radiance": np.zeros(count, np.float32),
+        }
+        pixel = np.float32(2.0 * view.camera.tan_x / width)
+        irradiance = np.float32(view.sun.irradiance)
+        sun = tuple(np.float32(x) for x in view.sun.direction)
+
+        def shade(at: Array) -> None:
+            place, number, direction = self._surface(hits, at)
+            values, seed = self.material(place.material)
+            eye = scale(direction, -1.0)
+            normal, albedo = textured(NUMPY_OPS, values, seed, place, eye, hits.t[at] * pixel)
+            out["label"][at] = self.packed.labels[number, 0]
+            out["instance"][at] = self.packed.labels[number, 1]
+            out["albedo"][at] = albedo
+            out["normal"][at] = np.stack(place.ng, axis=1)
+            out["radiance"][at] = irradiance * sunlit(NUMPY_OPS, values, normal, albedo, eye, sun)  # type: ignore[arg-type]
+
+        self._over_hits(hits, shade, threads)
+        return out
+
+    def _bounce(self, view: View, width: int, height: int, count: int, threads: int) -> Array:
+        """One-bounce radiance per unit normal albedo from the reduced picture, shape [H, W]."""
+        w, h = math.ceil(width / REDUCTION), math.ceil(height / REDUCTION)
+        hits = self._hits(view, w, h)
+        found = np.flatnonzero(hits.valid)
+        light = np.zeros(w * h, np.float32)
+        guide = np.zeros((w * h, 3), np.float32)
+        if len(found):
+            place, _, direction = self._surface(hits, found)
+            guide[found] = np.stack(place.ns, axis=1)
+            light[found] = self._gathered(view, place, direction, count)
+        weight = hits.valid.astype(np.float32).reshape(h, w)
+        clean = denoise(light.reshape(h, w), guide.reshape(h, w, 3), weight, threads=threads)
+        return enlarge(clean, weight, width=width, height=height)
+
+    def _gathered(self, view: View, place: Surface, direction: Vector, count: int) -> Array:
+        import mitsuba as mi
+
+        normal, origin = np.stack(place.ns, axis=1), np.stack(place.lifted, axis=1).astype(np.float64)
+        facet = np.stack(place.ng, axis=1)
+        values, _ = self.material(place.material)
+        eye = scale(direction, -1.0)
+        tangent = np.cross(normal, np.where(np.abs(normal[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]]))
+        tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+        second = np.cross(normal, tangent)
+        shift = rng(view.sensor.noise_seed, "bounce").random((len(normal), 2))
+        sun = view.sun.direction
+        to_sun = mi.Vector3f(sun.tolist())
+        total = np.zeros(len(normal), np.float64)
+        for number in range(count):
+            a, b = ((kronecker(number, 2) + shift) % 1.0).T
+            radius, turn = np.sqrt(a), 2.0 * np.pi * b
+            out = (tangent * (radius * np.cos(turn))[:, None] + second * (radius * np.sin(turn))[:, None]
+                   + normal * np.sqrt(1.0 - a)[:, None])  # fmt: skip
+            hits = self._trace(origin, out, np.einsum("ij,ij->i", out, facet) > 0.0)
+            found = np.flatnonzero(hits.valid)
+            if not len(found):
+                continue
+            far, _, way = self._surface(hits, found)
+            there, _ = self.material(far.material)
+            light = tuple(np.float32(x) for x in sun)
+            incoming = sunlit(NUMPY_OPS, there, far.ns, there[0], scale(way, -1.0), light)
+            starts = np.stack(far.lifted, axis=1).astype(np.float64).tolist()
+            rays = ((k, mi.Ray3f(mi.Point3f(starts[k]), to_sun)) for k in np.flatnonzero(incoming > 0).tolist())
+            lit = [k for k, ray in rays if not self.scene.ray_test(ray)]
+            at = found[lit]
+            mu0 = np.maximum(np.einsum("ij,ij->i", normal[at], out[at]), 1e-3)
+            mu = np.maximum(dot(tuple(x[at] for x in place.ns), tuple(x[at] for x in eye)), 0.02)  # type: ignore[arg-type]
+            cos_g = dot(tuple(out[at, k] for k in range(3)), tuple(x[at] for x in eye))  # type: ignore[arg-type]
+            per = reflect(NUMPY_OPS, tuple(x[at] for x in values), mu0, mu, cos_g) * (np.pi / mu0)
+            total[at] += incoming[lit] * per
+        return (total * (view.sun.irradiance / count)).astype(np.float32)
+
+    def _trace(self, origin: Array, out: Array, active: Array) -> _Hits:
+        """Trace single rays."""
+        import mitsuba as mi
+
+        prim, u, v, t = np.zeros(len(out), np.int64), *np.zeros((3, len(out)), np.float32)
+        starts, ways = origin.tolist(), out.tolist()
+        for k in np.flatnonzero(active).tolist():
+            found = self.scene.ray_intersect_preliminary(mi.Ray3f(mi.Point3f(starts[k]), mi.Vector3f(ways[k])))
+            if found.is_valid():
+                prim[k], t[k] = found.prim_index, found.t
+                u[k], v[k] = found.prim_uv
+        return _Hits(valid=t > 0.0, prim=prim, u=u, v=v, t=t, direction=out.astype(np.float32))
+
+    def draw(
+        self, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int
+    ) -> tuple[Array, dict[str, Array]]:
+        """Draw a view.
+
+        Returns:
+            Radiance, float32, shape [H, W]; pixel-centre label, instance, depth, albedo and normal.
+        """
+        self.rows, self.seeds = material_rows(view.materials)
+        centre = self._shade(view, self._hits(view, width, height), width, threads)
+        lit = np.zeros(width * height, np.float32)
+        start = int(rng(view.sensor.noise_seed, "samples").integers(1 << 16))
+        for number in range(samples):
+            x, y, u1, u2 = kronecker(start + number, 4)
+            turn = 2.0 * math.pi * u2
+            offset = view.sun.tan_radius * math.sqrt(u1) * np.array([math.cos(turn), math.sin(turn)])
+            sun = view.sun.direction + offset @ view.sun.tangents
+            lit += self._lit(view, width, height, np.array([x, y]), sun / np.linalg.norm(sun))
+        arrays = {name: value.reshape(height, width, *value.shape[1:]) for name, value in centre.items()}
+        radiance = arrays["radiance"] * (lit / np.float32(samples)).reshape(height, width)
+        if quality != "draft":
+            count = REFERENCE_DIRECTIONS if quality == "reference" else DIRECTIONS
+            radiance += arrays["albedo"] * self._bounce(view, width, height, count, threads)
+        return radiance, arrays
