@@ -121,6 +121,13 @@ class RockParams(Group):
         le=0.9,
         step=0.05,
     )
+    fillet: float = quantity(
+        0.12,
+        "Regolith banked against rocks: its mean height over the rock's own, where the ground has relief.",
+        ge=0,
+        le=0.4,
+        step=0.01,
+    )
     ejecta_share: float = quantity(
         0.35, "Share of rocks strewn around fresh craters instead of evenly.", ge=0, le=1, step=0.05
     )
@@ -182,11 +189,11 @@ class SensorParams(Group):
     """From scene radiance to pixel values."""
 
     exposure_key: float = quantity(
-        0.35, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
+        0.32, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
         ge=0.02, le=1, step=0.01,
     )  # fmt: skip
     sun_compensation_ev: float = quantity(
-        1.0,
+        0.6,
         "Stops the lens is opened towards the sun and closed away from it: Apollo magazines said f/11 for sunlit "
         "ground, f/5.6 for shaded sides.",
         unit="EV",
