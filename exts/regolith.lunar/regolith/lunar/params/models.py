@@ -103,13 +103,13 @@ class RockParams(Group):
     )
     shape_count: int = quantity(16, "Distinct prototype shapes.", ge=1, le=64)
     abundance: Interval = quantity(
-        Interval(0.0085, 0.014),
+        Interval(0.014, 0.023),
         "Share of the working area covered by labelled rocks, drawn per scene.",
         ge=0,
         le=0.3,
         step=0.0005,
     )
-    exponent: float = quantity(1.8, "Slope of the cumulative size–frequency distribution.", ge=0.5, le=4.0, step=0.05)
+    exponent: float = quantity(1.6, "Slope of the cumulative size–frequency distribution.", ge=0.5, le=4.0, step=0.05)
     diameter_min_m: float = quantity(
         0.03, "Smallest labelled rock; clasts below it are ground.", unit="m", ge=0.01, le=1.0, step=0.01
     )
