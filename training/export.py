@@ -41,7 +41,11 @@ class ExportModel(Verb):
 
     def run(self) -> dict[str, Any]:
         """Export, check against PyTorch and return the card."""
-        return export_model(self.checkpoint, self.out)
+        card = export_model(self.checkpoint, self.out)
+        print(
+            f"{self.out}: epoch {card['epoch']}, logits within {card['parity']['logits_max_difference']:.1e} of PyTorch"
+        )
+        return card
 
 
 def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:

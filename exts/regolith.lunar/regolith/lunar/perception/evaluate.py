@@ -77,6 +77,12 @@ class EvaluateSynth(Verb):
         }
         result["pictures"] = self._draw_worst(segmenter, rows)
         _write_results(self.out, result)
+        rock = result["rock"]
+        print(
+            f"{len(frames)} frames: rock-IoU {_say(rock['iou'])}, precision {_say(rock['precision'])}, "
+            f"recall {_say(rock['recall'])}, mIoU {_say(result['miou'])}, accuracy {_say(result['accuracy'])}"
+        )
+        print(f"{self.out / RESULTS}")
         return result
 
     def _draw_worst(self, segmenter: Segmenter, rows: list[dict[str, Any]]) -> list[str]:
@@ -94,7 +100,7 @@ class EvaluateSynth(Verb):
                     (draw_overlay(rgb, mask), f"predicted, rock-IoU {row['iou']:.2f}"),
                 ],
                 columns=3,
-                cell=(max(rgb.shape[1], 200), rgb.shape[0]),
+                cell=max(*rgb.shape[:2], 200),
             )
             path = self.out / f"worst_{rank:02d}_frame_{row['index']:05d}.png"
             sheet.save(path)
@@ -147,9 +153,10 @@ class EvaluateReal(Verb):
             contact_sheet(sheet).save(self.out / "contact_sheet.png")
             result["contact_sheet"] = str(self.out / "contact_sheet.png")
         _write_results(self.out, result)
+        _print_real(result, self.out)
         if problems:
             listing = "\n".join(f"  {problem}" for problem in problems)
-            raise CheckError(f"{len(problems)} of {len(photos)} photographs have a problem:\n{listing}", result)
+            raise CheckError(f"problems: {len(problems)} in {len(photos)} photographs\n{listing}", result)
         return result
 
     def _score(self, segmenter: Segmenter, path: Path, problems: list[str]) -> tuple[dict[str, Any], np.ndarray]:
@@ -181,7 +188,7 @@ class EvaluateReal(Verb):
             "size": self.size,
             "tile": self.tile,
             "flood": spread([r["flood"] for r in rows]),
-            "sky": spread([r["sky"] for r in rows]),
+            "sky": {key: value for key, value in spread([r["sky"] for r in rows]).items() if key != "worst"},
             "per_image": rows,
             "problems": problems,
         }
@@ -203,6 +210,27 @@ def spread(values: list[float]) -> dict[str, float | None]:
     if not values:
         return {"mean": None, "median": None, "worst": None}
     return {"mean": statistics.fmean(values), "median": statistics.median(values), "worst": max(values)}
+
+
+def _say(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _print_real(result: dict[str, Any], out: Path) -> None:
+    for row in result["per_image"]:
+        rock = f"  rock-IoU {_say(row['rock']['iou'])}" if "rock" in row else ""
+        print(f"{row['image']}: flood {row['flood']:.1%}  sky {row['sky']:.1%}{rock}")
+    for key, title in (("flood", "flood"), ("flood_seed_protocol", "flood, published protocol")):
+        if result.get(key, {}).get("mean") is not None:
+            words = ", ".join(f"{name} {value:.1%}" for name, value in result[key].items())
+            print(f"{title}: {words}")
+    if "rock" in result:
+        rock = result["rock"]
+        words = ", ".join(f"{key} {_say(rock[key])}" for key in ("iou", "precision", "recall"))
+        print(f"rock on {result['labelled']} labelled photographs, pooled: {words}")
+    else:
+        print(f"note: {result['note']}")
+    print(f"{out / RESULTS}")
 
 
 def _read_frame(rgb_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray]:

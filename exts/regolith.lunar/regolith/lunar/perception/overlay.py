@@ -13,7 +13,7 @@ from regolith.lunar.labels import REGOLITH, ROCK
 ROCK_COLOR = (235, 52, 40)
 REGOLITH_COLOR = (64, 190, 96)
 ROCK_OPACITY = 0.42
-REGOLITH_OPACITY = 0.14
+REGOLITH_OPACITY = 0.10
 PAPER = (19, 18, 17)
 INK = (233, 230, 224)
 
@@ -39,35 +39,40 @@ def draw_overlay(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
         out[where] = np.rint(rgb[where] * (1 - opacity) + np.array(color) * opacity).astype(np.uint8)
     rock = mask == ROCK
     width = max(1, round(max(mask.shape) / 500))
-    inside = ndimage.binary_erosion(rock, iterations=width, border_value=1)
+    inside = np.asarray(ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
     out[rock & ~inside] = ROCK_COLOR
     return out
 
 
 def contact_sheet(
-    pictures: Sequence[tuple[np.ndarray, str]], *, columns: int | None = None, cell: tuple[int, int] = (360, 280)
+    pictures: Sequence[tuple[np.ndarray, str]], *, columns: int | None = None, cell: int = 360
 ) -> Image.Image:
     """Lay pictures out on one sheet, each with a caption below it.
 
     Args:
         pictures: Picture uint8 [H, W, 3] and caption; at least one.
         columns: Pictures in a row; left out, about as many as rows.
-        cell: Width and height a picture is fitted into [px].
+        cell: Side of the square a picture is fitted into [px]; rows are only as high as the tallest one needs.
     """
+    fitted = [_fit(array, cell) for array, _ in pictures]
+    height = max(picture.height for picture in fitted)
     columns = columns or min(len(pictures), max(1, round(len(pictures) ** 0.5)))
     rows = -(-len(pictures) // columns)
     gap, line = 8, 20
     font = ImageFont.load_default(13)
-    size = (columns * (cell[0] + gap) + gap, rows * (cell[1] + line + gap) + gap)
+    size = (columns * (cell + gap) + gap, rows * (height + line + gap) + gap)
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    for i, (array, caption) in enumerate(pictures):
-        x, y = gap + (i % columns) * (cell[0] + gap), gap + (i // columns) * (cell[1] + line + gap)
-        picture = Image.fromarray(array)
-        scale = min(cell[0] / picture.width, cell[1] / picture.height)
-        picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
-        sheet.paste(picture, (x + (cell[0] - picture.width) // 2, y + (cell[1] - picture.height) // 2))
-        while caption and draw.textlength(caption, font=font) > cell[0]:
+    for i, (picture, (_, caption)) in enumerate(zip(fitted, pictures, strict=True)):
+        x, y = gap + (i % columns) * (cell + gap), gap + (i // columns) * (height + line + gap)
+        sheet.paste(picture, (x + (cell - picture.width) // 2, y + (height - picture.height) // 2))
+        while caption and draw.textlength(caption, font=font) > cell:
             caption = caption[:-2].rstrip("…") + "…" if len(caption) > 2 else ""  # noqa: PLW2901
-        draw.text((x, y + cell[1] + 2), caption, INK, font=font)
+        draw.text((x, y + height + 2), caption, INK, font=font)
     return sheet
+
+
+def _fit(rgb: np.ndarray, side: int) -> Image.Image:
+    picture = Image.fromarray(rgb)
+    scale = side / max(picture.size)
+    return picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))

@@ -1,0 +1,195 @@
+"""Evaluation of a model whose answer is known: every figure can be counted by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, SCHEMA_VERSION, FrameRecord, file_name
+from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
+from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth, spread
+from regolith.lunar.perception.metrics import confusion_matrix, scores
+from regolith.lunar.stage.spec import rng
+
+LEVELS = np.array([80, 200, 5], np.uint8)
+"""Brightness the threshold model calls regolith, rock, sky."""
+
+
+def draw_pair(index: int, size: tuple[int, int] = (48, 64)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return picture, truth, and what the threshold model will answer: the truth with a third of it disturbed."""
+    random = rng(5, "evaluate", index)
+    truth = np.zeros(size, np.uint8)
+    truth[:8] = SKY
+    truth[20:36, 10 : 26 + index] = ROCK
+    answer = truth.copy()
+    noisy = random.random(size) < 0.3
+    answer[noisy] = random.integers(0, 3, noisy.sum())
+    return np.repeat(LEVELS[answer][..., None], 3, axis=2), truth, answer
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    folder = tmp_path / "test_photoreal"
+    lines = []
+    for i in range(4):
+        rgb, truth, _ = draw_pair(i)
+        truth[40:, 40:] = IGNORE
+        hashes = {}
+        for name, array in (("rgb", rgb), ("mask", truth)):
+            path = folder / file_name(name, i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+            hashes[file_name(name, i)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        counts = {n: int((truth == v).sum()) for n, v in CLASSES.items()} | {"ignore": int((truth == IGNORE).sum())}
+        lines.append(FrameRecord(i, i, {"sun_elevation_deg": 12.0 if i < 3 else 33.0}, hashes, counts).to_line())
+    (folder / JOURNAL).write_text("\n".join(lines) + "\n")
+    (folder / CONTRACT).write_text(json.dumps({"schema": SCHEMA_VERSION}))
+    return folder
+
+
+def expected_confusion(frames: range) -> np.ndarray:
+    total = np.zeros((3, 3), np.int64)
+    for i in frames:
+        _, truth, answer = draw_pair(i)
+        truth[40:, 40:] = IGNORE
+        total += confusion_matrix(truth, answer)
+    return total
+
+
+def test_synth_figures_are_global_counts(model: Path, split: Path, tmp_path: Path) -> None:
+    result = EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", worst=2, threads=1).run()
+    confusion = expected_confusion(range(4))
+    assert result["confusion"] == confusion.tolist()
+    figures = scores(confusion)
+    assert {key: result[key] for key in figures} == figures
+    low, high = result["by_sun_elevation"]
+    assert (low["from_deg"], low["to_deg"], high["from_deg"], high["to_deg"]) == (10, 15, 30, 40)
+    assert low["iou"] == scores(expected_confusion(range(3)))["rock"]["iou"]
+    sizes = {row["from_px"]: row for row in result["by_size"]}
+    assert sizes[16.0]["rocks"] == 4 and sizes[16.0]["recall"] == figures["rock"]["recall"]
+    assert sizes[4.0]["recall"] is None
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == result
+
+
+def test_synth_draws_the_worst_frames(model: Path, split: Path, tmp_path: Path) -> None:
+    result = EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", worst=2, threads=1).run()
+    worst = sorted(result["per_frame"], key=lambda r: r["iou"])[:2]
+    assert [Path(p).name for p in result["pictures"]] == [
+        f"worst_{rank:02d}_frame_{row['index']:05d}.png" for rank, row in enumerate(worst)
+    ]
+    assert all(np.asarray(Image.open(p)).shape[1] > 3 * 64 for p in result["pictures"])
+
+
+def test_synth_wants_a_split(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^split: "):
+        EvaluateSynth(model=str(model), split=tmp_path, out=tmp_path / "out").run()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(3):
+        Image.fromarray(draw_pair(i, (48, 96))[0]).save(folder / f"photo_{i}.png")
+    (folder / "README.txt").write_text("no photograph")
+    return folder
+
+
+def write_masks(folder: Path, indices: range) -> Path:
+    folder.mkdir()
+    for i in indices:
+        truth = draw_pair(i, (48, 96))[1]
+        truth[truth == SKY] = 0  # masks of real photographs know no sky
+        truth[:4] = IGNORE
+        Image.fromarray(truth).save(folder / f"photo_{i}.png")
+    return folder
+
+
+def test_flood_counts_own_pixels_and_carries_its_note(model: Path, photos: Path, tmp_path: Path) -> None:
+    result = EvaluateReal(model=str(model), images=photos, out=tmp_path / "out", size=96, threads=1).run()
+    answers = [draw_pair(i, (48, 96))[2] for i in range(3)]
+    floods = [float((a == ROCK).mean()) for a in answers]
+    assert [r["flood"] for r in result["per_image"]] == pytest.approx(floods)
+    assert [r["sky"] for r in result["per_image"]] == pytest.approx([float((a == SKY).mean()) for a in answers])
+    assert result["flood"] == pytest.approx(spread(floods))
+    assert result["flood"]["worst"] == pytest.approx(max(floods))
+    assert "never predicts rock" in result["note"] and "rock" not in result
+    assert sorted(p.name for p in (tmp_path / "out" / "overlays").iterdir()) == [f"photo_{i}.png.png" for i in range(3)]
+    assert (tmp_path / "out" / "contact_sheet.png").exists()
+
+
+def test_published_protocol_counts_the_bars(model: Path, tmp_path: Path) -> None:
+    """All rock, 2 : 1: own pixels 100 %, and half of the letterboxed square."""
+    Image.fromarray(np.full((128, 256, 3), 200, np.uint8)).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    result = EvaluateReal(model=str(model), images=tmp_path / "a.png", out=out, seed_protocol=True, threads=1).run()
+    assert result["flood"]["mean"] == 1.0
+    assert result["flood_seed_protocol"] == {"mean": 0.5, "median": 0.5, "worst": 0.5}
+
+
+def test_masks_give_rock_figures_per_image_and_pooled(model: Path, photos: Path, tmp_path: Path) -> None:
+    masks = write_masks(tmp_path / "masks", range(3))
+    verb = EvaluateReal(model=str(model), images=photos, masks=masks, out=tmp_path / "out", size=96, threads=1)
+    result = verb.run()
+    tp = fp = fn = 0
+    for i, row in enumerate(result["per_image"]):
+        _, truth, answer = draw_pair(i, (48, 96))
+        counted = np.ones(truth.shape, bool)
+        counted[:4] = False
+        t, p = (truth == ROCK) & counted, (answer == ROCK) & counted
+        assert row["rock"]["iou"] == pytest.approx((t & p).sum() / (t | p).sum())
+        tp, fp, fn = tp + (t & p).sum(), fp + (~t & p).sum(), fn + (t & ~p).sum()
+    assert result["rock"]["iou"] == pytest.approx(tp / (tp + fp + fn))
+    assert result["rock"]["precision"] == pytest.approx(tp / (tp + fp))
+    assert result["rock"]["recall"] == pytest.approx(tp / (tp + fn))
+    assert result["labelled"] == 3 and "note" not in result
+
+
+def test_bad_files_are_listed_at_the_end(model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    masks = write_masks(tmp_path / "masks", range(2))
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(masks / "photo_1.png")
+    verb = EvaluateReal(model=str(model), images=photos, masks=masks, out=tmp_path / "out", size=96, threads=1)
+    with pytest.raises(CheckError) as caught:
+        verb.run()
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "problems: 3 in 4 photographs"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == [
+        "broken.jpg",
+        "mask of photo_1.png",
+        "mask of photo_2.png",
+    ]
+    result = caught.value.result
+    assert result is not None
+    assert result["photographs"] == 3 and result["labelled"] == 1 and len(result["problems"]) == 3
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["problems"] == result["problems"]
+
+
+def test_nothing_but_bad_files_still_writes_results(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    verb = EvaluateReal(model=str(model), images=tmp_path / "a.png", out=tmp_path / "out", seed_protocol=True)
+    with pytest.raises(CheckError) as caught:
+        verb.run()
+    assert caught.value.result is not None
+    assert caught.value.result["flood"] == {"mean": None, "median": None, "worst": None}
+
+
+def test_printed_flood_never_stands_alone(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EvaluateReal(model=str(model), images=photos, out=tmp_path / "out", size=96, threads=1).run()
+    text = capsys.readouterr().out
+    assert "flood: mean " in text and "never predicts rock scores 0" in text
+
+
+def test_wrong_folders_are_refused(model: Path, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^images: "):
+        EvaluateReal(model=str(model), images=tmp_path / "none", out=tmp_path / "out").run()
+    with pytest.raises(InputError, match=r"^masks: "):
+        EvaluateReal(model=str(model), images=photos, masks=tmp_path / "none", out=tmp_path / "out").run()

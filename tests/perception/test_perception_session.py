@@ -1,0 +1,137 @@
+"""Inference: any picture size, padding that never shows, tiles that agree with the whole, models that fit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regolith.lunar.labels import REGOLITH, ROCK, SKY
+from regolith.lunar.params import InputError
+from regolith.lunar.perception.overlay import ROCK_COLOR, contact_sheet, draw_overlay
+from regolith.lunar.perception.session import Segmenter, _tile_corners, find_model
+from regolith.lunar.stage.spec import rng
+
+
+@pytest.fixture(scope="module")
+def segmenter(model: Path) -> Segmenter:
+    return Segmenter(model, threads=1)
+
+
+def truth_of(rgb: np.ndarray) -> np.ndarray:
+    level = rgb.astype(float).mean(axis=2)
+    return np.select([level > 125.15, level < 40.15], [ROCK, SKY], REGOLITH).astype(np.uint8)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return rng(0, "noise", height, width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 64), (1, 90), (100, 47), (64, 200)])
+def test_own_size_gives_every_pixel_its_class(segmenter: Segmenter, shape: tuple[int, int]) -> None:
+    rgb = noise(*shape)
+    prediction = segmenter.predict(rgb, size=None)
+    assert prediction.mask.dtype == np.uint8 and prediction.confidence.dtype == np.float32
+    assert np.array_equal(prediction.mask, truth_of(rgb))
+    assert (prediction.confidence > 1 / 3 - 1e-6).all() and (prediction.confidence <= 1).all()
+
+
+@pytest.mark.parametrize("shape", [(150, 400), (401, 97), (31, 640), (20, 20)])
+def test_resized_picture_keeps_its_geometry(segmenter: Segmenter, shape: tuple[int, int]) -> None:
+    """Halves of a picture stay halves at any scale, to a pixel of the working size."""
+    rgb = np.full((*shape, 3), 80, np.uint8)
+    rgb[:, : shape[1] // 2] = 200
+    prediction = segmenter.predict(rgb, size=128)
+    assert prediction.mask.shape == shape
+    border = max(2, int(np.ceil(max(shape) / 128)) * 2)
+    assert (prediction.mask[:, : shape[1] // 2 - border] == ROCK).all()
+    assert (prediction.mask[:, shape[1] // 2 + border :] == REGOLITH).all()
+
+
+@pytest.mark.parametrize("shape", [(100, 333), (200, 64), (129, 130), (64, 64)])
+def test_tiles_agree_with_the_whole(segmenter: Segmenter, shape: tuple[int, int]) -> None:
+    rgb = noise(*shape)
+    assert np.array_equal(segmenter.predict(rgb, size=64, tile=True).mask, truth_of(rgb))
+
+
+@given(st.integers(1, 900), st.integers(1, 900), st.sampled_from([64, 96, 128]))
+def test_tiles_cover_the_picture_and_overlap(height: int, width: int, side: int) -> None:
+    covered = np.zeros((height, width), bool)
+    corners = list(_tile_corners(height, width, side))
+    for y, x in corners:
+        assert 0 <= y <= max(height - side, 0) and 0 <= x <= max(width - side, 0)
+        covered[y : y + side, x : x + side] = True
+    assert covered.all()
+    rows = sorted({y for y, _ in corners})
+    assert all(b - a <= 0.75 * side + 1 for a, b in itertools.pairwise(rows))
+
+
+def test_letterbox_is_a_black_square(segmenter: Segmenter) -> None:
+    """A picture all rock, twice as wide as high, fills half the square; the bars are sky."""
+    mask = segmenter.predict_letterboxed(np.full((50, 100, 3), 200, np.uint8), side=128)
+    assert mask.shape == (128, 128)
+    assert (mask[32:96] == ROCK).all() and (mask[:32] == SKY).all() and (mask[96:] == SKY).all()
+
+
+def test_wrong_arrays_are_refused(segmenter: Segmenter) -> None:
+    for bad in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\]"):
+            segmenter.predict(bad)
+
+
+def test_models_that_do_not_fit_are_refused(
+    write_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"^model: "):
+        Segmenter(tmp_path / "none.onnx")
+    other = write_model(tmp_path / "other.onnx", classes={"sky": 0, "rock": 1, "regolith": 2})
+    with pytest.raises(InputError, match=r"^other\.json: classes: "):
+        Segmenter(other)
+    changed = write_model(tmp_path / "changed.onnx")
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="sha256 differs"):
+        Segmenter(changed)
+    bare = write_model(tmp_path / "bare.onnx")
+    bare.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match=r"card bare\.json"):
+        Segmenter(bare)
+    broken = tmp_path / "broken.onnx"
+    write_model(broken, sha256="cd372fb85148700fa88095e3492d3f9f5beb43e555e5ff26d95f5a6adc36f8e6")
+    broken.write_bytes(b"no graph")
+    with pytest.raises(InputError, match=r"^model: "):
+        Segmenter(broken)
+    monkeypatch.setattr("regolith.lunar.perception.session.__file__", str(tmp_path / "a/b/c/d/e/f/session.py"))
+    with pytest.raises(InputError, match="ships no model"):
+        find_model("default")
+
+
+def test_overlay_colors_by_class() -> None:
+    rgb = np.full((60, 60, 3), 100, np.uint8)
+    mask = np.full((60, 60), REGOLITH, np.uint8)
+    mask[:20] = SKY
+    mask[30:50, 30:50] = ROCK
+    before = rgb.copy()
+    out = draw_overlay(rgb, mask)
+    assert np.array_equal(rgb, before)
+    assert np.array_equal(out[:20], rgb[:20])
+    assert tuple(out[30, 40]) == tuple(out[49, 49]) == ROCK_COLOR
+    red, green, blue = (int(v) for v in out[40, 40])
+    assert ROCK_COLOR[0] > red > 100 > max(green, blue)
+    red, green, blue = (int(v) for v in out[25, 10])
+    assert green > red and abs(green - 100) < 20
+    with pytest.raises(ValueError, match="shape"):
+        draw_overlay(rgb, mask[1:])
+
+
+def test_contact_sheet_holds_every_picture() -> None:
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)]
+    pictures = [(np.full((30 + 9 * i, 90, 3), c, np.uint8), "long caption " * 20) for i, c in enumerate(colors)]
+    sheet = np.asarray(contact_sheet(pictures, cell=80))
+    for color in colors:
+        assert (sheet == color).all(axis=2).sum() > 1000
+    assert np.asarray(contact_sheet(pictures[:1], columns=1, cell=40)).shape[1] == 56
