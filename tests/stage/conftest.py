@@ -18,7 +18,7 @@ def small_params(preset: str, **rocks: object) -> Params:
     relief = {"near_cell_m": 0.05, "near_radius_m": 2.0, "mid_cell_m": 0.1, "mid_radius_m": 4.0, "pebble_density": 20.0}
     return params.model_copy(
         update={
-            "terrain": params.terrain.model_copy(update={"cell_m": 0.4, "far_radius_m": 400.0}),
+            "terrain": params.terrain.model_copy(update={"cell_m": 0.4, "far_radius_m": 200.0}),
             "relief": params.relief.model_copy(update=relief),
             "rocks": params.rocks.model_copy(update=rocks),
         }

@@ -20,6 +20,7 @@ from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import place_camera
 from regolith.lunar.stage.edit import exposure_for, ground_bump, set_camera, set_ground, set_sensor, set_sun
+from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.rocks import RockField, place_rocks
 from regolith.lunar.stage.spec import SceneSpec, rng
@@ -65,6 +66,9 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         _write_root(layer, scene)
         _write_looks(layer, scene.params, scene.spec.seed)
         _write_ground(layer, scene.terrain, baked)
+        banked = bank_fillets(scene.rocks, scene.terrain, scene.params.rocks, scene.spec.seed)
+        if len(banked.faces):
+            write.mesh(write.prim(layer, schema.FILLETS, "Mesh"), banked)
         _write_rocks(layer, scene.rocks)
         _write_prototypes(layer, scene.rocks)
         _write_sun(layer)
@@ -163,9 +167,10 @@ def _write_ground(layer: Sdf.Layer, terrain: Terrain, baked: bool) -> None:
     ground.kind = Kind.Tokens.component
     write.label(ground, NAMES[REGOLITH])
     write.bind(ground, schema.LOOK_GROUND)
-    doc = "Whether Terrain holds the fine ground as a mesh; otherwise a renderer adds it from this recipe."
-    write.attribute(ground, f"{schema.RELIEF}baked", _T.Bool, baked, doc=doc, custom=True)
     recipe = terrain.recipe
+    if recipe is not None or baked:
+        doc = "Whether Terrain holds the fine ground as a mesh; otherwise a renderer adds it from this recipe."
+        write.attribute(ground, f"{schema.RELIEF}baked", _T.Bool, baked, doc=doc, custom=True)
     for field in dataclasses.fields(recipe) if recipe is not None else ():
         if field.name == "baked":
             continue

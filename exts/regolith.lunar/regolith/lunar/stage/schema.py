@@ -7,6 +7,7 @@ A stage is Z up, in metres, default prim `/World`:
   Ground                    Xform, label regolith; the relief recipe as `regolith:relief:*` attributes
     Terrain                 Mesh, the square working area: a regular grid (`regolith:grid:*`)
     Far                     Mesh, the relief out to the horizon; shares Terrain's border vertices
+    Fillets                 Mesh, regolith banked against the foot of rocks; where there is relief
     Pebbles                 Mesh, clasts below the smallest rock; only where the fine ground is baked
   Rocks                     Scope, binds the rock material
     rock_00000 …            Mesh by internal reference to one prototype, label rock, own transform
@@ -33,6 +34,7 @@ WORLD = "/World"
 GROUND = "/World/Ground"
 TERRAIN = "/World/Ground/Terrain"
 FAR = "/World/Ground/Far"
+FILLETS = "/World/Ground/Fillets"
 PEBBLES = "/World/Ground/Pebbles"
 ROCKS = "/World/Rocks"
 LOOKS = "/World/Looks"
