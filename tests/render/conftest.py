@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from pxr import Usd
-from regolith.lunar.render.mitsuba import MitsubaRenderer
 from render_stage import make_stage
+
+from regolith.lunar.render.mitsuba import MitsubaRenderer
 
 
 @pytest.fixture

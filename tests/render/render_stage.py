@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdSemantics, UsdShade, Vt
+
 from regolith.lunar.stage import schema
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from regolith.lunar.params import InputError
 from regolith.lunar.render import backend
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pxr import Usd, UsdGeom
+from render_stage import icosphere, make_stage
+
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK
 from regolith.lunar.params import InputError
 from regolith.lunar.render.compile import compile_stage, creased, triangulate, vertex_normals
@@ -14,7 +16,6 @@ from regolith.lunar.render.photometry import NUMPY_OPS
 from regolith.lunar.render.shading import unpack_normal
 from regolith.lunar.render.tables import pack_normals, pack_scene
 from regolith.lunar.stage import schema
-from render_stage import icosphere, make_stage
 
 
 def test_rocks_of_one_prototype_share_a_shape() -> None:

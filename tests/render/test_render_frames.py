@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom
+from render_stage import aim_camera, aim_sun, make_stage
+
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
-from render_stage import aim_camera, aim_sun, make_stage
 
 EVERYTHING = frozenset(["depth", "instance", "normal"])
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from pxr import Usd, UsdGeom, UsdSemantics
+from render_stage import aim_camera, aim_sun
+
 from regolith.lunar.labels import CLASSES, IGNORE, SKY
 from regolith.lunar.params import Params, load_preset
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.author import author_stage, build_scene
 from regolith.lunar.stage.spec import SceneSpec
-from render_stage import aim_camera, aim_sun
 
 WIDTH, HEIGHT = 192, 128
 HEADINGS = (10.0, 130.0, 250.0)

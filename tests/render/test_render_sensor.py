@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from regolith.lunar.render.sensor import Sensor, add_noise, develop, encode, expose
 
 

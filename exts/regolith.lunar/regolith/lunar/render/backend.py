@@ -18,7 +18,6 @@ from typing import Literal
 from regolith.lunar.params import InputError
 
 Backend = Literal["llvm", "scalar", "cuda"]
-Choice = Literal["auto", "llvm", "scalar", "cuda"]
 
 LIBRARY_VARIABLE = "DRJIT_LIBLLVM_PATH"
 """Environment variable by which Dr.Jit is told its LLVM library."""
@@ -118,8 +117,8 @@ def _warn_fallback() -> None:
     )
 
 
-def choose_backend(choice: Choice = "auto") -> Backend:
-    """Resolve `RenderParams.backend` to a back end that works here.
+def choose_backend(choice: str = "auto") -> Backend:
+    """Resolve `RenderParams.backend` (auto, llvm, scalar or cuda) to a back end that works here.
 
     `auto` takes CUDA where it works, else LLVM, else scalar, and then says so in one line on stderr.
 

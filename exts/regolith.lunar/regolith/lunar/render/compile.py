@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from pxr import Usd, UsdGeom, UsdSemantics
+from pxr import Usd, UsdGeom
 
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
@@ -80,7 +80,7 @@ def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
         weight = area[:, axis]
         total[:, axis] = sum(np.bincount(faces[:, k], weight, count) for k in range(3))
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 0, total / np.maximum(length, 1e-30), np.float32([0, 0, 1])).astype(np.float32)
+    return np.where(length > 0, total / np.maximum(length, 1e-30), np.array([0, 0, 1], np.float32)).astype(np.float32)
 
 
 def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
@@ -169,9 +169,10 @@ def _source(prim: Usd.Prim) -> tuple[str, ...]:
 
 
 def _label(prim: Usd.Prim) -> int | None:
-    if not prim.HasAPI(UsdSemantics.LabelsAPI, TAXONOMY):
+    attribute = prim.GetAttribute(f"semantics:labels:{TAXONOMY}")  # of UsdSemantics.LabelsAPI
+    if not attribute or not attribute.HasValue():
         return None
-    names = UsdSemantics.LabelsAPI(prim, TAXONOMY).GetLabelsAttr().Get() or []
+    names = attribute.Get() or []
     return next((CLASSES[str(name)] for name in names if str(name) in CLASSES), IGNORE)
 
 
@@ -212,15 +213,15 @@ class _Compiler:
             if str(path) in ground:
                 if str(path) == schema.TERRAIN:
                     self._add_ground(prim, label, material)
-            elif prim.IsA(UsdGeom.Mesh):
+            elif UsdGeom.Mesh(prim):
                 self._add_mesh(prim, label, material)
         return SceneTables(tuple(self.shapes), tuple(self.objects), tuple(self.materials))
 
     @staticmethod
     def _hidden(prim: Usd.Prim) -> bool:
-        if not prim.IsA(UsdGeom.Imageable):
-            return False
         imageable = UsdGeom.Imageable(prim)
+        if not imageable:
+            return False
         return imageable.GetVisibilityAttr().Get() == UsdGeom.Tokens.invisible or (
             imageable.GetPurposeAttr().Get() in (UsdGeom.Tokens.guide, UsdGeom.Tokens.proxy)
         )

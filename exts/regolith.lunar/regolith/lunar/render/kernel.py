@@ -51,7 +51,7 @@ def _hash(*words: Any) -> Any:
 
 
 def _permute(x: Any, seed: Any) -> Any:
-    """Laine-Karras permutation: Owen scrambling of reversed bits (Burley 2020, Practical Hash-based Owen Scrambling)."""
+    """Laine-Karras permutation, which Owen-scrambles reversed bits (Burley 2020, Hash-based Owen Scrambling)."""
     x = x + seed
     for factor in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
         x = x ^ (x * factor)
@@ -131,7 +131,8 @@ class FusedScene:
         o = dr.gather(_uint4(), self.objects, number)
         return tuple(row[i] for row in rows for i in range(4)), (o[0], o[1], o[2])
 
-    def _values(self, view: _Opaque, number: Any) -> tuple[tuple[Any, ...], Any]:
+    def values(self, view: _Opaque, number: Any) -> tuple[tuple[Any, ...], Any]:
+        """`Material.row` and seed of a material."""
         a = dr.gather(mi.Vector4f, view.rows, number * 2)
         b = dr.gather(mi.Vector4f, view.rows, number * 2 + 1)
         return (*(a[i] for i in range(4)), *(b[i] for i in range(4))), dr.gather(mi.UInt32, view.seeds, number)
@@ -182,7 +183,7 @@ class FusedScene:
         instance = dr.reinterpret_array(mi.UInt32, found.instance)
         shape = dr.reinterpret_array(mi.UInt32, found.shape)
         key = dr.select(instance != 0, instance, shape)
-        number = dr.gather(mi.UInt32, self.lookup, dr.select(valid, key, 0))
+        number = dr.gather(mi.UInt32, self.lookup, mi.UInt32(dr.select(valid, key, 0)))
         prim = dr.select(valid, found.prim_index, 0)
         uv = dr.select(valid, found.prim_uv, mi.Point2f(0.0))
         place = surface(self.ops, self, number, prim, uv[0], uv[1], direction)
@@ -213,7 +214,7 @@ class FusedScene:
         out = self._cosine(normal, *sobol_pair(index, _hash(seed, 11)))
         active = active & (dot(out, hit.ng) > 0.0)
         valid, _, far, _ = self._hit(hit.lifted, out, coherent=False, active=active)
-        there, _ = self._values(view, far.material)
+        there, _ = self.values(view, far.material)
         sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 12)), _hash(seed, 13)))
         lit = valid & (dot(far.ns, sun) > 0.0)
         lit = self._visible(far, sun, coherent=False, active=lit)
@@ -237,7 +238,7 @@ class FusedScene:
         direction = self._ray(view, pixel, jx, jy)
         valid, _, hit, t = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])
-        values, relief_seed = self._values(view, hit.material)
+        values, relief_seed = self.values(view, hit.material)
         normal, albedo = textured(ops, values, relief_seed, hit, eye, t * view.pixel)
         sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
         lit = self._visible(hit, sun, coherent=True, active=valid & (dot(normal, sun) > 0.0))
@@ -260,12 +261,15 @@ class FusedScene:
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, _, hit, _ = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])
-        values, _ = self._values(view, hit.material)
+        values, _ = self.values(view, hit.material)
         light = self._bounced(view, hit, values, hit.ns, eye, seed, index, valid)
-        scale_ = 1.0 / samples
-        normal = tuple(dr.block_sum(dr.select(valid, x, 0.0), samples) * scale_ for x in hit.ns)
-        hits = dr.block_sum(dr.select(valid, mi.Float(1.0), 0.0), samples) * scale_
-        return dr.block_sum(dr.select(valid, light, 0.0), samples) * scale_, hits, normal  # type: ignore[return-value]
+        light = dr.select(valid, light, 0.0)
+        normal = tuple(dr.select(valid, x, 0.0) for x in hit.ns)
+        hits = dr.select(valid, mi.Float(1.0), 0.0)
+        dr.eval(light, hits, normal)  # one launch for all of them
+        first = dr.arange(mi.UInt32, pixels) * samples
+        nx, ny, nz = (dr.gather(mi.Float, x, first) for x in normal)
+        return dr.block_sum(light, samples) * (1.0 / samples), dr.gather(mi.Float, hits, first), (nx, ny, nz)
 
     def centre(self, view: _Opaque, pixels: int) -> dict[str, Any]:
         """Labels of the ray through each pixel's centre.
@@ -276,7 +280,7 @@ class FusedScene:
         pixel = dr.arange(mi.UInt32, pixels)
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, number, hit, t = self._hit(view.origin, direction, coherent=True)
-        values, seed = self._values(view, hit.material)
+        values, seed = self.values(view, hit.material)
         eye = (-direction[0], -direction[1], -direction[2])
         _, albedo = textured(self.ops, values, seed, hit, eye, t * view.pixel)
         return {
@@ -322,7 +326,7 @@ def _embree_scene(tables: SceneTables, packed: PackedScene) -> tuple[Any, Any]:
             "group": {"type": "ref", "id": f"shape{placed.shape}"},
         }
     scene = mi.load_dict(parts, optimize=False)
-    registry = dr.reinterpret_array(mi.UInt32, scene.shapes_dr()).numpy()
+    registry = np.array(dr.reinterpret_array(mi.UInt32, scene.shapes_dr()), np.uint32)
     lookup = np.zeros(int(registry.max()) + 1, np.uint32)
     for key, shape in zip(registry, scene.shapes(), strict=True):
         if shape.id() in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
-from regolith.lunar.render.backend import VARIANTS, Choice, choose_backend, find_llvm
+from regolith.lunar.render.backend import VARIANTS, Backend, choose_backend, find_llvm
 from regolith.lunar.render.base import Frame, Output, Quality
 from regolith.lunar.render.compile import SceneTables, compile_stage
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
@@ -36,7 +37,7 @@ class MitsubaRenderer:
 
     name = "mitsuba"
 
-    def __init__(self, backend: Choice = "auto", *, threads: int | None = None) -> None:
+    def __init__(self, backend: str = "auto", *, threads: int | None = None) -> None:
         """Choose the back end.
 
         Args:
@@ -46,7 +47,7 @@ class MitsubaRenderer:
         Raises:
             InputError: The back end asked for does not work here.
         """
-        self.backend = choose_backend(backend)  # before Dr.Jit is imported: it loads its LLVM library then
+        self.backend: Backend = choose_backend(backend)  # before Dr.Jit is imported: it loads its LLVM library then
         import drjit as dr
         import mitsuba as mi
 
@@ -61,14 +62,13 @@ class MitsubaRenderer:
 
     def describe(self) -> dict[str, Any]:
         """Name, versions, back end and CPU class: what decides the bytes of a frame."""
-        import drjit as dr
         import mitsuba as mi
 
         llvm = find_llvm() if self.backend == "llvm" else None
         return {
             "name": self.name,
             "mitsuba": mi.__version__,
-            "drjit": dr.__version__,
+            "drjit": metadata.version("drjit"),
             "llvm": _library_version(llvm) if llvm else "",
             "backend": self.backend,
             "cpu": cpu_class(),
@@ -117,6 +117,8 @@ class MitsubaRenderer:
         Raises:
             InputError: A size or quality that is not allowed, or no stage was loaded.
         """
+        import mitsuba as mi
+
         if quality not in SAMPLES:
             raise InputError("quality", quality, ", ".join(SAMPLES))
         for field, value in (("width", width), ("height", height)):
@@ -127,6 +129,7 @@ class MitsubaRenderer:
             raise InputError("samples", count, "a power of two")
         if self._stage is None or self._tables is None:
             raise InputError("stage", None, "a stage given to load() first")
+        mi.set_variant(VARIANTS[self.backend])
         view = read_view(self._stage, self._tables.materials)
         draw = _draw_scalar if self.backend == "scalar" else _draw_fused
         radiance, centre = draw(self._scene, view, width, height, count, quality, self.threads)
@@ -151,15 +154,13 @@ def _draw_fused(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Draw with the fused kernel: radiance [H, W] float32, and the pixel-centre arrays."""
     import drjit as dr
-    import mitsuba as mi
 
-    mi.set_variant(VARIANTS["cuda" if "cuda" in mi.variant() else "llvm"])
     pixels = width * height
     opaque = scene.opaque(view, width, height)
     centre = scene.centre(opaque, pixels)
     dr.schedule(centre)
     chunk = min(samples, CHUNK)
-    total = None
+    total: Any = None
     for first in range(0, samples, chunk):
         part = scene.radiance(opaque, pixels, samples=chunk, first=first, bounce=quality == "reference")
         total = part if total is None else total + part

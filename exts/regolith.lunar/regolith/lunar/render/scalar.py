@@ -156,7 +156,7 @@ class ScalarScene:
                 "fov_axis": "x",
                 "near_clip": NEAR_M,
                 "far_clip": 1e5,
-                "to_world": mi.ScalarTransform4f(frame),
+                "to_world": mi.ScalarTransform4f(frame.tolist()),
                 "principal_point_offset_x": float(at[0] - 0.5) / width,
                 "principal_point_offset_y": float(at[1] - 0.5) / height,
                 "film": film,
@@ -166,10 +166,8 @@ class ScalarScene:
 
     def _hits(self, view: View, width: int, height: int) -> _Hits:
         """Trace the rays through the pixels' centres."""
-        import mitsuba as mi
-
         sensor = self._sensor(view, width, height, np.array([0.5, 0.5]))
-        image = np.array(mi.render(self.scene, sensor=sensor, integrator=self.centre, spp=1, seed=0))
+        image = np.array(self.centre.render(self.scene, sensor, 0, 1))
         flat = image.reshape(-1, image.shape[-1])[:, -4:]
         row, column = np.divmod(np.arange(width * height), width)
         direction = view.camera.rays(column + 0.5, row + 0.5, width, height)
@@ -192,7 +190,7 @@ class ScalarScene:
         )
         self.values.update()
         sensor = self._sensor(view, width, height, at)
-        image = np.array(mi.render(self.scene, sensor=sensor, integrator=self.direct, spp=1, seed=0))
+        image = np.array(self.direct.render(self.scene, sensor, 0, 1))
         return image.ravel() > 0.0
 
     def _surface(self, hits: _Hits, at: Array) -> tuple[Surface, Array, Vector]:
@@ -281,7 +279,7 @@ class ScalarScene:
                 continue
             far, _, way = self._surface(hits, found)
             there, _ = self.material(far.material)
-            light = tuple(np.float32(x) for x in sun)
+            light = (np.float32(sun[0]), np.float32(sun[1]), np.float32(sun[2]))
             incoming = sunlit(NUMPY_OPS, there, far.ns, there[0], scale(way, -1.0), light)
             starts = np.stack(far.lifted, axis=1).astype(np.float64).tolist()
             rays = ((k, mi.Ray3f(mi.Point3f(starts[k]), to_sun)) for k in np.flatnonzero(incoming > 0).tolist())

@@ -28,7 +28,7 @@ MIN_EMISSION = 0.02
 
 
 class Gather(Protocol):
-    """Reads of the packed scene."""
+    """Reads of the packed scene's geometry."""
 
     def face(self, number: Any) -> tuple[Any, Any, Any]:
         """Vertex numbers of a face."""
@@ -40,10 +40,6 @@ class Gather(Protocol):
 
     def placement(self, number: Any) -> tuple[tuple[Any, ...], tuple[Any, Any, Any]]:
         """Matrix rows (12 values) of an object and its (first face, material, flags)."""
-        ...
-
-    def material(self, number: Any) -> tuple[tuple[Any, ...], Any]:
-        """`Material.row` and seed of a material."""
         ...
 
 

@@ -100,11 +100,16 @@ def _unit(v: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v)
 
 
+def _luminance(colour: Gf.Vec3f) -> float:
+    """Luminance of linear Rec. 709 primaries."""
+    return float(Gf.Dot(Gf.Vec3f(0.2126, 0.7152, 0.0722), colour))
+
+
 def read_camera(stage: Usd.Stage) -> Pinhole:
     """Read the pinhole of `/World/Camera`, or of the stage's first camera."""
     prim = stage.GetPrimAtPath(schema.CAMERA)
-    if not prim or not prim.IsA(UsdGeom.Camera):
-        prim = next((p for p in stage.Traverse() if p.IsA(UsdGeom.Camera)), None)
+    if not prim or not UsdGeom.Camera(prim):
+        prim = next((p for p in stage.Traverse() if UsdGeom.Camera(p)), None)
     if prim is None:
         raise InputError("stage", stage.GetRootLayer().identifier, f"a stage with a camera, as at {schema.CAMERA}")
     camera = UsdGeom.Camera(prim)
@@ -119,15 +124,14 @@ def read_camera(stage: Usd.Stage) -> Pinhole:
 def read_sun(stage: Usd.Stage) -> Sunlight:
     """Read `/World/Sun`, or the stage's first distant light; without one the scene is dark."""
     prim = stage.GetPrimAtPath(schema.SUN)
-    if not prim or not prim.IsA(UsdLux.DistantLight):
-        prim = next((p for p in stage.Traverse() if p.IsA(UsdLux.DistantLight)), None)
+    if not prim or not UsdLux.DistantLight(prim):
+        prim = next((p for p in stage.Traverse() if UsdLux.DistantLight(p)), None)
     if prim is None:
         return Sunlight(direction=np.array([0.0, 0.0, 1.0]), irradiance=0.0, tan_radius=0.0)
     light = UsdLux.DistantLight(prim)
     hidden = UsdGeom.Imageable(prim).ComputeVisibility() == UsdGeom.Tokens.invisible
     radius = 0.5 * math.radians(light.GetAngleAttr().Get() or 0.0)
-    colour = light.GetColorAttr().Get() or Gf.Vec3f(1.0)
-    luminance = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
+    luminance = _luminance(light.GetColorAttr().Get() or Gf.Vec3f(1.0))
     irradiance = light.GetIntensityAttr().Get() * 2.0 ** light.GetExposureAttr().Get() * luminance
     if not light.GetNormalizeAttr().Get() and radius > 0.0:
         irradiance *= math.pi * math.sin(radius) ** 2  # a radiance: UsdLux scales by the disc's solid angle
@@ -159,7 +163,7 @@ def _diffuse(prim: Usd.Prim) -> float:
             value = shader.GetInput("diffuseColor")
             colour = value.Get() if value else None
             if colour is not None:
-                return float(0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2])
+                return _luminance(colour)
     return 0.18
 
 
@@ -194,7 +198,7 @@ def read_stars(stage: Usd.Stage) -> np.ndarray:
         float64, shape [S, 4]: unit direction from the world origin, relative brightness in [0, 1].
     """
     prim = stage.GetPrimAtPath(schema.STARS)
-    if not prim or not prim.IsA(UsdGeom.Points):
+    if not prim or not UsdGeom.Points(prim):
         return np.zeros((0, 4))
     points = UsdGeom.Points(prim)
     positions = np.array(points.GetPointsAttr().Get() or np.zeros((0, 3)), np.float64).reshape(-1, 3)
