@@ -111,7 +111,7 @@ def ring_cell(distance: np.ndarray) -> np.ndarray:
 
 
 def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
-    """Lay out the rings: squares at first, circles from four half-widths on."""
+    """Lay out the rings: squares at first, circles from four half-widths on, at the latest on the horizon."""
     halves, counts = [half], [cells]
     while halves[-1] < radius * (1.0 - 1e-9):
         step = cell * (1.0 + 0.4 * float(smoothstep(half, 2.0 * half, np.array(halves[-1]))))
@@ -126,7 +126,7 @@ def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
     for s, m in zip(halves, counts, strict=True):
         t = np.arange(m) / m
         unit = (corners[:, None] + 2.0 * t[None, :, None] * along[:, None]).reshape(-1, 2)
-        round_share = float(smoothstep(1.2 * half, 4.0 * half, np.array(s)))
+        round_share = float(smoothstep(1.2 * half, min(4.0 * half, radius), np.array(s)))
         stretch = 1.0 - round_share + round_share / np.hypot(unit[:, 0], unit[:, 1])
         xy.append(s * unit * stretch[:, None])
         ring_half.append(np.full(4 * m, s))

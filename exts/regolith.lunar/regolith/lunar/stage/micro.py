@@ -51,7 +51,7 @@ def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two float64 arrays of shape [2 half · split + 1] squared, rows along +Y, not writeable.
     """
-    tile, pits = _tile(recipe), _draw_pits(recipe)
+    tile, pits = _tile(recipe), draw_pits(recipe)
     raw = []
     for half, split in ((recipe.near_half, recipe.near_split), (recipe.mid_half, recipe.mid_split)):
         nodes = np.arange(-half * split, half * split + 1)
@@ -109,7 +109,7 @@ def _tile(recipe: ReliefRecipe) -> Tile:
     return Tile(total, cell)
 
 
-def _draw_pits(recipe: ReliefRecipe) -> np.ndarray:
+def draw_pits(recipe: ReliefRecipe) -> np.ndarray:
     """Draw pits and the craters the grid is too coarse for, shape [N, 4]: x, y, diameter [m], freshness.
 
     Pits are mostly degraded (freshness is the cube of a uniform number); craters follow their law's interval.

@@ -82,6 +82,15 @@ def spectral_tile(
     return Tile(z, cell)
 
 
+def band_deviation(size: int, cell: float, baseline: float, *, hurst: float, wavelength_min: float) -> float:
+    """RMS deviation [m] over a baseline [m] along X that `spectral_tile` of the same arguments has on average."""
+    k = 2.0 * np.pi * fft.fftfreq(size, cell)
+    k2 = k[None, :] ** 2 + k[:, None] ** 2
+    keep = (k2 > 0.0) & (k2 <= (2.0 * np.pi / wavelength_min) ** 2)
+    density = np.where(keep, np.where(keep, k2, 1.0) ** -(hurst + 1.0), 0.0) * (2.0 * np.pi / (size * cell)) ** 2
+    return float(np.sqrt(np.sum(density * 2.0 * (1.0 - np.cos(k[None, :] * baseline)))))
+
+
 def band_noise(rng: np.random.Generator, size: int, cell: float, wavelength: float, *, width: float = 0.35) -> Tile:
     """Draw periodic Gaussian noise of unit variance around one wavelength [m], log-normal in wave number."""
     white = rng.standard_normal((size, size), dtype=np.float32)

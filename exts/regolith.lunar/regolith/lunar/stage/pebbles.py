@@ -25,8 +25,8 @@ def pebbles(grid: Heightfield, recipe: ReliefRecipe | None) -> TriMesh:
     """Strew pebbles over the rings.
 
     Sizes follow a power law. The fine ring takes `pebble_density` per m²; the middle ring only those above half the
-    largest size, at the same density of that size, thinning out towards its border. Each stone is a convex hull of random points, turned at random,
-    sunk by a fifth to two thirds of its height where its centre meets the ground.
+    largest size, at the density they have in the fine ring, thinning out towards its border. Each stone is a convex
+    hull of random points, turned at random, sunk by `BURIAL` of its height where its centre meets the ground.
 
     Args:
         grid: The authored heightfield.

@@ -13,12 +13,15 @@ from regolith.lunar.params import Params
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
 from regolith.lunar.stage.far import Fractal, build_far
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.noise import next_fast_size, rms_deviation, spectral_tile
+from regolith.lunar.stage.noise import band_deviation, next_fast_size, rms_deviation, spectral_tile
 from regolith.lunar.stage.relief import ReliefRecipe, relief_height
 from regolith.lunar.stage.spec import SceneSpec, rng
 
 CRATER_CELLS = 4
 """Fewest grid cells across a crater of the grid; smaller ones belong to the micro-relief."""
+
+LONG_WAVES = 1.2
+"""Gain of the longest waves: makes up for those beyond eight sides of the square that are left out."""
 
 CLEAR_DIAMETER_M = 3.0
 """Craters above this size [m] that are fresher than `CLEAR_FRESHNESS` keep their bowls off the camera's ground."""
@@ -131,7 +134,8 @@ def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
     """Draw the self-affine relief: Hurst exponent as asked, scaled so that the grid has the RMS slope over 1 m.
 
     Wavelengths reach from two cells to eight sides of the square. Those beyond about half a side come from a coarse
-    tile, so that the square is not periodic and goes on outside.
+    tile, so that the square is not periodic and goes on outside; a square sees few of those waves, so their share of
+    the RMS deviation is set to its expectation, raised by `LONG_WAVES`.
     """
     terrain = params.terrain
     cells, cell = grid_cells(params)
@@ -147,6 +151,10 @@ def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
         rng(scene.seed, "terrain", "coarse"), nodes, 8.0 * terrain.size_m / nodes,
         hurst=terrain.hurst, wavelength_min=long,
     )  # fmt: skip
+    expected = band_deviation(nodes, coarse.cell, 1.0, hurst=terrain.hurst, wavelength_min=long)
+    flat = dataclasses.replace(fine, z=np.zeros_like(fine.z))
+    drawn = rms_deviation(Fractal(flat, flat, coarse, 1.0).smooth_grid(cells), cell, 1.0)
+    coarse = dataclasses.replace(coarse, z=coarse.z * np.float32(LONG_WAVES * expected / drawn))
     raw = Fractal(rough, fine, coarse, 1.0)
     z = raw.smooth_grid(cells) + raw.rough_grid(cells)
     slope = math.tan(math.radians(terrain.rms_slope_deg))
