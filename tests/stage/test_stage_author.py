@@ -11,7 +11,14 @@ import time
 
 import numpy as np
 import pytest
-from pxr import Gf, Usd, UsdGeom, UsdLux, UsdSemantics, UsdShade
+from pxr import (
+    Gf,
+    Usd,
+    UsdGeom,
+    UsdLux,
+    UsdSemantics,  # pyright: ignore[reportAttributeAccessIssue]
+    UsdShade,
+)
 
 from regolith.lunar.labels import CLASSES, TAXONOMY
 from regolith.lunar.params import InputError, dump_params
@@ -30,6 +37,10 @@ FRAME = FrameSpec(
 @pytest.fixture(name="stage")
 def fixture_stage(scene) -> Usd.Stage:
     return author_stage(scene)
+
+
+def vector(value: Gf.Vec3d) -> np.ndarray:
+    return np.array([value[k] for k in range(3)])
 
 
 def labels_of(prim: Usd.Prim) -> list[str]:
@@ -131,7 +142,7 @@ def test_baked_ground_needs_no_recipe(scene):
     terrain = stage.GetPrimAtPath(schema.TERRAIN)
     assert not terrain.GetAttribute(schema.GRID_SHAPE) and not stage.GetPrimAtPath(schema.FAR)
     assert len(terrain.GetAttribute("points").Get()) > scene.terrain.grid.z.size
-    assert stage.GetPrimAtPath(schema.PEBBLES).IsA(UsdGeom.Mesh)
+    assert stage.GetPrimAtPath(schema.PEBBLES).GetTypeName() == "Mesh"
 
 
 def test_photometry_is_documented(stage, scene):
@@ -207,9 +218,10 @@ def test_camera_pose_and_intrinsics(stage, scene):
     frustum = camera.frustum
     h, p = math.radians(30.0), math.radians(-8.0)
     axis = (math.cos(p) * math.cos(h), math.cos(p) * math.sin(h), math.sin(p))
-    assert np.allclose(frustum.ComputeViewDirection(), axis, atol=1e-9)
-    assert np.allclose(frustum.GetPosition(), (1.0, -2.0, 2.5))
-    up, right = np.array(frustum.ComputeUpVector()), np.cross(axis, frustum.ComputeUpVector())
+    assert np.allclose(vector(frustum.ComputeViewDirection()), axis, atol=1e-9)
+    assert np.allclose(vector(frustum.GetPosition()), (1.0, -2.0, 2.5))
+    up = vector(frustum.ComputeUpVector())
+    right = np.cross(axis, up)
     assert right[2] == pytest.approx(-math.sin(math.radians(1.5)) * math.cos(p), abs=1e-9)
     assert up[2] > 0.0 and right @ (math.sin(h), -math.cos(h), 0.0) > 0.99
     assert camera.GetFieldOfView(Gf.Camera.FOVHorizontal) == pytest.approx(62.0, abs=1e-4)
@@ -220,12 +232,13 @@ def test_camera_pose_and_intrinsics(stage, scene):
 
 
 def test_exposure_puts_level_ground_at_the_key(stage, scene):
-    """2^exposure × Lambert radiance of level ground = key × 2^offset."""
+    """2^exposure × Lambert radiance of level ground = key × 2^offset, opened towards the sun."""
     edit.apply_frame(stage, scene.params, FRAME, 64, 64)
     exposure = UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr().Get()
     radiance = 0.12 / math.pi * scene.params.light.irradiance * math.sin(math.radians(14.0))
-    key = scene.params.sensor.exposure_key
-    assert 2.0**exposure * radiance == pytest.approx(key * 2.0**FRAME.exposure_ev, rel=1e-5)
+    sensor = scene.params.sensor
+    stops = FRAME.exposure_ev + sensor.sun_compensation_ev * math.cos(math.radians(30.0 - 200.0))
+    assert 2.0**exposure * radiance == pytest.approx(sensor.exposure_key * 2.0**stops, rel=1e-5)
 
 
 def test_ground_colours(stage, scene):

@@ -17,9 +17,9 @@ def test_fillets_rise_from_the_ground_to_the_rock(scene):
     assert len(mesh.faces) > 1000
     assert lift.min() > -0.05 and -0.02 < np.median(lift) < 0.1
     assert (lift < -0.002).mean() > 0.02, "rims dip under the ground"
-    distance = np.linalg.norm(points[:, None, :2] - scene.rocks.position[None, scene.rocks.lod > 0, :2], axis=2)
-    nearest = np.flatnonzero(scene.rocks.lod > 0)[distance.argmin(axis=1)]
-    assert (lift <= 0.8 * scene.rocks.diameter[nearest]).all()
+    rocks = scene.rocks
+    away = np.linalg.norm(points[:, None, :2] - rocks.position[None, :, :2], axis=2)
+    assert ((away < 2.0 * rocks.diameter) & (lift[:, None] < 0.4 * rocks.diameter)).any(axis=1).all()
     a, b, c = points[mesh.faces].transpose(1, 0, 2)
     assert ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0] > -1e-9).mean() > 0.99
 

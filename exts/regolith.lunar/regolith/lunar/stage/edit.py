@@ -83,7 +83,7 @@ def camera_matrix(
     return matrix
 
 
-def set_camera(  # noqa: PLR0917 - pose in the order position, heading, pitch, roll, field of view
+def set_camera(
     stage: Usd.Stage,
     position: tuple[float, float, float],
     heading_deg: float,

@@ -109,12 +109,12 @@ def _ring(
     swell = np.ones(sides)
     for wave in (1, 2, 3, 5):
         swell += 0.42 / wave**0.7 * random.normal() * np.cos(2.0 * np.pi * (wave * turn + random.random()))
-    bank = height * np.clip(swell, 0.05, 2.2)
+    bank = height * np.clip(swell, 0.05, 1.8)
     width = 2.0 * bank / np.tan(np.radians(random.uniform(20.0, 30.0))) + 0.1 * height
-    rows = int(np.clip((0.3 * outline.mean() + width.mean()) / spacing, 6, 32))
-    radius = 0.7 * reach + np.linspace(0.0, 1.0, rows)[:, None] * (0.3 * reach + width)
+    rows = int(np.clip((0.2 * outline.mean() + width.mean()) / spacing, 6, 32))
+    radius = 0.8 * reach + np.linspace(0.0, 1.0, rows)[:, None] * (0.2 * reach + width)
     out = (radius - reach) / width
-    lift = np.where(out > 0.0, bank * (1.0 - out) ** 2, bank * (1.0 - 2.0 * out))
+    lift = np.where(out > 0.0, bank * (1.0 - out) ** 2, bank * np.minimum(1.0 - 2.0 * out, 1.3))
     lift -= (_SINK_M + 0.03 * height) * np.clip(out, 0.0, 1.0) ** 2
     angle = 2.0 * np.pi * turn
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1), lift

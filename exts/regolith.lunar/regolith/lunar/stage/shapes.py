@@ -13,8 +13,8 @@ from regolith.lunar.stage.spec import rng
 LEVELS: dict[str, tuple[int, ...]] = {"blob": (1, 2), "basalt": (2, 3, 4, 5, 6)}
 """Icosphere subdivisions of each level of detail: level n has 20 · 4ⁿ triangles (80, 320, 1280, 5120, 20480, 81920)."""
 
-LEVEL_PIXELS: dict[str, tuple[float, ...]] = {"blob": (12.0,), "basalt": (16.0, 32.0, 64.0, 200.0)}
-"""Apparent size [px] up to which each level but the finest serves: edges of its triangles stay near two pixels."""
+LEVEL_PIXELS: dict[str, tuple[float, ...]] = {"blob": (12.0,), "basalt": (11.0, 22.0, 48.0, 200.0)}
+"""Apparent size [px] up to which each level but the finest serves: edges of its triangles stay below two pixels."""
 
 
 def detail_level(family: str, pixels: np.ndarray) -> np.ndarray:
@@ -131,6 +131,8 @@ def _basalt(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
     bent /= np.linalg.norm(bent, axis=1, keepdims=True)
     radius = _facets(bent, axes, random, chips=noise(3.1 * body + 5.0))
     points = directions * (axes * radius[:, None])
+    coarse = points[: len(icosphere(LEVELS["basalt"][0])[0])]
+    points *= 2.0 * axes / np.ptp(coarse, axis=0)  # cutting planes took off more on one side than on another
 
     amount = _roughness(points, noise, random)
     return points * (1.0 + amount - _vesicles(directions, random))[:, None]
@@ -148,9 +150,9 @@ def _facets(directions: np.ndarray, axes: np.ndarray, random: np.random.Generato
     Returns:
         Radius along each direction over the ellipsoid's, shape [V].
     """
-    count = int(random.integers(9, 16))
+    count = int(random.integers(10, 18))
     normals = _spread(count, random)
-    distance = random.uniform(0.62, 0.95, count)
+    distance = random.uniform(0.64, 0.95, count)
     cosine = directions @ normals.T
     # A fracture step: beyond a random line across a facet the plane lies a little deeper.
     for facet in random.choice(count, size=int(random.integers(2, 6)), replace=False):
@@ -170,14 +172,14 @@ def _roughness(points: np.ndarray, noise: _Noise, random: np.random.Generator) -
     """Relative displacement of the surface: ridged folds, then fractal roughness that varies from facet to facet."""
     amount = np.zeros(len(points))
     grain = random.uniform(0.7, 1.3)
-    scale, height = 2.2, 0.055 * grain
+    scale, height = 2.2, 0.062 * grain
     for octave in range(3):
         fold = 1.0 - np.abs(noise(scale * points + 11.0 * octave + 3.0)) * 2.0
         amount += height * (fold - 0.5)
         scale *= 2.1
         height *= 0.5
     patch = 0.6 + 0.8 * _smoothstep(0.5 + noise(1.9 * points + 53.0))
-    scale, height = 14.0, 0.011 * grain
+    scale, height = 14.0, 0.013 * grain
     for octave in range(3):
         amount += height * patch * noise(scale * points + 29.0 * octave)
         scale *= 2.05

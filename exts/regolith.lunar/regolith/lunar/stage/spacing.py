@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 ATTEMPTS = 48
 """Draws of a place before a disc is left out."""
@@ -26,7 +26,7 @@ def space_out(radius: np.ndarray, draw: Callable[[np.ndarray, int], np.ndarray])
     xy = np.zeros((len(radius), 2))
     kept = np.zeros(len(radius), bool)
     octave = np.floor(np.log2(radius[0] / radius)).astype(int) if len(radius) else np.zeros(0, int)
-    larger: list[tuple[cKDTree, np.ndarray]] = []
+    larger: list[tuple[KDTree, np.ndarray]] = []
     for level in np.unique(octave):
         open_ = np.flatnonzero(octave == level)
         members = open_
@@ -40,16 +40,16 @@ def space_out(radius: np.ndarray, draw: Callable[[np.ndarray, int], np.ndarray])
                 break
         placed = members[kept[members]]
         if len(placed):
-            larger.append((cKDTree(xy[placed]), radius[placed]))
+            larger.append((KDTree(xy[placed]), radius[placed]))
     return xy, kept
 
 
-def _hits(xy: np.ndarray, radius: np.ndarray, larger: list[tuple[cKDTree, np.ndarray]]) -> np.ndarray:
+def _hits(xy: np.ndarray, radius: np.ndarray, larger: list[tuple[KDTree, np.ndarray]]) -> np.ndarray:
     """Which discs overlap a disc of a larger class, bool, shape [K]."""
     hit = np.zeros(len(xy), bool)
     if len(xy) == 0:
         return hit
-    own = cKDTree(xy)
+    own = KDTree(xy)
     for tree, other in larger:
         near = own.sparse_distance_matrix(tree, radius.max() + other.max(), output_type="ndarray")
         touching = near["v"] < radius[near["i"]] + other[near["j"]]
@@ -63,7 +63,7 @@ def _hits_own(xy: np.ndarray, radius: np.ndarray, placed: np.ndarray, new: np.nd
     if len(new) == 0:
         return hit
     number = np.concatenate([placed, new])
-    pairs = cKDTree(xy[number]).query_pairs(2.0 * float(radius[number].max()), output_type="ndarray")
+    pairs = KDTree(xy[number]).query_pairs(2.0 * float(radius[number].max()), output_type="ndarray")
     if len(pairs) == 0:
         return hit
     gap = np.linalg.norm(xy[number[pairs[:, 0]]] - xy[number[pairs[:, 1]]], axis=1)
