@@ -103,18 +103,18 @@ def _border_index(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ring_cell(distance: np.ndarray) -> np.ndarray:
-    """Cell of the far rings [m] at a distance [m]: 1 % of it near the square, 1.6 % on the horizon.
+    """Cell of the far rings [m] at a distance [m]: 1.2 % of it near the square, 1.8 % on the horizon.
 
-    That is 5 to 8 pixels of a 512-pixel, 60° picture.
+    That is 6 to 9 pixels of a 512-pixel, 60° picture.
     """
-    return distance * (0.010 + 0.006 * smoothstep(FAR_FROM_M, 4.0 * FAR_FROM_M, distance))
+    return distance * (0.012 + 0.006 * smoothstep(FAR_FROM_M, 4.0 * FAR_FROM_M, distance))
 
 
 def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
     """Lay out the rings: squares at first, circles from four half-widths on, at the latest on the horizon."""
     halves, counts = [half], [cells]
     while halves[-1] < radius * (1.0 - 1e-9):
-        step = cell * (1.0 + 0.4 * float(smoothstep(half, 2.0 * half, np.array(halves[-1]))))
+        step = cell * (1.0 + 0.5 * float(smoothstep(half, 2.0 * half, np.array(halves[-1]))))
         cell = max(cell, min(cell * 1.07, float(ring_cell(np.array(halves[-1])))))
         ahead = halves[-1] + step
         halves.append(radius if ahead + 0.5 * step > radius else ahead)

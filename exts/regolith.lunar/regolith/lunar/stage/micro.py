@@ -112,7 +112,7 @@ def _tile(recipe: ReliefRecipe) -> Tile:
 def draw_pits(recipe: ReliefRecipe) -> np.ndarray:
     """Draw pits and the craters the grid is too coarse for, shape [N, 4]: x, y, diameter [m], freshness.
 
-    Pits are mostly degraded (freshness is the cube of a uniform number); craters follow their law's interval.
+    Pits are mostly degraded (freshness goes with the square of a uniform number); craters follow their law's interval.
     """
     stream = rng(recipe.seed, "pits")
     half = recipe.mid_radius_m + _PIT_REACH * recipe.pit_max_m * 0.5
@@ -122,7 +122,7 @@ def draw_pits(recipe: ReliefRecipe) -> np.ndarray:
     if recipe.pit_density > 0.0 and recipe.pit_min_m < top:
         count = int(stream.poisson(recipe.pit_density * area))
         size = power_law(stream, count, recipe.pit_min_m, top, b)
-        parts.append(np.column_stack([size, 0.02 + 0.98 * stream.random(count) ** 3]))
+        parts.append(np.column_stack([size, 0.02 + 0.98 * stream.random(count) ** 2]))
     if recipe.crater_density > 0.0:
         count = int(stream.poisson(recipe.crater_density * area))
         size = power_law(stream, count, recipe.crater_min_m, recipe.crater_top_m, b)
