@@ -16,9 +16,13 @@ from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
+from scipy import sparse
 
 CREASE_COS = 0.82
 """Cosine of the largest angle (35°) between two rock facets that are shaded as one smooth surface."""
+
+FACES_AT_ONCE = 1 << 17
+"""Faces whose normals are computed together: a working set that stays in the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +76,19 @@ class SceneTables:
 def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted vertex normals, float32, shape [V, 3]; of a vertex without area +Z."""
     p = points.astype(np.float32, copy=False)
-    a, b, c = (p[faces[:, k]] for k in range(3))
-    area = np.cross(b - a, c - a)
-    count = len(p)
-    total = np.empty((count, 3), np.float32)
-    for axis in range(3):
-        weight = area[:, axis]
-        total[:, axis] = sum(np.bincount(faces[:, k], weight, count) for k in range(3))
+    count = len(faces)
+    area = np.empty((count, 3), np.float32)
+    for start in range(0, count, FACES_AT_ONCE):
+        part = slice(start, start + FACES_AT_ONCE)
+        a, b, c = (p[faces[part, k]] for k in range(3))
+        u, v = b - a, c - a
+        area[part] = u[:, [1, 2, 0]] * v[:, [2, 0, 1]] - u[:, [2, 0, 1]] * v[:, [1, 2, 0]]
+    corners = np.ascontiguousarray(faces, np.int32).ravel()
+    incidence = sparse.csc_matrix(
+        (np.ones(len(corners), np.float32), corners, np.arange(0, len(corners) + 1, 3, dtype=np.int32)),
+        shape=(len(p), count),
+    )
+    total = incidence @ area
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return np.where(length > 0, total / np.maximum(length, 1e-30), np.array([0, 0, 1], np.float32)).astype(np.float32)
 

@@ -117,6 +117,31 @@ class MitsubaRenderer:
         Raises:
             InputError: A size or quality that is not allowed, or no stage was loaded.
         """
+        radiance, centre, view = self._draw(width, height, quality, samples)
+        label = centre["label"]
+        return Frame(
+            rgb=develop(radiance, view.sensor),
+            label=label,
+            depth=centre["depth"] if "depth" in outputs else None,
+            instance=centre["instance"] if "instance" in outputs else None,
+            normal=centre["normal"] if "normal" in outputs else None,
+        )
+
+    def radiance(
+        self, width: int, height: int, *, quality: Quality = "default", samples: int | None = None
+    ) -> np.ndarray:
+        """Render the linear radiance the sensor would see, before exposure and noise.
+
+        Args as `render`.
+
+        Returns:
+            float32, shape [H, W], in units of the sun's irradiance per steradian.
+        """
+        return self._draw(width, height, quality, samples)[0]
+
+    def _draw(
+        self, width: int, height: int, quality: Quality, samples: int | None
+    ) -> tuple[np.ndarray, dict[str, np.ndarray], View]:
         import mitsuba as mi
 
         if quality not in SAMPLES:
@@ -133,16 +158,9 @@ class MitsubaRenderer:
         view = read_view(self._stage, self._tables.materials)
         draw = _draw_scalar if self.backend == "scalar" else _draw_fused
         radiance, centre = draw(self._scene, view, width, height, count, quality, self.threads)
-        label = centre["label"]
         if len(view.stars):
-            add_stars(radiance, label, view)
-        return Frame(
-            rgb=develop(radiance, view.sensor),
-            label=label,
-            depth=centre["depth"] if "depth" in outputs else None,
-            instance=centre["instance"] if "instance" in outputs else None,
-            normal=centre["normal"] if "normal" in outputs else None,
-        )
+            add_stars(radiance, centre["label"], view)
+        return radiance, centre, view
 
     def close(self) -> None:
         """Free what the renderer holds."""
