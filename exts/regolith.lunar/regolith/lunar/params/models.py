@@ -193,7 +193,7 @@ class SensorParams(Group):
         ge=0.02, le=1, step=0.01,
     )  # fmt: skip
     sun_compensation_ev: float = quantity(
-        0.6,
+        0.8,
         "Stops the lens is opened towards the sun and closed away from it: Apollo magazines said f/11 for sunlit "
         "ground, f/5.6 for shaded sides.",
         unit="EV",
@@ -238,7 +238,7 @@ class Domain(Group):
         Interval(0.8, 1.5), "Rock albedo over ground albedo.", ge=0.1, le=5, step=0.05, appearance=True
     )
     exposure_ev: Interval = quantity(
-        Interval(-0.7, 0.7), "Exposure offset of a frame.", unit="EV", ge=-5, le=5, step=0.1, appearance=True
+        Interval(-0.7, 0.5), "Exposure offset of a frame.", unit="EV", ge=-5, le=5, step=0.1, appearance=True
     )
     height_m: Interval = quantity(
         Interval(1.6, 2.8), "Camera height above the local ground.", unit="m", ge=0.2, le=20, step=0.1
