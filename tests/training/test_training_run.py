@@ -137,6 +137,17 @@ def test_killed_and_terminated_run_ends_like_an_undisturbed_one(
     assert_same_run(trained.out, out)
 
 
+def test_run_without_a_reader_saves_and_stops(toy: SimpleNamespace, tmp_path: Path) -> None:
+    process = companion(toy.config(tmp_path, epochs=500))
+    assert process.stdout is not None and process.stderr is not None
+    assert '"progress"' in process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 130, errors
+    assert "Traceback" not in errors
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"
+
+
 def test_finished_run_returns_at_once(toy: SimpleNamespace, trained: SimpleNamespace) -> None:
     before = (trained.out / "best.pt").stat().st_mtime_ns
     began = time.monotonic()

@@ -49,7 +49,12 @@ class TrainParams(Verb):
         "auto", "Mixed precision; auto is bf16 on CUDA and on CPUs with bf16 arithmetic, and off elsewhere."
     )
     workers: int = quantity(2, "Threads that decode frames.", ge=1, le=64)
-    threads: int | None = quantity(None, "Threads of the CPU arithmetic; left out, one per core.", ge=1, le=1024)
+    threads: int | None = quantity(
+        None,
+        "Threads of the CPU arithmetic; left out, one per core. Leave a core free where others work on the machine.",
+        ge=1,
+        le=1024,
+    )
 
     @model_validator(mode="after")
     def _selection(self) -> TrainParams:
