@@ -123,7 +123,8 @@ def test_moving_light_camera_and_materials_compiles_nothing(fused: MitsubaRender
             fused.render(64, 48, quality="default")
         launches = [k for k in dr.kernel_history() if k["type"] == dr.KernelType.JIT]
     assert launches
-    assert all(k["cache_hit"] for k in launches)
+    missed = [(k["size"], k["operation_count"], k["cache_disk"]) for k in launches if not k["cache_hit"]]
+    assert not missed
 
 
 def test_materials_take_effect_without_reloading(renderer: MitsubaRenderer) -> None:

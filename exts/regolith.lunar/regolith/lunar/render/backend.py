@@ -88,11 +88,14 @@ def _probe(backend: Backend, library: Path | None) -> bool:
 def find_llvm() -> Path | None:
     """Find an LLVM library that compiles kernels here, probed once a process; children inherit the answer.
 
-    Sets `DRJIT_LIBLLVM_PATH` to it, so it must run before Mitsuba's first `llvm` variant is chosen.
+    Sets `DRJIT_LIBLLVM_PATH` to it, so it must run before Dr.Jit is imported, which loads its library then; where it
+    was imported before, only the library it chooses by itself counts.
     """
     known = os.environ.get(PROBED_VARIABLE)
     if known and known == os.environ.get(LIBRARY_VARIABLE):
         return Path(known)
+    if "drjit" in sys.modules and not os.environ.get(LIBRARY_VARIABLE):  # it has loaded a library of its own choice
+        return Path("libLLVM") if _probe("llvm", None) else None
     for library in library_candidates():
         if _probe("llvm", library):
             os.environ[LIBRARY_VARIABLE] = os.environ[PROBED_VARIABLE] = str(library)
@@ -135,7 +138,8 @@ def choose_backend(choice: str = "auto") -> Backend:
         if find_llvm() is None:
             raise InputError(
                 "render.backend", "llvm",
-                f"auto or scalar: no LLVM library >= {OLDEST_LLVM} works here (`make setup` installs one)",
+                f"auto or scalar: no LLVM library >= {OLDEST_LLVM} works here (`make setup` installs one; it is found only "
+                "where Dr.Jit has not been imported yet)",
             )  # fmt: skip
         return "llvm"
     if choice != "auto":

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -167,6 +168,7 @@ def lambert(ops: Ops, mu0: Any, albedo: Any) -> Any:
     return ops.maximum(mu0, 0.0) * albedo * (1.0 / np.pi)
 
 
+@lru_cache(maxsize=256)
 def single_scattering_albedo(albedo: float, b: float, c: float, b0: float) -> float:
     """Solve Hapke's law for the w that gives a normal albedo.
 
