@@ -218,7 +218,8 @@ class Run:
         for name, count in zip(NAMES, counts, strict=True):
             if not count:
                 self.emit({"event": "note", "message": f"no {name} pixel in {self.data.split}: its class weight is 0"})
-        inverse = np.divide(1.0, counts, out=np.zeros(3), where=counts > 0)
+        inverse = np.divide(1.0, counts, out=np.zeros(3), where=counts > 0) ** self.params.class_weight_power
+        inverse[counts == 0] = 0  # also where the power is 0
         return 3 * inverse / inverse.sum()
 
     def _checkpoint(self) -> dict[str, Any]:

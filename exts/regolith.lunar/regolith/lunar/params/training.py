@@ -37,6 +37,13 @@ class TrainParams(Verb):
         None, "Steps of linear warm-up; left out, 0 for a pretrained encoder and 100 for random.", ge=0, le=100000
     )
     weight_decay: float = quantity(0.01, "Weight decay of AdamW.", ge=0, le=1)
+    class_weight_power: float = quantity(
+        1.0,
+        "Power of the inverse pixel counts that weight the classes: 1 is the published recipe, 0 weights all alike.",
+        ge=0,
+        le=2,
+        step=0.1,
+    )
     batch: int = quantity(8, "Frames per step.", unit="frames", ge=1, le=256)
     epochs: int = quantity(40, "Most passes over the training split.", ge=1, le=10000)
     patience: int = quantity(8, "Epochs without a better rock-IoU after which the run stops.", ge=1, le=10000)
