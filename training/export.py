@@ -41,11 +41,12 @@ class ExportModel(Verb):
 
     def run(self) -> dict[str, Any]:
         """Export, check against PyTorch and return the card."""
-        card = export_model(self.checkpoint, self.out)
-        print(
-            f"{self.out}: epoch {card['epoch']}, logits within {card['parity']['logits_max_difference']:.1e} of PyTorch"
-        )
-        return card
+        return export_model(self.checkpoint, self.out)
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Name the file and how near it is to PyTorch."""
+        difference = result["parity"]["logits_max_difference"]
+        return f"{self.out}: epoch {result['epoch']}, logits within {difference:.1e} of PyTorch"
 
 
 def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:

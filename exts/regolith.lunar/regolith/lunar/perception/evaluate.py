@@ -23,7 +23,7 @@ from regolith.lunar.perception.metrics import (
     rock_scores,
     scores,
 )
-from regolith.lunar.perception.overlay import contact_sheet, draw_overlay
+from regolith.lunar.perception.overlay import contact_sheet, draw_classes, draw_overlay
 from regolith.lunar.perception.photos import find_photos, read_mask, read_photo
 from regolith.lunar.perception.session import SIZE_PX, Segmenter
 
@@ -77,13 +77,14 @@ class EvaluateSynth(Verb):
         }
         result["pictures"] = self._draw_worst(segmenter, rows)
         _write_results(self.out, result)
-        rock = result["rock"]
-        print(
-            f"{len(frames)} frames: rock-IoU {_say(rock['iou'])}, precision {_say(rock['precision'])}, "
-            f"recall {_say(rock['recall'])}, mIoU {_say(result['miou'])}, accuracy {_say(result['accuracy'])}"
-        )
-        print(f"{self.out / RESULTS}")
         return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Give the rock figures and where the rest is."""
+        figures = {key: result["rock"][key] for key in ("iou", "precision", "recall")}
+        figures |= {"mIoU": result["miou"], "accuracy": result["accuracy"]}
+        words = ", ".join(f"{name} {_say(value)}" for name, value in figures.items())
+        return f"{result['frames']} frames, rock: {words}\n{self.out / RESULTS}"
 
     def _draw_worst(self, segmenter: Segmenter, rows: list[dict[str, Any]]) -> list[str]:
         ranked = sorted((r for r in rows if r["rock_px"] >= WORST_MIN_ROCK_PX), key=lambda r: (r["iou"], r["index"]))
@@ -96,7 +97,7 @@ class EvaluateSynth(Verb):
             sheet = contact_sheet(
                 [
                     (rgb, f"frame {row['index']}"),
-                    (draw_overlay(rgb, truth), "truth"),
+                    (draw_classes(truth), "labels"),
                     (draw_overlay(rgb, mask), f"predicted, rock-IoU {row['iou']:.2f}"),
                 ],
                 columns=3,
@@ -153,11 +154,26 @@ class EvaluateReal(Verb):
             contact_sheet(sheet).save(self.out / "contact_sheet.png")
             result["contact_sheet"] = str(self.out / "contact_sheet.png")
         _write_results(self.out, result)
-        _print_real(result, self.out)
         if problems:
             listing = "\n".join(f"  {problem}" for problem in problems)
             raise CheckError(f"problems: {len(problems)} in {len(photos)} photographs\n{listing}", result)
         return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Give the figures of every photograph, of all, and where the rest is."""
+        lines = []
+        for row in result["per_image"]:
+            rock = f"  rock-IoU {_say(row['rock']['iou'])}" if "rock" in row else ""
+            lines.append(f"{row['image']}: flood {row['flood']:.1%}  sky {row['sky']:.1%}{rock}")
+        for key, title in (("flood", "flood"), ("flood_seed_protocol", "flood, published protocol")):
+            if result.get(key, {}).get("mean") is not None:
+                lines.append(f"{title}: " + ", ".join(f"{name} {value:.1%}" for name, value in result[key].items()))
+        if "rock" in result:
+            words = ", ".join(f"{key} {_say(result['rock'][key])}" for key in ("iou", "precision", "recall"))
+            lines.append(f"rock on {result['labelled']} labelled photographs, pooled: {words}")
+        else:
+            lines.append(f"note: {result['note']}")
+        return "\n".join([*lines, str(self.out / RESULTS)])
 
     def _score(self, segmenter: Segmenter, path: Path, problems: list[str]) -> tuple[dict[str, Any], np.ndarray]:
         """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
@@ -214,23 +230,6 @@ def spread(values: list[float]) -> dict[str, float | None]:
 
 def _say(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
-
-
-def _print_real(result: dict[str, Any], out: Path) -> None:
-    for row in result["per_image"]:
-        rock = f"  rock-IoU {_say(row['rock']['iou'])}" if "rock" in row else ""
-        print(f"{row['image']}: flood {row['flood']:.1%}  sky {row['sky']:.1%}{rock}")
-    for key, title in (("flood", "flood"), ("flood_seed_protocol", "flood, published protocol")):
-        if result.get(key, {}).get("mean") is not None:
-            words = ", ".join(f"{name} {value:.1%}" for name, value in result[key].items())
-            print(f"{title}: {words}")
-    if "rock" in result:
-        rock = result["rock"]
-        words = ", ".join(f"{key} {_say(rock[key])}" for key in ("iou", "precision", "recall"))
-        print(f"rock on {result['labelled']} labelled photographs, pooled: {words}")
-    else:
-        print(f"note: {result['note']}")
-    print(f"{out / RESULTS}")
 
 
 def _read_frame(rgb_path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from regolith.lunar.labels import REGOLITH, ROCK
+from regolith.lunar.labels import REGOLITH, ROCK, SKY
 
 ROCK_COLOR = (235, 52, 40)
 REGOLITH_COLOR = (64, 190, 96)
+IGNORE_COLOR = (110, 110, 110)
 ROCK_OPACITY = 0.42
 REGOLITH_OPACITY = 0.10
 PAPER = (19, 18, 17)
@@ -41,6 +42,21 @@ def draw_overlay(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     width = max(1, round(max(mask.shape) / 500))
     inside = np.asarray(ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
     out[rock & ~inside] = ROCK_COLOR
+    return out
+
+
+def draw_classes(mask: np.ndarray) -> np.ndarray:
+    """Draw classes as flat colours: rock red, regolith green, sky black, ignored pixels grey.
+
+    Args:
+        mask: Classes, uint8 [H, W].
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    out = np.full((*mask.shape, 3), IGNORE_COLOR, np.uint8)
+    for value, color in ((REGOLITH, REGOLITH_COLOR), (ROCK, ROCK_COLOR), (SKY, (0, 0, 0))):
+        out[mask == value] = color
     return out
 
 
