@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
 from regolith.lunar.params import Params, load_preset
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
 
@@ -67,6 +68,7 @@ class Bench:
 
     def __init__(self, name: str, folder: Path, *, backend: str = "llvm", threads: int | None = None) -> None:
         from pxr import Usd
+
         from regolith.lunar.render.mitsuba import MitsubaRenderer
 
         self.params, _ = scene_params(name)
@@ -326,9 +328,10 @@ def main() -> int:
         for name in SCENES:
             build(name, folder)
         rows = speed_rows(folder) + repeat_rows(folder) + quality_rows(folder, arguments.quick)
+        samples = 256 if arguments.quick else 1024
         from bench_render_peers import cycles_rows, embree_rows
 
-        rows += cycles_rows(folder, arguments.cycles) + embree_rows(folder, arguments.embree)
+        rows += cycles_rows(folder, arguments.cycles, reference=samples) + embree_rows(folder, arguments.embree)
     finally:
         if arguments.keep is None:
             shutil.rmtree(folder, ignore_errors=True)

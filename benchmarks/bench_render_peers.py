@@ -73,6 +73,7 @@ def psnr(a: np.ndarray, b: np.ndarray, white: float) -> float:
 def own(stage: Any, samples: list[int], reference: int) -> tuple[np.ndarray, list[tuple[float, float]]]:
     """Reference picture, and (ms, PSNR) of direct light at numbers of samples."""
     from pxr import Gf
+
     from regolith.lunar.render.mitsuba import MitsubaRenderer
     from regolith.lunar.stage import schema
 
@@ -98,7 +99,7 @@ def own(stage: Any, samples: list[int], reference: int) -> tuple[np.ndarray, lis
     return best, found
 
 
-def cycles_rows(folder: Path, interpreter: str) -> list[dict[str, Any]]:
+def cycles_rows(folder: Path, interpreter: str, *, reference: int) -> list[dict[str, Any]]:
     """Rows of speed at equal PSNR and of agreement of the converged pictures."""
     names = ("speed ratio to Cycles at equal PSNR, S512 direct", "agreement with converged Cycles, S512 / RICH")
     demands = (">= 8x", ">= 32 / 35 dB")
@@ -108,10 +109,12 @@ def cycles_rows(folder: Path, interpreter: str) -> list[dict[str, Any]]:
         stage = lambert_stage(name, usd)
         counts = [4, 8, 16, 32, 64] if name == "S512" else []
         jobs = [{"samples": n, "bounces": 0, "frames": 4} for n in counts]
-        theirs = cycles(interpreter, usd, [*jobs, {"samples": 1024, "bounces": 0, "frames": 1}])
+        theirs = cycles(interpreter, usd, [*jobs, {"samples": reference, "bounces": 0, "frames": 1}])
         if theirs is None:
-            return [_row(metric, demand, "bpy not at hand", None) for metric, demand in zip(names, demands, strict=True)]
-        best, mine = own(stage, [4, 8, 16] if counts else [], 1024)
+            return [
+                _row(metric, demand, "bpy not at hand", None) for metric, demand in zip(names, demands, strict=True)
+            ]
+        best, mine = own(stage, [4, 8, 16] if counts else [], reference)
         converged = theirs[-1]["image"]
         white = float(np.quantile(best, 0.995))
         agreement.append(psnr(best, converged, white))
@@ -122,8 +125,10 @@ def cycles_rows(folder: Path, interpreter: str) -> list[dict[str, Any]]:
             spent = np.log([one["ms"] for one in theirs[:-1]])
             equal = [math.exp(np.interp(p, quality, spent)) / ms for ms, p in mine]
             ratio = float(np.exp(np.mean(np.log(equal))))
-            detail = ", ".join(f"{ms:.0f} ms {p:.1f} dB" for ms, p in mine) + " | " + ", ".join(
-                f"{one['ms']:.0f} ms {p:.1f} dB" for one, p in zip(theirs, quality, strict=False)
+            detail = (
+                ", ".join(f"{ms:.0f} ms {p:.1f} dB" for ms, p in mine)
+                + " | "
+                + ", ".join(f"{one['ms']:.0f} ms {p:.1f} dB" for one, p in zip(theirs, quality, strict=False))
             )
     print(f"own | Cycles: {detail}")
     return [
@@ -139,6 +144,7 @@ def embree_rows(folder: Path, program: str | None) -> list[dict[str, Any]]:
     if program is None:
         return [_row(name, demand, "C++ Embree loop not at hand", None)]
     from pxr import Usd
+
     from regolith.lunar.render.compile import compile_stage
     from regolith.lunar.render.tables import pack_scene
     from regolith.lunar.render.view import read_view

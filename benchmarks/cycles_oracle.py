@@ -51,6 +51,9 @@ def prepare(task: dict[str, Any]) -> None:
         output = tree.nodes.new("ShaderNodeOutputMaterial")
         tree.links.new(diffuse.outputs[0], output.inputs[0])
     for mesh in bpy.data.meshes:
+        for name in ("custom_normal", "sharp_edge", "sharp_face"):  # the importer makes meshes without normals flat
+            if name in mesh.attributes:
+                mesh.attributes.remove(mesh.attributes[name])
         mesh.shade_smooth()
         if not mesh.name.startswith(("Terrain", "Far")):
             mesh.set_sharp_from_angle(angle=math.radians(CREASE_DEG))

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 from pxr import Usd, UsdGeom
+from scipy import sparse
 
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from scipy import sparse
 
 CREASE_COS = 0.82
 """Cosine of the largest angle (35°) between two rock facets that are shaded as one smooth surface."""

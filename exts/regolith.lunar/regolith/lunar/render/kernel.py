@@ -239,7 +239,7 @@ class FusedScene:
         valid, _, hit, t = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])
         values, relief_seed = self.values(view, hit.material)
-        normal, albedo = textured(ops, values, relief_seed, hit, eye, t * view.pixel)
+        normal, albedo = textured(ops, values, relief_seed, hit, t * view.pixel)
         sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
         lit = self._visible(hit, sun, coherent=True, active=valid & (dot(normal, sun) > 0.0))
         light = dr.select(lit, view.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
@@ -281,8 +281,7 @@ class FusedScene:
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, number, hit, t = self._hit(view.origin, direction, coherent=True)
         values, seed = self.values(view, hit.material)
-        eye = (-direction[0], -direction[1], -direction[2])
-        _, albedo = textured(self.ops, values, seed, hit, eye, t * view.pixel)
+        _, albedo = textured(self.ops, values, seed, hit, t * view.pixel)
         return {
             "label": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), 2),
             "instance": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2 + 1), 0),

@@ -229,7 +229,7 @@ class ScalarScene:
             place, number, direction = self._surface(hits, at)
             values, seed = self.material(place.material)
             eye = scale(direction, -1.0)
-            normal, albedo = textured(NUMPY_OPS, values, seed, place, eye, hits.t[at] * pixel)
+            normal, albedo = textured(NUMPY_OPS, values, seed, place, hits.t[at] * pixel)
             out["label"][at] = self.packed.labels[number, 0]
             out["instance"][at] = self.packed.labels[number, 1]
             out["albedo"][at] = albedo

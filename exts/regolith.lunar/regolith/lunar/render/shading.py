@@ -141,22 +141,20 @@ def reflect(ops: Ops, values: tuple[Any, ...], mu0: Any, mu: Any, cos_g: Any) ->
     return ops.select(w < 0.0, lambert(ops, mu0, 1.0), law)
 
 
-def textured(
-    ops: Ops, values: tuple[Any, ...], seed: Any, hit: Surface, view: Vector, spread: Any
-) -> tuple[Vector, Any]:
+def textured(ops: Ops, values: tuple[Any, ...], seed: Any, hit: Surface, spread: Any) -> tuple[Vector, Any]:
     """Shading normal with footprint relief, and mottled normal albedo.
+
+    The relief is locked to the pixel's width across the ray, not to its longer reach along the ground: at grazing
+    view the latter draws streaks.
 
     Args:
         ops: Array operations.
         values: `Material.row`.
         seed: Material's seed.
         hit: The surface.
-        view: Unit vector towards the viewer.
         spread: Width of the pixel at the hit across the ray [m].
     """
-    facing = ops.maximum(dot(hit.ns, view), 0.1)
-    footprint = spread / ops.sqrt(facing)
-    normal = bump_normal(ops, hit.ns, hit.p, footprint, values[7], seed)
+    normal = bump_normal(ops, hit.ns, hit.p, spread, values[7], seed)
     return normal, values[0] * mottle(ops, hit.p, values[6], seed)
 
 
