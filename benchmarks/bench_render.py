@@ -324,6 +324,8 @@ def main() -> int:
         return 0
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="regolith-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
+    load = os.getloadavg()[0]
+    print(f"load average before the start: {load:.1f} on {os.cpu_count()} cores (speed rows need an idle machine)")
     try:
         for name in SCENES:
             build(name, folder)
@@ -337,7 +339,7 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
     return 0 if all(row["ok"] is not False for row in rows) else 1
 
 

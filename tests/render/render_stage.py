@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdSemantics, UsdShade, Vt
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdShade, Vt
 
 from regolith.lunar.stage import schema
 
@@ -20,7 +20,8 @@ def _mesh(stage: Usd.Stage, path: str, points: np.ndarray, faces: np.ndarray) ->
 
 
 def _label(prim: Usd.Prim, name: str) -> None:
-    UsdSemantics.LabelsAPI.Apply(prim, "class").CreateLabelsAttr([name])
+    prim.AddAppliedSchema("SemanticsLabelsAPI:class")
+    prim.CreateAttribute("semantics:labels:class", Sdf.ValueTypeNames.TokenArray).Set([name])
 
 
 def _material(stage: Usd.Stage, path: str, *, model: str, albedo: float, bump: float = 0.0) -> UsdShade.Material:

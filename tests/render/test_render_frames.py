@@ -15,10 +15,11 @@ from render_stage import aim_camera, aim_sun, make_stage
 
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
+from regolith.lunar.render.base import Output
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
 
-EVERYTHING = frozenset(["depth", "instance", "normal"])
+EVERYTHING: frozenset[Output] = frozenset(["depth", "instance", "normal"])
 
 
 def linear(rgb: np.ndarray) -> np.ndarray:
@@ -229,6 +230,7 @@ _DIGEST = """
 import sys, hashlib
 sys.path.insert(0, {folder!r})
 from render_stage import make_stage
+from regolith.lunar.render.base import Output
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 renderer = MitsubaRenderer({backend!r}, threads={threads})
 renderer.load(make_stage(model="hapke", bump=0.5))
@@ -262,7 +264,7 @@ def test_bad_requests_are_refused(fused: MitsubaRenderer, stage: Usd.Stage) -> N
     fused.load(stage)
     for arguments, field in (({"quality": "best"}, "quality"), ({"samples": 3}, "samples")):
         with pytest.raises(InputError, match=field):
-            fused.render(32, 32, **arguments)
+            fused.render(32, 32, **arguments)  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="width"):
         fused.render(0, 32)
     with pytest.raises(InputError, match="threads"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from pxr import Usd, UsdGeom, UsdSemantics
+from pxr import Usd, UsdGeom
 from render_stage import aim_camera, aim_sun
 
 from regolith.lunar.labels import CLASSES, IGNORE, SKY
@@ -39,7 +39,7 @@ class Oracle:
         triangles, labels, rocks = [], [], []
         number = 0
         for prim in stage.Traverse():
-            if not prim.IsA(UsdGeom.Mesh):
+            if prim.GetTypeName() != "Mesh":
                 continue
             mesh = UsdGeom.Mesh(prim)
             indices = np.array(mesh.GetFaceVertexIndicesAttr().Get())
@@ -61,7 +61,7 @@ class Oracle:
     @staticmethod
     def _label(prim: Usd.Prim) -> int:
         while prim:
-            names = UsdSemantics.LabelsAPI(prim, "class").GetLabelsAttr()
+            names = prim.GetAttribute("semantics:labels:class")
             if names and names.Get():
                 return CLASSES[str(names.Get()[0])]
             prim = prim.GetParent()

@@ -108,8 +108,8 @@ def test_noise_has_the_stated_strength_and_derivative() -> None:
     for axis in range(3):
         near, far = list(p64), list(p64)
         near[axis], far[axis] = p64[axis] - 1e-5, p64[axis] + 1e-5
-        lo, hi = (noise3(NUMPY_OPS, tuple(q), seed[:2000])[0] for q in (near, far))
-        exact = noise3(NUMPY_OPS, p64, seed[:2000])[1][axis]
+        lo, hi = (noise3(NUMPY_OPS, (q[0], q[1], q[2]), seed[:2000])[0] for q in (near, far))
+        exact = noise3(NUMPY_OPS, (p64[0], p64[1], p64[2]), seed[:2000])[1][axis]
         np.testing.assert_allclose((hi - lo) / 2e-5, exact, atol=2e-3)
 
 

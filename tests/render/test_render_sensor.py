@@ -32,12 +32,12 @@ def test_noise_is_seeded() -> None:
 def test_srgb_matches_its_definition(x: float) -> None:
     """IEC 61966-2-1, to one step."""
     expected = 255 * (12.92 * x if x <= 0.0031308 else 1.055 * x ** (1 / 2.4) - 0.055)
-    assert abs(int(encode(np.float32([x]), encoding="srgb")[0]) - expected) <= 0.56
+    assert abs(int(encode(np.array([x], np.float32), encoding="srgb")[0]) - expected) <= 0.56
 
 
 def test_develop_exposes_clips_and_encodes() -> None:
     """One stop doubles; values beyond full scale clip; the picture is grey."""
-    radiance = np.float32([[0.0, 0.125, 0.5, 7.0]])
+    radiance = np.array([[0.0, 0.125, 0.5, 7.0]], np.float32)
     picture = develop(radiance, Sensor(exposure_ev=1.0, encoding="linear"))
     assert picture.shape == (1, 4, 3)
     assert picture[0, :, 0].tolist() == [0, 64, 255, 255]

@@ -138,8 +138,8 @@ def choose_backend(choice: str = "auto") -> Backend:
         if find_llvm() is None:
             raise InputError(
                 "render.backend", "llvm",
-                f"auto or scalar: no LLVM library >= {OLDEST_LLVM} works here (`make setup` installs one; it is found only "
-                "where Dr.Jit has not been imported yet)",
+                f"auto or scalar: no LLVM library >= {OLDEST_LLVM} works here (`make setup` installs one; "
+                "it is found only where Dr.Jit has not been imported yet)",
             )  # fmt: skip
         return "llvm"
     if choice != "auto":
