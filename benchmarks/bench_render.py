@@ -54,7 +54,8 @@ def scene_params(name: str) -> tuple[Params, float]:
 def build(name: str, folder: Path) -> None:
     """Author a scene as USD, with the frames every measurement draws."""
     from regolith.lunar.randomize import draw_frame
-    from regolith.lunar.stage.author import author_stage, build_scene, save_stage
+    from regolith.lunar.stage.author import author_stage, build_scene
+    from regolith.lunar.stage.save import save_stage
 
     params, abundance = scene_params(name)
     scene = build_scene(params, SceneSpec(seed=1, crater_density=0.5, rock_abundance=abundance))

@@ -23,8 +23,9 @@ def lambert_stage(name: str, path: Path) -> Any:
     """Author a benchmark scene as plain meshes with Lambert surfaces; returns the stage, saved at `path`."""
     from regolith.lunar.randomize import draw_frame
     from regolith.lunar.stage import schema
-    from regolith.lunar.stage.author import author_stage, build_scene, save_stage
+    from regolith.lunar.stage.author import author_stage, build_scene
     from regolith.lunar.stage.edit import apply_frame
+    from regolith.lunar.stage.save import save_stage
     from regolith.lunar.stage.spec import SceneSpec
 
     params, abundance = scene_params(name)

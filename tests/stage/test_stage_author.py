@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ from pxr import (
 from regolith.lunar.labels import CLASSES, TAXONOMY
 from regolith.lunar.params import InputError, dump_params
 from regolith.lunar.stage import edit, schema
-from regolith.lunar.stage.author import author_stage, build_scene, grid_quads, save_stage
+from regolith.lunar.stage.author import author_stage, build_scene, grid_quads
+from regolith.lunar.stage.save import save_stage
 from regolith.lunar.stage.sizes import crater_density, cumulative, plot_sizes
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
 
@@ -155,36 +157,45 @@ def test_photometry_is_documented(stage, scene):
     assert stage.GetPrimAtPath(schema.LOOK_GROUND).GetAttribute(f"{schema.PHOTOMETRY}b0").Get() == pytest.approx(1.8)
 
 
+def file_bytes(folder: Path) -> dict[str, bytes]:
+    """Content of every file of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
 def test_same_seed_same_bytes(scene, tmp_path):
     """Building and writing again gives the same text."""
     again = build_scene(scene.params, scene.spec)
     for name, built in (("one", scene), ("two", again)):
-        save_stage(author_stage(built), tmp_path / f"{name}.usda")
-    assert (tmp_path / "one.usda").read_bytes() == (tmp_path / "two.usda").read_bytes()
+        (tmp_path / name).mkdir()
+        save_stage(author_stage(built), tmp_path / name / "stage.usda")
+    assert file_bytes(tmp_path / "one") == file_bytes(tmp_path / "two")
 
 
 def test_another_process_writes_the_same_bytes(scene, tmp_path):
     """Nothing of this process leaks into the file."""
-    save_stage(author_stage(scene), tmp_path / "here.usda")
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    save_stage(author_stage(scene), tmp_path / "here" / "stage.usda")
     code = (
         "import sys, json; from pathlib import Path\n"
         "from regolith.lunar.params import Params\n"
-        "from regolith.lunar.stage.author import author_stage, build_scene, save_stage\n"
+        "from regolith.lunar.stage.author import author_stage, build_scene\n"
+        "from regolith.lunar.stage.save import save_stage\n"
         "from regolith.lunar.stage.spec import SceneSpec\n"
         "params = Params.model_validate(json.loads(sys.argv[1])); spec = SceneSpec(**json.loads(sys.argv[2]))\n"
         "save_stage(author_stage(build_scene(params, spec)), Path(sys.argv[3]))\n"
     )
-    arguments = [dump_params(scene.params), json.dumps(scene.spec.to_dict()), str(tmp_path / "there.usda")]
+    arguments = [dump_params(scene.params), json.dumps(scene.spec.to_dict()), str(tmp_path / "there" / "stage.usda")]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True)
-    assert (tmp_path / "here.usda").read_bytes() == (tmp_path / "there.usda").read_bytes()
+    assert file_bytes(tmp_path / "here") == file_bytes(tmp_path / "there")
 
 
 @pytest.mark.parametrize("suffix", [".usda", ".usdc", ".usd"])
 def test_saved_stage_opens(stage, tmp_path, suffix):
     """Each ending opens again with its references, and no temporary file stays."""
     path = tmp_path / f"stage{suffix}"
-    save_stage(stage, path)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    written = save_stage(stage, path)
+    assert sorted(tmp_path.iterdir()) == sorted(written) and path in written
     opened = Usd.Stage.Open(str(path))
     rock = opened.GetPrimAtPath(f"{schema.ROCKS}/rock_00000")
     assert len(UsdGeom.Mesh(rock).GetPointsAttr().Get()) >= 162

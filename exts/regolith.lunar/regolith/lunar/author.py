@@ -28,8 +28,9 @@ class Author(PresetVerb):
         """Write the stage and its two pictures and say where they are."""
         from regolith.lunar.dataset.generate import parse_size
         from regolith.lunar.render import open_renderer
-        from regolith.lunar.stage.author import author_stage, build_scene, save_stage
+        from regolith.lunar.stage.author import author_stage, build_scene
         from regolith.lunar.stage.edit import apply_frame
+        from regolith.lunar.stage.save import save_stage
         from regolith.lunar.stage.sizes import plot_sizes
 
         width, height = parse_size(self.size)
@@ -43,9 +44,10 @@ class Author(PresetVerb):
         stage = author_stage(scene, baked=self.baked)
         spec = draw_frame(params, self.seed, self.split, self.frame, scene)
         apply_frame(stage, params, spec, width, height)
-        save_stage(stage, self.out)
+        files = save_stage(stage, self.out)
         result: dict[str, Any] = {
             "stage": str(self.out),
+            "files": [str(file) for file in files],
             "craters": len(scene.terrain.craters),
             "rocks": len(scene.rocks),
             "frame": dataclasses.asdict(spec),

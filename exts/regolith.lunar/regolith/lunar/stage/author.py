@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pxr import Gf, Kind, Sdf, Tf, Usd, Vt
+from pxr import Gf, Kind, Sdf, Usd, Vt
 
 from regolith.lunar import __version__
 from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
-from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.io import dump_params
 from regolith.lunar.params.models import Params
 from regolith.lunar.stage import layer as write
@@ -78,33 +75,6 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
     stage = Usd.Stage.Open(layer)
     _set_domain_center(stage, scene)
     return stage
-
-
-def save_stage(stage: Usd.Stage, path: Path) -> None:
-    """Write a stage's root layer to a file; the file appears whole or not at all.
-
-    Args:
-        stage: Stage to write.
-        path: File; the ending picks text (`.usda`) or binary (`.usdc`, `.usd`).
-
-    Raises:
-        InputError: Another ending, or the file cannot be written.
-    """
-    if path.suffix not in (".usda", ".usdc", ".usd"):
-        raise InputError("out", str(path), "a file name ending in .usda, .usdc or .usd")
-    if not path.parent.is_dir():
-        raise InputError("out", str(path), "a file in an existing folder")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        if not stage.GetRootLayer().Export(str(temporary)):
-            raise InputError("out", str(path), "a writable file")
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, Tf.ErrorException) as error:
-        raise InputError("out", str(path), f"a writable file ({error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_root(layer: Sdf.Layer, scene: Scene) -> None:

@@ -1,0 +1,80 @@
+"""Write a stage to disk: one binary file, or readable text beside a binary file of its long arrays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pxr import Sdf, Tf, Usd
+
+from regolith.lunar.params.errors import InputError
+
+TEXT_ARRAY_MAX = 64
+"""Longest array a text layer keeps; longer ones belong in a binary layer (OpenUSD's ASCII performance rule)."""
+
+
+def save_stage(stage: Usd.Stage, path: Path) -> list[Path]:
+    """Write a stage's root layer; each file appears whole or not at all.
+
+    `.usdc` and `.usd` are one binary file. `.usda` is text that a person can read and compare; the arrays of its meshes
+    are in the sublayer `NAME.geometry.usdc` beside it, and the two belong together.
+
+    Args:
+        stage: Stage to write.
+        path: File; the ending picks text or binary.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: Another ending, or a file that cannot be written.
+    """
+    if path.suffix not in (".usda", ".usdc", ".usd"):
+        raise InputError("out", str(path), "a file name ending in .usda, .usdc or .usd")
+    if not path.parent.is_dir():
+        raise InputError("out", str(path), "a file in an existing folder")
+    root = stage.GetRootLayer()
+    if path.suffix != ".usda":
+        _export(root, path)
+        return [path]
+    geometry = path.with_suffix(".geometry.usdc")
+    text, arrays = split_arrays(root)
+    text.subLayerPaths.append(f"./{geometry.name}")
+    _export(arrays, geometry)
+    _export(text, path)
+    return [path, geometry]
+
+
+def split_arrays(layer: Sdf.Layer) -> tuple[Sdf.Layer, Sdf.Layer]:
+    """Split a layer in two: one without arrays longer than `TEXT_ARRAY_MAX`, and one with nothing but them."""
+    text, arrays = Sdf.Layer.CreateAnonymous(".usda"), Sdf.Layer.CreateAnonymous(".usdc")
+    text.TransferContent(layer)
+    paths: list[Sdf.Path] = []
+
+    def collect(path: Sdf.Path) -> None:
+        spec = layer.GetAttributeAtPath(path) if path.IsPropertyPath() else None
+        if spec and spec.typeName.isArray and spec.HasDefaultValue() and len(spec.default) > TEXT_ARRAY_MAX:
+            paths.append(path)
+
+    layer.Traverse(Sdf.Path.absoluteRootPath, collect)
+    with Sdf.ChangeBlock():
+        for path in sorted(paths):
+            Sdf.CreatePrimInLayer(arrays, path.GetPrimPath())
+            Sdf.CopySpec(layer, path, arrays, path)
+            prim = text.GetPrimAtPath(path.GetPrimPath())
+            prim.RemoveProperty(text.GetAttributeAtPath(path))
+    return text, arrays
+
+
+def _export(layer: Sdf.Layer, path: Path) -> None:
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        if not layer.Export(str(temporary)):
+            raise InputError("out", str(path), "a writable file")
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, Tf.ErrorException) as error:
+        raise InputError("out", str(path), f"a writable file ({error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
