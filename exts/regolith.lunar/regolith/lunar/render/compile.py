@@ -130,6 +130,8 @@ def triangulate(counts: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """Split polygons into fans from their first vertex, int32, shape [F, 3]; polygons below 3 corners vanish."""
     if len(counts) and (counts == 3).all():
         return indices.reshape(-1, 3)
+    if len(counts) and (counts == 4).all():
+        return indices.reshape(-1, 4)[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     fans = np.maximum(counts - 2, 0)
     polygon = np.repeat(np.arange(len(counts)), fans)
@@ -271,12 +273,12 @@ class _Compiler:
         """Tessellate the ground from its grid and relief recipe."""
         from regolith.lunar.stage import relief
 
-        mesh = _read_mesh(prim)
+        points = np.array(UsdGeom.Mesh(prim).GetPointsAttr().Get(), np.float32).reshape(-1, 3)
         rows, columns = prim.GetAttribute(schema.GRID_SHAPE).Get()
         cell = float(prim.GetAttribute(schema.GRID_CELL).Get())
-        if rows * columns != len(mesh.points):
-            raise InputError(f"{prim.GetPath()}.{schema.GRID_SHAPE}", (rows, columns), f"{len(mesh.points)} vertices")
-        grid = Heightfield(z=mesh.points[:, 2].reshape(rows, columns), cell=cell)
+        if rows * columns != len(points):
+            raise InputError(f"{prim.GetPath()}.{schema.GRID_SHAPE}", (rows, columns), f"{len(points)} vertices")
+        grid = Heightfield(z=points[:, 2].reshape(rows, columns), cell=cell)
         far_prim = self.stage.GetPrimAtPath(schema.FAR)
         empty = TriMesh(points=np.zeros((0, 3), np.float32), faces=np.zeros((0, 3), np.int32))
         far = _read_mesh(far_prim) if far_prim and not self._hidden(far_prim) else empty

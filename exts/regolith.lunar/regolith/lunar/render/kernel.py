@@ -271,24 +271,26 @@ class FusedScene:
         nx, ny, nz = (dr.gather(mi.Float, x, first) for x in normal)
         return dr.block_sum(light, samples) * (1.0 / samples), dr.gather(mi.Float, hits, first), (nx, ny, nz)
 
-    def centre(self, view: _Opaque, pixels: int) -> dict[str, Any]:
+    def centre(self, view: _Opaque, pixels: int, *, albedo: bool) -> dict[str, Any]:
         """Labels of the ray through each pixel's centre.
 
         Returns:
-            label, instance (UInt32), depth [m], albedo (Float; 0 on sky) and normal (three Floats), size pixels.
+            label, instance (UInt32), depth [m] (Float), normal (three Floats) and, where asked for, albedo (Float; 0
+            on sky), size pixels.
         """
         pixel = dr.arange(mi.UInt32, pixels)
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, number, hit, t = self._hit(view.origin, direction, coherent=True)
-        values, seed = self.values(view, hit.material)
-        _, albedo = textured(self.ops, values, seed, hit, t * view.pixel)
-        return {
+        found = {
             "label": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), 2),
             "instance": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2 + 1), 0),
             "depth": dr.select(valid, t, dr.inf),
-            "albedo": dr.select(valid, albedo, 0.0),
             "normal": tuple(dr.select(valid, x, 0.0) for x in hit.ng),
         }
+        if albedo:
+            values, seed = self.values(view, hit.material)
+            found["albedo"] = dr.select(valid, textured(self.ops, values, seed, hit, t * view.pixel)[1], 0.0)
+        return found
 
 
 def _uint4() -> Any:

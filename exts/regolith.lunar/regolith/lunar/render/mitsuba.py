@@ -117,7 +117,7 @@ class MitsubaRenderer:
         Raises:
             InputError: A size or quality that is not allowed, or no stage was loaded.
         """
-        radiance, centre, view = self._draw(width, height, quality, samples)
+        radiance, centre, view = self._draw(width, height, quality, samples, normals="normal" in outputs)
         label = centre["label"]
         return Frame(
             rgb=develop(radiance, view.sensor),
@@ -140,7 +140,7 @@ class MitsubaRenderer:
         return self._draw(width, height, quality, samples)[0]
 
     def _draw(
-        self, width: int, height: int, quality: Quality, samples: int | None
+        self, width: int, height: int, quality: Quality, samples: int | None, *, normals: bool = False
     ) -> tuple[np.ndarray, dict[str, np.ndarray], View]:
         import mitsuba as mi
 
@@ -156,8 +156,11 @@ class MitsubaRenderer:
             raise InputError("stage", None, "a stage given to load() first")
         mi.set_variant(VARIANTS[self.backend])
         view = read_view(self._stage, self._tables.materials)
-        draw = _draw_scalar if self.backend == "scalar" else _draw_fused
-        radiance, centre = draw(self._scene, view, width, height, count, quality, self.threads)
+        options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
+        if self.backend == "scalar":  # the same samples, traced by Mitsuba's scalar kernels and shaded in numpy
+            radiance, centre = self._scene.draw(view, width, height, **options)
+        else:
+            radiance, centre = _draw_fused(self._scene, view, width, height, normals=normals, **options)
         if len(view.stars):
             add_stars(radiance, centre["label"], view)
         return radiance, centre, view
@@ -168,14 +171,14 @@ class MitsubaRenderer:
 
 
 def _draw_fused(
-    scene: Any, view: View, width: int, height: int, samples: int, quality: Quality, threads: int
+    scene: Any, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int, normals: bool
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Draw with the fused kernel: radiance [H, W] float32, and the pixel-centre arrays."""
     import drjit as dr
 
     pixels = width * height
     opaque = scene.opaque(view, width, height)
-    centre = scene.centre(opaque, pixels)
+    centre = scene.centre(opaque, pixels, albedo=quality == "default")
     dr.schedule(centre)
     chunk = min(samples, CHUNK)
     total: Any = None
@@ -192,8 +195,9 @@ def _draw_fused(
         "label": centre["label"].numpy().astype(np.uint8).reshape(height, width),
         "instance": centre["instance"].numpy().astype(np.uint16).reshape(height, width),
         "depth": centre["depth"].numpy().reshape(height, width),
-        "normal": np.stack([x.numpy() for x in centre["normal"]], axis=-1).reshape(height, width, 3),
     }
+    if normals:
+        arrays["normal"] = np.stack([x.numpy() for x in centre["normal"]], axis=-1).reshape(height, width, 3)
     radiance = np.array(total.numpy()).reshape(height, width) * np.float32(chunk / samples)
     if small is not None:
         light, hits, normal = small
@@ -208,13 +212,6 @@ def _enlarged(
     light: np.ndarray, hits: np.ndarray, normal: np.ndarray, width: int, height: int, threads: int
 ) -> np.ndarray:
     return enlarge(denoise(light, normal, hits, threads=threads), hits, width=width, height=height)
-
-
-def _draw_scalar(
-    scene: Any, view: View, width: int, height: int, samples: int, quality: Quality, threads: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draw without LLVM: the same samples, traced by Mitsuba's scalar kernels and shaded in numpy."""
-    return scene.draw(view, width, height, samples=samples, quality=quality, threads=threads)
 
 
 def add_stars(radiance: np.ndarray, label: np.ndarray, view: View) -> None:
