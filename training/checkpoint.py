@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from regolith.lunar.files import replacing
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never a part."""
-    scratch = path.with_name(f".{path.name}.tmp")
-    with scratch.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-
-
 def write_torch(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint like `write_bytes`."""
-    scratch = path.with_name(f".{path.name}.tmp")
-    with scratch.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    """Write a checkpoint whole or not at all."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity
 
@@ -68,7 +69,7 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
     """
     if out.suffix != ".onnx":
         raise InputError("out", str(out), "a file name ending in .onnx")
-    from training.checkpoint import read_checkpoint, write_bytes
+    from training.checkpoint import read_checkpoint
     from training.model import load_checkpoint
 
     state = read_checkpoint(checkpoint)
@@ -83,7 +84,7 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
         write_bytes(out, data)
     finally:
         scratch.unlink(missing_ok=True)
-    write_bytes(out.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    write_json(out.with_suffix(".json"), card)
     return card
 
 

@@ -28,13 +28,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.events import Emit, Event, emit
 from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
 from regolith.lunar.params import CheckError, InputError
 from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
-from training.checkpoint import read_checkpoint, write_bytes, write_torch
+from training.checkpoint import read_checkpoint, write_torch
 from training.data import Frames
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
 from training.model import build_model
@@ -287,7 +288,7 @@ class Run:
             "git": git_revision(),
             "machine": describe_machine(self.device, self.amp),
         }  # fmt: skip
-        write_bytes(self.params.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+        write_json(self.params.out / "summary.json", summary)
         self.emit({"event": "artifact", "path": str(self.params.out / "summary.json"), "kind": "summary"})
         return summary
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from regolith.lunar.dataset.generate import first_difference, make_contract
 from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, file_name, frame_paths, read_contract, read_journal
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.dataset.write import append_records, encode, write_bytes, write_frame, write_journal
+from regolith.lunar.dataset.write import append_records, encode, write_frame, write_journal
+from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError, load_preset
 from regolith.lunar.render.base import Frame
 from regolith.lunar.stage.spec import FrameSpec

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import tyro
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar import __version__
+from regolith.lunar.files import write_json
 from regolith.lunar.params import (
     CheckError,
     Group,
@@ -111,28 +111,17 @@ def _dispatch(args: list[str]) -> int:
             raise
         result, failed = error.result, error
     if verb.json_file is not None:
-        write_json(verb.json_file, result)
+        try:
+            verb.json_file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(verb.json_file, result)
+        except OSError as error:
+            raise InputError("json", str(verb.json_file), f"a path that can be written ({error.strerror})") from None
     text = verb.summary(result)
     if text and not getattr(verb, "events", False):
         print(text)
     if failed is not None:
         raise failed
     return 0
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write one JSON object to `path`, whole or not at all.
-
-    Raises:
-        InputError: The folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError("json", str(path), f"a path that can be written ({error.strerror})") from None
 
 
 def _overview() -> str:

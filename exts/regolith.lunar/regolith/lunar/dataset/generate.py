@@ -18,7 +18,8 @@ from typing import Any
 
 from regolith.lunar import __version__
 from regolith.lunar.dataset.layout import CONTRACT, SCHEMA_VERSION, FrameRecord, read_journal
-from regolith.lunar.dataset.write import append_records, write_bytes, write_frame, write_journal
+from regolith.lunar.dataset.write import append_records, write_frame, write_journal
+from regolith.lunar.files import write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, validate
@@ -168,7 +169,7 @@ def _agree(folder: Path, contract: dict[str, Any], other_backend: bool) -> None:
     """Write the contract of a new split, or refuse to go on with one begun differently."""
     path = folder / CONTRACT
     if not path.exists():
-        write_bytes(path, (json.dumps(contract, indent=2) + "\n").encode())
+        write_json(path, contract)
         return
     try:
         begun = json.loads(path.read_text("utf-8"))

@@ -12,21 +12,12 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, file_name
+from regolith.lunar.files import write_bytes
 from regolith.lunar.render.base import Frame
 from regolith.lunar.stage.spec import FrameSpec
 
 PNG_LEVEL = 4
 """zlib level of the PNG files."""
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: temporary name, flush to disk, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def encode(output: str, frame: Frame) -> bytes:

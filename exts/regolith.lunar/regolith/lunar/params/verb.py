@@ -43,5 +43,5 @@ class PresetVerb(Verb):
 
     def with_params(self, params: Params) -> Self:
         """Attach the resolved parameters."""
-        object.__setattr__(self, "_params", params)
+        self._params = params
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.layout import frame_paths
+from regolith.lunar.files import write_json
 from regolith.lunar.labels import NAMES, ROCK, SKY
 from regolith.lunar.params import CheckError, InputError, Verb, quantity
 from regolith.lunar.perception.metrics import (
@@ -257,6 +257,4 @@ def _thumbnail(rgb: np.ndarray) -> np.ndarray:
 
 def _write_results(out: Path, result: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    scratch = out / f".{RESULTS}.tmp"
-    scratch.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    scratch.replace(out / RESULTS)
+    write_json(out / RESULTS, result)

@@ -7,7 +7,7 @@ same authored attribute (rocks that reference one prototype) are stored once and
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pxr import Usd, UsdGeom
@@ -40,6 +40,31 @@ class Shape:
 
 
 @dataclasses.dataclass(frozen=True)
+class Unshaded:
+    """A mesh in its own frame, and how it is to be shaded."""
+
+    mesh: TriMesh
+    shading: Literal["authored", "smooth", "creased", "flat"]
+    """Vertex normals as authored, averaged over all faces, averaged over faces that nearly agree, or none."""
+    normals: np.ndarray | None = None
+    """Authored vertex normals of any length, shape [V, 3]."""
+
+    def shaded(self) -> Shape:
+        """Give the mesh its normals. Faces keep their order and the positions of their corners."""
+        points, faces = self.mesh.points, self.mesh.faces
+        if self.shading == "creased":
+            return creased(points, faces)
+        if self.shading == "flat":
+            normals = np.zeros_like(points)
+        elif self.normals is not None:
+            normals = np.array(self.normals, np.float32)
+            normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+        else:
+            normals = vertex_normals(points, faces)
+        return Shape(points, faces.astype(np.uint32), normals, flat=self.shading == "flat")
+
+
+@dataclasses.dataclass(frozen=True)
 class Placed:
     """One placed shape: what a pixel can hit."""
 
@@ -54,6 +79,30 @@ class Placed:
 
 
 @dataclasses.dataclass(frozen=True)
+class Geometry:
+    """What a stage places, before its shapes are shaded: all that tracing rays needs."""
+
+    shapes: tuple[Unshaded, ...]
+    objects: tuple[Placed, ...]
+    materials: tuple[str, ...]
+    """Prim path of each material number; the first, "", stands for none."""
+
+    @property
+    def triangles(self) -> int:
+        """Triangles stored."""
+        return sum(len(shape.mesh.faces) for shape in self.shapes)
+
+    @property
+    def uses(self) -> np.ndarray:
+        """How many objects place each shape, int64, shape [shapes]."""
+        return count_uses(self.objects, len(self.shapes))
+
+    def shaded(self) -> SceneTables:
+        """Shade every shape."""
+        return SceneTables(tuple(shape.shaded() for shape in self.shapes), self.objects, self.materials)
+
+
+@dataclasses.dataclass(frozen=True)
 class SceneTables:
     """The compiled scene."""
 
@@ -63,14 +112,14 @@ class SceneTables:
     """Prim path of each material number; the first, "", stands for none."""
 
     @property
-    def triangles(self) -> int:
-        """Triangles stored."""
-        return sum(len(shape.faces) for shape in self.shapes)
-
-    @property
     def uses(self) -> np.ndarray:
         """How many objects place each shape, int64, shape [shapes]."""
-        return np.bincount([o.shape for o in self.objects], minlength=len(self.shapes))
+        return count_uses(self.objects, len(self.shapes))
+
+
+def count_uses(objects: tuple[Placed, ...], shapes: int) -> np.ndarray:
+    """How many objects place each shape, int64, shape [shapes]."""
+    return np.bincount([placed.shape for placed in objects], minlength=shapes)
 
 
 def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -153,21 +202,13 @@ def _read_mesh(prim: Usd.Prim) -> TriMesh:
     return TriMesh(points=points, faces=np.ascontiguousarray(faces))
 
 
-def _shape(prim: Usd.Prim, mesh: TriMesh, label: int) -> Shape:
+def _unshaded(prim: Usd.Prim, mesh: TriMesh, label: int) -> Unshaded:
     """Choose shading normals: the authored ones, smooth for ground, crisp for solids."""
     geom = UsdGeom.Mesh(prim)
     authored = geom.GetNormalsAttr().Get()
     if authored and geom.GetNormalsInterpolation() == UsdGeom.Tokens.vertex and len(authored) == len(mesh.points):
-        normals = np.array(authored, np.float32)
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
-        return Shape(mesh.points, mesh.faces.astype(np.uint32), normals, flat=False)
-    if label == CLASSES["regolith"]:
-        return _smooth(mesh)
-    return creased(mesh.points, mesh.faces)
-
-
-def _smooth(mesh: TriMesh) -> Shape:
-    return Shape(mesh.points, mesh.faces.astype(np.uint32), vertex_normals(mesh.points, mesh.faces), flat=False)
+        return Unshaded(mesh, "authored", np.array(authored, np.float32))
+    return Unshaded(mesh, "smooth" if label == CLASSES["regolith"] else "creased")
 
 
 def _source(prim: Usd.Prim) -> tuple[str, ...]:
@@ -194,19 +235,19 @@ def _binding(prim: Usd.Prim) -> str | None:
     return str(targets[0]) if targets else None
 
 
-class _Compiler:
+class _Reader:
     """Walks a stage once and collects shapes and objects."""
 
     def __init__(self, stage: Usd.Stage) -> None:
         self.stage = stage
         self.cache = UsdGeom.XformCache()
-        self.shapes: list[Shape] = []
+        self.shapes: list[Unshaded] = []
         self.objects: list[Placed] = []
         self.materials: dict[str, int] = {"": 0}
         self.by_source: dict[tuple[Any, ...], int] = {}
         self.rocks = 0
 
-    def run(self) -> SceneTables:
+    def run(self) -> Geometry:
         inherited: dict[str, tuple[int, str]] = {"/": (IGNORE, "")}
         ground = self._ground_prims()
         predicate = Usd.TraverseInstanceProxies(Usd.PrimIsActive & Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
@@ -227,7 +268,7 @@ class _Compiler:
                     self._add_ground(prim, label, material)
             elif UsdGeom.Mesh(prim):
                 self._add_mesh(prim, label, material)
-        return SceneTables(tuple(self.shapes), tuple(self.objects), tuple(self.materials))
+        return Geometry(tuple(self.shapes), tuple(self.objects), tuple(self.materials))
 
     @staticmethod
     def _hidden(prim: Usd.Prim) -> bool:
@@ -266,7 +307,7 @@ class _Compiler:
             if not len(mesh.faces):
                 return
             self.by_source[key] = len(self.shapes)
-            self.shapes.append(_shape(prim, mesh, label))
+            self.shapes.append(_unshaded(prim, mesh, label))
         self._place(prim, self.by_source[key], label, material)
 
     def _add_ground(self, prim: Usd.Prim, label: int, material: str) -> None:
@@ -283,12 +324,11 @@ class _Compiler:
         empty = TriMesh(points=np.zeros((0, 3), np.float32), faces=np.zeros((0, 3), np.int32))
         far = _read_mesh(far_prim) if far_prim and not self._hidden(far_prim) else empty
         recipe = self._recipe(relief.ReliefRecipe)
-        self.shapes.append(_smooth(relief.ground_mesh(grid, recipe, far)))
+        self.shapes.append(Unshaded(relief.ground_mesh(grid, recipe, far), "smooth"))
         self._place(prim, len(self.shapes) - 1, label, material)
         pebbles = relief.pebbles(grid, recipe) if recipe is not None else empty
         if len(pebbles.faces):
-            none = np.zeros_like(pebbles.points)
-            self.shapes.append(Shape(pebbles.points, pebbles.faces.astype(np.uint32), none, flat=True))
+            self.shapes.append(Unshaded(pebbles, "flat"))
             self._place(prim, len(self.shapes) - 1, label, material)
 
     def _recipe(self, kind: type) -> Any:
@@ -307,13 +347,22 @@ class _Compiler:
         return kind(**values)
 
 
+def read_geometry(stage: Usd.Stage) -> Geometry:
+    """Read the drawable meshes of a stage, without shading them.
+
+    Raises:
+        InputError: The stage holds no mesh, or a mesh is malformed.
+    """
+    geometry = _Reader(stage).run()
+    if not geometry.objects:
+        raise InputError("stage", stage.GetRootLayer().identifier, "a stage with at least one visible mesh")
+    return geometry
+
+
 def compile_stage(stage: Usd.Stage) -> SceneTables:
     """Compile the drawable meshes of a stage.
 
     Raises:
         InputError: The stage holds no mesh, or a mesh is malformed.
     """
-    tables = _Compiler(stage).run()
-    if not tables.objects:
-        raise InputError("stage", stage.GetRootLayer().identifier, "a stage with at least one visible mesh")
-    return tables
+    return read_geometry(stage).shaded()

@@ -7,16 +7,17 @@ the same pixel. Camera, sun and materials enter as opaque values: moving them re
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import drjit as dr  # noqa: TID253 — this module is about it and is itself imported late
 import mitsuba as mi  # noqa: TID253
 import numpy as np
 
-from regolith.lunar.render.compile import SceneTables
+from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
 from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import PackedScene, material_rows, pack_scene
+from regolith.lunar.render.tables import material_rows, pack_scene, world_points
 from regolith.lunar.render.view import View
 
 BOUNCE_DIRECTIONS = 8
@@ -101,15 +102,19 @@ class _Opaque:
 class FusedScene:
     """A compiled stage on the device, and the kernels that draw it."""
 
-    def __init__(self, tables: SceneTables) -> None:
-        packed = pack_scene(tables)
+    def __init__(self, geometry: Geometry) -> None:
+        """Upload a scene; its acceleration structure is built while the shapes are shaded."""
         self.ops = JitOps()
-        self.vertices = mi.Float(packed.vertices.ravel())
-        self.faces = mi.UInt32(packed.faces.ravel())
-        self.matrices = mi.Float(packed.matrices.ravel())
-        self.objects = mi.UInt32(packed.objects.ravel())
-        self.labels = mi.UInt32(packed.labels.ravel())
-        self.scene, self.lookup = _embree_scene(tables, packed)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            building = pool.submit(_embree_scene, geometry, mi.variant())
+            packed = pack_scene(geometry.shaded())
+            self.vertices = mi.Float(packed.vertices.ravel())
+            self.faces = mi.UInt32(packed.faces.ravel())
+            self.matrices = mi.Float(packed.matrices.ravel())
+            self.objects = mi.UInt32(packed.objects.ravel())
+            self.labels = mi.UInt32(packed.labels.ravel())
+            self.scene, lookup = building.result()
+        self.lookup = mi.UInt32(lookup)
         self.material: tuple[Any, Any] | None = None
         self.material_key: Any = None
 
@@ -306,18 +311,22 @@ def _mesh(name: str, points: np.ndarray, faces: np.ndarray) -> Any:
     return mesh
 
 
-def _embree_scene(tables: SceneTables, packed: PackedScene) -> tuple[Any, Any]:
-    """Build the acceleration structure and the table from registry number to object number."""
-    uses = tables.uses
+def _embree_scene(geometry: Geometry, variant: str) -> tuple[Any, np.ndarray]:
+    """Build the acceleration structure and the table from registry number to object number, in any thread."""
+    mi.set_variant(variant)
+    uses = geometry.uses
+    single = {o.shape: o.matrix for o in geometry.objects if uses[o.shape] == 1}
     parts: dict[str, Any] = {"type": "scene"}
-    for number in range(len(tables.shapes)):
-        points = packed.vertices[packed.shape_vertices[number] : packed.shape_vertices[number + 1], :3]
-        faces = packed.faces[packed.shape_faces[number] : packed.shape_faces[number + 1], :3]
-        mesh = _mesh(f"shape{number}", points, faces - np.uint32(packed.shape_vertices[number]))
-        parts[f"shape{number}"] = mesh if uses[number] == 1 else {"type": "shapegroup", "mesh": mesh}
+    for number, shape in enumerate(geometry.shapes):
+        points = shape.mesh.points
+        if number in single:
+            parts[f"shape{number}"] = _mesh(f"shape{number}", world_points(points, single[number]), shape.mesh.faces)
+        else:
+            mesh = _mesh(f"shape{number}", points, shape.mesh.faces)
+            parts[f"shape{number}"] = {"type": "shapegroup", "mesh": mesh}
     names: dict[str, int] = {}
-    for number, placed in enumerate(tables.objects):
-        if uses[placed.shape] == 1:
+    for number, placed in enumerate(geometry.objects):
+        if placed.shape in single:
             names[f"shape{placed.shape}"] = number
             continue
         names[f"object{number}"] = number
@@ -332,4 +341,5 @@ def _embree_scene(tables: SceneTables, packed: PackedScene) -> tuple[Any, Any]:
     for key, shape in zip(registry, scene.shapes(), strict=True):
         if shape.id() in names:
             lookup[key] = names[shape.id()]
-    return scene, mi.UInt32(lookup)
+    dr.sync_thread()
+    return scene, lookup

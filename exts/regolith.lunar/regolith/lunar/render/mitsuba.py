@@ -14,7 +14,7 @@ from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render.backend import VARIANTS, Backend, choose_backend, find_llvm
 from regolith.lunar.render.base import Frame, Output, Quality
-from regolith.lunar.render.compile import SceneTables, compile_stage
+from regolith.lunar.render.compile import read_geometry
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.sensor import develop
 from regolith.lunar.render.view import View, read_view
@@ -57,8 +57,10 @@ class MitsubaRenderer:
         mi.set_variant(VARIANTS[self.backend])
         dr.set_thread_count(self.threads)
         self._stage: Usd.Stage | None = None
-        self._tables: SceneTables | None = None
+        self._materials: tuple[str, ...] = ()
         self._scene: Any = None
+        self.triangles = 0
+        """Triangles stored, of the stage loaded."""
 
     def describe(self) -> dict[str, Any]:
         """Name, versions, back end and CPU class: what decides the bytes of a frame."""
@@ -84,16 +86,16 @@ class MitsubaRenderer:
 
         mi.set_variant(VARIANTS[self.backend])
         self._scene = None
-        tables = compile_stage(stage)
+        geometry = read_geometry(stage)
         if self.backend == "scalar":
             from regolith.lunar.render.scalar import ScalarScene
 
-            self._scene = ScalarScene(tables)
+            self._scene = ScalarScene(geometry.shaded())
         else:
             from regolith.lunar.render.kernel import FusedScene
 
-            self._scene = FusedScene(tables)
-        self._stage, self._tables = stage, tables
+            self._scene = FusedScene(geometry)
+        self._stage, self._materials, self.triangles = stage, geometry.materials, geometry.triangles
 
     def render(
         self,
@@ -152,10 +154,10 @@ class MitsubaRenderer:
         count = SAMPLES[quality] if samples is None else samples
         if count < 1 or count & (count - 1):
             raise InputError("samples", count, "a power of two")
-        if self._stage is None or self._tables is None:
+        if self._stage is None or self._scene is None:
             raise InputError("stage", None, "a stage given to load() first")
         mi.set_variant(VARIANTS[self.backend])
-        view = read_view(self._stage, self._tables.materials)
+        view = read_view(self._stage, self._materials)
         options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
         if self.backend == "scalar":  # the same samples, traced by Mitsuba's scalar kernels and shaded in numpy
             radiance, centre = self._scene.draw(view, width, height, **options)
@@ -167,7 +169,7 @@ class MitsubaRenderer:
 
     def close(self) -> None:
         """Free what the renderer holds."""
-        self._scene = self._tables = self._stage = None
+        self._scene = self._stage = None
 
 
 def _draw_fused(

@@ -50,44 +50,52 @@ def pack_scene(tables: SceneTables) -> PackedScene:
     """Lay the compiled scene out for gathering."""
     uses = tables.uses
     single = {o.shape: o for o in tables.objects if uses[o.shape] == 1}
-    vertices, faces = [], []
-    first_vertex, first_face = [0], [0]
+    first_vertex = np.concatenate([[0], np.cumsum([len(shape.points) for shape in tables.shapes])])
+    first_face = np.concatenate([[0], np.cumsum([len(shape.faces) for shape in tables.shapes])])
+    vertices = np.empty((first_vertex[-1], 4), np.float32)
+    faces = np.empty((first_face[-1], 4), np.uint32)
+    faces[:, 3] = 0
     for number, shape in enumerate(tables.shapes):
         points, normals = shape.points, shape.normals
-        if number in single and not np.array_equal(single[number].matrix, np.eye(4)):
-            points, normals = _to_world(points, normals, single[number].matrix)
-        block = np.empty((len(points), 4), np.float32)
+        if number in single:
+            matrix = single[number].matrix
+            points, normals = world_points(points, matrix), _world_normals(normals, matrix)
+        block = vertices[first_vertex[number] : first_vertex[number + 1]]
         block[:, :3] = points
         block[:, 3] = pack_normals(normals)
-        vertices.append(block)
-        corners = np.zeros((len(shape.faces), 4), np.uint32)
-        corners[:, :3] = shape.faces + np.uint32(first_vertex[-1])
-        faces.append(corners)
-        first_vertex.append(first_vertex[-1] + len(points))
-        first_face.append(first_face[-1] + len(corners))
+        corners = faces[first_face[number] : first_face[number + 1]]
+        np.add(shape.faces, np.uint32(first_vertex[number]), out=corners[:, :3])
     eye = np.eye(4)
     matrices = np.stack([(eye if o.shape in single else o.matrix).T[:3].ravel() for o in tables.objects])
     objects = np.array(
         [[first_face[o.shape], o.material, FLAT * tables.shapes[o.shape].flat, 0] for o in tables.objects], np.uint32
     )
     return PackedScene(
-        vertices=np.concatenate(vertices),
-        faces=np.concatenate(faces),
+        vertices=vertices,
+        faces=faces,
         matrices=matrices.astype(np.float32),
         objects=objects,
         labels=np.array([[o.label, o.instance] for o in tables.objects], np.uint32),
-        shape_vertices=np.array(first_vertex),
-        shape_faces=np.array(first_face),
+        shape_vertices=first_vertex,
+        shape_faces=first_face,
     )
 
 
-def _to_world(points: np.ndarray, normals: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def world_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Points in the world frame, float32, shape [V, 3]; the matrix is for row vectors."""
+    if np.array_equal(matrix, np.eye(4)):
+        return points
+    return (points.astype(np.float64) @ matrix[:3, :3] + matrix[3, :3]).astype(np.float32)
+
+
+def _world_normals(normals: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    if np.array_equal(matrix, np.eye(4)):
+        return normals
     linear = matrix[:3, :3]
     cofactor = np.linalg.inv(linear).T * np.linalg.det(linear)
     turned = normals.astype(np.float64) @ cofactor
     turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
-    world = points.astype(np.float64) @ linear + matrix[3, :3]
-    return world.astype(np.float32), turned.astype(np.float32)
+    return turned.astype(np.float32)
 
 
 def material_rows(materials: tuple[Material, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,8 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from regolith.lunar.files import write_bytes
+
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
@@ -82,6 +84,4 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
     html = environment.from_string(template).render(title=title, lead=lead, sections=sections)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(html, "utf-8")
-    temporary.replace(path)
+    write_bytes(path, html.encode())

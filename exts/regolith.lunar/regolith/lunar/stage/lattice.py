@@ -15,9 +15,14 @@ def lattice_faces(ids: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray
     Returns:
         int32, shape [F, 3].
     """
-    corners = np.stack([ids[:-1, :-1], ids[:-1, 1:], ids[1:, 1:], ids[1:, :-1]], axis=-1).astype(np.int32)
-    quads = corners.reshape(-1, 4) if keep is None else corners[keep]
-    return quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+    quads = np.empty((ids.shape[0] - 1, ids.shape[1] - 1, 6), np.int32)
+    for corner in (0, 3):
+        quads[..., corner] = ids[:-1, :-1]
+    quads[..., 1] = ids[:-1, 1:]
+    for corner in (2, 4):
+        quads[..., corner] = ids[1:, 1:]
+    quads[..., 5] = ids[1:, :-1]
+    return (quads if keep is None else quads[keep]).reshape(-1, 3)
 
 
 def strip_faces(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:

@@ -60,17 +60,19 @@ def ground_mesh(grid: Heightfield, recipe: ReliefRecipe | None, far: TriMesh) ->
     for number, level in enumerate(levels):
         ids, keep = _number(level, levels[number - 1] if number else None, ids, count, faces)
         axis = (np.arange(ids.shape[0]) - ids.shape[0] // 2) * (grid.cell / level.split)
-        r, c = np.nonzero(ids >= count)
-        points.append(np.column_stack([axis[c], axis[r], level.z[r, c]]).astype(np.float32))
-        count += len(r)
+        fresh = ids >= count
+        x, y = np.meshgrid(axis.astype(np.float32), axis.astype(np.float32))
+        points.append(np.column_stack([x[fresh], y[fresh], level.z[fresh]]))
+        count += len(points[-1])
         faces.append(lattice_faces(ids, keep))
     border = border_ids(ids)
-    points = [np.concatenate(points)]
-    if not np.array_equal(far.points[: border.size], points[0][border]):
+    ground = np.concatenate(points)
+    if not np.array_equal(far.points[: border.size], ground[border]):
         raise InputError("far", "another border", "a mesh whose first vertices are the grid's border")
     weld = np.concatenate([border, count + np.arange(len(far.points) - border.size)]).astype(np.int32)
     return TriMesh(
-        np.concatenate([*points, far.points[border.size :]]), np.concatenate([*faces, weld[far.faces]]).astype(np.int32)
+        np.concatenate([ground, far.points[border.size :]]),
+        np.concatenate([*faces, weld[far.faces]]).astype(np.int32, copy=False),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pxr import Sdf, Tf, Usd
 
+from regolith.lunar.files import replacing
 from regolith.lunar.params.errors import InputError
 
 TEXT_ARRAY_MAX = 64
@@ -51,7 +51,8 @@ def split_arrays(layer: Sdf.Layer) -> tuple[Sdf.Layer, Sdf.Layer]:
     text.TransferContent(layer)
     paths: list[Sdf.Path] = []
 
-    def collect(path: Sdf.Path) -> None:
+    def collect(path: Sdf.Path | str) -> None:
+        path = Sdf.Path(str(path))
         spec = layer.GetAttributeAtPath(path) if path.IsPropertyPath() else None
         if spec and spec.typeName.isArray and spec.HasDefaultValue() and len(spec.default) > TEXT_ARRAY_MAX:
             paths.append(path)
@@ -67,14 +68,9 @@ def split_arrays(layer: Sdf.Layer) -> tuple[Sdf.Layer, Sdf.Layer]:
 
 
 def _export(layer: Sdf.Layer, path: Path) -> None:
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        if not layer.Export(str(temporary)):
-            raise InputError("out", str(path), "a writable file")
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            if not layer.Export(str(temporary)):
+                raise InputError("out", str(path), "a writable file")
     except (OSError, Tf.ErrorException) as error:
         raise InputError("out", str(path), f"a writable file ({error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
