@@ -19,7 +19,7 @@ from typing import Any
 from regolith.lunar import __version__
 from regolith.lunar.dataset.layout import CONTRACT, SCHEMA_VERSION, FrameRecord, read_journal
 from regolith.lunar.dataset.write import append_records, write_frame, write_journal
-from regolith.lunar.files import write_json
+from regolith.lunar.files import remove_leftovers, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, validate
@@ -122,6 +122,7 @@ def generate(
         raise InputError("out", str(out), f"a folder that can be written ({error.strerror})") from None
     with _lock(folder):
         _agree(folder, contract, other_backend)
+        remove_leftovers(folder)
         done = read_journal(folder)
         missing = [index for index in range(frames) if index not in done or not _present(folder, done[index])]
         total = len(done.keys() | set(missing))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 import numpy as np
@@ -11,11 +16,42 @@ REDUCTION = 4
 """Pixels of the picture, along each axis, per pixel of the bounce pass."""
 
 
-@cache
-def _device(threads: int) -> Any:
-    import pyoidn
+class _Absent(MetaPathFinder):
+    """Makes one package look as if it were not installed, to one thread."""
 
-    device = pyoidn.Device()
+    def __init__(self, package: str) -> None:
+        self.package, self.thread = package, threading.get_ident()
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        """Refuse the package; leave everything else, and other threads, to the finders behind."""
+        del path, target
+        if fullname == self.package and threading.get_ident() == self.thread:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+@contextmanager
+def without_package(package: str) -> Iterator[None]:
+    """Hide a package that is not imported yet from this thread's imports."""
+    finder = _Absent(package)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+@cache
+def _oidn() -> Any:
+    """`pyoidn`, which imports torch where it is installed, without it: a second and 200 MB for nothing used here."""
+    with without_package("torch"):
+        import pyoidn
+    return pyoidn
+
+
+@cache
+def open_device(threads: int) -> Any:
+    """Open an OIDN device once a process; 0 threads for all."""
+    device = _oidn().Device()
     if threads:
         device.set_int("numThreads", threads)
     device.set_bool("setAffinity", False)
@@ -39,9 +75,7 @@ def denoise(light: np.ndarray, normal: np.ndarray, hits: np.ndarray, *, threads:
     Raises:
         RuntimeError: OIDN reports an error.
     """
-    import pyoidn
-
-    device = _device(threads)
+    pyoidn, device = _oidn(), open_device(threads)
     colour = np.repeat(light[..., None], 3, axis=2).astype(np.float32)
     guide = np.ascontiguousarray(normal, np.float32)
     albedo = np.repeat(hits[..., None], 3, axis=2).astype(np.float32)
