@@ -26,7 +26,7 @@ class Demo(PresetVerb):
     frames: int = quantity(112, "Training frames.", unit="frames", ge=8, le=100000)
     held_out: int = quantity(24, "Frames of val, and of test_photoreal.", unit="frames", ge=4, le=10000)
     size: str = quantity("256", "Picture size in pixels: SIDE, or WIDTHxHEIGHT, multiples of 32.")
-    epochs: int = quantity(12, "Passes over the training frames.", ge=1, le=1000)
+    epochs: int = quantity(30, "Passes over the training frames.", ge=1, le=1000)
     init: str = quantity("random", "Encoder to start from: random, or nvidia/mit-b0 where the hub can be reached.")
     seed: int = quantity(0, "Seed of dataset and training.", ge=0)
     workers: int = quantity(max(1, min(8, os.cpu_count() or 1)), "Processes that render.", ge=1, le=256)
@@ -86,6 +86,7 @@ class Demo(PresetVerb):
         params = TrainParams(
             train_split=data / "train_dr", val_split=data / "val", out=self.out / "run",
             init=self.init, epochs=self.epochs, patience=self.epochs, seed=self.seed,
+            class_weight_power=0.5,  # full inverse counts flood a model this short of training with rock
         )  # fmt: skip
         with show(False, "train", "steps") as emit:
             return train(params, emit)
