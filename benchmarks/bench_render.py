@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -88,16 +89,26 @@ class Bench:
 
         apply_frame(self.stage, self.params, self.frames[number % len(self.frames)], width, height)
 
-    def median_ms(self, width: int, height: int, count: int = FRAMES, **options: Any) -> float:
-        """Median time of a frame, everything changed between frames [ms]."""
-        self.renderer.render(width, height, **options)
+    def median_ms(self, draw: Callable[[], Any], width: int, height: int, count: int = FRAMES) -> float:
+        """Median time of `draw`, everything changed between frames [ms]."""
+        draw()
         spent = []
         for number in range(count):
             start = time.perf_counter()
             self.aim(number, width, height)
-            self.renderer.render(width, height, **options)
+            draw()
             spent.append(time.perf_counter() - start)
         return 1e3 * float(np.median(spent))
+
+    def preview_ms(self, width: int, height: int) -> float:
+        """Median time from a moved camera to a preview picture [ms]."""
+        return self.median_ms(lambda: self.renderer.preview(width, height), width, height)
+
+    def draft_ms(self, samples: int, count: int) -> float:
+        """Median time of a labelled frame in direct light [ms]."""
+        return self.median_ms(
+            lambda: self.renderer.render(SIZE, SIZE, quality="draft", samples=samples), SIZE, SIZE, count
+        )
 
     def frames_per_s(self, folder: Path, quality: str, *, outputs: bool) -> float:
         """Frames/s end to end: aim, render, and files written by one background thread."""
@@ -141,13 +152,11 @@ def _psnr(a: np.ndarray, b: np.ndarray) -> float:
 def measure_speed(name: str, folder: Path) -> dict[str, Any]:
     """Load time, memory, frames/s and preview latency."""
     bench = Bench(name, folder)
-    tables = bench.renderer._tables
-    assert tables is not None
-    out: dict[str, Any] = {"load_s": bench.load_s, "rocks": bench.rocks, "triangles": tables.triangles}
+    out: dict[str, Any] = {"load_s": bench.load_s, "rocks": bench.rocks, "triangles": bench.renderer.triangles}
     out["default_fps"] = bench.frames_per_s(folder, "default", outputs=True)
     out["draft_fps"] = bench.frames_per_s(folder, "draft", outputs=False)
-    out["preview_480_ms"] = bench.median_ms(480, 360, quality="draft", samples=1)
-    out["preview_320_ms"] = bench.median_ms(320, 240, quality="draft", samples=1)
+    out["preview_480_ms"] = bench.preview_ms(480, 360)
+    out["preview_320_ms"] = bench.preview_ms(320, 240)
     out["rss_gb"] = _rss_gb()
     return out
 
@@ -165,7 +174,7 @@ def measure_scaling(name: str, folder: Path, *, threads: int) -> dict[str, Any]:
                                if x is not None))  # fmt: skip
         one = digest.hexdigest()
         digest = hashlib.sha256()
-    return {"ms": bench.median_ms(SIZE, SIZE, quality="draft", samples=16, count=6), "digest": one}
+    return {"ms": bench.draft_ms(16, 6), "digest": one}
 
 
 def measure_quality(name: str, folder: Path, *, views: int, size: int, samples: int) -> dict[str, Any]:
@@ -215,7 +224,7 @@ def measure_alignment(name: str, folder: Path) -> dict[str, Any]:
 def measure_fallback(name: str, folder: Path) -> dict[str, Any]:
     """Frames/s of labelled draft frames without LLVM."""
     bench = Bench(name, folder, backend="scalar")
-    return {"fps": 1e3 / bench.median_ms(SIZE, SIZE, quality="draft", count=4)}
+    return {"fps": 1e3 / bench.draft_ms(4, 4)}
 
 
 MEASUREMENTS = {

@@ -297,6 +297,12 @@ class FusedScene:
             found["albedo"] = dr.select(valid, textured(self.ops, values, seed, hit, t * view.pixel)[1], 0.0)
         return found
 
+    def sky(self, view: _Opaque, pixel: np.ndarray) -> np.ndarray:
+        """Whether the rays through the centres of pixels, by number, hit nothing, bool, shape of `pixel`."""
+        direction = self._ray(view, mi.UInt32(pixel.astype(np.uint32)), 0.5, 0.5)
+        ray = mi.Ray3f(mi.Point3f(*view.origin), mi.Vector3f(*direction))
+        return ~np.array(self.scene.ray_intersect_preliminary(ray, coherent=True).is_valid(), bool)
+
 
 def _uint4() -> Any:
     return dr.uint32_array_t(mi.Vector4f)

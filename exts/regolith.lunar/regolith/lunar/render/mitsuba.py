@@ -119,15 +119,39 @@ class MitsubaRenderer:
         Raises:
             InputError: A size or quality that is not allowed, or no stage was loaded.
         """
-        radiance, centre, view = self._draw(width, height, quality, samples, normals="normal" in outputs)
-        label = centre["label"]
+        view, count = self._view(width, height, quality, samples)
+        options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
+        if self.backend == "scalar":  # the same samples, traced by Mitsuba's scalar kernels and shaded in numpy
+            radiance, centre = self._scene.draw(view, width, height, **options)
+        else:
+            radiance, centre = _draw_fused(self._scene, view, width, height, normals="normal" in outputs, **options)
+        if len(view.stars):
+            pixel, value = star_pixels(view, width, height)
+            add_stars(radiance, pixel, value, centre["label"].ravel()[pixel] == SKY)
         return Frame(
             rgb=develop(radiance, view.sensor),
-            label=label,
+            label=centre["label"],
             depth=centre["depth"] if "depth" in outputs else None,
             instance=centre["instance"] if "instance" in outputs else None,
             normal=centre["normal"] if "normal" in outputs else None,
         )
+
+    def preview(self, width: int, height: int, *, samples: int = 1) -> np.ndarray:
+        """Render the stage's camera in direct light, without labels: what a viewport shows while it moves.
+
+        Args:
+            width: Picture width in pixels.
+            height: Picture height in pixels.
+            samples: Samples per pixel; a power of two.
+
+        Returns:
+            Picture as the sensor saves it, equal to `render`'s in quality draft, uint8, shape [H, W, 3].
+
+        Raises:
+            InputError: A size that is not allowed, or no stage was loaded.
+        """
+        radiance, view = self._light(width, height, "draft", samples)
+        return develop(radiance, view.sensor)
 
     def radiance(
         self, width: int, height: int, *, quality: Quality = "default", samples: int | None = None
@@ -139,11 +163,24 @@ class MitsubaRenderer:
         Returns:
             float32, shape [H, W], in units of the sun's irradiance per steradian.
         """
-        return self._draw(width, height, quality, samples)[0]
+        return self._light(width, height, quality, samples)[0]
 
-    def _draw(
-        self, width: int, height: int, quality: Quality, samples: int | None, *, normals: bool = False
-    ) -> tuple[np.ndarray, dict[str, np.ndarray], View]:
+    def _light(self, width: int, height: int, quality: Quality, samples: int | None) -> tuple[np.ndarray, View]:
+        """Radiance, and the view it shows; labels are made only where light or back end need them."""
+        view, count = self._view(width, height, quality, samples)
+        options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
+        pixel, value = star_pixels(view, width, height)
+        if self.backend == "scalar":
+            radiance, centre = self._scene.draw(view, width, height, **options)
+            sky = centre["label"].ravel()[pixel] == SKY
+        else:
+            radiance, _ = _draw_fused(self._scene, view, width, height, labels=False, **options)
+            sky = self._scene.sky(self._scene.opaque(view, width, height), pixel) if len(pixel) else pixel > 0
+        add_stars(radiance, pixel, value, sky)
+        return radiance, view
+
+    def _view(self, width: int, height: int, quality: Quality, samples: int | None) -> tuple[View, int]:
+        """Check what was asked for; read the view off the stage, and the samples per pixel."""
         import mitsuba as mi
 
         if quality not in SAMPLES:
@@ -157,15 +194,7 @@ class MitsubaRenderer:
         if self._stage is None or self._scene is None:
             raise InputError("stage", None, "a stage given to load() first")
         mi.set_variant(VARIANTS[self.backend])
-        view = read_view(self._stage, self._materials)
-        options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
-        if self.backend == "scalar":  # the same samples, traced by Mitsuba's scalar kernels and shaded in numpy
-            radiance, centre = self._scene.draw(view, width, height, **options)
-        else:
-            radiance, centre = _draw_fused(self._scene, view, width, height, normals=normals, **options)
-        if len(view.stars):
-            add_stars(radiance, centre["label"], view)
-        return radiance, centre, view
+        return read_view(self._stage, self._materials), count
 
     def close(self) -> None:
         """Free what the renderer holds."""
@@ -173,15 +202,20 @@ class MitsubaRenderer:
 
 
 def _draw_fused(
-    scene: Any, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int, normals: bool
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draw with the fused kernel: radiance [H, W] float32, and the pixel-centre arrays."""
+    scene: Any, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int,
+    labels: bool = True, normals: bool = False,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # fmt: skip
+    """Draw with the fused kernel: radiance [H, W] float32, and the pixel-centre arrays, none without `labels`."""
     import drjit as dr
 
     pixels = width * height
     opaque = scene.opaque(view, width, height)
-    centre = scene.centre(opaque, pixels, albedo=quality == "default")
-    dr.schedule(centre)
+    centre: dict[str, Any] = {}
+    if labels or quality == "default":
+        centre = scene.centre(opaque, pixels, albedo=quality == "default")
+        if not labels:
+            centre = {"albedo": centre["albedo"]}
+        dr.schedule(centre)
     chunk = min(samples, CHUNK)
     total: Any = None
     for first in range(0, samples, chunk):
@@ -193,11 +227,11 @@ def _draw_fused(
     if quality == "default":
         small = scene.bounce(scene.opaque(view, w, h), w * h)
         dr.eval(small)
-    arrays = {
-        "label": centre["label"].numpy().astype(np.uint8).reshape(height, width),
-        "instance": centre["instance"].numpy().astype(np.uint16).reshape(height, width),
-        "depth": centre["depth"].numpy().reshape(height, width),
-    }
+    arrays: dict[str, np.ndarray] = {}
+    if labels:
+        arrays["label"] = centre["label"].numpy().astype(np.uint8).reshape(height, width)
+        arrays["instance"] = centre["instance"].numpy().astype(np.uint16).reshape(height, width)
+        arrays["depth"] = centre["depth"].numpy().reshape(height, width)
     if normals:
         arrays["normal"] = np.stack([x.numpy() for x in centre["normal"]], axis=-1).reshape(height, width, 3)
     radiance = np.array(total.numpy()).reshape(height, width) * np.float32(chunk / samples)
@@ -216,9 +250,8 @@ def _enlarged(
     return enlarge(denoise(light, normal, hits, threads=threads), hits, width=width, height=height)
 
 
-def add_stars(radiance: np.ndarray, label: np.ndarray, view: View) -> None:
-    """Add stars, in place, to the pixels whose centre is sky; each lights the one pixel it falls in."""
-    height, width = label.shape
+def star_pixels(view: View, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that stars fall in, if nothing hides them: numbers, row by row, int64, and radiance, float32."""
     camera = view.camera
     local = view.stars[:, :3] @ camera.axes.T
     ahead = local[:, 2] > 1e-6
@@ -226,10 +259,13 @@ def add_stars(radiance: np.ndarray, label: np.ndarray, view: View) -> None:
     column = np.floor((local[:, 0] / local[:, 2] / camera.tan_x + 1.0) * 0.5 * width).astype(np.int64)
     row = np.floor((1.0 - local[:, 1] / local[:, 2] / (camera.tan_x * height / width)) * 0.5 * height).astype(np.int64)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    column, row, bright = column[inside], row[inside], bright[inside]
-    sky = label[row, column] == SKY
-    value = (bright * STAR_RADIANCE * 2.0**-view.sensor.exposure_ev).astype(np.float32)
-    np.maximum.at(radiance, (row[sky], column[sky]), value[sky])
+    value = (bright[inside] * STAR_RADIANCE * 2.0**-view.sensor.exposure_ev).astype(np.float32)
+    return row[inside] * width + column[inside], value
+
+
+def add_stars(radiance: np.ndarray, pixel: np.ndarray, value: np.ndarray, sky: np.ndarray) -> None:
+    """Add stars, in place, where the pixel's centre is `sky`; each lights the one pixel it falls in."""
+    np.maximum.at(radiance.reshape(-1), pixel[sky], value[sky])
 
 
 def _cores() -> int:
