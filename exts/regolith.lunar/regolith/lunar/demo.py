@@ -15,6 +15,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import CheckError, InputError, PresetVerb, quantity
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
+from regolith.lunar.report.page import number
 from regolith.lunar.report.run import write_run_report
 from regolith.lunar.train import train
 
@@ -63,7 +64,7 @@ class Demo(PresetVerb):
 
     def summary(self, result: dict[str, Any]) -> str:
         """One line on where the report is and what it says."""
-        return f"{result['report']}: rock-IoU {result['synth']['rock']['iou']:.3f} on test_photoreal"
+        return f"{result['report']}: rock-IoU {number(result['synth']['rock']['iou'])} on test_photoreal"
 
     def _author(self) -> dict[str, Any]:
         verb = Author(out=self.out / "stage.usda", seed=self.seed, size="1024x640").with_params(self.params)

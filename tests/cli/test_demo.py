@@ -1,0 +1,95 @@
+"""The main job end to end at a tiny size: stage, frames, training, model, evaluation, report; then again, resumed."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from regolith.lunar import cli
+from regolith.lunar.dataset.verify import verify
+
+SIZE = ["--preset", "v1", "--frames", "8", "--held-out", "4", "--size", "64", "--epochs", "1", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A finished demo on four photographs, three of them good."""
+    folder = tmp_path_factory.mktemp("demo")
+    photos, masks = folder / "photos", folder / "masks"
+    photos.mkdir()
+    masks.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg", "c.png"):
+        Image.fromarray(rng.integers(0, 256, (90, 130, 3), np.uint8)).save(photos / name)
+        Image.fromarray(rng.integers(0, 2, (90, 130), np.uint8)).save(masks / f"{name[0]}.png")
+    (photos / "torn.jpg").write_bytes((photos / "b.jpg").read_bytes()[:200])
+    real = ["--real", str(photos), "--masks", str(masks)]
+    args = ["demo", *SIZE, "--out", str(folder / "out"), *real, "--json", str(folder / "result.json")]
+    assert cli.main(args) == 0
+    return folder, args
+
+
+def test_everything_is_on_disk(demo) -> None:
+    folder, _ = demo
+    out = folder / "out"
+    names = ["stage.usda", "stage.geometry.usdc", "stage.png", "sizes.png", "run/best.pt", "run/metrics.jsonl",
+             "run/summary.json", "model.onnx", "model.json", "synth/results.json", "real/results.json",
+             "real/contact_sheet.png", "report.html"]  # fmt: skip
+    assert [name for name in names if not (out / name).is_file()] == []
+    for split, frames in (("train_dr", 8), ("val", 4), ("test_photoreal", 4)):
+        assert verify(out / "data" / split) == {"split": str(out / "data" / split), "frames": frames, "problems": []}
+
+
+def test_report_is_whole_and_needs_no_network(demo) -> None:
+    folder, _ = demo
+    html = (folder / "out" / "report.html").read_text("utf-8")
+    sections = re.findall(r"<h2>(.*?)</h2>", html)
+    assert sections == ["Stage", "Frames", "Training", "On unseen synthetic frames", "On real photographs",
+                        "How long, on what"]  # fmt: skip
+    assert "torn.jpg" in html
+    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert len(sources) > 20 and all(source.startswith(("data:image/", "#")) for source in sources)
+
+
+def test_model_maps_pixels_to_logits(demo) -> None:
+    folder, _ = demo
+    session = onnxruntime.InferenceSession(folder / "out" / "model.onnx", providers=["CPUExecutionProvider"])
+    image = np.zeros((2, 32, 96, 3), np.uint8)
+    assert session.run(["logits"], {"image": image})[0].shape == (2, 3, 32, 96)
+
+
+def test_result_names_every_step(demo) -> None:
+    folder, _ = demo
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    assert list(result["seconds"]) == ["author", "generate", "train", "export", "synth", "real"]
+    assert result["real"]["photographs"] == 3 and len(result["real"]["problems"]) == 1
+    assert result["synth"]["frames"] == 4
+
+
+def test_second_run_draws_and_trains_nothing_again(demo, capsys) -> None:
+    folder, args = demo
+    before = (folder / "out" / "run" / "metrics.jsonl").read_bytes()
+    shutil.rmtree(folder / "out" / "synth")
+    assert cli.main(args) == 0
+    result = json.loads((folder / "result.json").read_text("utf-8"))
+    assert [split["drawn"] for split in result["generate"].values()] == [0, 0, 0]
+    assert (folder / "out" / "run" / "metrics.jsonl").read_bytes() == before
+    assert "rock-IoU" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["--size", "65"], "size: '65' is not allowed; allowed: multiples of 32"),
+        (["--real", "nowhere"], "real: 'nowhere' is not allowed; allowed: a folder of photographs"),
+        (["--masks", "."], "masks: '.' is not allowed; allowed: only together with --real"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(tmp_path, capsys, args: list[str], line: str) -> None:
+    assert cli.main(["demo", "--out", str(tmp_path / "out"), *args]) == 2
+    assert capsys.readouterr().err == f"regolith: {line}\n"
+    assert not (tmp_path / "out").exists()
