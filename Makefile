@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_KIT := .venv-kit
-PYTHON312 ?= $(shell command -v python3.12 || echo "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12")
+PYTHON312 ?= $(shell for p in python3.12 "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12"; do "$$p" -c '' 2>/dev/null && command -v "$$p" && break; done)
 OUT ?= out/demo
 REAL ?=
 MASKS ?=
@@ -27,7 +27,7 @@ test: setup lint ## lint, type-check and run the tests
 test-kit: $(VENV_KIT)/.complete ## run the extension on the real Kit kernel (Python 3.12; asks for OMNI_KIT_ACCEPT_EULA=YES)
 	cd tests/kit && ../../$(VENV_KIT)/bin/python -m pytest -rs -c ../../pyproject.toml --rootdir . .
 
-$(VENV_KIT)/.complete: Makefile
+$(VENV_KIT)/.complete: | Makefile
 	@test -x "$(PYTHON312)" || { echo "test-kit: needs Python 3.12 (PYTHON312=/path/to/python3.12)" >&2; exit 1; }
 	"$(PYTHON312)" -m venv $(VENV_KIT)
 	$(VENV_KIT)/bin/python -m pip install --quiet --upgrade pip
