@@ -81,7 +81,7 @@ def develop(radiance: np.ndarray, sensor: Sensor) -> np.ndarray:
     """Turn radiance, shape [H, W], into the picture the camera saves, uint8, shape [H, W, 3]."""
     linear = expose(radiance, exposure_ev=sensor.exposure_ev)
     noisy = add_noise(
-        np.minimum(linear, 1.0),
+        linear,
         full_well_e=sensor.full_well_e,
         read_noise_e=sensor.read_noise_e,
         seed=sensor.noise_seed,

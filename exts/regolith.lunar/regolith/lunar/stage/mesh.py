@@ -42,6 +42,21 @@ class Heightfield:
     def _spline(self) -> np.ndarray:
         return ndimage.spline_filter(self.z.astype(np.float64), order=3, mode="nearest")
 
+    def facet_height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Heights [m] of the grid's triangles at positions (x, y) [m]: cells are split from (-X, -Y) to (+X, +Y).
+
+        Returns:
+            float64, shape of `x`; outside the grid that of the nearest cell.
+        """
+        rows, columns = self.z.shape
+        v = np.clip((np.asarray(y, np.float64) + self.half_y) / self.cell, 0, rows - 1)
+        u = np.clip((np.asarray(x, np.float64) + self.half_x) / self.cell, 0, columns - 1)
+        row, column = np.minimum(v.astype(int), rows - 2), np.minimum(u.astype(int), columns - 2)
+        v, u = v - row, u - column
+        a, b = self.z[row, column].astype(np.float64), self.z[row, column + 1].astype(np.float64)
+        c, d = self.z[row + 1, column].astype(np.float64), self.z[row + 1, column + 1].astype(np.float64)
+        return np.where(u > v, a + u * (b - a) + v * (d - b), a + v * (c - a) + u * (d - c))
+
     def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Heights [m] at world positions (x, y) [m] of any shape; outside the grid the border value.
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from typing import Any
+
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +70,16 @@ class FrameSpec:
         return cls(**data)
 
 
-def rng(seed: int, *keys: str | int) -> Any:
+def rng(seed: int, *keys: str | int) -> np.random.Generator:
     """Return a numpy Generator for a named stream: the same (seed, keys) always gives the same draws.
 
+    The stream is that of PCG64, seeded with the SHA-256 of the seed and the keys, so that different names and numbers
+    never share one.
+
     Args:
-        seed: Any integer; its 64 low bits count.
+        seed: Any integer.
         keys: Names or numbers that set the stream apart from others of the same seed.
     """
-    import hashlib
-
-    import numpy as np
-
-    words = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
-    for key in keys:
-        digest = hashlib.sha256(f"{type(key).__name__}:{key}".encode()).digest()
-        words.append(int.from_bytes(digest[:4], "little"))
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    name = json.dumps([seed, *keys], ensure_ascii=True)
+    entropy = int.from_bytes(hashlib.sha256(name.encode()).digest(), "little")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))

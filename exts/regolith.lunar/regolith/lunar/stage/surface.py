@@ -19,6 +19,8 @@ class Surface:
     def __init__(self, terrain: Terrain) -> None:
         self._terrain = terrain
         self.half_x, self.half_y = terrain.grid.half_x, terrain.grid.half_y
+        recipe = terrain.recipe
+        self._fine = 0.0 if recipe is None else (recipe.mid_half - 1) * recipe.cell_m
 
     @property
     def area(self) -> float:
@@ -39,11 +41,18 @@ class Surface:
         Returns:
             float64, shape [N]; probed at the place and along rings in the shape of the foot.
         """
-        low = self._terrain.height(xy[:, 0], xy[:, 1])
+        low = self._height(xy[:, 0], xy[:, 1])
         for share in _RINGS:
             at = xy[:, None] + share * outline
-            low = np.minimum(low, self._terrain.height(at[..., 0], at[..., 1]).min(axis=1))
+            low = np.minimum(low, self._height(at[..., 0], at[..., 1]).min(axis=1))
         return low
+
+    def _height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Ground as it is drawn: outside the fine rings, the grid's triangles."""
+        z = self._terrain.height(x, y)
+        coarse = self.inside(x, y) & (np.maximum(np.abs(x), np.abs(y)) > self._fine)
+        z[coarse] = self._terrain.grid.facet_height(x[coarse], y[coarse])
+        return z
 
     def slope_normal(self, xy: np.ndarray, reach: np.ndarray) -> np.ndarray:
         """Unit normal of the plane over ± `reach` [m] about places [m], shape [N, 2] -> [N, 3]."""
