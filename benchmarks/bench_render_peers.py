@@ -147,23 +147,16 @@ def embree_rows(folder: Path, program: str | None) -> list[dict[str, Any]]:
     from pxr import Usd
 
     from regolith.lunar.render.compile import compile_stage
-    from regolith.lunar.render.tables import pack_scene
+    from regolith.lunar.render.tables import flatten, pack_scene
     from regolith.lunar.render.view import read_view
 
     path = folder / "S512_lambert.usdc"
     stage = Usd.Stage.Open(str(path)) if path.exists() else lambert_stage("S512", path)
     tables = compile_stage(stage)
     packed, view = pack_scene(tables), read_view(stage, tables.materials)
-    points, faces, offset = [], [], 0
-    for number, placed in enumerate(tables.objects):
-        lo, hi = packed.shape_vertices[placed.shape : placed.shape + 2]
-        first, last = packed.shape_faces[placed.shape : placed.shape + 2]
-        m = packed.matrices[number].reshape(3, 4)
-        points.append(packed.vertices[lo:hi, :3] @ m[:, :3].T + m[:, 3])
-        faces.append(packed.faces[first:last, :3] - np.uint32(lo) + np.uint32(offset))
-        offset += hi - lo
-    np.concatenate(points).astype(np.float32).tofile(folder / "vertices.f32")
-    np.concatenate(faces).astype(np.uint32).tofile(folder / "faces.u32")
+    points, faces, _ = flatten(tables, packed)
+    points.astype(np.float32).tofile(folder / "vertices.f32")
+    faces.astype(np.uint32).tofile(folder / "faces.u32")
     camera = {"origin": view.camera.origin.tolist(), "axes": view.camera.axes.tolist(), "tan_x": view.camera.tan_x,
               "sun": view.sun.direction.tolist(), "width": SIZE, "height": SIZE}  # fmt: skip
     (folder / "camera.json").write_text(json.dumps(camera))

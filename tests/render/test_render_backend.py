@@ -65,8 +65,77 @@ def test_probe_survives_a_library_that_cannot_be_loaded(tmp_path: Path) -> None:
     broken = tmp_path / "libLLVM-17.so"
     broken.write_bytes(b"not a library")
     environment = {k: v for k, v in os.environ.items() if k != backend.PROBED_VARIABLE}
-    environment[backend.LIBRARY_VARIABLE] = str(broken)
+    environment |= {backend.LIBRARY_VARIABLE: str(broken), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", CHOOSE.format("llvm")], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "llvm", done.stderr
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Names of the libraries probed, in an empty cache folder, where every probe passes."""
+    probed: list[str] = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(backend, "_probe", lambda _, library: probed.append(library.name) or True)
+    return probed
+
+
+def test_a_passed_probe_is_remembered_for_that_very_file(probes: list[str], tmp_path: Path) -> None:
+    """The same file is not probed again; one of another size, time, CPU or Mitsuba is."""
+    library = tmp_path / "libLLVM-19.so"
+    library.write_bytes(b"one")
+    assert backend.library_works(library)
+    assert backend.library_works(library)
+    assert len(probes) == 1
+    os.utime(library, ns=(1, 1))
+    assert backend.library_works(library)
+    library.write_bytes(b"three")
+    os.utime(library, ns=(1, 1))
+    assert backend.library_works(library)
+    assert len(probes) == 3
+
+
+@pytest.mark.parametrize("part", ["_cpu", "metadata"])
+def test_another_cpu_or_mitsuba_probes_again(
+    probes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """What was true of other code on another machine says nothing here."""
+    library = tmp_path / "libLLVM-19.so"
+    library.write_bytes(b"one")
+    assert backend.library_works(library)
+    if part == "_cpu":
+        monkeypatch.setattr(backend, "_cpu", lambda: "another")
+    else:
+        monkeypatch.setattr(backend.metadata, "version", lambda _: "99.0")
+    assert backend.library_works(library)
+    assert len(probes) == 2
+
+
+def test_spoilt_and_unwritable_memories_are_ignored(
+    probes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file, or a cache that cannot be made, costs a probe and nothing else."""
+    library = tmp_path / "libLLVM-19.so"
+    library.write_bytes(b"one")
+    assert backend.library_works(library)
+    (memory,) = (tmp_path / "cache" / "regolith" / "llvm").iterdir()
+    memory.write_bytes(memory.read_bytes()[:20])
+    assert backend.library_works(library)
+    assert backend.library_works(library)
+    assert len(probes) == 2
+    monkeypatch.setenv("XDG_CACHE_HOME", str(library))
+    assert backend.library_works(library)
+    assert backend.library_works(library)
+    assert len(probes) == 4
+
+
+def test_a_failed_probe_is_never_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that failed, perhaps for want of memory, is tried again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    library = tmp_path / "libLLVM-19.so"
+    library.write_bytes(b"not a library")
+    monkeypatch.setattr(backend, "_probe", lambda *_: False)
+    assert not backend.library_works(library)
+    monkeypatch.setattr(backend, "_probe", lambda *_: True)
+    assert backend.library_works(library)

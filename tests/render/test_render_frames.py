@@ -106,6 +106,47 @@ def test_stars_only_on_the_sky(fused: MitsubaRenderer, stage: Usd.Stage) -> None
     assert (before.label == after.label).all()
 
 
+def test_preview_and_radiance_are_the_draft_picture(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Without the label pass the same bytes come out, stars included."""
+    renderer.load(stage)
+    stars = UsdGeom.Points.Define(stage, schema.STARS)
+    grid = [(4000.0, float(y), float(z)) for y in range(-2000, 2001, 200) for z in range(-2000, 2001, 200)]
+    stars.CreatePointsAttr([Gf.Vec3f(*p) for p in grid])
+    for samples in (1, 4):
+        draft = renderer.render(64, 48, quality="draft", samples=samples).rgb
+        np.testing.assert_array_equal(renderer.preview(64, 48, samples=samples), draft)
+    stage.RemovePrim(schema.STARS)
+    plain = renderer.preview(64, 48, samples=4)
+    assert (plain != draft).any(axis=2).sum() > 20
+    np.testing.assert_array_equal(plain, renderer.render(64, 48, quality="draft").rgb)
+    linear_default = renderer.radiance(64, 48)
+    assert linear_default.shape == (48, 64)
+    assert linear_default.mean() > renderer.radiance(64, 48, quality="draft").mean()
+
+
+NO_TORCH = """
+import sys
+sys.path.insert(0, {folder!r})
+from render_stage import make_stage
+from regolith.lunar.render import open_renderer
+renderer = open_renderer({backend!r})
+renderer.load(make_stage())
+renderer.render(32, 24)
+import pyoidn
+from importlib.util import find_spec
+print("torch" in sys.modules, find_spec("torch") is not None)
+"""
+
+
+@pytest.mark.parametrize("backend", ["llvm", "scalar"])
+def test_a_default_frame_leaves_torch_out_of_the_process(backend: str) -> None:
+    """`pyoidn` would import it; afterwards it can still be found by who wants it."""
+    pytest.importorskip("torch")
+    program = NO_TORCH.format(folder=str(Path(__file__).parent), backend=backend)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
 def test_moving_light_camera_and_materials_compiles_nothing(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
     """After a warm-up, frames with another sun, camera, size and albedo only reuse kernels."""
     import drjit as dr

@@ -1,20 +1,26 @@
 """Which Mitsuba back end works on this machine.
 
 Mitsuba 3.9 loads any LLVM from 8 on and then aborts the whole process at the first kernel when it is older than 17
-(no x86 lowering of `llvm.maximum`). So each library is tried in a process of its own that compiles a kernel.
+(no x86 lowering of `llvm.maximum`). So each library is tried in a process of its own that compiles a kernel. That one
+works is remembered in the user's cache folder, for that very file, Mitsuba and CPU; that one does not is never.
 """
 
 from __future__ import annotations
 
 import ctypes.util
+import hashlib
+import json
 import os
+import platform
 import re
 import subprocess
 import sys
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError
 
 Backend = Literal["llvm", "scalar", "cuda"]
@@ -84,9 +90,57 @@ def _probe(backend: Backend, library: Path | None) -> bool:
     return done.returncode == 0 and "works" in done.stdout
 
 
+def _cpu() -> str:
+    """Name and features of this CPU: what the compiled probe depends on besides files."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n", 1)[0]
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    return "\n".join(line for line in text.splitlines() if line.startswith(("model name", "flags", "Features")))
+
+
+def _remembered(library: Path) -> tuple[Path, bytes] | None:
+    """File that stands for a probe of this library passed here, and its content; None for a library without a path."""
+    try:
+        found = library.resolve(strict=True)
+        facts = {
+            "library": str(found),
+            "size": found.stat().st_size,
+            "modified_ns": found.stat().st_mtime_ns,
+            "mitsuba": metadata.version("mitsuba"),
+            "drjit": metadata.version("drjit"),
+            "cpu": _cpu(),
+        }
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regolith", "llvm")
+    except (OSError, RuntimeError):  # no such file; no home folder
+        return None
+    content = json.dumps(facts, indent=2).encode()
+    return folder / f"{hashlib.sha256(content).hexdigest()[:24]}.json", content
+
+
+def library_works(library: Path) -> bool:
+    """Whether an LLVM library compiles a kernel here: remembered on disk where it did before, else probed."""
+    memory = _remembered(library)
+    if memory is not None:
+        try:
+            if memory[0].read_bytes() == memory[1]:
+                return True
+        except OSError:
+            pass
+    if not _probe("llvm", library):
+        return False
+    if memory is not None:
+        try:
+            memory[0].parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(*memory)
+        except OSError:  # a read-only home: probe again next time
+            pass
+    return True
+
+
 @cache
 def find_llvm() -> Path | None:
-    """Find an LLVM library that compiles kernels here, probed once a process; children inherit the answer.
+    """Find an LLVM library that compiles kernels here, looked for once a process; children inherit the answer.
 
     Sets `DRJIT_LIBLLVM_PATH` to it, so it must run before Dr.Jit is imported, which loads its library then; where it
     was imported before, only the library it chooses by itself counts.
@@ -97,7 +151,7 @@ def find_llvm() -> Path | None:
     if "drjit" in sys.modules and not os.environ.get(LIBRARY_VARIABLE):  # it has loaded a library of its own choice
         return Path("libLLVM") if _probe("llvm", None) else None
     for library in library_candidates():
-        if _probe("llvm", library):
+        if library_works(library):
             os.environ[LIBRARY_VARIABLE] = os.environ[PROBED_VARIABLE] = str(library)
             return library
     return None

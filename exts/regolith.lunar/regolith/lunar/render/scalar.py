@@ -27,7 +27,7 @@ from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
 from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import material_rows, pack_scene
+from regolith.lunar.render.tables import flatten, material_rows, pack_scene
 from regolith.lunar.render.view import View
 from regolith.lunar.stage.spec import rng
 
@@ -75,8 +75,7 @@ class ScalarScene:
 
         packed = pack_scene(tables)
         self.packed = packed
-        self.eye = (tables.uses == 1)[[o.shape for o in tables.objects]]
-        points, faces, self.first = self._flatten(tables)
+        points, faces, self.first = flatten(tables, packed)
         if self.first[-1] > MAX_TRIANGLES:
             raise InputError("stage", int(self.first[-1]), f"at most {MAX_TRIANGLES} triangles on the scalar back end")
         sun = {"type": "directional", "direction": [0.0, 0.0, -1.0], "irradiance": {"type": "rgb", "value": 1.0}}
@@ -86,20 +85,6 @@ class ScalarScene:
         self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})
         self.rows = np.zeros((1, 8), np.float32)
         self.seeds = np.zeros(1, np.uint32)
-
-    def _flatten(self, tables: SceneTables) -> tuple[Array, Array, Array]:
-        """World-space points and faces of all objects, and the first face of each object (and the end)."""
-        points, faces, first, offset = [], [], [0], 0
-        for number, placed in enumerate(tables.objects):
-            lo, hi = self.packed.shape_vertices[placed.shape : placed.shape + 2]
-            local = self.packed.vertices[lo:hi, :3]
-            m = self.packed.matrices[number].reshape(3, 4)
-            points.append(local if self.eye[number] else local @ m[:, :3].T + m[:, 3])
-            a, b = self.packed.shape_faces[placed.shape : placed.shape + 2]
-            faces.append(self.packed.faces[a:b, :3] + np.uint32(offset) - np.uint32(lo))
-            offset += len(local)
-            first.append(first[-1] + len(faces[-1]))
-        return np.concatenate(points), np.concatenate(faces), np.array(first)
 
     @staticmethod
     def _mesh(points: Array, faces: Array) -> Any:

@@ -81,6 +81,27 @@ def pack_scene(tables: SceneTables) -> PackedScene:
     )
 
 
+def flatten(tables: SceneTables, packed: PackedScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Join all objects to one mesh in the world frame.
+
+    Returns:
+        Points [m], float32, shape [V, 3]; faces, uint32, shape [F, 3]; first face of each object, and the end, int64,
+        shape [objects + 1].
+    """
+    alone = tables.uses == 1
+    points, faces, first, offset = [], [], [0], 0
+    for number, placed in enumerate(tables.objects):
+        lo, hi = packed.shape_vertices[placed.shape : placed.shape + 2]
+        local = packed.vertices[lo:hi, :3]
+        m = packed.matrices[number].reshape(3, 4)
+        points.append(local if alone[placed.shape] else local @ m[:, :3].T + m[:, 3])
+        a, b = packed.shape_faces[placed.shape : placed.shape + 2]
+        faces.append(packed.faces[a:b, :3] + np.uint32(offset) - np.uint32(lo))
+        offset += len(local)
+        first.append(first[-1] + len(faces[-1]))
+    return np.concatenate(points), np.concatenate(faces), np.array(first)
+
+
 def world_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Points in the world frame, float32, shape [V, 3]; the matrix is for row vectors."""
     if np.array_equal(matrix, np.eye(4)):
