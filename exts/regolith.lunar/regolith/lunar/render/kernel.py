@@ -106,7 +106,7 @@ class FusedScene:
         """Upload a scene; its acceleration structure is built while the shapes are shaded."""
         self.ops = JitOps()
         with ThreadPoolExecutor(max_workers=1) as pool:
-            building = pool.submit(_embree_scene, geometry, mi.variant())
+            building = pool.submit(_embree_scene, geometry, str(mi.variant()))
             packed = pack_scene(geometry.shaded())
             self.vertices = mi.Float(packed.vertices.ravel())
             self.faces = mi.UInt32(packed.faces.ravel())
