@@ -9,7 +9,7 @@ import numpy as np
 
 from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import SceneTables
-from regolith.lunar.render.tables import flatten, pack_scene
+from regolith.lunar.render.tables import SCENE, flatten, pack_scene
 from regolith.lunar.render.view import Pinhole
 
 NEAR_M = 1e-3
@@ -31,7 +31,7 @@ class StockPass:
         values["vertex_positions"] = mi.Float(points.ravel())
         values["faces"] = mi.UInt32(faces.ravel())
         values.update()
-        self.scene: Any = mi.load_dict({"type": "scene", "mesh": mesh})
+        self.scene: Any = mi.load_dict({**SCENE, "mesh": mesh})
         self.integrator: Any = mi.load_dict({"type": "aov", "aovs": "prim:prim_index,t:depth"})
 
     def draw(self, camera: Pinhole, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,15 @@ class InputError(ValueError):
         given = "missing" if value is None else f"{value!r} is not allowed"
         super().__init__(f"{field}: {given}; allowed: {allowed}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InputError._rebuild, (self.field, self.value, self.allowed, self.args)
+
+    @staticmethod
+    def _rebuild(field: str, value: object, allowed: str, args: tuple[Any, ...]) -> InputError:
+        error = InputError(field, value, allowed)
+        error.args = args
+        return error
+
     @classmethod
     def from_line(cls, line: str) -> InputError:
         """Rebuild an error from its line, as a companion process reports it."""
@@ -30,4 +39,7 @@ class CheckError(Exception):
     def __init__(self, message: str, result: dict[str, Any] | None = None) -> None:
         self.result = result
         """The verb's result, where the check failed only after all work was done."""
-        super().__init__(message)
+        super().__init__(message, result)
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -166,7 +166,7 @@ def describe_allowed(field: FieldInfo) -> str:
 class Group(BaseModel):
     """Base of every parameter model: immutable, no unknown keys, limits from `quantity`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="after")
     @classmethod
@@ -206,7 +206,7 @@ def _lookup(data: Any, path: tuple[str | int, ...]) -> Any:
     return data
 
 
-def input_error(model: type[BaseModel], data: Any, error: ValidationError, prefix: str = "") -> InputError:
+def input_error(model: type[BaseModel], data: Any, error: ValidationError) -> InputError:
     """Turn the first problem of a pydantic error into one line: field path, value, what is allowed."""
     first = error.errors()[0]
     loc = first["loc"]
@@ -220,7 +220,7 @@ def input_error(model: type[BaseModel], data: Any, error: ValidationError, prefi
         field = here
         if here is None or not is_group(here.annotation):
             break
-    name = prefix + ".".join(str(key) for key in path)
+    name = ".".join(str(key) for key in path)
     if first["type"] == "extra_forbidden" and field is None:
         parent = find_field(model, tuple(path[:-1]))
         group = parent.annotation if parent is not None else model
@@ -232,13 +232,20 @@ def input_error(model: type[BaseModel], data: Any, error: ValidationError, prefi
     if first["type"] == "missing":
         return InputError(name, None, allowed)
     value = _lookup(data, tuple(path))
-    if first["type"] == "value_error":  # a cross-field rule: its message says what is allowed
-        allowed = first["msg"].removeprefix("Value error, ")
-        value = str(_plain(value)) if field is None or is_group(field.annotation) else value
-    return InputError(name or (prefix.rstrip(".") or model.__name__), _plain(value), allowed)
+    if first["type"] == "cross_field":  # the rule names the field that gives way
+        name = ".".join(part for part in (name, first["ctx"]["field"]) if part)
+        return InputError(name, first["ctx"]["value"], first["msg"])
+    if first["type"] == "model_type":
+        return InputError(name or "parameters", value, "a group of named fields")
+    return InputError(name, value, allowed)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    return value
+def cross_field(field: str, value: Any, allowed: str) -> PydanticCustomError:
+    """Say, out of a model validator, that one field does not go with the others.
+
+    Args:
+        field: Name of the field that has to change.
+        value: Its value.
+        allowed: What is allowed beside the other fields.
+    """
+    return PydanticCustomError("cross_field", "{allowed}", {"field": field, "value": value, "allowed": allowed})

@@ -35,7 +35,7 @@ def load_preset(name: str) -> Params:
     return validate(Params, yaml.safe_load((_PRESETS / f"{name}.yaml").read_text("utf-8")))
 
 
-def validate(model: type[G], data: Any, prefix: str = "") -> G:
+def validate(model: type[G], data: Any) -> G:
     """Build a model from plain data with exact types, as read from a file.
 
     Raises:
@@ -44,10 +44,10 @@ def validate(model: type[G], data: Any, prefix: str = "") -> G:
     try:
         return model.model_validate(data, strict=True)
     except ValidationError as error:
-        raise input_error(model, data, error, prefix) from None
+        raise input_error(model, data, error) from None
 
 
-def validate_text(model: type[G], data: dict[str, Any], prefix: str = "") -> G:
+def validate_text(model: type[G], data: dict[str, Any]) -> G:
     """Build a model from nested text values, as typed on a command line.
 
     Raises:
@@ -56,11 +56,13 @@ def validate_text(model: type[G], data: dict[str, Any], prefix: str = "") -> G:
     try:
         return model.model_validate_strings(data)
     except ValidationError as error:
-        raise input_error(model, data, error, prefix) from None
+        raise input_error(model, data, error) from None
 
 
 def load_params(path: Path) -> Params:
-    """Read parameters from a `.yaml`, `.yml` or `.json` file; fields left out keep their defaults.
+    """Read parameters from a `.yaml`, `.yml` or `.json` file.
+
+    Fields left out are those of the preset the file names (v3 where it names none of ours).
 
     Raises:
         InputError: The file is missing, is not YAML or JSON, or a field does not fit.
@@ -75,7 +77,14 @@ def load_params(path: Path) -> Params:
     except (UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
         line = " ".join(str(error).split())
         raise InputError("params", str(path), f"well-formed {path.suffix[1:].upper()} ({line})") from None
-    return validate(Params, {} if data is None else data)
+    data = {} if data is None else data
+    if not isinstance(data, dict):
+        raise InputError("params", str(path), "a file of named groups of fields")
+    preset = data.get("preset")
+    base = load_preset(preset if preset in preset_names() else "v3").model_dump(mode="json")
+    for name, value in data.items():
+        base[name] = base[name] | value if isinstance(base.get(name), dict) and isinstance(value, dict) else value
+    return validate(Params, base)
 
 
 def dump_params(params: Params) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from regolith.lunar.params.fields import Group, Interval, quantity
+from regolith.lunar.params.fields import Group, Interval, cross_field, quantity
 
 
 class TerrainParams(Group):
@@ -57,7 +57,7 @@ class CraterParams(Group):
     @model_validator(mode="after")
     def _ordered(self) -> CraterParams:
         if self.diameter_min_m >= self.diameter_max_m:
-            raise ValueError("diameter_min_m below diameter_max_m")
+            raise cross_field("diameter_min_m", self.diameter_min_m, f"below diameter_max_m, {self.diameter_max_m:g} m")
         return self
 
 
@@ -142,7 +142,7 @@ class RockParams(Group):
     @model_validator(mode="after")
     def _ordered(self) -> RockParams:
         if self.diameter_min_m >= self.diameter_max_m:
-            raise ValueError("diameter_min_m below diameter_max_m")
+            raise cross_field("diameter_min_m", self.diameter_min_m, f"below diameter_max_m, {self.diameter_max_m:g} m")
         return self
 
 
@@ -286,6 +286,13 @@ class Params(Group):
     camera: CameraParams = CameraParams()
     sensor: SensorParams = SensorParams()
     domain: Domain = Domain()
-    test_domain: Domain = Domain()
+    test_domain: Domain = Domain(
+        sun_elevation_deg=Interval(28, 46),
+        albedo=Interval(0.175, 0.26),
+        roughness=Interval(0.78, 0.89),
+        height_m=Interval(2.85, 3.6),
+        pitch_deg=Interval(-18, -12.5),
+        fov_deg=Interval(70.5, 84),
+    )
     render: RenderParams = RenderParams()
     dataset: DatasetParams = DatasetParams()

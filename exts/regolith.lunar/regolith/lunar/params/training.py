@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError, model_validator
 
 from regolith.lunar.params.errors import InputError
-from regolith.lunar.params.fields import input_error, quantity
+from regolith.lunar.params.fields import cross_field, input_error, quantity
 from regolith.lunar.params.verb import Verb
 
 RUNTIME_FIELDS = frozenset(
@@ -66,7 +66,7 @@ class TrainParams(Verb):
     @model_validator(mode="after")
     def _selection(self) -> TrainParams:
         if (self.select_on == "test") != (self.test_split is not None):
-            raise ValueError("select_on test together with a test_split, or neither")
+            raise cross_field("select_on", self.select_on, "test together with a test_split, val without one")
         return self
 
     @property

@@ -1,5 +1,5 @@
 """Randomizers: parameters and (seed, split, index) to the values of a scene and a frame."""
 
-from regolith.lunar.randomize.draw import SPLITS, Split, draw_frame, draw_scene, scene_number, split_domain
+from regolith.lunar.randomize.draw import APART, SPLITS, Split, draw_frame, draw_scene, scene_number, split_domain
 
-__all__ = ["SPLITS", "Split", "draw_frame", "draw_scene", "scene_number", "split_domain"]
+__all__ = ["APART", "SPLITS", "Split", "draw_frame", "draw_scene", "scene_number", "split_domain"]

@@ -14,16 +14,20 @@ Split = Literal["train_dr", "train_nodr", "val", "test_photoreal"]
 SPLITS: tuple[str, ...] = get_args(Split)
 """Training with and without domain randomization, selection, reporting."""
 
+APART = ("sun_elevation_deg", "albedo", "roughness", "height_m", "pitch_deg", "fov_deg")
+"""Ranges in which `test_photoreal` lies outside the training domain; azimuth, heading, roll, exposure are shared."""
+
 
 def split_domain(params: Params, split: str) -> Domain:
     """Return the ranges a split draws its frames from; `train_nodr` has its appearance frozen at the centres.
 
     Raises:
-        InputError: There is no such split.
+        InputError: There is no such split, or the test domain overlaps the training domain.
     """
     if split not in SPLITS:
         raise InputError("split", split, ", ".join(SPLITS))
     if split == "test_photoreal":
+        _check_apart(params)
         return params.test_domain
     if split != "train_nodr":
         return params.domain
@@ -33,6 +37,14 @@ def split_domain(params: Params, split: str) -> Domain:
         if field_extra(field)["appearance"]
     }
     return params.domain.model_copy(update=frozen)
+
+
+def _check_apart(params: Params) -> None:
+    """Refuse a test domain that shares a value with the training domain in any range that sets the two apart."""
+    for name in APART:
+        train, test = getattr(params.domain, name), getattr(params.test_domain, name)
+        if train.overlaps(test):
+            raise InputError(f"test_domain.{name}", str(test), f"no overlap with domain.{name}, {train}")
 
 
 def scene_number(params: Params, index: int) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
 from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import material_rows, pack_scene, world_points
+from regolith.lunar.render.tables import SCENE, material_rows, pack_scene, world_points
 from regolith.lunar.render.view import View
 
 BOUNCE_DIRECTIONS = 8
@@ -322,7 +322,7 @@ def _embree_scene(geometry: Geometry, variant: str) -> tuple[Any, np.ndarray]:
     mi.set_variant(variant)
     uses = geometry.uses
     single = {o.shape: o.matrix for o in geometry.objects if uses[o.shape] == 1}
-    parts: dict[str, Any] = {"type": "scene"}
+    parts: dict[str, Any] = {**SCENE}
     for number, shape in enumerate(geometry.shapes):
         points = shape.mesh.points
         if number in single:

@@ -27,7 +27,7 @@ from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
 from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import flatten, material_rows, pack_scene
+from regolith.lunar.render.tables import SCENE, flatten, material_rows, pack_scene
 from regolith.lunar.render.view import View
 from regolith.lunar.stage.spec import rng
 
@@ -79,7 +79,7 @@ class ScalarScene:
         if self.first[-1] > MAX_TRIANGLES:
             raise InputError("stage", int(self.first[-1]), f"at most {MAX_TRIANGLES} triangles on the scalar back end")
         sun = {"type": "directional", "direction": [0.0, 0.0, -1.0], "irradiance": {"type": "rgb", "value": 1.0}}
-        self.scene: Any = mi.load_dict({"type": "scene", "ground": self._mesh(points, faces), "sun": sun})
+        self.scene: Any = mi.load_dict({**SCENE, "ground": self._mesh(points, faces), "sun": sun})
         self.values = mi.traverse(self.scene)
         self.centre: Any = mi.load_dict({"type": "aov", "aovs": "pi:prim_index,uv:uv,t:depth"})
         self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})

@@ -81,6 +81,11 @@ def pack_scene(tables: SceneTables) -> PackedScene:
     )
 
 
+SCENE = {"type": "scene", "embree_use_robust_intersections": True}
+"""Mitsuba scene to add shapes to. Embree's default mode lets rays slip through the edge two triangles share, which
+labels ground as sky; the robust mode does not (Woop et al. 2013, Watertight Ray/Triangle Intersection)."""
+
+
 def flatten(tables: SceneTables, packed: PackedScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Join all objects to one mesh in the world frame.
 
