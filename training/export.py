@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.labels import CLASSES
-from regolith.lunar.params import CheckError, InputError, Verb, quantity
+from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 
 if TYPE_CHECKING:
     from training.model import LunarSegformer
@@ -69,12 +69,12 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
     """
     if out.suffix != ".onnx":
         raise InputError("out", str(out), "a file name ending in .onnx")
+    writable_folder("out", out.parent)
     from training.checkpoint import read_checkpoint
     from training.model import load_checkpoint
 
     state = read_checkpoint(checkpoint)
     model = load_checkpoint(state["model"])
-    out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.with_name(f".{out.stem}.tmp.onnx")
     try:
         _write_graph(model, scratch)

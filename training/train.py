@@ -31,7 +31,7 @@ import torch.nn.functional as F  # noqa: N812
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.events import Emit, Event, emit
 from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
-from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.params import CheckError, InputError, writable_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
@@ -71,6 +71,7 @@ class Run:
 
     def __init__(self, params: TrainParams, emit: Emit) -> None:
         self.params, self.emit = params, emit
+        writable_folder("out", params.out)
         torch.set_num_threads(params.threads or os.cpu_count() or 1)
         keep_freed_memory()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -89,7 +90,6 @@ class Run:
         self.epoch, self.batch = 0, 0  # the next batch of the running epoch
         self.loss_sum, self.seconds = 0.0, 0.0  # of the running epoch
         self.history: list[dict[str, Any]] = []
-        params.out.mkdir(parents=True, exist_ok=True)
         if (params.out / "last.pt").exists():
             self._resume()
 

@@ -1,5 +1,6 @@
 """The command line: verbs, overrides, the words of errors and of help."""
 
+import importlib
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 from regolith.lunar import cli
 from regolith.lunar.dataset.generate import Generate, parse_size
-from regolith.lunar.params import InputError, Interval, load_preset
+from regolith.lunar.params import InputError, Interval, field_extra, load_preset
 
 OWN = ["--split", "val", "--frames", "2", "--out", "somewhere"]
 
@@ -36,6 +37,21 @@ def test_overrides_change_only_what_they_name(args: list[str]) -> None:
         if hasattr(type(value), "model_fields"):
             for name in type(value).model_fields:
                 assert (getattr(value, name) == getattr(was, name)) != (f"{group}.{name}" in changed)
+
+
+@pytest.mark.parametrize("verb", list(cli.VERBS))
+def test_every_verb_takes_its_defaults(verb: str) -> None:
+    """Nothing but what is required, and no default that is refused as if it had been typed."""
+    module, name, _ = cli.VERBS[verb]
+    model = getattr(importlib.import_module(module), name)
+    required = [field for field, info in model.model_fields.items() if info.is_required()]
+    values = {"split": "val", "frames": "2"}
+    args: list[str] = []
+    for field in required:
+        flag = [] if field_extra(model.model_fields[field])["positional"] else ["--" + field.replace("_", "-")]
+        args += [*flag, values.get(field, "x")]
+    parsed = cli.parse_verb(model, verb, args)
+    assert isinstance(parsed, model)
 
 
 def test_one_number_is_an_interval_of_one_value() -> None:

@@ -32,6 +32,7 @@ def frame(index: int) -> Frame:
         label=rng.choice(np.array([0, 1, 2, 255], np.uint8), (SIZE, SIZE)),
         depth=rng.random((SIZE, SIZE), np.float32),
         instance=rng.integers(0, 65536, (SIZE, SIZE), np.uint16),
+        spec=spec(index),
     )
 
 
@@ -41,7 +42,7 @@ def split(tmp_path):
     contract = make_contract(load_preset("v3"), split="val", seed=0, width=SIZE, height=SIZE, renderer={})
     contract["outputs"] = ["rgb", "mask", "depth", "instance"]
     write_bytes(tmp_path / CONTRACT, json.dumps(contract).encode())
-    append_records(tmp_path, [write_frame(tmp_path, frame(i), spec(i), contract["outputs"]) for i in (2, 0, 1)])
+    append_records(tmp_path, [write_frame(tmp_path, frame(i), contract["outputs"]) for i in (2, 0, 1)])
     return tmp_path
 
 
@@ -64,7 +65,7 @@ def test_journal_order_does_not_tell_who_drew_first(split) -> None:
     one = (split / JOURNAL).read_bytes()
     (split / JOURNAL).unlink()
     for i in (1, 2, 0):
-        append_records(split, [write_frame(split, frame(i), spec(i), ["rgb", "mask", "depth", "instance"])])
+        append_records(split, [write_frame(split, frame(i), ["rgb", "mask", "depth", "instance"])])
     write_journal(split, read_journal(split))
     assert (split / JOURNAL).read_bytes() == one
 
@@ -74,7 +75,7 @@ def test_journal_order_does_not_tell_who_drew_first(split) -> None:
 def test_torn_last_line_does_not_count(tmp_path_factory, cut: int) -> None:
     """Whatever was cut off the end, complete lines count, the torn one does not, and appending goes on cleanly."""
     folder = tmp_path_factory.mktemp("split")
-    records = [write_frame(folder, frame(i), spec(i), ["rgb", "mask"]) for i in range(3)]
+    records = [write_frame(folder, frame(i), ["rgb", "mask"]) for i in range(3)]
     append_records(folder, records)
     whole = (folder / JOURNAL).read_bytes()
     (folder / JOURNAL).write_bytes(whole[:-cut])
@@ -101,7 +102,7 @@ def test_every_flipped_bit_is_found(tmp_path_factory, output: str, position: flo
     contract = make_contract(load_preset("v3"), split="val", seed=0, width=SIZE, height=SIZE, renderer={})
     contract["outputs"] = ["rgb", "mask", "depth", "instance"]
     write_bytes(folder / CONTRACT, json.dumps(contract).encode())
-    append_records(folder, [write_frame(folder, frame(0), spec(0), contract["outputs"])])
+    append_records(folder, [write_frame(folder, frame(0), contract["outputs"])])
     path = folder / file_name(output, 0)
     data = bytearray(path.read_bytes())
     data[int(position * len(data))] ^= 1 << bit

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
 from regolith.lunar.params import (
+    CheckError,
     Domain,
     Group,
     InputError,
@@ -25,6 +27,8 @@ from regolith.lunar.params import (
     validate,
     validate_text,
 )
+from regolith.lunar.params.training import TrainParams
+from regolith.lunar.randomize import APART
 
 
 def leaves(model: type[Group], path: str = "") -> list[tuple[str, FieldInfo]]:
@@ -43,13 +47,15 @@ def test_presets_are_v1_v2_v3() -> None:
     assert all(load_preset(name).preset == name for name in preset_names())
 
 
-@pytest.mark.parametrize(("path", "field"), leaves(Params), ids=lambda value: value if isinstance(value, str) else "")
-def test_every_field_has_help_unit_and_limits(path: str, field: FieldInfo) -> None:
+@pytest.mark.parametrize(
+    ("path", "field"), leaves(Params) + leaves(TrainParams), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_field_has_help_unit_limits_and_step(path: str, field: FieldInfo) -> None:
     extra = field_extra(field)
     assert field.description and field.description.endswith("."), path
     assert "unit" in extra
     if field.annotation in (float, int, Interval):
-        assert extra["ge"] is not None and extra["le"] is not None, path
+        assert None not in (extra["ge"], extra["le"], extra["step"]), path
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -107,8 +113,8 @@ BAD = [
     ({"rocks": {"shape": "cube"}}, "rocks.shape: 'cube' is not allowed; allowed: blob, basalt"),
     ({"relief": {"enabled": "no"}}, "relief.enabled: 'no' is not allowed; allowed: true or false"),
     ({"craters": {"diameter_min_m": 9.0, "diameter_max_m": 5.0}},
-     "craters: \"{'diameter_min_m': 9.0, 'diameter_max_m': 5.0}\" is not allowed; "
-     "allowed: diameter_min_m below diameter_max_m"),
+     "craters.diameter_min_m: 9.0 is not allowed; allowed: below diameter_max_m, 5 m"),
+    ([1], "parameters: [1] is not allowed; allowed: a group of named fields"),
     ({"light": {"sun": 3}}, "light.sun: 3 is not allowed; "
      "allowed: no such field; fields here are sun_angle_deg, irradiance, stars"),
     ({"terain": {}}, "terain: {} is not allowed; allowed: no such field; fields here are preset, terrain, craters, "
@@ -151,10 +157,30 @@ def test_unreadable_files_say_why(tmp_path, name: str, text: str | None, said: s
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_defaults_lie_inside_their_own_limits() -> None:
+    assert validate(Params, Params().model_dump(mode="json")) == Params() == load_preset("v3")
+
+
+def test_partial_file_keeps_the_preset_it_names(tmp_path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("preset: v1\nrocks: {exponent: 2.0}\n")
+    v1 = load_preset("v1")
+    assert load_params(path) == v1.model_copy(update={"rocks": v1.rocks.model_copy(update={"exponent": 2.0})})
+    path.write_text("- 1\n")
+    with pytest.raises(InputError, match="named groups"):
+        load_params(path)
+
+
+def test_errors_survive_the_way_out_of_a_process() -> None:
+    error = pickle.loads(pickle.dumps(InputError("a.b", 3, "less")))
+    assert str(error) == "a.b: 3 is not allowed; allowed: less" and error.value == 3
+    check = pickle.loads(pickle.dumps(CheckError("broken", {"n": 1})))
+    assert str(check) == "broken" and check.result == {"n": 1}
+
+
 def test_training_and_test_domains_do_not_overlap() -> None:
     """`test_photoreal` lies outside the training domain in every range that defines it."""
-    apart = ("sun_elevation_deg", "albedo", "roughness", "height_m", "pitch_deg", "fov_deg")
     for preset in preset_names():
         params = load_preset(preset)
-        for name in apart:
+        for name in APART:
             assert not getattr(params.domain, name).overlaps(getattr(params.test_domain, name)), (preset, name)

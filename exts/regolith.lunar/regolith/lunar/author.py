@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from regolith.lunar.params import InputError, PresetVerb, quantity
+from regolith.lunar.params import PresetVerb, quantity, writable_folder
 from regolith.lunar.randomize import Split, draw_frame, draw_scene, scene_number
 
 
@@ -35,10 +35,7 @@ class Author(PresetVerb):
 
         width, height = parse_size(self.size)
         params = self.params
-        try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError("out", str(self.out), f"a path that can be written ({error.strerror})") from None
+        writable_folder("out", self.out.parent)
         started = time.perf_counter()
         scene = build_scene(params, draw_scene(params, self.seed, self.split, scene_number(params, self.frame)))
         stage = author_stage(scene, baked=self.baked)

@@ -12,9 +12,10 @@ from rich.console import Console
 from regolith.lunar.author import Author
 from regolith.lunar.dataset.generate import generate, parse_size
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import CheckError, InputError, PresetVerb, quantity
+from regolith.lunar.params import CheckError, InputError, PresetVerb, quantity, writable_folder
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
+from regolith.lunar.perception.photos import find_photos
 from regolith.lunar.report.page import number
 from regolith.lunar.report.run import write_run_report
 from regolith.lunar.train import train
@@ -38,10 +39,15 @@ class Demo(PresetVerb):
         """Run every step, resuming what is already there, and write `report.html`."""
         if any(side % 32 for side in parse_size(self.size)):
             raise InputError("size", self.size, "multiples of 32")
-        if self.real is not None and not self.real.is_dir():
-            raise InputError("real", str(self.real), "a folder of photographs")
+        if self.real is not None:
+            if not self.real.is_dir():
+                raise InputError("real", str(self.real), "a folder of photographs")
+            find_photos(self.real)
         if self.masks is not None and self.real is None:
             raise InputError("masks", str(self.masks), "only together with --real")
+        if self.masks is not None and not self.masks.is_dir():
+            raise InputError("masks", str(self.masks), "a folder of masks")
+        writable_folder("out", self.out)
         console = Console(stderr=True)
         seconds: dict[str, float] = {}
         results: dict[str, Any] = {}

@@ -75,6 +75,10 @@ def _watch(companion: Companion, emit: Emit) -> dict[str, Any]:
     if done.get("status") == "interrupted":
         raise KeyboardInterrupt
     if companion.returncode or not done:
-        message = failure.get("message") or "\n".join(companion.tail) or f"exit status {companion.returncode}"
+        message = (
+            failure.get("message")
+            or (companion.tail[-1] if companion.tail else "")
+            or f"exit status {companion.returncode}"
+        )
         raise CheckError(message) if companion.returncode != 2 else InputError.from_line(message)
     return done["result"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import multiprocessing
@@ -17,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar import __version__
-from regolith.lunar.dataset.layout import CONTRACT, SCHEMA_VERSION, FrameRecord, read_journal
+from regolith.lunar.dataset.layout import CONTRACT, SCHEMA_VERSION, FrameRecord, read_contract, read_journal
 from regolith.lunar.dataset.write import append_records, write_frame, write_journal
 from regolith.lunar.files import remove_leftovers, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
-from regolith.lunar.params import InputError, Params, PresetVerb, quantity, validate
+from regolith.lunar.params import InputError, Params, PresetVerb, quantity, validate, writable_folder
 from regolith.lunar.randomize import SPLITS, Split, draw_frame, draw_scene, scene_number
 
 
@@ -116,10 +117,7 @@ def generate(
         described = renderer.describe()
     folder = out / split
     contract = make_contract(params, split=split, seed=seed, width=width, height=height, renderer=described)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("out", str(out), f"a folder that can be written ({error.strerror})") from None
+    writable_folder("out", folder)
     with _lock(folder):
         _agree(folder, contract, other_backend)
         remove_leftovers(folder)
@@ -172,15 +170,12 @@ def _agree(folder: Path, contract: dict[str, Any], other_backend: bool) -> None:
     if not path.exists():
         write_json(path, contract)
         return
-    try:
-        begun = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        raise InputError("out", str(path), "well-formed JSON; move the folder away to begin anew") from None
+    begun = read_contract(folder)
     compared = contract | {"renderer": begun.get("renderer")} if other_backend else contract
     difference = first_difference(begun, json.loads(json.dumps(compared)))
     if difference is not None:
         field, old, new = difference
-        field = field.removeprefix("parameters.")
+        field = "size" if field in ("width", "height") else field.removeprefix("parameters.")
         allowed = f"{old!r}, with which {folder} was begun"
         if field.startswith("renderer"):
             allowed += ", or --other-backend to mix back ends"
@@ -188,7 +183,8 @@ def _agree(folder: Path, contract: dict[str, Any], other_backend: bool) -> None:
 
 
 def _present(folder: Path, record: FrameRecord) -> bool:
-    return all((folder / name).is_file() for name in record.sha256)
+    """Whether every file of a frame is there and holds something; `regolith verify` reads what is in them."""
+    return all((folder / name).is_file() and (folder / name).stat().st_size for name in record.sha256)
 
 
 @contextlib.contextmanager
@@ -318,4 +314,4 @@ def _draw_scene(
         spec = draw_frame(params, seed, split, index, scene)
         apply_frame(stage, params, spec, width, height)
         frame = renderer.render(width, height, quality=params.render.quality, outputs=extra)
-        yield write_frame(folder, frame, spec, outputs)
+        yield write_frame(folder, dataclasses.replace(frame, spec=spec), outputs)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from regolith.lunar.params import InputError
 
@@ -23,6 +26,19 @@ FILES: dict[str, tuple[str, str]] = {
     "instance": ("instance", "png"),
 }
 """Output name to (folder, file ending)."""
+
+
+CONTRACT_FIELDS: dict[str, type] = {
+    "classes": dict,
+    "split": str,
+    "seed": int,
+    "width": int,
+    "height": int,
+    "outputs": list,
+    "renderer": dict,
+    "parameters": dict,
+}
+"""Fields of `dataset.json` beside `schema`, and their types."""
 
 
 def file_name(output: str, index: int) -> str:
@@ -55,10 +71,12 @@ class FrameRecord:
         Raises:
             ValueError: The line is torn or not a record.
         """
-        try:
-            return cls(**json.loads(line))
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+        return _record_adapter().validate_json(line, strict=True)
+
+
+@cache
+def _record_adapter() -> TypeAdapter[FrameRecord]:
+    return TypeAdapter(FrameRecord)
 
 
 def read_journal(split: Path) -> dict[int, FrameRecord]:
@@ -98,8 +116,12 @@ def read_contract(split: Path) -> dict[str, Any]:
         raise InputError("split", str(split), f"a folder with a {CONTRACT}, as `regolith generate` writes") from None
     except ValueError:
         raise InputError("split", str(split), f"a folder whose {CONTRACT} is well-formed JSON") from None
-    if contract.get("schema") != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema", contract.get("schema"), str(SCHEMA_VERSION))
+    if not isinstance(contract, dict) or contract.get("schema") != SCHEMA_VERSION:
+        found = contract.get("schema") if isinstance(contract, dict) else contract
+        raise InputError(f"{path}: schema", str(found), str(SCHEMA_VERSION))
+    for key, kind in CONTRACT_FIELDS.items():
+        if not isinstance(contract.get(key), kind):
+            raise InputError(f"{path}: {key}", contract.get(key), f"a value of type {kind.__name__}")
     return contract
 
 

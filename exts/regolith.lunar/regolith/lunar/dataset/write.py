@@ -14,7 +14,6 @@ from PIL import Image
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, file_name
 from regolith.lunar.files import write_bytes
 from regolith.lunar.render.base import Frame
-from regolith.lunar.stage.spec import FrameSpec
 
 PNG_LEVEL = 4
 """zlib level of the PNG files."""
@@ -41,15 +40,17 @@ def encode(output: str, frame: Frame) -> bytes:
     return buffer.getvalue()
 
 
-def write_frame(split: Path, frame: Frame, spec: FrameSpec, outputs: Iterable[str]) -> FrameRecord:
+def write_frame(split: Path, frame: Frame, outputs: Iterable[str]) -> FrameRecord:
     """Write every file of a frame and return the journal line that makes it count.
 
     Args:
         split: Folder of the split.
-        frame: Frame with the outputs asked for.
-        spec: What the frame was drawn from.
+        frame: Frame with the outputs asked for and the spec it was drawn from.
         outputs: Names from `layout.FILES`.
     """
+    spec = frame.spec
+    if spec is None:
+        raise ValueError("the frame has no spec")
     hashes: dict[str, str] = {}
     for output in outputs:
         name = file_name(output, spec.index)

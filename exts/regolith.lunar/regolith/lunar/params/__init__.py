@@ -10,6 +10,7 @@ from regolith.lunar.params.io import (
     save_params,
     validate,
     validate_text,
+    writable_folder,
 )
 from regolith.lunar.params.models import (
     CameraParams,
@@ -57,4 +58,5 @@ __all__ = [
     "save_params",
     "validate",
     "validate_text",
+    "writable_folder",
 ]

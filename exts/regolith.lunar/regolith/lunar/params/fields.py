@@ -104,11 +104,13 @@ def quantity(
         unit: Unit of the value; empty for dimensionless values.
         ge: Smallest allowed value; for an `Interval` the limit of both ends.
         le: Largest allowed value.
-        step: Step of a slider.
+        step: Step of a slider; left out, 1 for whole numbers.
         appearance: Whether `train_nodr` freezes the value at the centre of its interval.
         positional: Whether the command line takes the value without its name.
         flag: Name on the command line where it differs from the field's.
     """
+    if step is None and isinstance(default, int) and not isinstance(default, bool):
+        step = 1
     extra = {
         "unit": unit,
         "ge": ge,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +86,21 @@ def load_params(path: Path) -> Params:
     for name, value in data.items():
         base[name] = base[name] | value if isinstance(base.get(name), dict) and isinstance(value, dict) else value
     return validate(Params, base)
+
+
+def writable_folder(field: str, path: Path) -> Path:
+    """Make a folder, so that a path nobody can write to is refused before the work that would be lost.
+
+    Raises:
+        InputError: It cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(field, str(path), f"a folder that can be written ({error.strerror})") from None
+    if not os.access(path, os.W_OK):
+        raise InputError(field, str(path), "a folder that can be written")
+    return path
 
 
 def dump_params(params: Params) -> str:

@@ -71,9 +71,10 @@ class ReliefParams(Group):
         unit="m",
         ge=0.005,
         le=0.1,
+        step=0.005,
     )
     near_radius_m: float = quantity(5.5, "Half-width of the finest ring.", unit="m", ge=1, le=15, step=0.5)
-    mid_cell_m: float = quantity(0.03, "Cell of the middle ring.", unit="m", ge=0.01, le=0.2)
+    mid_cell_m: float = quantity(0.03, "Cell of the middle ring.", unit="m", ge=0.01, le=0.2, step=0.005)
     mid_radius_m: float = quantity(11.0, "Half-width of the middle ring.", unit="m", ge=2, le=19, step=0.5)
     hurst: float = quantity(0.6, "Hurst exponent below the terrain cell.", ge=0.2, le=1.0, step=0.01)
     rms_height_m: float = quantity(
@@ -137,6 +138,7 @@ class RockParams(Group):
         unit="m",
         ge=0,
         le=400,
+        step=5,
     )
 
     @model_validator(mode="after")
@@ -182,14 +184,14 @@ class CameraParams(Group):
     clearance_m: float = quantity(
         0.25, "Smallest distance of the lens to any surface.", unit="m", ge=0.05, le=2, step=0.05
     )
-    near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1)
+    near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1, step=0.01)
 
 
 class SensorParams(Group):
     """From scene radiance to pixel values."""
 
     exposure_key: float = quantity(
-        0.32, "Linear pixel value of level ground at the frame's sun, before the frame's exposure offset.",
+        0.32, "Linear pixel value of level Lambert ground at the frame's sun, before the frame's offsets.",
         ge=0.02, le=1, step=0.01,
     )  # fmt: skip
     sun_compensation_ev: float = quantity(
@@ -203,10 +205,11 @@ class SensorParams(Group):
     )
     full_well_e: float = quantity(
         12000.0,
-        "Electrons at linear pixel value 1; sets the shot noise, 0 for none.",
+        "Electrons at linear pixel value 1; sets the noise, 0 for a sensor without any.",
         unit="e-",
         ge=0,
         le=1e6,
+        step=500,
     )
     read_noise_e: float = quantity(8.0, "RMS read noise.", unit="e-", ge=0, le=1000, step=1)
     encoding: Literal["srgb", "linear"] = quantity("srgb", "Transfer curve from linear values to 8 bits.")

@@ -30,13 +30,21 @@ class TrainParams(Verb):
         "Encoder to start from: a Hugging Face hub id, a local folder of one, or `random`, which needs no network.",
     )
     lr: float | None = quantity(
-        None, "Peak learning rate; left out, 6e-5 for a pretrained encoder and 1e-3 for random.", ge=1e-8, le=1
+        None,
+        "Peak learning rate; left out, 6e-5 for a pretrained encoder and 1e-3 for random.",
+        step=1e-5,
+        ge=1e-8,
+        le=1,
     )
-    lr_min: float = quantity(1e-7, "Learning rate the cosine ends at.", ge=0, le=1)
+    lr_min: float = quantity(1e-7, "Learning rate the cosine ends at.", ge=0, le=1, step=1e-7)
     warmup_steps: int | None = quantity(
-        None, "Steps of linear warm-up; left out, 0 for a pretrained encoder and 100 for random.", ge=0, le=100000
+        None,
+        "Steps of linear warm-up; left out, 0 for a pretrained encoder and 100 for random.",
+        ge=0,
+        le=100000,
+        step=10,
     )
-    weight_decay: float = quantity(0.01, "Weight decay of AdamW.", ge=0, le=1)
+    weight_decay: float = quantity(0.01, "Weight decay of AdamW.", ge=0, le=1, step=0.005)
     class_weight_power: float = quantity(
         1.0,
         "Power of the inverse pixel counts that weight the classes: 1 is the published recipe, 0 weights all alike.",
@@ -61,6 +69,7 @@ class TrainParams(Verb):
         "Threads of the CPU arithmetic; left out, one per core. Leave a core free where others work on the machine.",
         ge=1,
         le=1024,
+        step=1,
     )
 
     @model_validator(mode="after")

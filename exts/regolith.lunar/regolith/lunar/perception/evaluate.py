@@ -12,7 +12,7 @@ from PIL import Image
 from regolith.lunar.dataset.layout import frame_paths
 from regolith.lunar.files import write_json
 from regolith.lunar.labels import NAMES, ROCK, SKY
-from regolith.lunar.params import CheckError, InputError, Verb, quantity
+from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.perception.metrics import (
     SUN_EDGES_DEG,
     RockSizeRecall,
@@ -47,6 +47,7 @@ class EvaluateSynth(Verb):
 
     def run(self) -> dict[str, Any]:
         """Score the split, write results and pictures, and return the results."""
+        writable_folder("out", self.out)
         segmenter = Segmenter(self.model, threads=self.threads)
         frames = list(frame_paths(self.split))
         total = np.zeros((3, 3), np.int64)
@@ -88,7 +89,6 @@ class EvaluateSynth(Verb):
 
     def _draw_worst(self, segmenter: Segmenter, rows: list[dict[str, Any]]) -> list[str]:
         ranked = sorted((r for r in rows if r["rock_px"] >= WORST_MIN_ROCK_PX), key=lambda r: (r["iou"], r["index"]))
-        self.out.mkdir(parents=True, exist_ok=True)
         files = {record.index: (rgb, mask) for record, rgb, mask in frame_paths(self.split)}
         drawn = []
         for rank, row in enumerate(ranked[: self.worst]):
@@ -131,11 +131,11 @@ class EvaluateReal(Verb):
         Raises:
             CheckError: Some file could not be used; everything else is scored and written first.
         """
+        writable_folder("out", self.out / "overlays")
         segmenter = Segmenter(self.model, threads=self.threads)
         photos = find_photos(self.images)
         if self.masks is not None and not self.masks.is_dir():
             raise InputError("masks", str(self.masks), "a folder of masks")
-        (self.out / "overlays").mkdir(parents=True, exist_ok=True)
         rows: list[dict[str, Any]] = []
         problems: list[str] = []
         sheet: list[tuple[np.ndarray, str]] = []
@@ -256,5 +256,4 @@ def _thumbnail(rgb: np.ndarray) -> np.ndarray:
 
 
 def _write_results(out: Path, result: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     write_json(out / RESULTS, result)

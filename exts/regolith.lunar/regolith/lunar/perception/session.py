@@ -80,6 +80,9 @@ class Segmenter:
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
             line = str(error).splitlines()[0][:100]
             raise InputError("model", str(self.path), f"a model onnxruntime loads ({line})") from None
+        names = [*(i.name for i in self._session.get_inputs()), *(o.name for o in self._session.get_outputs())]
+        if names != ["image", "logits"]:
+            raise InputError("model", str(self.path), f"one input `image` and one output `logits`, not {names}")
         self.provider: str = self._session.get_providers()[0]
 
     def logits(self, images: np.ndarray) -> np.ndarray:

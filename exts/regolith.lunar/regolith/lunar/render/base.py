@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from regolith.lunar.labels import CLASSES
+from regolith.lunar.stage.spec import FrameSpec
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -30,8 +31,8 @@ class Frame:
     """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]."""
     normal: np.ndarray | None = None
     """Geometric normal in the world frame at the pixel centre, float32, shape [H, W, 3]; 0 on sky."""
-    spec: dict[str, Any] | None = None
-    """What the frame shows, where the caller drew it from a `FrameSpec`."""
+    spec: FrameSpec | None = None
+    """What the frame was drawn from; a renderer, which sees only the stage, leaves it to its caller."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -203,7 +203,9 @@ def _read_mesh(prim: Usd.Prim) -> TriMesh:
 
 
 def _unshaded(prim: Usd.Prim, mesh: TriMesh, label: int) -> Unshaded:
-    """Choose shading normals: the authored ones, smooth for ground, crisp for solids."""
+    """Choose shading normals: the authored ones, smooth for ground, flat for pebbles, crisp for solids."""
+    if prim.GetPath() == schema.PEBBLES:
+        return Unshaded(mesh, "flat")
     geom = UsdGeom.Mesh(prim)
     authored = geom.GetNormalsAttr().Get()
     if authored and geom.GetNormalsInterpolation() == UsdGeom.Tokens.vertex and len(authored) == len(mesh.points):
@@ -289,6 +291,10 @@ class _Reader:
     def _place(self, prim: Usd.Prim, shape: int, label: int, material: str) -> None:
         if label == ROCK:
             self.rocks += 1
+            if self.rocks > np.iinfo(np.uint16).max:
+                raise InputError(
+                    "rocks.abundance", str(prim.GetPath()), "at most 65535 labelled rocks, the instance ids"
+                )
         self.objects.append(
             Placed(
                 path=str(prim.GetPath()),

@@ -70,7 +70,7 @@ class MitsubaRenderer:
         return {
             "name": self.name,
             "mitsuba": mi.__version__,
-            "drjit": metadata.version("drjit"),
+            **{package: metadata.version(package) for package in ("drjit", "pyoidn", "numpy", "scipy", "usd-core")},
             "llvm": _library_version(llvm) if llvm else "",
             "backend": self.backend,
             "cpu": cpu_class(),

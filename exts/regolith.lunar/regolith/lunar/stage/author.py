@@ -25,6 +25,7 @@ from regolith.lunar.stage.terrain import Terrain, build_terrain
 
 _T = Sdf.ValueTypeNames
 _LABELS = f"SemanticsLabelsAPI:{TAXONOMY}"
+_ROCK_DOCS = ("Largest horizontal extent [m].", "Share of the height below the ground at the rock's foot.")
 _SIZE = (640, 480)
 """Resolution of an authored camera until a frame sets its own [px]."""
 
@@ -108,7 +109,7 @@ def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, see
     look = write.prim(layer, path, "Material", doc=doc)
     ground = params.ground
     photometry: list[tuple[str, Sdf.ValueTypeName, Any, str]] = [
-        ("model", _T.Token, ground.photometry, "Reflectance law: lambert, or hapke (Hapke 1993, isotropic H)."),
+        ("model", _T.Token, ground.photometry, "Reflectance law: lambert, or hapke (Hapke 2012, isotropic H)."),
         ("albedo", _T.Double, None, "Normal albedo: radiance over that of a white Lambert surface at zero phase."),
         ("b", _T.Double, ground.hapke_b, "Width of the double Henyey–Greenstein lobes (Sato et al. 2014)."),
         ("c", _T.Double, ground.hapke_c, "Balance of the lobes in [-1, 1], positive for backscatter."),
@@ -141,11 +142,11 @@ def _write_ground(layer: Sdf.Layer, terrain: Terrain, baked: bool) -> None:
     if recipe is not None or baked:
         doc = "Whether Terrain holds the fine ground as a mesh; otherwise a renderer adds it from this recipe."
         write.attribute(ground, f"{schema.RELIEF}baked", _T.Bool, baked, doc=doc, custom=True)
-    for field in dataclasses.fields(recipe) if recipe is not None else ():
-        if field.name == "baked":
-            continue
-        value = getattr(recipe, field.name)
-        write.attribute(ground, schema.RELIEF + field.name, _scalar_type(value), value, custom=True)
+    docs = write.field_docs(relief.ReliefRecipe)
+    for name, value in dataclasses.asdict(recipe).items() if recipe is not None else ():
+        if name != "baked":
+            kind = _scalar_type(value)
+            write.attribute(ground, schema.RELIEF + name, kind, value, doc=docs[name], custom=True)
     mesh = write.prim(layer, schema.TERRAIN, "Mesh")
     if baked:
         write.mesh(mesh, relief.ground_mesh(terrain.grid, recipe, terrain.far))
@@ -194,8 +195,13 @@ def _write_rocks(layer: Sdf.Layer, rocks: RockField) -> None:
         write.attribute(rock, "xformOp:orient", _T.Quatf, Gf.Quatf(w, x, y, z))
         write.attribute(rock, "xformOp:scale", _T.Float3, Gf.Vec3f(scale, scale, scale))
         write.attribute(rock, "xformOpOrder", _T.TokenArray, order, uniform=True)
-        write.attribute(rock, schema.ROCK_DIAMETER, _T.Double, float(rocks.diameter[index]), custom=True)
-        write.attribute(rock, schema.ROCK_BURIAL, _T.Double, float(rocks.burial[index]), custom=True)
+        for name, doc, value in zip(
+            (schema.ROCK_DIAMETER, schema.ROCK_BURIAL),
+            _ROCK_DOCS,
+            (rocks.diameter[index], rocks.burial[index]),
+            strict=True,
+        ):
+            write.attribute(rock, name, _T.Double, float(value), doc=doc, custom=True)
 
 
 def prototype_name(shape: int, lod: int) -> str:

@@ -59,6 +59,8 @@ def place_camera(
             continue
         if _clear_of_rocks(scene, lens, camera.clearance_m) and not _walled_off(scene, lens, axis, fov_deg):
             return float(lens[0]), float(lens[1]), float(lens[2])
+    if height_m <= camera.clearance_m:
+        raise InputError("domain.height_m", height_m, f"above camera.clearance_m, {camera.clearance_m:g} m")
     share = scene.spec.rock_abundance
     raise InputError("rocks.abundance", share, f"fewer rocks: no room for the camera in {DRAWS} draws")
 

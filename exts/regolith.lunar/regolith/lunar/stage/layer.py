@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +45,17 @@ def prim(
     if doc:
         spec.documentation = doc
     return spec
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """Return the docstring under each field of a dataclass, on one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs: dict[str, str] = {}
+    for field, text in itertools.pairwise(body.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            docs[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return docs
 
 
 def attribute(
