@@ -235,8 +235,8 @@ def input_error(model: type[BaseModel], data: Any, error: ValidationError) -> In
         return InputError(name, None, allowed)
     value = _lookup(data, tuple(path))
     if first["type"] == "cross_field":  # the rule names the field that gives way
-        name = ".".join(part for part in (name, first["ctx"]["field"]) if part)
-        return InputError(name, first["ctx"]["value"], first["msg"])
+        name = ".".join(part for part in (name, first.get("ctx", {})["field"]) if part)
+        return InputError(name, first.get("ctx", {})["value"], first["msg"])
     if first["type"] == "model_type":
         return InputError(name or "parameters", value, "a group of named fields")
     return InputError(name, value, allowed)
