@@ -15,7 +15,7 @@ from scipy import sparse
 
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
-from regolith.lunar.stage import schema
+from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
 
 CREASE_COS = 0.82
@@ -318,8 +318,6 @@ class _Reader:
 
     def _add_ground(self, prim: Usd.Prim, label: int, material: str) -> None:
         """Tessellate the ground from its grid and relief recipe."""
-        from regolith.lunar.stage import relief
-
         points = np.array(UsdGeom.Mesh(prim).GetPointsAttr().Get(), np.float32).reshape(-1, 3)
         rows, columns = prim.GetAttribute(schema.GRID_SHAPE).Get()
         cell = float(prim.GetAttribute(schema.GRID_CELL).Get())
