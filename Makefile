@@ -19,7 +19,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt scripts/setup.sh scripts/llvm.
 	touch $@
 
 demo: setup ## author, generate, train, export, evaluate, report (REAL=DIR adds photographs, MASKS=DIR their masks)
-	$(BIN)/regolith demo --out $(OUT) $(if $(REAL),--real $(REAL)) $(if $(MASKS),--masks $(MASKS))
+	$(BIN)/regolith demo --out $(OUT) $(if $(REAL),--real "$(REAL)") $(if $(MASKS),--masks "$(MASKS)")
 
 test: setup lint ## lint, type-check and run the tests
 	$(BIN)/python -m pytest -n 2
@@ -42,5 +42,5 @@ lint: setup ## format check, lint and types
 bench: setup ## render benchmark: every target as demanded, measured, ok
 	$(BIN)/python benchmarks/bench_render.py --json out/bench_render.json
 
-clean: ## remove what the targets made
-	rm -rf out build .pytest_cache .ruff_cache .hypothesis
+clean: ## remove caches; what runs made in out/ stays
+	rm -rf build .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ import drjit as dr  # noqa: TID253 — this module is about it and is itself imp
 import mitsuba as mi  # noqa: TID253
 import numpy as np
 
+from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
 from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
@@ -41,7 +42,7 @@ class JitOps:
 
 
 def _hash(*words: Any) -> Any:
-    """Mix uint32 words (PCG output permutation, Jarzynski & Olano 2020)."""
+    """Mix uint32 words with the multipliers of PCG (Jarzynski & Olano 2020, Hash Functions for GPU Rendering)."""
     state: Any = 0x9E3779B9
     for word in words:
         state = (state ^ word) * 747796405 + 2891336453
@@ -287,7 +288,7 @@ class FusedScene:
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, number, hit, t = self._hit(view.origin, direction, coherent=True)
         found = {
-            "label": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), 2),
+            "label": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), SKY),
             "instance": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2 + 1), 0),
             "depth": dr.select(valid, t, dr.inf),
             "normal": tuple(dr.select(valid, x, 0.0) for x in hit.ng),

@@ -228,24 +228,27 @@ def _write_sun(layer: Sdf.Layer) -> None:
 
 
 def _write_stars(layer: Sdf.Layer, scene: Scene) -> None:
-    """Stars as points beyond the far relief, evenly over the sphere, widths a power law (10^0.5 per magnitude)."""
+    """Stars as points beyond the far relief, evenly over the sphere; the area of a point is the star's flux.
+
+    Of stars to a limiting magnitude m there are about 10^(0.48 m), so their fluxes follow N(> F) ∝ F^-1.2 (Allen's
+    Astrophysical Quantities, star counts of the bright sky).
+    """
     count = scene.params.light.stars
     random = rng(scene.spec.seed, "stars")
     direction = random.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     radius = max(4000.0, 2.0 * scene.params.terrain.far_radius_m)
     points = (radius * direction).astype(np.float32)
-    faint = (1.0 - random.random(count)) ** (-1.0 / 2.0)  # N(brighter) ∝ flux^-1.2 spread over width² and colour
-    width = np.clip(0.0006 * radius * faint**0.5, 0.0, 0.004 * radius).astype(np.float32)
-    color = np.repeat(np.clip(0.15 * faint, 0.0, 1.0)[:, None], 3, axis=1).astype(np.float32)
+    flux = (1.0 - random.random(count)) ** (-1.0 / 1.2)
+    width = np.minimum(0.0004 * radius * np.sqrt(flux), 0.004 * radius).astype(np.float32)
     half = 0.5 * float(width.max())
     extent = np.stack([points.min(axis=0) - half, points.max(axis=0) + half])
     stars = write.prim(layer, schema.STARS, "Points", doc="Stars without label or light.")
     write.attribute(stars, "points", _T.Point3fArray, Vt.Vec3fArray.FromNumpy(points))
     write.attribute(stars, "widths", _T.FloatArray, Vt.FloatArray.FromNumpy(width))
     write.attribute(stars, "extent", _T.Float3Array, Vt.Vec3fArray.FromNumpy(extent))
-    primvar = write.attribute(stars, "primvars:displayColor", _T.Color3fArray, Vt.Vec3fArray.FromNumpy(color))
-    primvar.SetInfo("interpolation", "vertex")
+    color = Vt.Vec3fArray([Gf.Vec3f(1.0)])
+    write.attribute(stars, "primvars:displayColor", _T.Color3fArray, color).SetInfo("interpolation", "constant")
 
 
 def _write_camera(layer: Sdf.Layer) -> None:

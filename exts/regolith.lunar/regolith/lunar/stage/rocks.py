@@ -60,11 +60,6 @@ class RockField:
     def __len__(self) -> int:
         return len(self.diameter)
 
-    @property
-    def rotation(self) -> np.ndarray:
-        """Rotation matrices from mesh to world, float64, shape [N, 3, 3]."""
-        return Rotation.from_quat(self.orientation.astype(np.float64), scalar_first=True).as_matrix()
-
     def mesh(self, index: int) -> TriMesh:
         """Return one rock's mesh in the world frame, points as float64."""
         unit = self.prototypes[self.shape[index]][self.lod[index]]
