@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, SCHEMA_VERSION, FrameRecord, file_name
+from regolith.lunar.dataset.generate import make_contract
+from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, FrameRecord, file_name
+from regolith.lunar.files import write_json
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
-from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.params import CheckError, InputError, Params
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth, spread
 from regolith.lunar.perception.metrics import confusion_matrix, scores
 from regolith.lunar.stage.spec import rng
@@ -49,7 +51,8 @@ def split(tmp_path: Path) -> Path:
         counts = {n: int((truth == v).sum()) for n, v in CLASSES.items()} | {"ignore": int((truth == IGNORE).sum())}
         lines.append(FrameRecord(i, i, {"sun_elevation_deg": 12.0 if i < 3 else 33.0}, hashes, counts).to_line())
     (folder / JOURNAL).write_text("\n".join(lines) + "\n")
-    (folder / CONTRACT).write_text(json.dumps({"schema": SCHEMA_VERSION}))
+    height, width = truth.shape
+    write_json(folder / CONTRACT, make_contract(Params(), split="val", seed=0, width=width, height=height, renderer={}))
     return folder
 
 

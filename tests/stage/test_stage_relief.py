@@ -188,7 +188,7 @@ def test_relief_ends_at_the_ring_borders() -> None:
 
 
 def test_height_is_what_the_mesh_has() -> None:
-    """At vertices of the rings' unblended parts `Terrain.height` equals the mesh; elsewhere within a centimetre."""
+    """At vertices of the rings' unblended parts `Terrain.height` equals the mesh; elsewhere, nearly always within a centimetre."""
     terrain = small()
     recipe = recipe_of(terrain)
     mesh = ground_mesh(terrain.grid, terrain.recipe, terrain.far)
@@ -196,7 +196,8 @@ def test_height_is_what_the_mesh_has() -> None:
     away = np.abs(points[:, :2]).max(axis=1)
     error = np.abs(terrain.height(points[:, 0], points[:, 1]) - points[:, 2])
     assert error[away < 0.85 * recipe.near_radius_m].max() < 2e-4
-    assert error[away < 0.99 * terrain.grid.half_x].max() < 0.015
+    inside = error[away < 0.99 * terrain.grid.half_x]
+    assert np.quantile(inside, 0.999) < 0.01 and inside.max() < 0.02
 
 
 def test_relief_has_the_amplitude_asked_for() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, SCHEMA_VERSION, FrameRecord, file_name
+from regolith.lunar.dataset.generate import make_contract
+from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, FrameRecord, file_name
+from regolith.lunar.files import write_json
 from regolith.lunar.labels import CLASSES, REGOLITH, ROCK, SKY
+from regolith.lunar.params import Params
 from regolith.lunar.stage.spec import rng
 
 
@@ -47,5 +49,7 @@ def write_split(split: Path, frames: int, *, size: tuple[int, int] = (32, 32), s
         spec = {"sun_elevation_deg": 5.0 + 10 * (i % 4)}
         lines.append(FrameRecord(i, i, spec, hashes, counts).to_line() + "\n")
     (split / JOURNAL).write_text("".join(lines))
-    (split / CONTRACT).write_text(json.dumps({"schema": SCHEMA_VERSION, "classes": CLASSES}))
+    height, width = size
+    contract = make_contract(Params(), split="val", seed=seed, width=width, height=height, renderer={})
+    write_json(split / CONTRACT, contract)
     return split
