@@ -188,7 +188,7 @@ def test_relief_ends_at_the_ring_borders() -> None:
 
 
 def test_height_is_what_the_mesh_has() -> None:
-    """At vertices of the rings' unblended parts `Terrain.height` equals the mesh; elsewhere, nearly always within a centimetre."""
+    """Unblended vertices of the rings lie at `Terrain.height`; the others, nearly always, within a centimetre."""
     terrain = small()
     recipe = recipe_of(terrain)
     mesh = ground_mesh(terrain.grid, terrain.recipe, terrain.far)
