@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 from regolith.lunar.jobs.events import Emit, Event, emit
 
+METRICS = ("val_loss", "rock_iou")
+"""Metrics there is room for beside the bar."""
+
 
 @contextlib.contextmanager
 def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
@@ -33,7 +36,7 @@ def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn(f"{unit} {{task.fields[rate]}}"),
         TimeElapsedColumn(),
@@ -50,8 +53,9 @@ def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
                 speed = bar.tasks[task].speed
                 bar.update(task, rate=f"({speed:.1f}/s)" if speed else "")
             elif event["event"] == "metric":
-                metrics[event["name"]] = "–" if event["value"] is None else f"{event['value']:.4g}"
-                bar.update(task, metrics=" ".join(f"{name} {value}" for name, value in metrics.items()))
+                metrics[event["name"]] = "–" if event["value"] is None else f"{event['value']:.3g}"
+                shown = [name for name in METRICS if name in metrics]
+                bar.update(task, metrics=" ".join(f"{name} {metrics[name]}" for name in shown))
             elif event["event"] == "note":
                 bar.console.print(event["message"], highlight=False)
 

@@ -129,7 +129,7 @@ def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     area = np.empty((count, 3), np.float32)
     for start in range(0, count, FACES_AT_ONCE):
         part = slice(start, start + FACES_AT_ONCE)
-        a, b, c = (p[faces[part, k]] for k in range(3))
+        a, b, c = (np.take(p, faces[part, k], axis=0) for k in range(3))
         u, v = b - a, c - a
         area[part] = u[:, [1, 2, 0]] * v[:, [2, 0, 1]] - u[:, [2, 0, 1]] * v[:, [1, 2, 0]]
     corners = np.ascontiguousarray(faces, np.int32).ravel()
@@ -149,7 +149,7 @@ def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
     face; corners of one vertex with the same normal share a vertex of the result.
     """
     p = points.astype(np.float64)
-    a, b, c = (p[faces[:, k]] for k in range(3))
+    a, b, c = (np.take(p, faces[:, k], axis=0) for k in range(3))
     area = np.cross(b - a, c - a)
     unit = area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), 1e-30)
     corner_vertex = faces.ravel().astype(np.int64)
@@ -158,11 +158,12 @@ def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
     starts = np.searchsorted(corner_vertex[order], np.arange(len(p) + 1))
     degree = np.diff(starts)
     normals = np.zeros((len(corner_vertex), 3))
+    own = np.take(unit, corner_face, axis=0)
     for step in range(int(degree.max(initial=0))):  # step-th face around every corner's vertex
         within = step < degree[corner_vertex]
         other = corner_face[order[np.minimum(starts[corner_vertex] + step, len(order) - 1)]]
-        agree = within & (np.einsum("ij,ij->i", unit[other], unit[corner_face]) >= CREASE_COS)
-        normals += np.where(agree[:, None], area[other], 0.0)
+        agree = within & (np.einsum("ij,ij->i", np.take(unit, other, axis=0), own) >= CREASE_COS)
+        normals += np.where(agree[:, None], np.take(area, other, axis=0), 0.0)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     x, y, z = np.round(normals * 500.0 + 500.0).astype(np.int64).T
     key = ((corner_vertex * 1024 + x) * 1024 + y) * 1024 + z
