@@ -16,11 +16,11 @@ from regolith.lunar.params.models import Params
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import place_camera
-from regolith.lunar.stage.edit import exposure_for, ground_bump, set_camera, set_ground, set_sensor, set_sun
+from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.rocks import RockField, place_rocks
-from regolith.lunar.stage.spec import SceneSpec, rng
+from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 from regolith.lunar.stage.terrain import Terrain, build_terrain
 
 _T = Sdf.ValueTypeNames
@@ -273,39 +273,11 @@ def _write_camera(layer: Sdf.Layer) -> None:
 
 def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
     """Light and aim the stage at the centre of the training domain, looking across the sun."""
-    params, domain = scene.params, scene.params.domain
-    elevation, azimuth = domain.sun_elevation_deg.center, domain.sun_azimuth_deg.center
-    albedo, roughness = domain.albedo.center, domain.roughness.center
-    heading, pitch, fov = (azimuth + 110.0) % 360.0, domain.pitch_deg.center, domain.fov_deg.center
-    light, sensor = params.light, params.sensor
-    set_sun(stage, elevation, azimuth, angle_deg=light.sun_angle_deg, irradiance=light.irradiance)
-    set_ground(stage, albedo, roughness, domain.rock_albedo_ratio.center, bump=ground_bump(params, roughness))
-    position = place_camera(
-        scene,
-        rng=rng(scene.spec.seed, "camera"),
-        height_m=domain.height_m.center,
-        pitch_deg=pitch,
-        heading_deg=heading,
-        fov_deg=fov,
+    values = {name: getattr(scene.params.domain, name).center for name in type(scene.params.domain).model_fields}
+    values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
+    view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
+    x, y, z = place_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
+    frame = FrameSpec(
+        split="", index=0, scene=0, seed=scene.spec.seed, camera_x_m=x, camera_y_m=y, camera_z_m=z, **values
     )
-    exposure = exposure_for(sensor.exposure_key, albedo, light.irradiance, elevation)
-    set_camera(
-        stage,
-        position,
-        heading,
-        pitch,
-        0.0,
-        fov,
-        exposure_ev=exposure,
-        width=_SIZE[0],
-        height=_SIZE[1],
-        aperture_mm=params.camera.aperture_mm,
-        near_m=params.camera.near_m,
-    )
-    set_sensor(
-        stage,
-        full_well_e=sensor.full_well_e,
-        read_noise_e=sensor.read_noise_e,
-        encoding=sensor.encoding,
-        noise_seed=scene.spec.seed,
-    )
+    apply_frame(stage, scene.params, frame, *_SIZE)
