@@ -64,7 +64,9 @@ def build(name: str, folder: Path) -> None:
     from regolith.lunar.stage.save import save_stage
 
     params, abundance = scene_params(name)
-    scene = build_scene(params, SceneSpec(seed=1, crater_density=0.5, rock_abundance=abundance))
+    scene = build_scene(
+        params, SceneSpec(seed=1, crater_density=0.5, rock_abundance=abundance, rock_exponent=1.6, relief_strength=1.0)
+    )
     save_stage(author_stage(scene), folder / f"{name}.usdc")
     frames = [draw_frame(params, 7, "train_dr", index, scene).to_dict() for index in range(24)]
     (folder / f"{name}.json").write_text(json.dumps({"frames": frames, "rocks": len(scene.rocks)}))
@@ -172,10 +174,10 @@ def measure_scaling(name: str, folder: Path, *, threads: int) -> dict[str, Any]:
     digest = hashlib.sha256()
     for number in (0, 1, 0):
         bench.aim(number, 256, 256)
-        frame = bench.renderer.render(256, 256, outputs=frozenset(["depth", "instance", "normal"]))
+        frame = bench.renderer.render(256, 256, outputs=frozenset(["depth", "instance", "normals"]))
         if number == 1:
             continue
-        digest.update(b"".join(x.tobytes() for x in (frame.rgb, frame.label, frame.depth, frame.instance, frame.normal)
+        digest.update(b"".join(x.tobytes() for x in (frame.rgb, frame.label, frame.depth, frame.instance, frame.normals)
                                if x is not None))  # fmt: skip
         one = digest.hexdigest()
         digest = hashlib.sha256()

@@ -29,7 +29,9 @@ def lambert_stage(name: str, path: Path) -> Any:
     from regolith.lunar.stage.spec import SceneSpec
 
     params, abundance = scene_params(name)
-    scene = build_scene(params, SceneSpec(seed=1, crater_density=0.5, rock_abundance=abundance))
+    scene = build_scene(
+        params, SceneSpec(seed=1, crater_density=0.5, rock_abundance=abundance, rock_exponent=1.6, relief_strength=1.0)
+    )
     stage = author_stage(scene, baked=True)
     apply_frame(stage, params, draw_frame(params, 7, "train_dr", 0, scene), SIZE, SIZE)
     for look, albedo in ALBEDO.items():

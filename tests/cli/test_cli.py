@@ -67,7 +67,11 @@ def test_parameter_file_is_the_base(tmp_path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("preset: mine\nrocks: {abundance: [0.1, 0.2]}\n")
     params = parse("--params", str(path), "--rocks.exponent", "2.5").params
-    assert params.preset == "mine" and params.rocks.abundance == Interval(0.1, 0.2) and params.rocks.exponent == 2.5
+    assert (
+        params.preset == "mine"
+        and params.rocks.abundance == Interval(0.1, 0.2)
+        and params.rocks.exponent == Interval(2.5)
+    )
 
 
 LINES = [

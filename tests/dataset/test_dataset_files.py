@@ -1,55 +1,74 @@
 """Writing frames: whole or not at all, journal ordered, torn lines dropped, problems found."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regolith.lunar.dataset.generate import first_difference, make_contract
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, file_name, frame_paths, read_contract, read_journal
+from regolith.lunar.dataset.layout import (
+    CONTRACT,
+    JOURNAL,
+    FrameRecord,
+    file_name,
+    first_difference,
+    frame_paths,
+    make_contract,
+    read_contract,
+    read_journal,
+    write_contract,
+)
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.dataset.write import append_records, encode, write_frame, write_journal
-from regolith.lunar.files import write_bytes
+from regolith.lunar.dataset.write import append_records, write_frame, write_journal
+from regolith.lunar.labels import count_classes
 from regolith.lunar.params import InputError, load_preset
+from regolith.lunar.randomize import frame_intervals
 from regolith.lunar.render.base import Frame
 from regolith.lunar.stage.spec import FrameSpec
 
 SIZE = 32
 
 
+OUTPUTS = ["rgb", "mask", "depth", "instance"]
+
+
 def spec(index: int) -> FrameSpec:
-    values: dict[str, Any] = dict.fromkeys(FrameSpec.__dataclass_fields__, 0.5)
-    return FrameSpec(**values | {"split": "val", "index": index, "scene": 0, "seed": index})
+    values = {name: interval.center for name, interval in frame_intervals(load_preset("v3"), "val").items()}
+    return FrameSpec("val", index, 0, index, camera_x_m=0.0, camera_y_m=0.0, camera_z_m=2.0, values=values)
 
 
-def frame(index: int) -> Frame:
+def arrays(index: int, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(index)
-    return Frame(
-        rgb=rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8),
-        label=rng.choice(np.array([0, 1, 2, 255], np.uint8), (SIZE, SIZE)),
-        depth=rng.random((SIZE, SIZE), np.float32),
-        instance=rng.integers(0, 65536, (SIZE, SIZE), np.uint16),
-        spec=spec(index),
-    )
+    found = {
+        "rgb": rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8),
+        "mask": rng.choice(np.array([0, 1, 2, 255], np.uint8), (SIZE, SIZE)),
+        "depth": rng.random((SIZE, SIZE), np.float32),
+        "instance": rng.integers(0, 65536, (SIZE, SIZE), np.uint16),
+    }
+    return {name: found[name] for name in outputs}
+
+
+def write(split: Path, index: int, outputs: Sequence[str] = OUTPUTS) -> FrameRecord:
+    return write_frame(split, index, arrays(index, outputs), seed=index, spec=spec(index).to_dict())
 
 
 @pytest.fixture
 def split(tmp_path):
     """A split of three frames with all outputs."""
-    contract = make_contract(load_preset("v3"), split="val", seed=0, width=SIZE, height=SIZE, renderer={})
-    contract["outputs"] = ["rgb", "mask", "depth", "instance"]
-    write_bytes(tmp_path / CONTRACT, json.dumps(contract).encode())
-    append_records(tmp_path, [write_frame(tmp_path, frame(i), contract["outputs"]) for i in (2, 0, 1)])
+    contract = make_contract(load_preset("v3"), split="val", frames=3, seed=0, width=SIZE, height=SIZE, renderer={})
+    contract["outputs"] = OUTPUTS
+    write_contract(tmp_path, contract)
+    append_records(tmp_path, [write(tmp_path, i) for i in (2, 0, 1)])
     return tmp_path
 
 
 def test_frames_are_read_back_as_written(split) -> None:
     found = list(frame_paths(split))
     assert [record.index for record, _, _ in found] == [0, 1, 2]
-    assert found[1][0].counts == frame(1).counts
+    assert found[1][0].counts == count_classes(arrays(1)["mask"])
     assert sum(found[1][0].counts.values()) == SIZE * SIZE
     assert FrameSpec.from_dict(found[2][0].spec) == spec(2)
     assert found[0][1] == split / "rgb/rgb_00000.png" and found[0][2] == split / "mask/mask_00000.png"
@@ -65,7 +84,7 @@ def test_journal_order_does_not_tell_who_drew_first(split) -> None:
     one = (split / JOURNAL).read_bytes()
     (split / JOURNAL).unlink()
     for i in (1, 2, 0):
-        append_records(split, [write_frame(split, frame(i), ["rgb", "mask", "depth", "instance"])])
+        append_records(split, [write(split, i)])
     write_journal(split, read_journal(split))
     assert (split / JOURNAL).read_bytes() == one
 
@@ -75,7 +94,7 @@ def test_journal_order_does_not_tell_who_drew_first(split) -> None:
 def test_torn_last_line_does_not_count(tmp_path_factory, cut: int) -> None:
     """Whatever was cut off the end, complete lines count, the torn one does not, and appending goes on cleanly."""
     folder = tmp_path_factory.mktemp("split")
-    records = [write_frame(folder, frame(i), ["rgb", "mask"]) for i in range(3)]
+    records = [write(folder, i, ["rgb", "mask"]) for i in range(3)]
     append_records(folder, records)
     whole = (folder / JOURNAL).read_bytes()
     (folder / JOURNAL).write_bytes(whole[:-cut])
@@ -99,10 +118,10 @@ def test_broken_line_in_the_middle_is_named(split) -> None:
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_every_flipped_bit_is_found(tmp_path_factory, output: str, position: float, bit: int) -> None:
     folder = tmp_path_factory.mktemp("split")
-    contract = make_contract(load_preset("v3"), split="val", seed=0, width=SIZE, height=SIZE, renderer={})
-    contract["outputs"] = ["rgb", "mask", "depth", "instance"]
-    write_bytes(folder / CONTRACT, json.dumps(contract).encode())
-    append_records(folder, [write_frame(folder, frame(0), contract["outputs"])])
+    contract = make_contract(load_preset("v3"), split="val", frames=3, seed=0, width=SIZE, height=SIZE, renderer={})
+    contract["outputs"] = OUTPUTS
+    write_contract(folder, contract)
+    append_records(folder, [write(folder, 0)])
     path = folder / file_name(output, 0)
     data = bytearray(path.read_bytes())
     data[int(position * len(data))] ^= 1 << bit
@@ -139,9 +158,9 @@ def test_folders_that_are_no_split_are_refused(tmp_path) -> None:
 
 
 def test_output_the_frame_lacks_is_refused() -> None:
-    bare = Frame(rgb=frame(0).rgb, label=frame(0).label)
+    bare = Frame(rgb=arrays(0)["rgb"], label=arrays(0)["mask"])
     with pytest.raises(ValueError, match="no depth"):
-        encode("depth", bare)
+        bare.arrays(["rgb", "mask", "depth"])
 
 
 @pytest.mark.parametrize(

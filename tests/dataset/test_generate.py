@@ -17,7 +17,7 @@ from PIL import Image
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.dataset.layout import JOURNAL, file_name, read_contract, read_journal
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.params import InputError, Params, load_preset
+from regolith.lunar.params import InputError, Interval, Params, load_preset
 
 FRAMES = 5
 BASE = load_preset("v1")
@@ -78,9 +78,9 @@ def test_resume_redraws_only_what_is_missing(undisturbed, tmp_path) -> None:
 
 
 def test_other_parameters_are_refused_naming_the_first_difference(undisturbed) -> None:
-    other = PARAMS.model_copy(update={"rocks": PARAMS.rocks.model_copy(update={"exponent": 2.5})})
+    other = PARAMS.model_copy(update={"rocks": PARAMS.rocks.model_copy(update={"exponent": Interval(2.5)})})
     before = digest(undisturbed)
-    with pytest.raises(InputError, match=r"rocks\.exponent: 2\.5 is not allowed; allowed: 1\.6"):
+    with pytest.raises(InputError, match=r"rocks\.exponent: \[2\.5, 2\.5\] is not allowed; allowed: \[1\.6, 1\.6\]"):
         draw(undisturbed.parent, other)
     with pytest.raises(InputError, match="seed"):
         draw(undisturbed.parent, seed=6)

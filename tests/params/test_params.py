@@ -116,9 +116,10 @@ BAD = [
      "craters.diameter_min_m: 9.0 is not allowed; allowed: below diameter_max_m, 5 m"),
     ([1], "parameters: [1] is not allowed; allowed: a group of named fields"),
     ({"light": {"sun": 3}}, "light.sun: 3 is not allowed; "
-     "allowed: no such field; fields here are sun_angle_deg, irradiance, stars"),
+     "allowed: no such field; fields here are sun_angle_deg, irradiance, sun_temperature_k, stars"),
     ({"terain": {}}, "terain: {} is not allowed; allowed: no such field; fields here are preset, terrain, craters, "
-     "relief, rocks, ground, light, camera, sensor, domain, test_domain, render, dataset (did you mean terrain?)"),
+     "relief, rocks, ground, light, camera, sensor, domain, test_domain, randomize, render, dataset "
+     "(did you mean terrain?)"),
 ]  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def test_partial_file_keeps_the_preset_it_names(tmp_path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("preset: v1\nrocks: {exponent: 2.0}\n")
     v1 = load_preset("v1")
-    assert load_params(path) == v1.model_copy(update={"rocks": v1.rocks.model_copy(update={"exponent": 2.0})})
+    assert load_params(path) == v1.model_copy(update={"rocks": v1.rocks.model_copy(update={"exponent": Interval(2.0)})})
     path.write_text("- 1\n")
     with pytest.raises(InputError, match="named groups"):
         load_params(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regolith.lunar.dataset.generate import make_contract
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, FrameRecord, file_name
-from regolith.lunar.files import write_json
-from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
+from regolith.lunar.dataset.layout import make_contract, write_contract
+from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import CheckError, InputError, Params
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth, spread
 from regolith.lunar.perception.metrics import confusion_matrix, scores
@@ -38,21 +36,14 @@ def draw_pair(index: int, size: tuple[int, int] = (48, 64)) -> tuple[np.ndarray,
 @pytest.fixture
 def split(tmp_path: Path) -> Path:
     folder = tmp_path / "test_photoreal"
-    lines = []
     for i in range(4):
         rgb, truth, _ = draw_pair(i)
         truth[40:, 40:] = IGNORE
-        hashes = {}
-        for name, array in (("rgb", rgb), ("mask", truth)):
-            path = folder / file_name(name, i)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(array).save(path)
-            hashes[file_name(name, i)] = hashlib.sha256(path.read_bytes()).hexdigest()
-        counts = {n: int((truth == v).sum()) for n, v in CLASSES.items()} | {"ignore": int((truth == IGNORE).sum())}
-        lines.append(FrameRecord(i, i, {"sun_elevation_deg": 12.0 if i < 3 else 33.0}, hashes, counts).to_line())
-    (folder / JOURNAL).write_text("\n".join(lines) + "\n")
+        spec = {"sun_elevation_deg": 12.0 if i < 3 else 33.0}
+        append_records(folder, [write_frame(folder, i, {"rgb": rgb, "mask": truth}, seed=i, spec=spec)])
     height, width = truth.shape
-    write_json(folder / CONTRACT, make_contract(Params(), split="val", seed=0, width=width, height=height, renderer={}))
+    contract = make_contract(Params(), split="val", frames=4, seed=0, width=width, height=height, renderer={})
+    write_contract(folder, contract)
     return folder
 
 

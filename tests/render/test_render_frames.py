@@ -13,13 +13,13 @@ import pytest
 from pxr import Gf, Usd, UsdGeom
 from render_stage import aim_camera, aim_sun, make_stage
 
-from regolith.lunar.labels import REGOLITH, ROCK, SKY
+from regolith.lunar.labels import REGOLITH, ROCK, SKY, count_classes
 from regolith.lunar.params import InputError
 from regolith.lunar.render.base import Output
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
 
-EVERYTHING: frozenset[Output] = frozenset(["depth", "instance", "normal"])
+EVERYTHING: frozenset[Output] = frozenset(["depth", "instance", "normals"])
 
 
 def linear(rgb: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_level_ground_has_the_radiance_of_its_law(renderer: MitsubaRenderer) -> 
         frame = renderer.render(48, 32, quality="draft")
         expected = 0.2 * math.sin(math.radians(elevation)) * 2**exposure
         assert linear(frame.rgb).mean() == pytest.approx(expected, rel=0.01)
-        assert frame.counts == {"regolith": 48 * 32, "rock": 0, "sky": 0, "ignore": 0}
+        assert count_classes(frame.label) == {"regolith": 48 * 32, "rock": 0, "sky": 0, "ignore": 0}
 
 
 def test_depth_and_normal_of_a_level_plane(renderer: MitsubaRenderer) -> None:
@@ -53,11 +53,11 @@ def test_depth_and_normal_of_a_level_plane(renderer: MitsubaRenderer) -> None:
     aim_camera(stage, pitch=-90.0, position=(0.0, 0.0, 2.0), fov=60.0)
     frame = renderer.render(40, 40, quality="draft", outputs=EVERYTHING)
     assert frame.depth is not None
-    assert frame.normal is not None
+    assert frame.normals is not None
     x = ((np.arange(40) + 0.5) / 40 * 2 - 1) * math.tan(math.radians(30))
     expected = 2.0 * np.sqrt(1 + x[None] ** 2 + x[:, None] ** 2)
     np.testing.assert_allclose(frame.depth, expected, rtol=1e-5)
-    np.testing.assert_allclose(frame.normal, np.broadcast_to([0, 0, 1], (40, 40, 3)), atol=1e-5)
+    np.testing.assert_allclose(frame.normals, np.broadcast_to([0, 0, 1], (40, 40, 3)), atol=1e-5)
 
 
 def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
@@ -89,7 +89,7 @@ def test_sky_is_black_and_only_where_nothing_is(renderer: MitsubaRenderer, stage
     assert (frame.label[:10] == SKY).all()
     assert frame.instance is not None
     assert ((frame.instance > 0) == (frame.label == ROCK)).all()
-    assert frame.counts["ignore"] == 0
+    assert count_classes(frame.label)["ignore"] == 0
 
 
 def test_stars_only_on_the_sky(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
@@ -274,8 +274,9 @@ from regolith.lunar.render.base import Output
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 renderer = MitsubaRenderer({backend!r}, threads={threads})
 renderer.load(make_stage(model="hapke", bump=0.5))
-frame = renderer.render(96, 64, quality="default", outputs=frozenset(["depth", "instance", "normal"]))
-print(hashlib.sha256(b"".join(x.tobytes() for x in (frame.rgb, frame.label, frame.depth, frame.instance, frame.normal)))
+frame = renderer.render(96, 64, quality="default", outputs=frozenset(["depth", "instance", "normals"]))
+print(hashlib.sha256(b"".join(x.tobytes() for x in (
+      frame.rgb, frame.label, frame.depth, frame.instance, frame.normals)))
       .hexdigest())
 """
 
@@ -292,7 +293,7 @@ def test_frames_are_byte_identical_across_processes_and_threads(backend: str) ->
     renderer.load(make_stage(model="hapke", bump=0.5))
     renderer.render(64, 32, quality="draft")
     frame = renderer.render(96, 64, quality="default", outputs=EVERYTHING)
-    parts = (frame.rgb, frame.label, frame.depth, frame.instance, frame.normal)
+    parts = (frame.rgb, frame.label, frame.depth, frame.instance, frame.normals)
     digests.add(hashlib.sha256(b"".join(x.tobytes() for x in parts if x is not None)).hexdigest())
     assert len(digests) == 1
 

@@ -30,7 +30,10 @@ def small_scene(preset: str = "v3", seed: int = 0, abundance: float = 0.004) -> 
     """A scene with a few hundred rocks."""
     params = small_params(preset)
     density = 0.5 if params.craters.density.hi > 0.0 else 0.0
-    return build_scene(params, SceneSpec(seed=seed, crater_density=density, rock_abundance=abundance))
+    return build_scene(
+        params,
+        SceneSpec(seed=seed, crater_density=density, rock_abundance=abundance, rock_exponent=1.6, relief_strength=1.0),
+    )
 
 
 @pytest.fixture(name="scene")

@@ -22,7 +22,7 @@ from pxr import (
 )
 
 from regolith.lunar.labels import CLASSES, TAXONOMY
-from regolith.lunar.params import InputError, dump_params
+from regolith.lunar.params import InputError, dump_params, intervals, load_preset
 from regolith.lunar.stage import edit, schema
 from regolith.lunar.stage.author import author_stage, build_scene, grid_quads
 from regolith.lunar.stage.save import save_stage
@@ -30,9 +30,12 @@ from regolith.lunar.stage.sizes import crater_density, cumulative, plot_sizes
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
 
 FRAME = FrameSpec(
-    split="train_dr", index=3, scene=0, seed=2**40 + 7, sun_elevation_deg=14.0, sun_azimuth_deg=200.0, albedo=0.12,
-    roughness=0.95, rock_albedo_ratio=1.2, exposure_ev=-0.4, camera_x_m=1.0, camera_y_m=-2.0, camera_z_m=2.5,
-    heading_deg=30.0, pitch_deg=-8.0, roll_deg=1.5, fov_deg=62.0, height_m=2.0,
+    split="train_dr", index=3, scene=0, seed=2**40 + 7, camera_x_m=1.0, camera_y_m=-2.0, camera_z_m=2.5,
+    values={name: interval.center for name, interval in intervals(load_preset("v3"), "frame").items()} | {
+        "sun_elevation_deg": 14.0, "sun_azimuth_deg": 200.0, "albedo": 0.12, "roughness": 0.95,
+        "rock_albedo_ratio": 1.2, "exposure_ev": -0.4, "heading_deg": 30.0, "pitch_deg": -8.0, "roll_deg": 1.5,
+        "fov_deg": 62.0, "height_m": 2.0,
+    },
 )  # fmt: skip
 
 
@@ -246,7 +249,7 @@ def test_exposure_puts_level_ground_at_the_key(stage, scene):
     """2^exposure × Lambert radiance of level ground = key × 2^offset, opened towards the sun."""
     edit.apply_frame(stage, scene.params, FRAME, 64, 64)
     exposure = UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr().Get()
-    radiance = 0.12 / math.pi * scene.params.light.irradiance * math.sin(math.radians(14.0))
+    radiance = 0.12 / math.pi * scene.params.light.irradiance.center * math.sin(math.radians(14.0))
     sensor = scene.params.sensor
     stops = FRAME.exposure_ev + sensor.sun_compensation_ev * math.cos(math.radians(30.0 - 200.0))
     assert 2.0**exposure * radiance == pytest.approx(sensor.exposure_key * 2.0**stops, rel=1e-5)

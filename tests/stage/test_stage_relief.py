@@ -18,7 +18,7 @@ from regolith.lunar.stage.relief import ReliefRecipe, ground_mesh, pebbles, reli
 from regolith.lunar.stage.spec import SceneSpec
 from regolith.lunar.stage.terrain import Terrain, build_terrain
 
-SPEC = SceneSpec(seed=11, crater_density=0.5, rock_abundance=0.01)
+SPEC = SceneSpec(seed=11, crater_density=0.5, rock_abundance=0.01, rock_exponent=1.6, relief_strength=1.0)
 
 
 def params(*, terrain: dict | None = None, rocks: dict | None = None, **relief: object) -> Params:

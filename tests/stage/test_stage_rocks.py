@@ -15,7 +15,7 @@ from regolith.lunar.stage import rocks as rocks_module
 from regolith.lunar.stage.author import Scene, build_scene
 from regolith.lunar.stage.camera import point_in_mesh
 from regolith.lunar.stage.relief import ground_mesh
-from regolith.lunar.stage.rocks import RockField, areal_density, draw_diameters, mean_square, place_rocks
+from regolith.lunar.stage.rocks import RockField, SizeLaw, place_rocks
 from regolith.lunar.stage.shapes import LEVELS, detail_level, prototypes
 from regolith.lunar.stage.spacing import space_out
 from regolith.lunar.stage.spec import SceneSpec, rng
@@ -65,8 +65,7 @@ def lowest_under(scene: Scene, rocks: list[np.ndarray], *, side: int = 15) -> np
 @pytest.mark.parametrize("exponent", [1.2, 1.8, 2.0, 2.6])
 def test_drawn_slope_is_the_requested_one(exponent):
     """Fitted slope within ±0.1 of the requested one."""
-    params = RockParams(exponent=exponent, diameter_min_m=0.05, diameter_max_m=5.0)
-    drawn = draw_diameters(params, 0.05, 20000.0, rng(1, "t"))
+    drawn = SizeLaw(0.05, exponent, 0.05, 5.0).draw(20000.0, rng(1, "t"))
     assert len(drawn) > 1000
     assert fitted_slope(drawn, 0.05, 5.0) == pytest.approx(exponent, abs=0.1)
     assert drawn.min() >= 0.05 and drawn.max() <= 5.0
@@ -76,40 +75,41 @@ def test_drawn_slope_is_the_requested_one(exponent):
 def test_scene_slope_is_the_requested_one(small_params, seed):
     """The rocks left after spacing still follow the law."""
     params = small_params("v3", diameter_min_m=0.05)
-    scene = SceneSpec(seed=seed, crater_density=0.3, rock_abundance=0.02)
+    scene = SceneSpec(seed=seed, crater_density=0.3, rock_abundance=0.02, rock_exponent=1.6, relief_strength=1.0)
     rocks = place_rocks(params, scene, build_terrain(params, scene))
     here = np.abs(rocks.position[:, :2]).max(axis=1) <= 20.0
     law = params.rocks
     slope = fitted_slope(rocks.diameter[here], law.diameter_min_m, law.diameter_max_m)
-    assert slope == pytest.approx(law.exponent, abs=0.1)
+    assert slope == pytest.approx(scene.rock_exponent, abs=0.1)
 
 
 @pytest.mark.parametrize("exponent", [1.5, 2.0, 2.5])
 def test_mean_square_is_that_of_the_samples(exponent):
     """The analytic expectation of D² agrees with a large sample."""
-    params = RockParams(exponent=exponent, diameter_min_m=0.1, diameter_max_m=2.0)
-    drawn = draw_diameters(params, 0.1, 50000.0, rng(3, "t"))
-    assert float((drawn**2).mean()) == pytest.approx(mean_square(params), rel=0.02)
+    law = SizeLaw(0.1, exponent, 0.1, 2.0)
+    drawn = law.draw(50000.0, rng(3, "t"))
+    assert float((drawn**2).mean()) == pytest.approx(law.mean_square, rel=0.02)
 
 
 def test_abundance_is_achieved():
     """Covered share over seeds equals the requested one; the v3 range gives 1300 to 2150 rocks."""
-    law = RockParams()
+    rocks = RockParams()
     area = 40.0**2
-    for abundance in (law.abundance.lo, law.abundance.hi):
-        drawn = [draw_diameters(law, abundance, area, rng(seed, "t")) for seed in range(60)]
+    for abundance in (rocks.abundance.lo, rocks.abundance.hi):
+        law = SizeLaw(abundance, rocks.exponent.center, rocks.diameter_min_m, rocks.diameter_max_m)
+        drawn = [law.draw(area, rng(seed, "t")) for seed in range(60)]
         share = np.mean([(0.25 * np.pi * d**2).sum() / area for d in drawn])
         assert share == pytest.approx(abundance, rel=0.1)
         assert all(1250 <= len(d) <= 2200 for d in drawn)
-    assert float(areal_density(law, 0.01, law.diameter_max_m)) == 0.0
+        assert float(law.areal_density(law.largest_m)) == 0.0
 
 
 def test_dense_scene_keeps_its_abundance(small_params):
     """At a tenth of the area covered hardly a rock is left out for want of room."""
     params = small_params("v2", diameter_min_m=0.1)
-    scene = SceneSpec(seed=4, crater_density=0.0, rock_abundance=0.1)
+    scene = SceneSpec(seed=4, crater_density=0.0, rock_abundance=0.1, rock_exponent=1.6, relief_strength=1.0)
     rocks = place_rocks(params, scene, build_terrain(params, scene))
-    requested = float(areal_density(params.rocks, 0.1, 0.1)) * 1600.0
+    requested = float(SizeLaw.of(params.rocks, scene).areal_density(0.1)) * 1600.0
     assert len(rocks) >= 0.99 * requested
     assert covered(rocks, 20.0) == pytest.approx(0.1, rel=0.35)
 
@@ -172,7 +172,7 @@ def test_rocks_gather_around_fresh_craters(small_params):
     inside = {0.0: 0, 0.8: 0}
     for share, seed in itertools.product(inside, range(11, 17)):
         params = small_params("v3", ejecta_share=share, diameter_min_m=0.1)
-        scene = SceneSpec(seed=seed, crater_density=0.6, rock_abundance=0.01)
+        scene = SceneSpec(seed=seed, crater_density=0.6, rock_abundance=0.01, rock_exponent=1.6, relief_strength=1.0)
         terrain = build_terrain(params, scene)
         rocks = place_rocks(params, scene, terrain)
         craters = terrain.craters
@@ -191,13 +191,16 @@ def test_larger_rocks_go_on_beyond_the_square(small_scene):
     out = np.abs(rocks.position[:, :2]).max(axis=1) > 20.0
     assert rocks.diameter[out].min() >= rocks_module.FAR_DIAMETER_MIN_M
     assert np.hypot(*rocks.position[out, :2].T).max() <= law.far_radius_m
-    expected = float(areal_density(law, 0.004, 0.3)) * (np.pi * law.far_radius_m**2 - 1600.0)
+    expected = float(SizeLaw.of(law, scene.spec).areal_density(0.3)) * (np.pi * law.far_radius_m**2 - 1600.0)
     assert int(out.sum()) == pytest.approx(expected, rel=0.05)
 
 
 def test_same_seed_same_rocks(small_params):
     """Placement is a function of parameters and seed."""
-    params, spec = small_params("v3"), SceneSpec(seed=3, crater_density=0.4, rock_abundance=0.003)
+    params, spec = (
+        small_params("v3"),
+        SceneSpec(seed=3, crater_density=0.4, rock_abundance=0.003, rock_exponent=1.6, relief_strength=1.0),
+    )
     one, two = build_scene(params, spec).rocks, build_scene(params, spec).rocks
     for name in ("position", "orientation", "scale", "diameter", "shape", "lod", "burial"):
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
@@ -205,7 +208,10 @@ def test_same_seed_same_rocks(small_params):
 
 def test_no_rocks_where_none_are_asked_for(small_params):
     """Zero abundance is an empty field."""
-    params, spec = small_params("v3"), SceneSpec(seed=3, crater_density=0.0, rock_abundance=0.0)
+    params, spec = (
+        small_params("v3"),
+        SceneSpec(seed=3, crater_density=0.0, rock_abundance=0.0, rock_exponent=1.6, relief_strength=1.0),
+    )
     assert len(build_scene(params, spec).rocks) == 0
 
 

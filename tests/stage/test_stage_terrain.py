@@ -31,7 +31,7 @@ def params(preset: str = "v3", *, relief: dict | None = None, craters: dict | No
 
 def spec(seed: int = 0, density: float = 0.5) -> SceneSpec:
     """A scene of one seed and crater density."""
-    return SceneSpec(seed=seed, crater_density=density, rock_abundance=0.01)
+    return SceneSpec(seed=seed, crater_density=density, rock_abundance=0.01, rock_exponent=1.6, relief_strength=1.0)
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import signal
@@ -16,6 +17,8 @@ import pytest
 import torch
 from toy_split import write_split
 
+from regolith.lunar.dataset.layout import read_journal
+from regolith.lunar.dataset.write import write_journal
 from regolith.lunar.jobs.events import check_event, parse_event
 from regolith.lunar.params import CheckError, InputError
 from regolith.lunar.params.training import TrainParams, load_train_params
@@ -195,11 +198,11 @@ def test_diverging_run_fails_with_one_line(
 
 def test_split_without_rock_cannot_select(toy: SimpleNamespace, tmp_path: Path) -> None:
     val = write_split(tmp_path / "val", 2)
-    journal = val / "frames.jsonl"
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    for line in lines:
-        line["counts"] |= {"regolith": line["counts"]["regolith"] + line["counts"]["rock"], "rock": 0}
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    records = read_journal(val)
+    for index, record in records.items():
+        counts = record.counts | {"regolith": record.counts["regolith"] + record.counts["rock"], "rock": 0}
+        records[index] = dataclasses.replace(record, counts=counts)
+    write_journal(val, records)
     with pytest.raises(InputError, match=r"^val_split: .*some pixel is rock"):
         train(toy.params(tmp_path / "run", val_split=val), lambda e: None)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from regolith.lunar.dataset.generate import make_contract
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, FrameRecord, file_name
-from regolith.lunar.files import write_json
-from regolith.lunar.labels import CLASSES, REGOLITH, ROCK, SKY
+from regolith.lunar.dataset.layout import make_contract, write_contract
+from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import Params
 from regolith.lunar.stage.spec import rng
 
@@ -37,19 +34,11 @@ def write_split(split: Path, frames: int, *, size: tuple[int, int] = (32, 32), s
     """Write a split of the dataset layout and return its folder."""
     for folder in ("rgb", "mask"):
         (split / folder).mkdir(parents=True)
-    lines = []
     for i in range(frames):
         rgb, mask = draw_frame(seed, i, size, sky=sky)
-        hashes = {}
-        for name, array in (("rgb", rgb), ("mask", mask)):
-            path = split / file_name(name, i)
-            Image.fromarray(array).save(path)
-            hashes[file_name(name, i)] = hashlib.sha256(path.read_bytes()).hexdigest()
-        counts = {name: int((mask == value).sum()) for name, value in CLASSES.items()} | {"ignore": 0}
         spec = {"sun_elevation_deg": 5.0 + 10 * (i % 4)}
-        lines.append(FrameRecord(i, i, spec, hashes, counts).to_line() + "\n")
-    (split / JOURNAL).write_text("".join(lines))
+        append_records(split, [write_frame(split, i, {"rgb": rgb, "mask": mask}, seed=i, spec=spec)])
     height, width = size
-    contract = make_contract(Params(), split="val", seed=seed, width=width, height=height, renderer={})
-    write_json(split / CONTRACT, contract)
+    contract = make_contract(Params(), split="val", frames=frames, seed=seed, width=width, height=height, renderer={})
+    write_contract(split, contract)
     return split

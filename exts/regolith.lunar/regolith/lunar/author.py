@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from regolith.lunar.params import PresetVerb, quantity, writable_folder
-from regolith.lunar.randomize import Split, draw_frame, draw_scene, scene_number
+from regolith.lunar.randomize import Split, draw_frame, draw_scene, narrowed, scene_number
 
 
 class Author(PresetVerb):
@@ -37,7 +36,8 @@ class Author(PresetVerb):
         params = self.params
         writable_folder("out", self.out.parent)
         started = time.perf_counter()
-        scene = build_scene(params, draw_scene(params, self.seed, self.split, scene_number(params, self.frame)))
+        scene_spec = draw_scene(params, self.seed, self.split, scene_number(params, self.frame))
+        scene = build_scene(narrowed(params, self.split), scene_spec)
         stage = author_stage(scene, baked=self.baked)
         spec = draw_frame(params, self.seed, self.split, self.frame, scene)
         apply_frame(stage, params, spec, width, height)
@@ -47,7 +47,7 @@ class Author(PresetVerb):
             "files": [str(file) for file in files],
             "craters": len(scene.terrain.craters),
             "rocks": len(scene.rocks),
-            "frame": dataclasses.asdict(spec),
+            "frame": spec.to_dict(),
         }
         sizes = self.out.with_name("sizes.png")
         plot_sizes(scene, sizes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import multiprocessing
@@ -17,14 +16,20 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar import __version__
-from regolith.lunar.dataset.layout import CONTRACT, SCHEMA_VERSION, FrameRecord, read_contract, read_journal
+from regolith.lunar.dataset.layout import (
+    CONTRACT,
+    FrameRecord,
+    first_difference,
+    make_contract,
+    read_contract,
+    read_journal,
+    write_contract,
+)
 from regolith.lunar.dataset.write import append_records, write_frame, write_journal
-from regolith.lunar.files import remove_leftovers, write_json
+from regolith.lunar.files import remove_leftovers
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, validate, writable_folder
-from regolith.lunar.randomize import SPLITS, Split, draw_frame, draw_scene, scene_number
+from regolith.lunar.randomize import SPLITS, Split, draw_frame, draw_scene, narrowed, scene_number
 
 
 class Generate(PresetVerb):
@@ -116,7 +121,9 @@ def generate(
     with contextlib.closing(open_renderer(params.render.backend)) as renderer:
         described = renderer.describe()
     folder = out / split
-    contract = make_contract(params, split=split, seed=seed, width=width, height=height, renderer=described)
+    contract = make_contract(
+        params, split=split, frames=frames, seed=seed, width=width, height=height, renderer=described
+    )
     writable_folder("out", folder)
     with _lock(folder):
         _agree(folder, contract, other_backend)
@@ -133,45 +140,15 @@ def generate(
     return {"split": str(folder), "frames": len(done), "drawn": len(missing), "renderer": described}
 
 
-def make_contract(
-    params: Params, *, split: str, seed: int, width: int, height: int, renderer: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the contents of `dataset.json`: everything that decides the bytes of the split's frames."""
-    outputs = ["rgb", "mask"] + [name for name in ("depth", "instance") if getattr(params.dataset, name)]
-    return {
-        "schema": SCHEMA_VERSION,
-        "version": __version__,
-        "classes": CLASSES,
-        "ignore": IGNORE,
-        "split": split,
-        "seed": seed,
-        "width": width,
-        "height": height,
-        "outputs": outputs,
-        "renderer": renderer,
-        "parameters": params.model_dump(mode="json"),
-    }
-
-
-def first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """Find the first place where two nested values differ: (dotted path, old value, new value)."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            found = first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-            if found is not None:
-                return found
-        return None
-    return None if old == new else (path, old, new)
-
-
 def _agree(folder: Path, contract: dict[str, Any], other_backend: bool) -> None:
     """Write the contract of a new split, or refuse to go on with one begun differently."""
     path = folder / CONTRACT
     if not path.exists():
-        write_json(path, contract)
+        write_contract(folder, contract)
         return
     begun = read_contract(folder)
     compared = contract | {"renderer": begun.get("renderer")} if other_backend else contract
+    begun.pop("digest")
     difference = first_difference(begun, json.loads(json.dumps(compared)))
     if difference is not None:
         field, old, new = difference
@@ -302,7 +279,7 @@ def _draw_scene(
     seed, split, width, height = (contract[key] for key in ("seed", "split", "width", "height"))
     outputs = contract["outputs"]
     extra = frozenset(output for output in outputs if output not in ("rgb", "mask"))
-    scene = build_scene(params, draw_scene(params, seed, split, scene_number(params, indices[0])))
+    scene = build_scene(narrowed(params, split), draw_scene(params, seed, split, scene_number(params, indices[0])))
     stage = author_stage(scene)
     renderer = _worker.get("renderer") or open_renderer(params.render.backend, threads=threads)
     if "halt" in _worker:
@@ -314,4 +291,4 @@ def _draw_scene(
         spec = draw_frame(params, seed, split, index, scene)
         apply_frame(stage, params, spec, width, height)
         frame = renderer.render(width, height, quality=params.render.quality, outputs=extra)
-        yield write_frame(folder, dataclasses.replace(frame, spec=spec), outputs)
+        yield write_frame(folder, index, frame.arrays(outputs), seed=spec.seed, spec=spec.to_dict())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -11,9 +12,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from regolith.lunar.params import InputError
+from regolith.lunar import __version__
+from regolith.lunar.files import write_json
+from regolith.lunar.labels import CLASSES, IGNORE
+from regolith.lunar.params import InputError, Params
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of this layout, in `dataset.json`."""
 
 CONTRACT = "dataset.json"
@@ -23,6 +27,7 @@ FILES: dict[str, tuple[str, str]] = {
     "rgb": ("rgb", "png"),
     "mask": ("mask", "png"),
     "depth": ("depth", "npy"),
+    "normals": ("normals", "npy"),
     "instance": ("instance", "png"),
 }
 """Output name to (folder, file ending)."""
@@ -34,11 +39,50 @@ CONTRACT_FIELDS: dict[str, type] = {
     "seed": int,
     "width": int,
     "height": int,
+    "frames": int,
     "outputs": list,
     "renderer": dict,
     "parameters": dict,
 }
-"""Fields of `dataset.json` beside `schema`, and their types."""
+"""Fields of `dataset.json` beside `schema` and `digest`, and their types; `frames` is what the split shall have."""
+
+
+def digest(data: dict[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of an object without its own `digest`; what makes every flipped bit show."""
+    rest = {key: value for key, value in data.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def make_contract(
+    params: Params, *, split: str, frames: int, seed: int, width: int, height: int, renderer: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the contents of `dataset.json`: everything that decides the bytes of the split's frames."""
+    outputs = ["rgb", "mask"] + [name for name in ("depth", "normals", "instance") if getattr(params.dataset, name)]
+    return {
+        "schema": SCHEMA_VERSION,
+        "version": __version__,
+        "classes": CLASSES,
+        "ignore": IGNORE,
+        "split": split,
+        "frames": frames,
+        "seed": seed,
+        "width": width,
+        "height": height,
+        "outputs": outputs,
+        "renderer": renderer,
+        "parameters": params.model_dump(mode="json"),
+    }
+
+
+def first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """Find the first place where two nested values differ: (dotted path, old value, new value)."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            found = first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            if found is not None:
+                return found
+        return None
+    return None if old == new else (path, old, new)
 
 
 def file_name(output: str, index: int) -> str:
@@ -57,21 +101,29 @@ class FrameRecord:
     """The `FrameSpec` it was drawn from."""
     sha256: dict[str, str]
     """Relative path to the hash of the file."""
+    bytes: dict[str, int]
+    """Relative path to the size of the file."""
     counts: dict[str, int]
     """Pixels per class, ignored ones under `ignore`."""
+    redraws: int = 0
+    """How often the frame was drawn again for its share of rock."""
 
     def to_line(self) -> str:
-        """Canonical JSON line, without the newline."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON line with its `digest`, without the newline."""
+        data = dataclasses.asdict(self)
+        return json.dumps(data | {"digest": digest(data)}, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_line(cls, line: str) -> FrameRecord:
         """Parse a line of the journal.
 
         Raises:
-            ValueError: The line is torn or not a record.
+            ValueError: The line is torn, not a record, or not as it was written.
         """
-        return _record_adapter().validate_json(line, strict=True)
+        record = _record_adapter().validate_json(line, strict=True)
+        if record.to_line() != line:
+            raise ValueError("not as it was written")
+        return record
 
 
 @cache
@@ -122,7 +174,18 @@ def read_contract(split: Path) -> dict[str, Any]:
     for key, kind in CONTRACT_FIELDS.items():
         if not isinstance(contract.get(key), kind):
             raise InputError(f"{path}: {key}", contract.get(key), f"a value of type {kind.__name__}")
+    if contract.get("digest") != digest(contract):
+        raise InputError(f"{path}: digest", contract.get("digest"), "that of the file as `regolith generate` wrote it")
     return contract
+
+
+def write_contract(split: Path, contract: dict[str, Any]) -> None:
+    """Write a split's `dataset.json` with its digest.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    write_json(split / CONTRACT, contract | {"digest": digest(contract)})
 
 
 def frame_paths(split: Path) -> Iterator[tuple[FrameRecord, Path, Path]]:

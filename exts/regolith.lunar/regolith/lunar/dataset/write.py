@@ -5,60 +5,61 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, file_name
 from regolith.lunar.files import write_bytes
-from regolith.lunar.render.base import Frame
+from regolith.lunar.labels import count_classes
+
+ARRAYS = {"depth": np.float32, "normals": np.float16}
+"""Type of the outputs that are `.npy` files."""
 
 PNG_LEVEL = 4
 """zlib level of the PNG files."""
 
 
-def encode(output: str, frame: Frame) -> bytes:
+def encode(output: str, array: np.ndarray) -> bytes:
     """Encode one output of a frame as the bytes of its file.
 
     Args:
-        output: `rgb`, `mask`, `depth` or `instance`.
-        frame: Frame that carries the output.
-
-    Raises:
-        ValueError: The frame does not carry the output.
+        output: Name from `layout.FILES`.
+        array: uint8 [H, W, 3] for rgb, uint8 [H, W] for mask, uint16 [H, W] for instance, any float for the rest.
     """
-    array = {"rgb": frame.rgb, "mask": frame.label, "depth": frame.depth, "instance": frame.instance}[output]
-    if array is None:
-        raise ValueError(f"the frame has no {output}")
     buffer = io.BytesIO()
-    if output == "depth":
-        np.save(buffer, array.astype(np.float32))
+    if output in ARRAYS:
+        np.save(buffer, array.astype(ARRAYS[output]))
     else:
         Image.fromarray(array).save(buffer, "PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 
-def write_frame(split: Path, frame: Frame, outputs: Iterable[str]) -> FrameRecord:
+def write_frame(
+    split: Path, index: int, arrays: Mapping[str, np.ndarray], *, seed: int, spec: dict[str, Any], redraws: int = 0
+) -> FrameRecord:
     """Write every file of a frame and return the journal line that makes it count.
 
     Args:
         split: Folder of the split.
-        frame: Frame with the outputs asked for and the spec it was drawn from.
-        outputs: Names from `layout.FILES`.
+        index: Number of the frame.
+        arrays: Arrays by names from `layout.FILES`, rgb and mask among them.
+        seed: Seed of the frame.
+        spec: What it was drawn from.
+        redraws: How often it was drawn again.
     """
-    spec = frame.spec
-    if spec is None:
-        raise ValueError("the frame has no spec")
     hashes: dict[str, str] = {}
-    for output in outputs:
-        name = file_name(output, spec.index)
-        data = encode(output, frame)
+    sizes: dict[str, int] = {}
+    for output, array in arrays.items():
+        name = file_name(output, index)
+        data = encode(output, array)
         (split / name).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(split / name, data)
-        hashes[name] = hashlib.sha256(data).hexdigest()
-    return FrameRecord(spec.index, spec.seed, spec.to_dict(), hashes, frame.counts)
+        hashes[name], sizes[name] = hashlib.sha256(data).hexdigest(), len(data)
+    return FrameRecord(index, seed, spec, hashes, sizes, count_classes(arrays["mask"]), redraws)
 
 
 def append_records(split: Path, records: Iterable[FrameRecord]) -> None:

@@ -1,7 +1,8 @@
 """Parameters: models, presets, files and validation messages."""
 
+from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
 from regolith.lunar.params.errors import CheckError, InputError
-from regolith.lunar.params.fields import Group, Interval, describe_allowed, field_extra, is_group, quantity
+from regolith.lunar.params.fields import Group, Interval, describe_allowed, drawn, field_extra, is_group, quantity
 from regolith.lunar.params.io import (
     dump_params,
     load_params,
@@ -12,20 +13,8 @@ from regolith.lunar.params.io import (
     validate_text,
     writable_folder,
 )
-from regolith.lunar.params.models import (
-    CameraParams,
-    CraterParams,
-    DatasetParams,
-    Domain,
-    GroundParams,
-    LightParams,
-    Params,
-    ReliefParams,
-    RenderParams,
-    RockParams,
-    SensorParams,
-    TerrainParams,
-)
+from regolith.lunar.params.models import DatasetParams, Params, RenderParams, intervals
+from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
 from regolith.lunar.params.verb import PresetVerb, Verb
 
 __all__ = [
@@ -41,6 +30,7 @@ __all__ = [
     "LightParams",
     "Params",
     "PresetVerb",
+    "RandomizeParams",
     "ReliefParams",
     "RenderParams",
     "RockParams",
@@ -48,8 +38,10 @@ __all__ = [
     "TerrainParams",
     "Verb",
     "describe_allowed",
+    "drawn",
     "dump_params",
     "field_extra",
+    "intervals",
     "is_group",
     "load_params",
     "load_preset",

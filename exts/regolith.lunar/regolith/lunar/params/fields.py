@@ -72,6 +72,13 @@ class Interval(BaseModel):
         """Value at fraction `u` in [0, 1] of the range."""
         return min(max(self.lo + (self.hi - self.lo) * u, self.lo), self.hi)
 
+    def scaled(self, factor: float) -> Interval:
+        """The range shrunk about its centre to `factor` in [0, 1] of its width."""
+        if factor == 1.0:
+            return self
+        half = 0.5 * factor * (self.hi - self.lo)
+        return Interval(self.center - half, self.center + half)
+
     def contains(self, value: float) -> bool:
         """Whether `value` lies in the closed range."""
         return self.lo <= value <= self.hi
@@ -92,6 +99,8 @@ def quantity(
     ge: float | None = None,
     le: float | None = None,
     step: float | None = None,
+    randomizer: str = "",
+    per: Literal["", "frame", "scene", "item"] = "",
     appearance: bool = False,
     positional: bool = False,
     flag: str = "",
@@ -105,6 +114,8 @@ def quantity(
         ge: Smallest allowed value; for an `Interval` the limit of both ends.
         le: Largest allowed value.
         step: Step of a slider; left out, 1 for whole numbers.
+        randomizer: Switch of `RandomizeParams` that lets the `Interval` vary; off, it is its centre.
+        per: How often a value is drawn from the `Interval`: per frame, per scene, or per item (rock, crater).
         appearance: Whether `train_nodr` freezes the value at the centre of its interval.
         positional: Whether the command line takes the value without its name.
         flag: Name on the command line where it differs from the field's.
@@ -116,6 +127,8 @@ def quantity(
         "ge": ge,
         "le": le,
         "step": step,
+        "randomizer": randomizer,
+        "per": per,
         "appearance": appearance,
         "positional": positional,
         "flag": flag,
@@ -123,8 +136,32 @@ def quantity(
     return Field(default, description=help, json_schema_extra=extra)
 
 
+def drawn(
+    lo: float,
+    hi: float,
+    help: str,
+    *,
+    randomizer: str,
+    per: Literal["frame", "scene", "item"] = "frame",
+    appearance: bool = False,
+    **extra: Any,
+) -> Any:
+    """Declare an `Interval` values are drawn from: `quantity` with a randomizer.
+
+    Args:
+        lo: Lower end of the default range.
+        hi: Upper end of the default range.
+        help: One sentence.
+        randomizer: Switch of `RandomizeParams` that lets it vary.
+        per: How often a value is drawn.
+        appearance: Whether `train_nodr` freezes the value at the centre of its interval.
+        extra: unit, ge, le, step as in `quantity`.
+    """
+    return quantity(Interval(lo, hi), help, randomizer=randomizer, per=per, appearance=appearance, **extra)
+
+
 def field_extra(field: FieldInfo) -> dict[str, Any]:
-    """Return what `quantity` recorded: unit, ge, le, step, appearance, positional, flag."""
+    """Return what `quantity` recorded: unit, ge, le, step, randomizer, per, appearance, positional, flag."""
     extra = field.json_schema_extra
     return dict(extra) if isinstance(extra, dict) else {}
 

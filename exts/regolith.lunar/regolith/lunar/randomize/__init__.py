@@ -1,5 +1,25 @@
 """Randomizers: parameters and (seed, split, index) to the values of a scene and a frame."""
 
-from regolith.lunar.randomize.draw import APART, SPLITS, Split, draw_frame, draw_scene, scene_number, split_domain
+from regolith.lunar.randomize.draw import (
+    APART,
+    SPLITS,
+    Split,
+    draw_frame,
+    draw_scene,
+    draw_values,
+    frame_intervals,
+    narrowed,
+    scene_number,
+)
 
-__all__ = ["APART", "SPLITS", "Split", "draw_frame", "draw_scene", "scene_number", "split_domain"]
+__all__ = [
+    "APART",
+    "SPLITS",
+    "Split",
+    "draw_frame",
+    "draw_scene",
+    "draw_values",
+    "frame_intervals",
+    "narrowed",
+    "scene_number",
+]

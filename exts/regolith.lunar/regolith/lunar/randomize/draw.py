@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from regolith.lunar.params import Domain, InputError, Interval, Params, field_extra
+from regolith.lunar.params import Group, InputError, Interval, Params, RandomizeParams, field_extra, intervals
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ APART = ("sun_elevation_deg", "albedo", "roughness", "height_m", "pitch_deg", "f
 """Ranges in which `test_photoreal` lies outside the training domain; azimuth, heading, roll, exposure are shared."""
 
 
-def split_domain(params: Params, split: str) -> Domain:
-    """Return the ranges a split draws its frames from; `train_nodr` has its appearance frozen at the centres.
+def narrowed(params: Params, split: str) -> Params:
+    """Return the parameters with every range as a split draws from it.
+
+    Ranges shrink about their centres by `randomize.strength`; those of a randomizer that is off, and in `train_nodr`
+    all of the appearance, are their centres. The result asks for no further narrowing.
 
     Raises:
         InputError: There is no such split, or the test domain overlaps the training domain.
@@ -28,15 +31,37 @@ def split_domain(params: Params, split: str) -> Domain:
         raise InputError("split", split, ", ".join(SPLITS))
     if split == "test_photoreal":
         _check_apart(params)
-        return params.test_domain
-    if split != "train_nodr":
-        return params.domain
-    frozen = {
-        name: Interval(getattr(params.domain, name).center)
-        for name, field in Domain.model_fields.items()
-        if field_extra(field)["appearance"]
+    groups = {name: getattr(params, name) for name in Params.model_fields}
+    update = {
+        name: _narrow(group, params.randomize, split) for name, group in groups.items() if isinstance(group, Group)
     }
-    return params.domain.model_copy(update=frozen)
+    return params.model_copy(update=update | {"randomize": _wide(params.randomize)})
+
+
+def _narrow(group: Group, randomize: RandomizeParams, split: str) -> Group:
+    update: dict[str, Interval] = {}
+    for name, field in type(group).model_fields.items():
+        extra = field_extra(field)
+        if extra["randomizer"]:
+            frozen = not getattr(randomize, extra["randomizer"]) or (split == "train_nodr" and extra["appearance"])
+            update[name] = getattr(group, name).scaled(0.0 if frozen else randomize.strength)
+    return group.model_copy(update=update)
+
+
+def _wide(randomize: RandomizeParams) -> RandomizeParams:
+    switches = {name: True for name, field in RandomizeParams.model_fields.items() if field.annotation is bool}
+    return randomize.model_copy(update={**switches, "strength": 1.0})
+
+
+def frame_intervals(params: Params, split: str) -> dict[str, Interval]:
+    """Field name to the range a split draws it from, of every value drawn per frame.
+
+    Raises:
+        InputError: As `narrowed`.
+    """
+    narrow = narrowed(params, split)
+    domain = narrow.test_domain if split == "test_photoreal" else narrow.domain
+    return intervals(narrow.model_copy(update={"domain": domain}), "frame")
 
 
 def _check_apart(params: Params) -> None:
@@ -54,18 +79,29 @@ def scene_number(params: Params, index: int) -> int:
 
 def draw_scene(params: Params, seed: int, split: str, number: int) -> SceneSpec:
     """Draw scene `number` of a split; no other split and no other number shares its seed."""
+    narrow = narrowed(params, split)
 
-    def u(name: str) -> float:
-        return float(rng(seed, split, "scene", number, name).random())
+    def draw(name: str, interval: Interval) -> float:
+        return interval.at(float(rng(seed, split, "scene", number, name).random()))
 
     return SceneSpec(
         seed=int(rng(seed, split, "scene", number, "seed").integers(2**62)),
-        crater_density=params.craters.density.at(u("crater_density")),
-        rock_abundance=params.rocks.abundance.at(u("rock_abundance")),
+        crater_density=draw("crater_density", narrow.craters.density),
+        rock_abundance=draw("rock_abundance", narrow.rocks.abundance),
+        rock_exponent=draw("rock_exponent", narrow.rocks.exponent),
+        relief_strength=draw("relief_strength", narrow.relief.strength),
     )
 
 
-def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene) -> FrameSpec:
+def draw_values(params: Params, seed: int, split: str, index: int) -> dict[str, float]:
+    """Draw the values of frame `index` of a split: field name to value, of every `Interval` drawn per frame."""
+    return {
+        name: interval.at(float(rng(seed, split, "frame", index, name).random()))
+        for name, interval in frame_intervals(params, split).items()
+    }
+
+
+def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, *, attempt: int = 0) -> FrameSpec:
     """Draw frame `index` of a split inside its scene.
 
     Args:
@@ -74,22 +110,16 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene) 
         split: One of `SPLITS`.
         index: Number of the frame inside the split.
         scene: The built scene `scene_number(params, index)`, on whose ground the camera is placed.
+        attempt: Number of the redraw; each has another place and heading, all other values stay.
     """
     from regolith.lunar.stage.camera import place_camera
 
-    domain = split_domain(params, split)
-    values = {
-        name: getattr(domain, name).at(float(rng(seed, split, "frame", index, name).random()))
-        for name in Domain.model_fields
-    }
-    x, y, z = place_camera(
-        scene,
-        rng=rng(seed, split, "frame", index, "camera"),
-        height_m=values["height_m"],
-        pitch_deg=values["pitch_deg"],
-        heading_deg=values["heading_deg"],
-        fov_deg=values["fov_deg"],
-    )
+    values = draw_values(params, seed, split, index)
+    place = rng(seed, split, "frame", index, "camera", *([attempt] if attempt else []))
+    if attempt:
+        values["heading_deg"] = frame_intervals(params, split)["heading_deg"].at(float(place.random()))
+    view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
+    x, y, z = place_camera(scene, rng=place, **view)
     return FrameSpec(
         split=split,
         index=index,
@@ -98,5 +128,5 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene) 
         camera_x_m=float(x),
         camera_y_m=float(y),
         camera_z_m=float(z),
-        **values,
+        values=values,
     )

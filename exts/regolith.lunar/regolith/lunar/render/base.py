@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from regolith.lunar.labels import CLASSES
 from regolith.lunar.stage.spec import FrameSpec
 
 if TYPE_CHECKING:
     from pxr import Usd
 
 Quality = Literal["draft", "default", "reference"]
-Output = Literal["depth", "instance", "normal"]
+Output = Literal["depth", "instance", "normals"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,17 +29,23 @@ class Frame:
     """Distance from the lens along the pixel-centre ray [m], float32, shape [H, W]; inf on sky."""
     instance: np.ndarray | None = None
     """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]."""
-    normal: np.ndarray | None = None
+    normals: np.ndarray | None = None
     """Geometric normal in the world frame at the pixel centre, float32, shape [H, W, 3]; 0 on sky."""
     spec: FrameSpec | None = None
     """What the frame was drawn from; a renderer, which sees only the stage, leaves it to its caller."""
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Pixels per class, ignored ones under `ignore`."""
-        counts = {name: int(np.count_nonzero(self.label == value)) for name, value in CLASSES.items()}
-        counts["ignore"] = self.label.size - sum(counts.values())
-        return counts
+    def arrays(self, outputs: Iterable[str]) -> dict[str, np.ndarray]:
+        """Arrays by the dataset's names of outputs: rgb, mask, depth, normals, instance.
+
+        Raises:
+            ValueError: The frame does not carry one of them.
+        """
+        names = {"mask": "label"}
+        found = {output: getattr(self, names.get(output, output)) for output in outputs}
+        for output, array in found.items():
+            if array is None:
+                raise ValueError(f"the frame has no {output}")
+        return found
 
 
 class Renderer(Protocol):
@@ -73,7 +79,7 @@ class Renderer(Protocol):
             width: Picture width in pixels.
             height: Picture height in pixels; pixels are square, the vertical field of view follows.
             quality: Samples and light transport.
-            outputs: Which of depth, instance and normal to return.
+            outputs: Which of depth, normals and instance to return.
         """
         ...
 

@@ -291,7 +291,7 @@ class FusedScene:
             "label": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), SKY),
             "instance": dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2 + 1), 0),
             "depth": dr.select(valid, t, dr.inf),
-            "normal": tuple(dr.select(valid, x, 0.0) for x in hit.ng),
+            "normals": tuple(dr.select(valid, x, 0.0) for x in hit.ng),
         }
         if albedo:
             values, seed = self.values(view, hit.material)

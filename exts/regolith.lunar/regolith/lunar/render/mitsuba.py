@@ -113,7 +113,7 @@ class MitsubaRenderer:
             height: Picture height in pixels.
             quality: draft (4 samples, direct light), default (8 samples, reduced one-bounce pass) or reference (256
                 samples, brute-force bounce).
-            outputs: Which of depth, instance and normal to return.
+            outputs: Which of depth, normals and instance to return.
             samples: Samples per pixel instead of the quality's; a power of two.
 
         Raises:
@@ -124,7 +124,7 @@ class MitsubaRenderer:
         if self.backend == "scalar":  # the same samples, traced by Mitsuba's scalar kernels and shaded in numpy
             radiance, centre = self._scene.draw(view, width, height, **options)
         else:
-            radiance, centre = _draw_fused(self._scene, view, width, height, normals="normal" in outputs, **options)
+            radiance, centre = _draw_fused(self._scene, view, width, height, normals="normals" in outputs, **options)
         if len(view.stars):
             pixel, value = star_pixels(view, width, height)
             add_stars(radiance, pixel, value, centre["label"].ravel()[pixel] == SKY)
@@ -133,7 +133,7 @@ class MitsubaRenderer:
             label=centre["label"],
             depth=centre["depth"] if "depth" in outputs else None,
             instance=centre["instance"] if "instance" in outputs else None,
-            normal=centre["normal"] if "normal" in outputs else None,
+            normals=centre["normals"] if "normals" in outputs else None,
         )
 
     def preview(self, width: int, height: int, *, samples: int = 1) -> np.ndarray:
@@ -233,7 +233,7 @@ def _draw_fused(
         arrays["instance"] = centre["instance"].numpy().astype(np.uint16).reshape(height, width)
         arrays["depth"] = centre["depth"].numpy().reshape(height, width)
     if normals:
-        arrays["normal"] = np.stack([x.numpy() for x in centre["normal"]], axis=-1).reshape(height, width, 3)
+        arrays["normals"] = np.stack([x.numpy() for x in centre["normals"]], axis=-1).reshape(height, width, 3)
     radiance = np.array(total.numpy()).reshape(height, width) * np.float32(chunk / samples)
     if small is not None:
         light, hits, normal = small

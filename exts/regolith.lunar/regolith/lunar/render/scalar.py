@@ -203,7 +203,7 @@ class ScalarScene:
             "instance": np.zeros(count, np.uint16),
             "depth": np.where(hits.valid, hits.t, np.float32(np.inf)).astype(np.float32),
             "albedo": np.zeros(count, np.float32),
-            "normal": np.zeros((count, 3), np.float32),
+            "normals": np.zeros((count, 3), np.float32),
             "radiance": np.zeros(count, np.float32),
         }
         pixel = np.float32(2.0 * view.camera.tan_x / width)
@@ -218,7 +218,7 @@ class ScalarScene:
             out["label"][at] = self.packed.labels[number, 0]
             out["instance"][at] = self.packed.labels[number, 1]
             out["albedo"][at] = albedo
-            out["normal"][at] = np.stack(place.ng, axis=1)
+            out["normals"][at] = np.stack(place.ng, axis=1)
             out["radiance"][at] = irradiance * sunlit(NUMPY_OPS, values, normal, albedo, eye, sun)  # type: ignore[arg-type]
 
         self._over_hits(hits, shade, threads)

@@ -11,8 +11,8 @@ from pxr import Gf, Kind, Sdf, Usd, Vt
 
 from regolith.lunar import __version__
 from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
+from regolith.lunar.params import Params, intervals
 from regolith.lunar.params.io import dump_params
-from regolith.lunar.params.models import Params
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import place_camera
@@ -107,15 +107,14 @@ def _write_looks(layer: Sdf.Layer, params: Params, seed: int) -> None:
 
 def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, seed: int, doc: str) -> None:
     look = write.prim(layer, path, "Material", doc=doc)
-    ground = params.ground
     photometry: list[tuple[str, Sdf.ValueTypeName, Any, str]] = [
-        ("model", _T.Token, ground.photometry, "Reflectance law: lambert, or hapke (Hapke 2012, isotropic H)."),
+        ("model", _T.Token, params.ground.photometry, "Reflectance law: lambert, or hapke (Hapke 2012, isotropic H)."),
         ("albedo", _T.Double, None, "Normal albedo: radiance over that of a white Lambert surface at zero phase."),
-        ("b", _T.Double, ground.hapke_b, "Width of the double Henyey–Greenstein lobes (Sato et al. 2014)."),
-        ("c", _T.Double, ground.hapke_c, "Balance of the lobes in [-1, 1], positive for backscatter."),
-        ("b0", _T.Double, ground.hapke_b0, "Amplitude of the shadow-hiding opposition surge."),
-        ("h", _T.Double, ground.hapke_h, "Angular width of the opposition surge."),
-        ("mottling", _T.Double, ground.mottling, "RMS of the albedo's relative variation over the surface."),
+        ("b", _T.Double, None, "Width of the double Henyey–Greenstein lobes (Sato et al. 2014)."),
+        ("c", _T.Double, None, "Balance of the lobes in [-1, 1], positive for backscatter."),
+        ("b0", _T.Double, None, "Amplitude of the shadow-hiding opposition surge."),
+        ("h", _T.Double, None, "Angular width of the opposition surge."),
+        ("mottling", _T.Double, None, "RMS of the albedo's relative variation over the surface."),
         ("bump", _T.Double, bump, "Strength of the shading relief locked to the pixel footprint, 0 for none."),
         ("seed", _T.Int64, seed & 0x7FFF_FFFF_FFFF_FFFF, "Seed of mottling and shading relief."),
     ]
@@ -273,11 +272,11 @@ def _write_camera(layer: Sdf.Layer) -> None:
 
 def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
     """Light and aim the stage at the centre of the training domain, looking across the sun."""
-    values = {name: getattr(scene.params.domain, name).center for name in type(scene.params.domain).model_fields}
+    values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
     view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
     x, y, z = place_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
     frame = FrameSpec(
-        split="", index=0, scene=0, seed=scene.spec.seed, camera_x_m=x, camera_y_m=y, camera_z_m=z, **values
+        split="", index=0, scene=0, seed=scene.spec.seed, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values
     )
     apply_frame(stage, scene.params, frame, *_SIZE)

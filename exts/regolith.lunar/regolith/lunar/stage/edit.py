@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,13 @@ def set_sun(stage: Usd.Stage, elevation_deg: float, azimuth_deg: float, *, angle
 
 
 def set_ground(
-    stage: Usd.Stage, albedo: float, roughness: float, rock_albedo_ratio: float, *, bump: float | None = None
+    stage: Usd.Stage,
+    albedo: float,
+    roughness: float,
+    rock_albedo_ratio: float,
+    *,
+    bump: float | None = None,
+    photometry: Mapping[str, float] | None = None,
 ) -> None:
     """Colour ground and rocks.
 
@@ -47,12 +54,15 @@ def set_ground(
         roughness: Roughness of the preview material.
         rock_albedo_ratio: Rock albedo over ground albedo; the product is held below 0.95.
         bump: Strength of the ground's shading relief; None leaves it.
+        photometry: Values of ground and rock by the names of `schema.PHOTOMETRY`: b, c, b0, h, mottling.
     """
     rock = min(albedo * rock_albedo_ratio, 0.95)
     for look, value in ((schema.LOOK_GROUND, albedo), (schema.LOOK_ROCK, rock)):
         _set(stage, f"{look}/Surface", "inputs:diffuseColor", Gf.Vec3f(*(min(value * t, 1.0) for t in TINT)))
         _set(stage, f"{look}/Surface", "inputs:roughness", roughness)
         _set(stage, look, f"{schema.PHOTOMETRY}albedo", value)
+        for name, number in (photometry or {}).items():
+            _set(stage, look, schema.PHOTOMETRY + name, number)
     if bump is not None:
         _set(stage, schema.LOOK_GROUND, f"{schema.PHOTOMETRY}bump", bump)
 
@@ -169,12 +179,25 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         stage,
         frame.sun_elevation_deg,
         frame.sun_azimuth_deg,
-        angle_deg=light.sun_angle_deg,
-        irradiance=light.irradiance,
+        angle_deg=frame.sun_angle_deg,
+        irradiance=frame.irradiance,
     )
-    set_ground(stage, frame.albedo, frame.roughness, frame.rock_albedo_ratio, bump=ground_bump(params, frame.roughness))
+    set_ground(
+        stage,
+        frame.albedo,
+        frame.roughness,
+        frame.rock_albedo_ratio,
+        bump=ground_bump(params, frame.roughness),
+        photometry={
+            "b": frame.hapke_b,
+            "c": frame.hapke_c,
+            "b0": frame.hapke_b0,
+            "h": frame.hapke_h,
+            "mottling": frame.mottling,
+        },
+    )
     facing_sun = math.cos(math.radians(frame.heading_deg - frame.sun_azimuth_deg))
-    exposure = exposure_for(sensor.exposure_key, frame.albedo, light.irradiance, frame.sun_elevation_deg)
+    exposure = exposure_for(sensor.exposure_key, frame.albedo, light.irradiance.center, frame.sun_elevation_deg)
     exposure += sensor.sun_compensation_ev * facing_sun
     set_camera(
         stage,
@@ -192,7 +215,7 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
     set_sensor(
         stage,
         full_well_e=sensor.full_well_e,
-        read_noise_e=sensor.read_noise_e,
+        read_noise_e=frame.read_noise_e,
         encoding=sensor.encoding,
         noise_seed=frame.seed,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regolith.lunar.params.models import RockParams
+from regolith.lunar.params.scene import RockParams
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.rocks import RockField
 from regolith.lunar.stage.spec import rng

@@ -111,7 +111,7 @@ class ReliefRecipe:
             mid_split=mid_split,
             mid_half=mid_half,
             hurst=relief.hurst,
-            rms_height_m=relief.rms_height_m,
+            rms_height_m=scene.relief_strength * relief.rms_height_m,
             wavelength_max_m=4.0 * cell,
             pit_density=relief.pit_density,
             pit_min_m=PIT_MIN_M,
@@ -122,11 +122,11 @@ class ReliefRecipe:
             crater_top_m=top,
             freshness_min=law.freshness.lo,
             freshness_max=law.freshness.hi,
-            clod_height_m=relief.clod_height_m,
+            clod_height_m=scene.relief_strength * relief.clod_height_m,
             pebble_density=relief.pebble_density,
             pebble_min_m=min(PEBBLE_MIN_M, 0.5 * params.rocks.diameter_min_m),
             pebble_max_m=params.rocks.diameter_min_m,
-            pebble_exponent=params.rocks.exponent,
+            pebble_exponent=scene.rock_exponent,
         )
 
     @property

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
-from regolith.lunar.params.models import Params, RockParams
+from regolith.lunar.params.models import Params
+from regolith.lunar.params.scene import RockParams
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.shapes import detail_level, prototypes
 from regolith.lunar.stage.spacing import space_out
@@ -77,14 +78,15 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
 
     Args:
         params: Rock parameters, and the camera's roaming radius for the levels of detail.
-        scene: Seed and abundance.
+        scene: Seed and size law.
         terrain: Ground to rest on, and its craters.
     """
     rocks = params.rocks
     surface = Surface(terrain)
     random = rng(scene.seed, "rocks", "sizes")
-    near = draw_diameters(rocks, scene.rock_abundance, surface.area, random)
-    far = _far_diameters(rocks, scene.rock_abundance, surface, random)
+    law = SizeLaw.of(rocks, scene)
+    near = law.draw(surface.area, random)
+    far = _far_diameters(law, rocks.far_radius_m, surface, random)
     diameter = np.concatenate([near, far])
     outside = np.concatenate([np.zeros(len(near), bool), np.ones(len(far), bool)])
     order = np.argsort(-diameter, kind="stable")
@@ -96,56 +98,67 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
     return _settle(params, scene, surface, xy[kept], diameter[kept])
 
 
-def mean_square(rocks: RockParams) -> float:
-    """Expectation of D² [m²] of the truncated power law of diameters."""
-    b, low, high = rocks.exponent, rocks.diameter_min_m, rocks.diameter_max_m
-    scale = b / (low**-b - high**-b)
-    if abs(b - 2.0) < 1e-9:
-        return scale * float(np.log(high / low))
-    return scale * (high ** (2.0 - b) - low ** (2.0 - b)) / (2.0 - b)
+@dataclasses.dataclass(frozen=True)
+class SizeLaw:
+    """Truncated power law of the diameters of a scene's rocks: N(≥ D) = C (D^-b − Dmax^-b) per m²."""
+
+    abundance: float
+    """Covered share of the ground by rocks of all sizes; C follows from it."""
+    exponent: float
+    """b."""
+    smallest_m: float
+    largest_m: float
+
+    @classmethod
+    def of(cls, rocks: RockParams, scene: SceneSpec) -> SizeLaw:
+        """Law of a scene's labelled rocks."""
+        return cls(scene.rock_abundance, scene.rock_exponent, rocks.diameter_min_m, rocks.diameter_max_m)
+
+    @property
+    def mean_square(self) -> float:
+        """Expectation of D² [m²]."""
+        b, low, high = self.exponent, self.smallest_m, self.largest_m
+        scale = b / (low**-b - high**-b)
+        if abs(b - 2.0) < 1e-9:
+            return scale * float(np.log(high / low))
+        return scale * (high ** (2.0 - b) - low ** (2.0 - b)) / (2.0 - b)
+
+    def areal_density(self, diameter: np.ndarray | float) -> np.ndarray:
+        """Requested number of rocks per m² at least as large as `diameter` [m].
+
+        The covered share of the ground is the expectation of Σ π/4 D² per area.
+        """
+        b, low, high = self.exponent, self.smallest_m, self.largest_m
+        total = self.abundance / (0.25 * np.pi * self.mean_square)
+        d = np.clip(np.asarray(diameter, np.float64), low, high)
+        return total * (d**-b - high**-b) / (low**-b - high**-b)
+
+    def draw(self, area: float, random: np.random.Generator, *, smallest: float = 0.0) -> np.ndarray:
+        """Draw the diameters [m] of all rocks on an area, shape [N], large to small.
+
+        Systematic sampling: one draw from each of N equal slices of the distribution, so that a single scene covers
+        the share of ground asked for although few boulders make up most of it.
+
+        Args:
+            area: Area [m²].
+            random: Stream to draw from.
+            smallest: Leave out rocks below this diameter [m].
+        """
+        b, high = self.exponent, self.largest_m
+        low = max(self.smallest_m, smallest)
+        if low >= high:
+            return np.zeros(0)
+        expected = float(self.areal_density(low)) * area
+        count = int(np.floor(expected + random.random()))
+        u = (np.arange(count) + random.random(count)) / max(count, 1)
+        return np.clip((high**-b + u * (low**-b - high**-b)) ** (-1.0 / b), low, high)
 
 
-def areal_density(rocks: RockParams, abundance: float, diameter: np.ndarray | float) -> np.ndarray:
-    """Requested number of rocks per m² at least as large as `diameter` [m]: C (D^-b − Dmax^-b).
-
-    C follows from the abundance: the covered share of the ground is the expectation of Σ π/4 D² per area.
-    """
-    b, low, high = rocks.exponent, rocks.diameter_min_m, rocks.diameter_max_m
-    total = abundance / (0.25 * np.pi * mean_square(rocks))
-    d = np.clip(np.asarray(diameter, np.float64), low, high)
-    return total * (d**-b - high**-b) / (low**-b - high**-b)
-
-
-def draw_diameters(
-    rocks: RockParams, abundance: float, area: float, random: np.random.Generator, *, smallest: float = 0.0
-) -> np.ndarray:
-    """Draw the diameters [m] of all rocks on an area, shape [N], large to small.
-
-    Systematic sampling: one draw from each of N equal slices of the distribution, so that a single scene covers the
-    share of ground asked for although few boulders make up most of it.
-
-    Args:
-        rocks: Size law.
-        abundance: Covered share of the ground by rocks of all sizes.
-        area: Area [m²].
-        random: Stream to draw from.
-        smallest: Leave out rocks below this diameter [m].
-    """
-    b, high = rocks.exponent, rocks.diameter_max_m
-    low = max(rocks.diameter_min_m, smallest)
-    if low >= high:
-        return np.zeros(0)
-    expected = float(areal_density(rocks, abundance, low)) * area
-    count = int(np.floor(expected + random.random()))
-    u = (np.arange(count) + random.random(count)) / max(count, 1)
-    return np.clip((high**-b + u * (low**-b - high**-b)) ** (-1.0 / b), low, high)
-
-
-def _far_diameters(rocks: RockParams, abundance: float, surface: Surface, random: np.random.Generator) -> np.ndarray:
-    area = np.pi * rocks.far_radius_m**2 - surface.area
+def _far_diameters(law: SizeLaw, radius: float, surface: Surface, random: np.random.Generator) -> np.ndarray:
+    area = np.pi * radius**2 - surface.area
     if area <= 0.0:
         return np.zeros(0)
-    return draw_diameters(rocks, abundance, area, random, smallest=FAR_DIAMETER_MIN_M)
+    return law.draw(area, random, smallest=FAR_DIAMETER_MIN_M)
 
 
 class _Places:

@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from regolith.lunar.params.models import RockParams
+from regolith.lunar.params.scene import RockParams
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.spec import rng
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regolith.lunar.stage.craters import EQUILIBRIUM_1M
-from regolith.lunar.stage.rocks import areal_density
+from regolith.lunar.stage.rocks import SizeLaw
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.author import Scene
@@ -59,7 +59,7 @@ def plot_sizes(scene: Scene, path: Path) -> None:
     rocks, law = scene.rocks, scene.params.rocks
     here = _within(rocks.position[:, 0], rocks.position[:, 1], grid.half_x, grid.half_y)
     line = np.geomspace(law.diameter_min_m, law.diameter_max_m * 0.999, 400)
-    requested = areal_density(law, scene.spec.rock_abundance, line)
+    requested = SizeLaw.of(law, scene.spec).areal_density(line)
     _series(axes, line, requested, drawn=rocks.diameter[here], area=area, color=_ROCK, name="rocks")
 
     craters = scene.terrain.craters

@@ -20,6 +20,10 @@ class SceneSpec:
     """Share of the lunar equilibrium distribution."""
     rock_abundance: float
     """Share of the working area covered by labelled rocks."""
+    rock_exponent: float
+    """Slope of their cumulative size–frequency distribution."""
+    relief_strength: float
+    """Factor on the heights of the micro-relief."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -28,7 +32,10 @@ class SceneSpec:
 
 @dataclasses.dataclass(frozen=True)
 class FrameSpec:
-    """One frame: everything that turns a scene into its picture."""
+    """One frame: everything that turns a scene into its picture.
+
+    Values drawn from intervals are attributes by the names of their fields: `spec.sun_elevation_deg`, `spec.psf_px`.
+    """
 
     split: str
     index: int
@@ -36,38 +43,34 @@ class FrameSpec:
     """Number of the scene inside its split."""
     seed: int
     """Seed of the frame's sensor noise and sampling."""
-    sun_elevation_deg: float
-    sun_azimuth_deg: float
-    """Direction to the sun, anticlockwise from +X."""
-    albedo: float
-    """Normal albedo of the ground."""
-    roughness: float
-    rock_albedo_ratio: float
-    exposure_ev: float
-    """Offset from the exposure that puts level ground at `SensorParams.exposure_key`."""
     camera_x_m: float
     camera_y_m: float
     camera_z_m: float
     """Lens position in the world frame."""
-    heading_deg: float
-    """Optical axis in the XY plane, anticlockwise from +X."""
-    pitch_deg: float
-    """Optical axis above the horizon; negative looks down."""
-    roll_deg: float
-    """Clockwise roll of the camera seen from behind it."""
-    fov_deg: float
-    """Horizontal field of view."""
-    height_m: float
-    """Lens height above the ground below it."""
+    values: dict[str, float]
+    """Field name to the value drawn, of every `Interval` drawn per frame."""
+
+    def __getattr__(self, name: str) -> float:
+        values = self.__dict__.get("values", {})
+        if name not in values:
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        return values[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return dataclasses.asdict(self)
+        """Plain values for JSON, drawn ones beside the rest."""
+        fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "values"}
+        return fixed | self.values
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FrameSpec:
-        """Rebuild from `to_dict`."""
-        return cls(**data)
+        """Rebuild from `to_dict`.
+
+        Raises:
+            TypeError: A fixed value is missing.
+        """
+        names = {field.name for field in dataclasses.fields(cls)} - {"values"}
+        fixed = {name: value for name, value in data.items() if name in names}
+        return cls(**fixed, values={name: value for name, value in data.items() if name not in names})
 
 
 def rng(seed: int, *keys: str | int) -> np.random.Generator:
