@@ -77,7 +77,7 @@ class Interval(BaseModel):
         if factor == 1.0:
             return self
         half = 0.5 * factor * (self.hi - self.lo)
-        return Interval(self.center - half, self.center + half)
+        return Interval(max(self.center - half, self.lo), min(self.center + half, self.hi))
 
     def contains(self, value: float) -> bool:
         """Whether `value` lies in the closed range."""

@@ -2,6 +2,7 @@
 
 from regolith.lunar.randomize.draw import (
     APART,
+    SCENE_VALUES,
     SPLITS,
     Split,
     draw_frame,
@@ -9,11 +10,14 @@ from regolith.lunar.randomize.draw import (
     draw_values,
     frame_intervals,
     narrowed,
+    outside,
+    scene_intervals,
     scene_number,
 )
 
 __all__ = [
     "APART",
+    "SCENE_VALUES",
     "SPLITS",
     "Split",
     "draw_frame",
@@ -21,5 +25,7 @@ __all__ = [
     "draw_values",
     "frame_intervals",
     "narrowed",
+    "outside",
+    "scene_intervals",
     "scene_number",
 ]

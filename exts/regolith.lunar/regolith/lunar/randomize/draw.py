@@ -1,14 +1,30 @@
-"""Draw scenes and frames: every value depends on (seed, split, number, name of the value) and the parameters alone."""
+"""Draw scenes and frames: every value depends on (seed, split, number, name of the value) and the parameters alone.
+
+`randomize.sampling` says how. *independent*: each value has a stream of its own, by its name, so that a new field
+changes no other. *sobol*: frame i takes point i of a scrambled Sobol sequence whose axes are the `Interval`s drawn per
+frame in the order of their fields (`frame_intervals`), those of a single value included, so that freezing a range
+changes no other value; scene n takes point n of a sequence over the intervals drawn per scene. A new field is a new
+axis: it changes the draws of every field, of this sampling only.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, get_args
 
 from regolith.lunar.params import Group, InputError, Interval, Params, RandomizeParams, field_extra, intervals
+from regolith.lunar.randomize.sampling import sobol_point
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.author import Scene
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Split = Literal["train_dr", "train_nodr", "val", "test_photoreal"]
 SPLITS: tuple[str, ...] = get_args(Split)
@@ -17,7 +33,21 @@ SPLITS: tuple[str, ...] = get_args(Split)
 APART = ("sun_elevation_deg", "albedo", "roughness", "height_m", "pitch_deg", "fov_deg")
 """Ranges in which `test_photoreal` lies outside the training domain; azimuth, heading, roll, exposure are shared."""
 
+SCENE_VALUES = {
+    "crater_density": ("craters", "density"),
+    "relief_strength": ("relief", "strength"),
+    "rock_abundance": ("rocks", "abundance"),
+    "rock_exponent": ("rocks", "exponent"),
+}
+"""Value of `SceneSpec` to group and field of the `Interval` it is drawn from, in the order of the fields."""
 
+
+def _kept(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep a function's latest results; its arguments are hashable, as parameter models are."""
+    return cast("Callable[P, R]", functools.lru_cache(maxsize=64)(function))
+
+
+@_kept
 def narrowed(params: Params, split: str) -> Params:
     """Return the parameters with every range as a split draws from it.
 
@@ -59,9 +89,24 @@ def frame_intervals(params: Params, split: str) -> dict[str, Interval]:
     Raises:
         InputError: As `narrowed`.
     """
+    return dict(_frame_intervals(params, split))
+
+
+@_kept
+def _frame_intervals(params: Params, split: str) -> Mapping[str, Interval]:
     narrow = narrowed(params, split)
     domain = narrow.test_domain if split == "test_photoreal" else narrow.domain
-    return intervals(narrow.model_copy(update={"domain": domain}), "frame")
+    return MappingProxyType(intervals(narrow.model_copy(update={"domain": domain}), "frame"))
+
+
+def scene_intervals(params: Params, split: str) -> dict[str, Interval]:
+    """Name in `SceneSpec` to the range a split draws it from, of every value drawn per scene.
+
+    Raises:
+        InputError: As `narrowed`.
+    """
+    narrow = narrowed(params, split)
+    return {name: getattr(getattr(narrow, group), field) for name, (group, field) in SCENE_VALUES.items()}
 
 
 def _check_apart(params: Params) -> None:
@@ -79,26 +124,57 @@ def scene_number(params: Params, index: int) -> int:
 
 def draw_scene(params: Params, seed: int, split: str, number: int) -> SceneSpec:
     """Draw scene `number` of a split; no other split and no other number shares its seed."""
-    narrow = narrowed(params, split)
-
-    def draw(name: str, interval: Interval) -> float:
-        return interval.at(float(rng(seed, split, "scene", number, name).random()))
-
-    return SceneSpec(
-        seed=int(rng(seed, split, "scene", number, "seed").integers(2**62)),
-        crater_density=draw("crater_density", narrow.craters.density),
-        rock_abundance=draw("rock_abundance", narrow.rocks.abundance),
-        rock_exponent=draw("rock_exponent", narrow.rocks.exponent),
-        relief_strength=draw("relief_strength", narrow.relief.strength),
-    )
+    values = _draw(params, seed, split, "scene", number, scene_intervals(params, split))
+    return SceneSpec(seed=int(rng(seed, split, "scene", number, "seed").integers(2**62)), **values)
 
 
 def draw_values(params: Params, seed: int, split: str, index: int) -> dict[str, float]:
     """Draw the values of frame `index` of a split: field name to value, of every `Interval` drawn per frame."""
-    return {
-        name: interval.at(float(rng(seed, split, "frame", index, name).random()))
-        for name, interval in frame_intervals(params, split).items()
-    }
+    return _draw(params, seed, split, "frame", index, _frame_intervals(params, split))
+
+
+def _draw(
+    params: Params,
+    seed: int,
+    split: str,
+    kind: Literal["frame", "scene"],
+    number: int,
+    ranges: Mapping[str, Interval],
+) -> dict[str, float]:
+    if params.randomize.sampling == "sobol":
+        point = sobol_point(seed, split, kind, number, len(ranges)).tolist()
+        return {name: interval.at(u) for (name, interval), u in zip(ranges.items(), point, strict=True)}
+    values: dict[str, float] = {}
+    for name, interval in ranges.items():
+        single = interval.lo == interval.hi  # every draw gives the same: none is made
+        values[name] = interval.at(0.0 if single else float(rng(seed, split, kind, number, name).random()))
+    return values
+
+
+def outside(params: Params, split: str, spec: Mapping[str, Any]) -> list[tuple[str, float, Interval | None]]:
+    """Compare the values of a journal's frame with what its split draws from.
+
+    Args:
+        params: Parameters of the dataset.
+        split: Split of the frame.
+        spec: The frame as `FrameSpec.to_dict` gives it, or its drawn values alone.
+
+    Returns:
+        (name, value, range) of every value outside its range, in the order of the fields; the value is NaN where it is
+        missing or no number. Then those of a name no `Interval` drawn per frame has, with None for the range.
+
+    Raises:
+        InputError: As `narrowed`.
+    """
+    ranges = _frame_intervals(params, split)
+    fixed = {field.name for field in dataclasses.fields(FrameSpec)}
+    values = {name: _number(spec.get(name)) for name in [*ranges, *(key for key in spec if key not in fixed)]}
+    checked = ((name, value, ranges.get(name)) for name, value in values.items())
+    return [(name, value, wanted) for name, value, wanted in checked if wanted is None or not wanted.contains(value)]
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, *, attempt: int = 0) -> FrameSpec:
@@ -117,7 +193,7 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
     values = draw_values(params, seed, split, index)
     place = rng(seed, split, "frame", index, "camera", *([attempt] if attempt else []))
     if attempt:
-        values["heading_deg"] = frame_intervals(params, split)["heading_deg"].at(float(place.random()))
+        values["heading_deg"] = _frame_intervals(params, split)["heading_deg"].at(float(place.random()))
     view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
     x, y, z = place_camera(scene, rng=place, **view)
     return FrameSpec(

@@ -1,0 +1,45 @@
+"""Even coverage: the points of a scrambled Sobol sequence, each a function of its number alone."""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+import numpy as np
+from scipy.stats import qmc
+
+from regolith.lunar.stage.spec import rng
+
+BLOCK = 256
+"""Points made, and kept, at a time; consecutive numbers cost one look-up."""
+
+
+def sobol_point(seed: int, split: str, kind: Literal["frame", "scene"], number: int, dimensions: int) -> np.ndarray:
+    """Point `number` of the scrambled Sobol sequence of a split's frames or scenes.
+
+    The sequence is that of Joe & Kuo (2008), as scipy has it, with Owen-type scrambling by a random linear matrix and
+    a digital shift (Matoušek 1998). Every aligned run of 2^k points has each of 2^k equal slices of every axis exactly
+    once. Another seed, split, kind or number of dimensions is another scrambling.
+
+    Args:
+        seed: Seed of the dataset.
+        split: Split the values are drawn for.
+        kind: Whether the points are of frames or of scenes.
+        number: Number of the point, from 0.
+        dimensions: Number of axes, at least 1.
+
+    Returns:
+        Fractions in [0, 1), shape [dimensions], read-only.
+    """
+    block, row = divmod(number, BLOCK)
+    return _sobol_block(seed, split, kind, block, dimensions)[row]
+
+
+@functools.lru_cache(maxsize=64)  # holds no state but finished blocks: any order, any thread, any process
+def _sobol_block(seed: int, split: str, kind: str, block: int, dimensions: int) -> np.ndarray:
+    sequence = qmc.Sobol(dimensions, scramble=True, rng=rng(seed, split, "sobol", kind))
+    if block:
+        sequence.fast_forward(block * BLOCK)
+    points = sequence.random(BLOCK)
+    points.flags.writeable = False
+    return points
