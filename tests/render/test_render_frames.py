@@ -60,6 +60,17 @@ def test_depth_and_normal_of_a_level_plane(renderer: MitsubaRenderer) -> None:
     np.testing.assert_allclose(frame.normals, np.broadcast_to([0, 0, 1], (40, 40, 3)), atol=1e-5)
 
 
+def test_labels_alone_are_those_of_the_frame(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Without light the same classes come out, and need a stage as much."""
+    with pytest.raises(InputError, match="load"):
+        renderer.labels(64, 48)
+    renderer.load(stage)
+    labels = renderer.labels(64, 48)
+    assert labels.dtype == np.uint8
+    assert set(np.unique(labels)) == {REGOLITH, ROCK, SKY}
+    np.testing.assert_array_equal(labels, renderer.render(64, 48, quality="draft").label)
+
+
 def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
     """Seen from above, the dark ground lies on the far side of the rock, as long as the sun is low."""
     stage = make_stage(rocks=1)  # at (4, 0, 0.2), 0.5 m high above its centre

@@ -83,6 +83,18 @@ class Renderer(Protocol):
         """
         ...
 
+    def labels(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes the stage's camera sees, without any light: equal to `render(...).label`.
+
+        Args:
+            width: Picture width in pixels.
+            height: Picture height in pixels.
+
+        Returns:
+            Class at each pixel centre (`regolith.lunar.labels`), uint8, shape [H, W].
+        """
+        ...
+
     def close(self) -> None:
         """Free what the renderer holds."""
         ...

@@ -298,6 +298,14 @@ class FusedScene:
             found["albedo"] = dr.select(valid, textured(self.ops, values, seed, hit, t * view.pixel)[1], 0.0)
         return found
 
+    def classes(self, view: View, width: int, height: int) -> np.ndarray:
+        """Class at each pixel centre, uint8, shape [H, W]: one traced ray a pixel and nothing else."""
+        opaque = self.opaque(view, width, height)
+        direction = self._ray(opaque, dr.arange(mi.UInt32, width * height), 0.5, 0.5)
+        valid, number, _, _ = self._hit(opaque.origin, direction, coherent=True)
+        label = dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), SKY)
+        return label.numpy().astype(np.uint8).reshape(height, width)
+
     def sky(self, view: _Opaque, pixel: np.ndarray) -> np.ndarray:
         """Whether the rays through the centres of pixels, by number, hit nothing, bool, shape of `pixel`."""
         direction = self._ray(view, mi.UInt32(pixel.astype(np.uint32)), 0.5, 0.5)

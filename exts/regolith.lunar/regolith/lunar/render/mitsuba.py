@@ -136,6 +136,22 @@ class MitsubaRenderer:
             normals=centre["normals"] if "normals" in outputs else None,
         )
 
+    def labels(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes the stage's camera sees, without any light: equal to `render`'s.
+
+        Args:
+            width: Picture width in pixels.
+            height: Picture height in pixels.
+
+        Returns:
+            Class at each pixel centre, uint8, shape [H, W].
+
+        Raises:
+            InputError: A size that is not allowed, or no stage was loaded.
+        """
+        view, _ = self._view(width, height, "draft", None)
+        return self._scene.classes(view, width, height)
+
     def preview(self, width: int, height: int, *, samples: int = 1) -> np.ndarray:
         """Render the stage's camera in direct light, without labels: what a viewport shows while it moves.
 

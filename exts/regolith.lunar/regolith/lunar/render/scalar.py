@@ -290,6 +290,13 @@ class ScalarScene:
                 u[k], v[k] = found.prim_uv
         return _Hits(valid=t > 0.0, prim=prim, u=u, v=v, t=t, direction=out.astype(np.float32))
 
+    def classes(self, view: View, width: int, height: int) -> Array:
+        """Class at each pixel centre, uint8, shape [H, W]."""
+        hits = self._hits(view, width, height)
+        number = np.searchsorted(self.first, hits.prim, side="right") - 1
+        label = self.packed.labels[np.clip(number, 0, len(self.packed.labels) - 1), 0]
+        return np.where(hits.valid, label, SKY).astype(np.uint8).reshape(height, width)
+
     def draw(
         self, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int
     ) -> tuple[Array, dict[str, Array]]:
