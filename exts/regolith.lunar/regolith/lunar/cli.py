@@ -42,6 +42,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Author",
         "Author a stage and look at it: stage, picture, size–frequency plot.",
     ),
+    "randomize": (
+        "regolith.lunar.randomize.show",
+        "Randomize",
+        "Show what a split draws against what was asked for, without rendering.",
+    ),
     "generate": (
         "regolith.lunar.dataset.generate",
         "Generate",

@@ -1,8 +1,9 @@
-"""Even coverage: the points of a scrambled Sobol sequence, each a function of its number alone."""
+"""Even coverage: the points of a scrambled Sobol sequence, and how evenly a set of points lies."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Literal
 
 import numpy as np
@@ -43,3 +44,23 @@ def _sobol_block(seed: int, split: str, kind: str, block: int, dimensions: int) 
     points = sequence.random(BLOCK)
     points.flags.writeable = False
     return points
+
+
+def centred_discrepancy(points: np.ndarray) -> float:
+    """Squared centred L2 discrepancy (Hickernell 1998, Math. Comp. 67, 299) of points in the unit cube, [N, D]."""
+    return float(qmc.discrepancy(points, method="CD"))
+
+
+def expected_discrepancy(count: int, dimensions: int) -> float:
+    """Mean of `centred_discrepancy` over independent draws: ((5/4)^D − (13/12)^D) / N.
+
+    With z the offset from the centre, E[1 + |z|/2 − z²/2] = E[1 + |x|/2 + |y|/2 − |x − y|/2] = 13/12 of independent
+    uniform x, y, and E[1 + |z|] = 5/4 where a point meets itself; all other terms of the sum cancel.
+    """
+    return ((5 / 4) ** dimensions - (13 / 12) ** dimensions) / count
+
+
+def pair_discrepancy(points: np.ndarray) -> float:
+    """Mean `centred_discrepancy` of the projections of points [N, D] on each pair of axes; D is at least 2."""
+    pairs = itertools.combinations(range(points.shape[1]), 2)
+    return float(np.mean([centred_discrepancy(points[:, pair]) for pair in pairs]))

@@ -1,0 +1,252 @@
+"""`regolith randomize`: what a split draws, against what was asked for, without building or rendering a scene."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from regolith.lunar.params import (
+    CheckError,
+    Group,
+    InputError,
+    Interval,
+    Params,
+    PresetVerb,
+    field_extra,
+    quantity,
+    writable_folder,
+)
+from regolith.lunar.randomize.draw import (
+    SCENE_VALUES,
+    Split,
+    draw_scene,
+    draw_values,
+    frame_intervals,
+    narrowed,
+    scene_intervals,
+    scene_number,
+)
+from regolith.lunar.randomize.sampling import centred_discrepancy, expected_discrepancy, pair_discrepancy
+
+MEASURED = 2048
+"""Most frames the discrepancy is measured on, the first ones; its cost goes with their square."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """One parameter: the range asked for and the values drawn from it."""
+
+    name: str
+    """Name of the value in `FrameSpec` or `SceneSpec`; for one drawn per item, of its field."""
+    group: str
+    """Group of parameters the range is set in."""
+    randomizer: str
+    """Switch of `RandomizeParams` it belongs to."""
+    per: Literal["frame", "scene", "item"]
+    unit: str
+    """Unit of the values; empty for dimensionless ones."""
+    asked: Interval
+    """The range the split draws from, after strength, switches and what the split freezes."""
+    values: np.ndarray
+    """Values in the order of frames or scenes, shape [N]; empty for what is drawn per item, while a scene is built."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether the range is more than one value."""
+        return self.asked.lo < self.asked.hi
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """The values as fractions of a range that varies, shape [N]."""
+        return (self.values - self.asked.lo) / (self.asked.hi - self.asked.lo)
+
+    @property
+    def stray(self) -> np.ndarray:
+        """The values outside the range, shape [M]."""
+        return self.values[(self.values < self.asked.lo) | (self.values > self.asked.hi)]
+
+    def to_dict(self, *, values: bool = False) -> dict[str, Any]:
+        """Plain values for JSON; `values` adds every one drawn."""
+        drawn = None
+        if len(self.values):
+            drawn = {
+                "min": float(self.values.min()),
+                "mean": float(self.values.mean()),
+                "max": float(self.values.max()),
+            }
+        plain = {
+            "group": self.group,
+            "per": self.per,
+            "unit": self.unit,
+            "asked": [self.asked.lo, self.asked.hi],
+            "count": len(self.values),
+            "drawn": drawn,
+        }
+        return plain | ({"values": self.values.tolist()} if values else {})
+
+
+def draw_split(params: Params, seed: int, split: str, frames: int) -> list[Draws]:
+    """Draw the values of the first frames of a split and of the scenes that serve them.
+
+    Returns:
+        One entry for every `Interval` that is drawn from, in the order of the groups and their fields.
+
+    Raises:
+        InputError: There is no such split, or the test domain overlaps the training domain.
+    """
+    rows = [draw_values(params, seed, split, index) for index in range(frames)]
+    scenes = [
+        draw_scene(params, seed, split, number).to_dict() for number in range(scene_number(params, frames - 1) + 1)
+    ]
+    narrow = narrowed(params, split)
+    asked = frame_intervals(params, split) | scene_intervals(params, split)
+    scene_names = {place: name for name, place in SCENE_VALUES.items()}
+    found: list[Draws] = []
+    for group_name in Params.model_fields:
+        group = getattr(narrow, group_name)
+        if not isinstance(group, Group) or group_name == ("domain" if split == "test_photoreal" else "test_domain"):
+            continue
+        for field_name, field in type(group).model_fields.items():
+            extra = field_extra(field)
+            if not extra["per"]:
+                continue
+            name = scene_names.get((group_name, field_name), field_name)
+            drawn = {"frame": rows, "scene": scenes, "item": []}[extra["per"]]
+            found.append(
+                Draws(
+                    name=name,
+                    group=group_name,
+                    randomizer=extra["randomizer"],
+                    per=extra["per"],
+                    unit=extra["unit"],
+                    asked=asked[name] if name in asked else getattr(group, field_name),
+                    values=np.array([row[name] for row in drawn], np.float64),
+                )
+            )
+    return found
+
+
+def measure_discrepancy(draws: list[Draws]) -> dict[str, Any] | None:
+    """Say how evenly the frames cover the ranges that vary; None where none does.
+
+    Returns:
+        {frames, dimensions, drawn, independent, pairs}: the squared centred discrepancy of the first `MEASURED` frames
+        over all ranges that vary, its mean over independent draws, and both again over the pairs of ranges (None
+        where there is one range only).
+    """
+    axes = [draw.fractions for draw in draws if draw.per == "frame" and draw.varies]
+    if not axes:
+        return None
+    points = np.clip(np.stack(axes, axis=1)[:MEASURED], 0.0, 1.0)
+    count, dimensions = points.shape
+    pairs = None
+    if dimensions > 1:
+        pairs = {"drawn": pair_discrepancy(points), "independent": expected_discrepancy(count, 2)}
+    return {
+        "frames": count,
+        "dimensions": dimensions,
+        "drawn": centred_discrepancy(points),
+        "independent": expected_discrepancy(count, dimensions),
+        "pairs": pairs,
+    }
+
+
+class Randomize(PresetVerb):
+    """Show what a split draws against what was asked for, without building or rendering a scene."""
+
+    split: Split = quantity("train_dr", "Split whose values are drawn.")
+    frames: int = quantity(300, "Frames to draw, from the first on.", ge=1, le=100_000)
+    seed: int = quantity(0, "Seed of the dataset.", ge=0)
+    plot: Path | None = quantity(None, "Also write a figure, drawn against asked of every parameter: a .png file.")
+    values: bool = quantity(False, "Put every drawn value into the JSON file.")
+
+    def run(self) -> dict[str, Any]:
+        """Draw, compare and plot; raises `CheckError` where a value lies outside what was asked for."""
+        if self.plot is not None:
+            if self.plot.suffix != ".png" or self.plot.is_dir():
+                raise InputError("plot", str(self.plot), "a .png file")
+            writable_folder("plot", self.plot.parent)
+        params = self.params
+        draws = draw_split(params, self.seed, self.split, self.frames)
+        result: dict[str, Any] = {
+            "preset": params.preset,
+            "split": self.split,
+            "frames": self.frames,
+            "seed": self.seed,
+            "sampling": params.randomize.sampling,
+            "strength": params.randomize.strength,
+            "parameters": {draw.name: draw.to_dict(values=self.values) for draw in draws},
+            "discrepancy": measure_discrepancy(draws),
+        }
+        if self.plot is not None:
+            from regolith.lunar.randomize.plot import plot_draws
+
+            plot_draws(draws, result, self.plot)
+            result["plot"] = str(self.plot)
+        stray = {draw.name: draw for draw in draws if len(draw.stray)}
+        if stray:
+            words = (
+                f"{name} {draw.stray[0]:g} outside {draw.asked} ({len(draw.stray)} of {len(draw.values)})"
+                for name, draw in stray.items()
+            )
+            raise CheckError(f"{self.split}: {'; '.join(words)}", result)
+        return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Tabulate asked and drawn, and say how evenly the frames lie."""
+        from rich.console import Console
+
+        console = Console()
+        with console.capture() as capture:
+            console.print(_table(result))
+        lines = [line.rstrip() for line in capture.get().splitlines()]
+        later = [name for name, parameter in result["parameters"].items() if parameter["per"] == "item"]
+        lines.append(f"{', '.join(later)}: drawn for each rock and crater while a scene is built")
+        lines += _evenness(result["discrepancy"])
+        return "\n".join(lines + ([result["plot"]] if "plot" in result else []))
+
+
+def _table(result: dict[str, Any]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    title = f"{result['preset']} · {result['split']} · {result['frames']} frames · seed {result['seed']}"
+    title += f" · {result['sampling']}, strength {result['strength']:g}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.show_edge = False
+    table.add_column("parameter", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    for name in ("asked", *_STATS, "count"):
+        table.add_column(name, justify="right", no_wrap=True)
+    group = ""
+    for name, parameter in result["parameters"].items():
+        (lo, hi), drawn = parameter["asked"], parameter["drawn"]
+        if parameter["group"] != group:
+            group = parameter["group"]
+            table.add_row(f"[bold]{group}[/]")
+        cells = [f"  {name}", parameter["unit"], f"{lo:.4g} … {hi:.4g}" if lo < hi else f"{lo:.4g}"]
+        if drawn is not None:
+            bad = {key: not lo <= drawn[key] <= hi for key in ("min", "max")} | {"mean": False}
+            cells += [f"[bold red]{drawn[key]:.4g}[/]" if bad[key] else f"{drawn[key]:.4g}" for key in _STATS]
+            cells.append(str(parameter["count"]))
+        table.add_row(*cells, style="" if lo < hi else "dim")
+    return table
+
+
+_STATS = ("min", "mean", "max")
+
+
+def _evenness(measured: dict[str, Any] | None) -> list[str]:
+    if measured is None:
+        return ["no parameter of a frame varies"]
+    count = measured["dimensions"]
+    cases = [(f"over {count} range{'s' * (count > 1)}", measured)]
+    if measured["pairs"] is not None:
+        cases.append(("over pairs of ranges", measured["pairs"]))
+    return [
+        f"squared centred discrepancy {where}: {case['drawn']:.3g} (independent draws: {case['independent']:.3g})"
+        for where, case in cases
+    ]
