@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,38 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's names to disk, so that a renamed or new file is still there after a power cut."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Append lines in one write and flush them to disk; a line torn by an earlier crash is cut off first.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    created = not path.exists()
+    with path.open("ab+") as file:
+        end = file.tell()
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                file.truncate(path.read_bytes().rfind(b"\n") + 1)
+        file.write("".join(line + "\n" for line in lines).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if created:
+        sync_folder(path.parent)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -137,22 +137,32 @@ def read_journal(split: Path) -> dict[int, FrameRecord]:
     Raises:
         InputError: A line before the last is not a record.
     """
-    path = split / JOURNAL
-    if not path.exists():
-        return {}
-    records: dict[int, FrameRecord] = {}
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            record = FrameRecord.from_line(line.decode("utf-8"))
-        except ValueError:
-            if number == len(lines) - 1:
-                break
-            raise InputError(f"{path}:{number + 1}", line[:60], "one frame record as JSON") from None
-        records[record.index] = record
+    records, broken = scan_journal(split / JOURNAL)
+    if broken:
+        raise InputError(f"{split / JOURNAL}:{broken[0]}", "changed", "a line as `regolith generate` wrote it")
     return records
+
+
+def scan_journal(path: Path) -> tuple[dict[int, FrameRecord], list[int]]:
+    """Read a journal as far as it is whole.
+
+    Returns:
+        Records by index, the last of several with one index; and the numbers, from 1, of lines that are no records,
+        a torn last line not among them.
+    """
+    records: dict[int, FrameRecord] = {}
+    broken: list[int] = []
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = FrameRecord.from_line(line.decode("utf-8")) if line else None
+        except ValueError:
+            if number < len(lines):
+                broken.append(number)
+            continue
+        if record is not None:
+            records[record.index] = record
+    return records, broken
 
 
 def read_contract(split: Path) -> dict[str, Any]:
@@ -186,6 +196,14 @@ def write_contract(split: Path, contract: dict[str, Any]) -> None:
         OSError: The file cannot be written.
     """
     write_json(split / CONTRACT, contract | {"digest": digest(contract)})
+
+
+def present(split: Path, record: FrameRecord) -> bool:
+    """Whether every file of a frame is there and has its size; `regolith verify` reads what is in them."""
+    try:
+        return all((split / name).stat().st_size == size for name, size in record.bytes.items())
+    except OSError:
+        return False
 
 
 def frame_paths(split: Path) -> Iterator[tuple[FrameRecord, Path, Path]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, file_name
-from regolith.lunar.files import write_bytes
+from regolith.lunar.files import append_lines, write_bytes
 from regolith.lunar.labels import count_classes
 
 ARRAYS = {"depth": np.float32, "normals": np.float16}
@@ -51,32 +53,94 @@ def write_frame(
         spec: What it was drawn from.
         redraws: How often it was drawn again.
     """
-    hashes: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    for output, array in arrays.items():
-        name = file_name(output, index)
-        data = encode(output, array)
+    data = _encode(index, arrays)
+    _place(split, data)
+    return _record(index, data, arrays["mask"], seed=seed, spec=spec, redraws=redraws)
+
+
+def _encode(index: int, arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    return {file_name(output, index): encode(output, array) for output, array in arrays.items()}
+
+
+def _place(split: Path, data: Mapping[str, bytes]) -> None:
+    for name, content in data.items():
         (split / name).parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(split / name, data)
-        hashes[name], sizes[name] = hashlib.sha256(data).hexdigest(), len(data)
-    return FrameRecord(index, seed, spec, hashes, sizes, count_classes(arrays["mask"]), redraws)
+        write_bytes(split / name, content)
+
+
+def _record(
+    index: int, data: Mapping[str, bytes], mask: np.ndarray, *, seed: int, spec: dict[str, Any], redraws: int
+) -> FrameRecord:
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in data.items()}
+    sizes = {name: len(content) for name, content in data.items()}
+    return FrameRecord(index, seed, spec, hashes, sizes, count_classes(mask), redraws)
+
+
+class FrameWriter:
+    """Writes frames in threads, off the path of the renderer, and notes each in a part journal once it is on disk.
+
+    At most `backlog` frames wait; after that `put` waits for the oldest. As a context manager it finishes what it was
+    given, also when the renderer failed.
+    """
+
+    def __init__(self, split: Path, part: Path, *, threads: int = 2, backlog: int = 4) -> None:
+        """Open the writer.
+
+        Args:
+            split: Folder of the split.
+            part: Journal of the frames this writer wrote, one line a frame.
+            threads: Frames encoded and written at once.
+            backlog: Frames that may wait.
+        """
+        self.encode_s = 0.0
+        """Time spent encoding, over all threads [s]."""
+        self.write_s = 0.0
+        """Time spent writing and flushing, over all threads [s]."""
+        self._split, self._part, self._backlog = split, part, backlog
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="writer")
+        self._pending: deque[Future[tuple[FrameRecord, float, float]]] = deque()
+
+    def put(
+        self, index: int, arrays: Mapping[str, np.ndarray], *, seed: int, spec: dict[str, Any], redraws: int = 0
+    ) -> None:
+        """Hand over a frame (arguments as `write_frame`).
+
+        Raises:
+            OSError: An earlier frame could not be written.
+        """
+        while len(self._pending) >= self._backlog:
+            self._settle()
+        self._pending.append(self._pool.submit(self._write, index, arrays, seed=seed, spec=spec, redraws=redraws))
+
+    def _write(self, index: int, arrays: Mapping[str, np.ndarray], **about: Any) -> tuple[FrameRecord, float, float]:
+        started = time.monotonic()
+        data = _encode(index, arrays)
+        encoded = time.monotonic()
+        _place(self._split, data)
+        written = time.monotonic()
+        return _record(index, data, arrays["mask"], **about), encoded - started, written - encoded
+
+    def _settle(self) -> None:
+        """Wait for the oldest frame, and note it with those that are done as well."""
+        done = [self._pending.popleft().result()]
+        while self._pending and self._pending[0].done():
+            done.append(self._pending.popleft().result())
+        append_lines(self._part, (record.to_line() for record, _, _ in done))
+        self.encode_s += sum(encode for _, encode, _ in done)
+        self.write_s += sum(write for _, _, write in done)
+
+    def __enter__(self) -> FrameWriter:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        with self._pool:
+            while self._pending:
+                self._settle()
 
 
 def append_records(split: Path, records: Iterable[FrameRecord]) -> None:
     """Append journal lines and flush them to disk; the frames count from here on."""
-    path = split / JOURNAL
-    with path.open("ab+") as file:
-        if file.tell() and not _ends_line(path):
-            file.truncate(path.read_bytes().rfind(b"\n") + 1)  # a line torn by a crash
-        file.write(b"".join(record.to_line().encode() + b"\n" for record in records))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _ends_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+    append_lines(split / JOURNAL, (record.to_line() for record in records))
 
 
 def write_journal(split: Path, records: dict[int, FrameRecord]) -> None:

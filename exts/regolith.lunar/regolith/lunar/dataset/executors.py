@@ -1,0 +1,181 @@
+"""Where the chunks of a plan run: in this process, in local processes, by a command, or on a Ray cluster.
+
+An executor starts tasks; what they draw and how they end lies in files beside each task (see `chunk`), so all that is
+left to an executor is whether a chunk still runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import sys
+from typing import Literal, Protocol
+
+import psutil
+
+from regolith.lunar.dataset.chunk import Task, open_embedded, run_task
+from regolith.lunar.jobs.companion import Companion
+from regolith.lunar.params import InputError
+
+ExecutorName = Literal["processes", "in-process", "ray", "isaac"]
+
+
+class Running(Protocol):
+    """A chunk that was started."""
+
+    task: Task
+
+    def poll(self) -> str | None:
+        """None while it runs, then how it ended as far as the executor knows; its result file says more."""
+        ...
+
+    def resident_bytes(self) -> int | None:
+        """Memory it holds now, where that is known."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once; what it was writing does not count."""
+        ...
+
+
+class Executor(Protocol):
+    """Starts chunks."""
+
+    shares_memory: bool
+    """Whether its chunks take this machine's memory, which the generator then watches."""
+    slots: int
+    """Most chunks at once."""
+    pause_s: float
+    """Time between two looks at the chunks [s]."""
+
+    def start(self, task: Task) -> Running:
+        """Start a chunk, whose task file is in place."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the executor holds."""
+        ...
+
+
+class InProcess:
+    """Draws in this process, a frame a poll: for debuggers, and hosts that own the renderer."""
+
+    shares_memory = False
+    slots = 1
+    pause_s = 0.0
+
+    def start(self, task: Task) -> Running:
+        """Start a chunk."""
+        return _Inline(task)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Inline:
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._frames = run_task(task, open_embedded)
+
+    def poll(self) -> str | None:
+        return None if next(self._frames, None) is not None else "ended"
+
+    def resident_bytes(self) -> int | None:
+        return None
+
+    def kill(self) -> None:
+        self._frames.close()
+
+
+class Processes:
+    """A local process a chunk: leaks, crashes and the memory of one chunk end with it.
+
+    Args:
+        command: Command line, `{task}` standing for the task's file and `{folder}` for the split's; none for our own
+            interpreter and the embedded renderer.
+        threads: Threads of a chunk's renderer, handed on to numpy's libraries as well.
+    """
+
+    shares_memory = True
+    slots = 256
+    pause_s = 0.05
+
+    def __init__(self, command: str | None = None, *, threads: int | None = None) -> None:
+        self._words = shlex.split(command or "") or [sys.executable, "-m", "regolith.lunar.dataset.chunk", "{task}"]
+        self._parent = None if command else os.getpid()  # a wrapper script or a container has parents of its own
+        if not any("{task}" in word for word in self._words):
+            raise InputError("command", command, "a command line with {task} where the task's file goes")
+        self._environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+
+    def start(self, task: Task) -> Running:
+        """Start a chunk.
+
+        Raises:
+            InputError: The command's program cannot be started.
+        """
+        task = dataclasses.replace(task, parent=self._parent)
+        task.write()
+        words = [word.replace("{task}", str(task.path)).replace("{folder}", str(task.split)) for word in self._words]
+        try:
+            return _Process(task, Companion(words, env=self._environment))
+        except OSError as error:
+            raise InputError("command", words[0], f"a program that can be started ({error.strerror})") from None
+
+    def close(self) -> None:
+        """Nothing is held; a chunk ends with this process."""
+
+
+class _Process:
+    def __init__(self, task: Task, companion: Companion) -> None:
+        self.task = task
+        self._companion = companion
+
+    def poll(self) -> str | None:
+        status = self._companion.returncode
+        self._companion.poll_events()
+        if status is None:
+            return None
+        last = next((line for line in reversed(self._companion.tail) if line.strip()), "")
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        return f"{how}: {last}" if last else how
+
+    def resident_bytes(self) -> int | None:
+        try:
+            return psutil.Process(self._companion.pid).memory_info().rss
+        except psutil.Error:
+            return None
+
+    def kill(self) -> None:
+        self._companion.cancel(grace_s=0.0)
+
+
+def open_executor(
+    name: str, *, address: str | None = None, command: str | None = None, threads: int | None = None
+) -> Executor:
+    """Open an executor.
+
+    Args:
+        name: `processes`, `in-process`, `ray` or `isaac`.
+        address: Of the Ray cluster; None for one on this machine.
+        command: Command line of an Isaac Sim chunk, with `{task}` where the task's file goes.
+        threads: Threads of a chunk's renderer.
+
+    Raises:
+        InputError: An executor that needs something it was not given, or was given what it does not take.
+    """
+    if address is not None and name != "ray":
+        raise InputError("address", address, "only with --executor ray")
+    if command is not None and name != "isaac":
+        raise InputError("command", command, "only with --executor isaac")
+    if name == "in-process":
+        return InProcess()
+    if name == "isaac":
+        if command is None:
+            raise InputError("command", None, "the command line of a chunk, such as './python.sh worker.py {task}'")
+        return Processes(command)
+    if name == "ray":
+        from regolith.lunar.dataset.ray_executor import RayCluster
+
+        return RayCluster(address, threads=threads)
+    return Processes(threads=threads)
