@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regolith.lunar.render.sensor import Sensor, add_noise, develop, encode, expose
+from regolith.lunar.render.film import encode
+from regolith.lunar.render.sensor import Sensor, add_noise, develop, expose
 
 
 def test_noise_has_shot_and_read_variance() -> None:

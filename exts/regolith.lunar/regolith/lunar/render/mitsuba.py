@@ -18,6 +18,7 @@ from regolith.lunar.render.compile import read_geometry
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.sensor import develop
 from regolith.lunar.render.view import View, read_view
+from regolith.lunar.stage import schema
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -70,7 +71,10 @@ class MitsubaRenderer:
         return {
             "name": self.name,
             "mitsuba": mi.__version__,
-            **{package: metadata.version(package) for package in ("drjit", "pyoidn", "numpy", "scipy", "usd-core")},
+            **{
+                package: metadata.version(package)
+                for package in ("drjit", "pyoidn", "numpy", "scipy", "pillow", "usd-core")
+            },
             "llvm": _library_version(llvm) if llvm else "",
             "backend": self.backend,
             "cpu": cpu_class(),
@@ -129,7 +133,7 @@ class MitsubaRenderer:
             pixel, value = star_pixels(view, width, height)
             add_stars(radiance, pixel, value, centre["label"].ravel()[pixel] == SKY)
         return Frame(
-            rgb=develop(radiance, view.sensor),
+            rgb=_develop(radiance, view),
             label=centre["label"],
             depth=centre["depth"] if "depth" in outputs else None,
             instance=centre["instance"] if "instance" in outputs else None,
@@ -167,7 +171,7 @@ class MitsubaRenderer:
             InputError: A size that is not allowed, or no stage was loaded.
         """
         radiance, view = self._light(width, height, "draft", samples)
-        return develop(radiance, view.sensor)
+        return _develop(radiance, view)
 
     def radiance(
         self, width: int, height: int, *, quality: Quality = "default", samples: int | None = None
@@ -210,11 +214,23 @@ class MitsubaRenderer:
         if self._stage is None or self._scene is None:
             raise InputError("stage", None, "a stage given to load() first")
         mi.set_variant(VARIANTS[self.backend])
-        return read_view(self._stage, self._materials), count
+        view = read_view(self._stage, self._materials)
+        if view.camera.distorted and view.camera.lens(width, height).folds:
+            k1, k2 = view.camera.k1, view.camera.k2
+            allowed = f"a lens that does not fold inside {width}x{height} pixels (stage.lens)"
+            raise InputError(f"{schema.CAMERA}.{schema.SENSOR}k1, k2", f"{k1:g}, {k2:g}", allowed)
+        return view, count
 
     def close(self) -> None:
         """Free what the renderer holds."""
         self._scene = self._stage = None
+
+
+def _develop(radiance: np.ndarray, view: View) -> np.ndarray:
+    """Picture of a radiance, as the view's sensor saves it."""
+    height, width = radiance.shape
+    right, up, forward = view.camera.axes @ (view.sun.direction * view.sun.irradiance)
+    return develop(radiance, view.sensor, lens=view.camera.lens(width, height), sun=np.array([right, -up, forward]))
 
 
 def _draw_fused(
@@ -269,14 +285,12 @@ def _enlarged(
 def star_pixels(view: View, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixels that stars fall in, if nothing hides them: numbers, row by row, int64, and radiance, float32."""
     camera = view.camera
-    local = view.stars[:, :3] @ camera.axes.T
-    ahead = local[:, 2] > 1e-6
-    local, bright = local[ahead], view.stars[ahead, 3]
-    column = np.floor((local[:, 0] / local[:, 2] / camera.tan_x + 1.0) * 0.5 * width).astype(np.int64)
-    row = np.floor((1.0 - local[:, 1] / local[:, 2] / (camera.tan_x * height / width)) * 0.5 * height).astype(np.int64)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    value = (bright[inside] * STAR_RADIANCE * 2.0**-view.sensor.exposure_ev).astype(np.float32)
-    return row[inside] * width + column[inside], value
+    local = view.stars[:, :3] @ (camera.axes * [[1.0], [-1.0], [1.0]]).T  # right, down, forward
+    at = np.floor(camera.lens(width, height).project(local))
+    inside = ((at >= 0) & (at < (width, height))).all(axis=1)  # never NaN: out of the lens's sight
+    column, row = at[inside].astype(np.int64).T
+    value = (view.stars[inside, 3] * STAR_RADIANCE * 2.0**-view.sensor.exposure_ev).astype(np.float32)
+    return row * width + column, value
 
 
 def add_stars(radiance: np.ndarray, pixel: np.ndarray, value: np.ndarray, sky: np.ndarray) -> None:

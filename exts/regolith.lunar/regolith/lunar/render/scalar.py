@@ -8,7 +8,7 @@ mesh, since the scalar variant with instances is unsafe.
 Against the fused kernel: labels come from the same tables and tracer; reflectance is taken at the pixel's centre and
 light and shadow averaged over the samples, so that silhouettes are less smooth; shadow rays start on the facets;
 bounced light always comes from the reduced pass, whose rays are traced one by one, with `REFERENCE_DIRECTIONS` in
-`reference`.
+`reference`. A distorting lens has all its rays traced one by one: some microseconds each.
 """
 
 from __future__ import annotations
@@ -151,6 +151,8 @@ class ScalarScene:
 
     def _hits(self, view: View, width: int, height: int) -> _Hits:
         """Trace the rays through the pixels' centres."""
+        if view.camera.distorted:
+            return self._bent(view, width, height, np.array([0.5, 0.5]))
         sensor = self._sensor(view, width, height, np.array([0.5, 0.5]))
         image = np.array(self.centre.render(self.scene, sensor, 0, 1))
         flat = image.reshape(-1, image.shape[-1])[:, -4:]
@@ -166,9 +168,33 @@ class ScalarScene:
             direction=direction,
         )
 
+    def _bent(self, view: View, width: int, height: int, at: Array) -> _Hits:
+        """Trace the rays of a distorting lens through the point `at` of each pixel, one by one: no stock camera has it."""
+        row, column = np.divmod(np.arange(width * height), width)
+        direction = view.camera.rays(column + at[0], row + at[1], width, height)
+        origin = np.broadcast_to(view.camera.origin, direction.shape)
+        return self._trace(origin, direction, np.isfinite(direction[:, 0]))
+
+    def _lit_bent(self, view: View, width: int, height: int, at: Array, sun: Array) -> Array:
+        """`_lit` through a distorting lens."""
+        import mitsuba as mi
+
+        hits = self._bent(view, width, height, at)
+        lit = np.zeros(len(hits.valid), bool)
+        found = np.flatnonzero(hits.valid)
+        place, _, _ = self._surface(hits, found)
+        facing = dot(place.ng, tuple(np.float32(x) for x in sun)) > 0.0  # type: ignore[arg-type]
+        starts, to_sun = np.stack(place.lifted, axis=1).astype(np.float64).tolist(), mi.Vector3f(sun.tolist())
+        for k in np.flatnonzero(facing).tolist():
+            lit[found[k]] = not self.scene.ray_test(mi.Ray3f(mi.Point3f(starts[k]), to_sun))
+        return lit
+
     def _lit(self, view: View, width: int, height: int, at: Array, sun: Array) -> Array:
         """Which pixels are lit from direction `sun` at their point `at`, bool, size pixels."""
         import mitsuba as mi
+
+        if view.camera.distorted:
+            return self._lit_bent(view, width, height, at, sun)
 
         self.values["sun.to_world"] = mi.ScalarTransform4f().look_at(
             origin=[0.0, 0.0, 0.0], target=(-sun).tolist(), up=view.sun.tangents[0].tolist()

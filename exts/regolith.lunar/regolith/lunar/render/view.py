@@ -12,18 +12,32 @@ from regolith.lunar.params import InputError
 from regolith.lunar.render.photometry import single_scattering_albedo
 from regolith.lunar.render.sensor import Sensor
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.lens import Lens
 
 
 @dataclasses.dataclass(frozen=True)
 class Pinhole:
-    """A pinhole camera in the world frame; pixels are square."""
+    """A pinhole camera with radial distortion (`stage.lens`) in the world frame; pixels are square."""
 
     origin: np.ndarray
     """Lens position [m], float64, shape [3]."""
     axes: np.ndarray
     """Rows right, up, forward; unit vectors, float64, shape [3, 3]."""
     tan_x: float
-    """Tangent of half the horizontal field of view."""
+    """Tangent of half the horizontal field of view, without distortion."""
+    k1: float = 0.0
+    """Radial distortion of `stage.lens`."""
+    k2: float = 0.0
+    """Radial distortion of the fourth power."""
+
+    @property
+    def distorted(self) -> bool:
+        """Whether the lens bends straight lines."""
+        return self.k1 != 0.0 or self.k2 != 0.0
+
+    def lens(self, width: int, height: int) -> Lens:
+        """The lens over a picture of a size [px]."""
+        return Lens(focal_px=0.5 * width / self.tan_x, width=width, height=height, k1=self.k1, k2=self.k2)
 
     def rays(self, x: np.ndarray, y: np.ndarray, width: int, height: int) -> np.ndarray:
         """Unit ray directions through picture positions, in pixels from the top left corner.
@@ -31,6 +45,10 @@ class Pinhole:
         Returns:
             float32, shape of `x` with 3 appended.
         """
+        if self.distorted:
+            local = self.lens(width, height).rays(x, y)
+            d = local[..., :1] * self.axes[0] - local[..., 1:2] * self.axes[1] + self.axes[2]
+            return (d / np.linalg.norm(d, axis=-1, keepdims=True)).astype(np.float32)
         sx = (2.0 * x / width - 1.0) * self.tan_x
         sy = (1.0 - 2.0 * y / height) * self.tan_x * height / width
         d = sx[..., None] * self.axes[0] + sy[..., None] * self.axes[1] + self.axes[2]
@@ -118,7 +136,15 @@ def read_camera(stage: Usd.Stage) -> Pinhole:
         raise InputError(f"{prim.GetPath()}.focalLength", focal, "a positive focal length and horizontal aperture")
     m = _world(prim)
     axes = np.stack([_unit(m[0, :3]), _unit(m[1, :3]), -_unit(m[2, :3])])  # a camera looks along its -Z
-    return Pinhole(origin=m[3, :3].copy(), axes=axes, tan_x=0.5 * aperture / focal)
+    k1, k2 = (float(_sensor(prim, name, 0.0)) for name in ("k1", "k2"))
+    return Pinhole(origin=m[3, :3].copy(), axes=axes, tan_x=0.5 * aperture / focal, k1=k1, k2=k2)
+
+
+def _sensor(camera: Usd.Prim, name: str, default: float | str) -> float | str:
+    """Value of a sensor attribute, or the default where there is none."""
+    attribute = camera.GetAttribute(schema.SENSOR + name)
+    found = attribute.Get() if attribute else None
+    return default if found is None else found
 
 
 def read_sun(stage: Usd.Stage) -> Sunlight:
@@ -168,27 +194,36 @@ def _diffuse(prim: Usd.Prim) -> float:
 
 
 def read_sensor(stage: Usd.Stage) -> Sensor:
-    """Read exposure, noise and encoding of the camera."""
+    """Read exposure, noise, optics, film and encoding of the camera, and the colour of what it sees."""
     prim = stage.GetPrimAtPath(schema.CAMERA)
     if not prim:
         return Sensor()
     defaults = Sensor()
-
-    def value(name: str, default: float | str) -> float | str:
-        attribute = prim.GetAttribute(schema.SENSOR + name)
-        found = attribute.Get() if attribute else None
-        return default if found is None else found
-
-    encoding = str(value("encoding", defaults.encoding))
+    encoding = str(_sensor(prim, "encoding", defaults.encoding))
     if encoding not in ("srgb", "linear"):
         raise InputError(f"{schema.CAMERA}.{schema.SENSOR}encoding", encoding, "srgb, linear")
     return Sensor(
         exposure_ev=float(UsdGeom.Camera(prim).GetExposureAttr().Get() or 0.0),
-        full_well_e=float(value("fullWell", defaults.full_well_e)),
-        read_noise_e=float(value("readNoise", defaults.read_noise_e)),
+        full_well_e=float(_sensor(prim, "fullWell", defaults.full_well_e)),
         encoding=encoding,  # type: ignore[arg-type]
-        noise_seed=int(value("noiseSeed", defaults.noise_seed)),
+        noise_seed=int(_sensor(prim, "noiseSeed", defaults.noise_seed)),
+        tint=read_tint(stage),
+        **{
+            field: float(_sensor(prim, name, getattr(defaults, field)))
+            for field, (name, _) in schema.SENSOR_VALUES.items()
+            if field not in ("lens_k1", "lens_k2")  # the camera's
+        },
     )
+
+
+def read_tint(stage: Usd.Stage) -> tuple[float, float, float]:
+    """Colour of sunlit ground over its luminance, linear Rec. 709: the sun's colour times the soil's."""
+    sun, shader = stage.GetPrimAtPath(schema.SUN), stage.GetPrimAtPath(f"{schema.LOOK_GROUND}/Surface")
+    light = UsdLux.DistantLight(sun).GetColorAttr().Get() if sun and UsdLux.DistantLight(sun) else None
+    found = shader.GetAttribute("inputs:diffuseColor") if shader else None
+    colour = np.array(light or Gf.Vec3f(1.0)) * np.array((found.Get() if found else None) or Gf.Vec3f(1.0))
+    r, g, b = colour / max(_luminance(Gf.Vec3f(*colour.tolist())), 1e-9)
+    return float(r), float(g), float(b)
 
 
 def read_stars(stage: Usd.Stage) -> np.ndarray:

@@ -220,7 +220,8 @@ def _write_sun(layer: Sdf.Layer) -> None:
     write.attribute(sun, "inputs:angle", _T.Float)
     write.attribute(sun, "inputs:intensity", _T.Float)
     write.attribute(sun, "inputs:exposure", _T.Float, 0.0)
-    write.attribute(sun, "inputs:color", _T.Color3f, Gf.Vec3f(1.0, 1.0, 1.0))
+    doc = "Colour over its luminance, linear Rec. 709, to a camera balanced for the sun's own 5772 K."
+    write.attribute(sun, "inputs:color", _T.Color3f, doc=doc)
     write.attribute(sun, "inputs:normalize", _T.Bool, True)
     write.attribute(sun, "xformOp:rotateXYZ", _T.Float3, doc="(0, 90° − elevation, azimuth).")
     write.attribute(sun, "xformOpOrder", _T.TokenArray, Vt.TokenArray(["xformOp:rotateXYZ"]), uniform=True)
@@ -262,11 +263,11 @@ def _write_camera(layer: Sdf.Layer) -> None:
     sensor = (
         ("resolution", _T.Int2, "Picture (width, height) [px]."),
         ("fullWell", _T.Double, "Electrons at linear pixel value 1; sets the shot noise, 0 for none."),
-        ("readNoise", _T.Double, "RMS read noise [e-]."),
         ("encoding", _T.Token, "Transfer curve to 8 bits: srgb or linear."),
         ("noiseSeed", _T.Int64, "Seed of the frame's noise."),
     )
-    for name, kind, doc in sensor:
+    drawn = ((name, _T.Double, doc) for name, doc in schema.SENSOR_VALUES.values())
+    for name, kind, doc in (*sensor, *drawn):
         write.attribute(camera, schema.SENSOR + name, kind, doc=doc, custom=True)
 
 

@@ -12,6 +12,7 @@ from pxr import Gf, Usd
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.models import Params
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.colour import SUN_TEMPERATURE_K, light_colour
 from regolith.lunar.stage.spec import FrameSpec
 
 TINT = (1.028, 1.0, 0.916)
@@ -22,7 +23,15 @@ FAR_CLIP_M = 1.0e5
 """Far clipping distance [m]."""
 
 
-def set_sun(stage: Usd.Stage, elevation_deg: float, azimuth_deg: float, *, angle_deg: float, irradiance: float) -> None:
+def set_sun(
+    stage: Usd.Stage,
+    elevation_deg: float,
+    azimuth_deg: float,
+    *,
+    angle_deg: float,
+    irradiance: float,
+    temperature_k: float = SUN_TEMPERATURE_K,
+) -> None:
     """Point the sun.
 
     Args:
@@ -31,10 +40,12 @@ def set_sun(stage: Usd.Stage, elevation_deg: float, azimuth_deg: float, *, angle
         azimuth_deg: Direction to the sun, anticlockwise from +X [deg].
         angle_deg: Angular diameter [deg].
         irradiance: Irradiance of a surface facing the sun.
+        temperature_k: Colour temperature of its light [K]; the camera is balanced for the sun's own.
     """
     _set(stage, schema.SUN, "xformOp:rotateXYZ", Gf.Vec3f(0.0, 90.0 - elevation_deg, azimuth_deg))
     _set(stage, schema.SUN, "inputs:angle", angle_deg)
     _set(stage, schema.SUN, "inputs:intensity", irradiance)
+    _set(stage, schema.SUN, "inputs:color", Gf.Vec3f(*light_colour(temperature_k)))
 
 
 def set_ground(
@@ -139,20 +150,23 @@ def set_camera(
     _set(stage, schema.CAMERA, f"{schema.SENSOR}resolution", Gf.Vec2i(width, height))
 
 
-def set_sensor(stage: Usd.Stage, *, full_well_e: float, read_noise_e: float, encoding: str, noise_seed: int) -> None:
+def set_sensor(
+    stage: Usd.Stage, *, full_well_e: float, encoding: str, noise_seed: int, values: Mapping[str, float]
+) -> None:
     """Set the sensor.
 
     Args:
         stage: Stage of the `stage.schema` layout.
         full_well_e: Electrons at linear pixel value 1; 0 for no shot noise.
-        read_noise_e: RMS read noise [e-].
         encoding: `srgb` or `linear`.
         noise_seed: Seed of the frame's noise; its 63 low bits count.
+        values: Values of lens, noise and film by the names of `schema.SENSOR_VALUES`.
     """
     _set(stage, schema.CAMERA, f"{schema.SENSOR}fullWell", full_well_e)
-    _set(stage, schema.CAMERA, f"{schema.SENSOR}readNoise", read_noise_e)
     _set(stage, schema.CAMERA, f"{schema.SENSOR}encoding", encoding)
     _set(stage, schema.CAMERA, f"{schema.SENSOR}noiseSeed", noise_seed & 0x7FFF_FFFF_FFFF_FFFF)
+    for field, value in values.items():
+        _set(stage, schema.CAMERA, schema.SENSOR + schema.SENSOR_VALUES[field][0], value)
 
 
 def exposure_for(key: float, albedo: float, irradiance: float, elevation_deg: float) -> float:
@@ -181,6 +195,7 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         frame.sun_azimuth_deg,
         angle_deg=frame.sun_angle_deg,
         irradiance=frame.irradiance,
+        temperature_k=frame.sun_temperature_k,
     )
     set_ground(
         stage,
@@ -215,9 +230,9 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
     set_sensor(
         stage,
         full_well_e=sensor.full_well_e,
-        read_noise_e=frame.read_noise_e,
         encoding=sensor.encoding,
         noise_seed=frame.seed,
+        values={field: getattr(frame, field) for field in schema.SENSOR_VALUES},
     )
 
 

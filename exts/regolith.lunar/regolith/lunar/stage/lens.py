@@ -104,6 +104,18 @@ class Lens:
         """Whether the fold lies inside the picture."""
         return self.reach < math.inf and bool(distorted_radius(self.reach, self.k1, self.k2) < self.corner)
 
+    def factors(self, steps: int) -> np.ndarray:
+        """True over distorted radius, at equal steps of the squared distorted radius from the centre to the corners.
+
+        Args:
+            steps: Number of steps.
+
+        Returns:
+            float64, shape [steps + 1]; 1 at the centre, NaN beyond the fold.
+        """
+        seen = np.sqrt(np.arange(1, steps + 1) / steps) * self.corner
+        return np.concatenate([[1.0], undistorted_radius(seen, self.k1, self.k2) / seen])
+
     def rays(self, x_px: np.ndarray, y_px: np.ndarray) -> np.ndarray:
         """Directions that picture positions see.
 

@@ -63,7 +63,24 @@ PHOTOMETRY = "regolith:photometry:"
 bump (strength of the footprint-locked shading relief), seed (of mottling and bump)."""
 
 SENSOR = "regolith:sensor:"
-"""Prefix on Camera: resolution (int2), fullWell [e-], readNoise [e-], encoding (token), noiseSeed (int64)."""
+"""Prefix on Camera: resolution (int2), fullWell [e-], encoding (token), noiseSeed (int64), and `SENSOR_VALUES`."""
+
+SENSOR_VALUES: dict[str, tuple[str, str]] = {
+    "gain_db": ("gain", "Analogue gain at held brightness [dB]: divides the electrons at value 1."),
+    "read_noise_e": ("readNoise", "RMS read noise [e-]."),
+    "psf_px": ("psf", "Standard deviation of the point spread function [px]."),
+    "lens_k1": ("k1", "Radial distortion k1 of OpenCV's pinhole model; focalLength stays that of the pinhole."),
+    "lens_k2": ("k2", "Radial distortion k2 of OpenCV's pinhole model."),
+    "vignetting": ("vignetting", "Power of the cos⁴ law by which the picture darkens off its centre, 0 for none."),
+    "flare": ("flare", "Share of the light scattered over the picture as veiling glare."),
+    "hot_pixels": ("hotPixels", "Hot pixels [1/Mpx]."),
+    "film": ("film", "Weight of a photographic film's curve against the straight response."),
+    "gamma": ("gamma", "Exponent on the encoded values."),
+    "saturation": ("saturation", "Share of the scene's colour left in the picture, 0 for grey."),
+    "reseau": ("reseau", "Opacity of the crosses of a Réseau plate."),
+    "jpeg_quality": ("jpegQuality", "JPEG quality the picture passes through, rounded; 100 for none."),
+}
+"""Sensor values drawn per frame: name of the parameter to name (double, prefixed) and documentation on Camera."""
 
 ROCK_DIAMETER = "regolith:rock:diameter"
 """double on a rock: largest horizontal extent [m]; its size in the size–frequency distribution."""
