@@ -1,94 +1,273 @@
-"""Check a split: every frame on disk, whole, of the right size, and as its journal says."""
+"""Check splits: every frame on disk, whole, as its journal says, inside its intervals, and apart from the rest."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from regolith.lunar.dataset.across import check_apart, check_duplicates
+from regolith.lunar.dataset.checks import CHECKS, SplitCheck, check_frame, check_records, open_split
+from regolith.lunar.dataset.layout import CONTRACT, JOURNAL
+from regolith.lunar.dataset.write import write_journal
+from regolith.lunar.jobs.events import Emit
+from regolith.lunar.params import CheckError, InputError, Params, Verb, quantity, validate
 
-from regolith.lunar.dataset.layout import FrameRecord, file_name, read_contract, read_journal
-from regolith.lunar.labels import CLASSES, IGNORE
-from regolith.lunar.params import CheckError, InputError, Verb, quantity
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SHOWN = 20
+"""Problems printed; all are in the result."""
+NOTES_SHOWN = 5
+BAR_FROM = 200
+"""Frames above which a progress bar is shown."""
+LINE_BYTES = 1400
+"""Size of a journal line, about."""
+PROGRESS_EVERY = 50
+"""Frames between two progress events."""
+REDRAWN = ("contract", "journal", "indices")
+"""Checks whose problems have no frame of their own and yet make a split one to repair."""
 
 
 class Verify(Verb):
-    """Check every frame of a split against its journal."""
+    """Check every frame of a split, or of all splits of a dataset, and the splits against each other."""
 
-    split: Path = quantity(..., "Folder of the split.", positional=True)
+    split: Path = quantity(..., "Folder of a split, or of a dataset: then each of its splits.", positional=True)
+    repair: bool = quantity(False, "Drop frames with problems from the journal and draw them again.")
+    workers: int = quantity(1, "Worker processes that draw for --repair.", ge=1, le=256)
 
     def run(self) -> dict[str, Any]:
-        """Print a table of problems; raises `CheckError` when there is one."""
-        from rich.console import Console
-        from rich.table import Table
+        """Print a table of checks and the problems; raises `CheckError` when there is one."""
+        from regolith.lunar.jobs.progress import show
 
-        result = verify(self.split)
+        frames = sum(_size(path / JOURNAL) for path in split_folders(self.split)) / LINE_BYTES
+        with contextlib.ExitStack() as stack:
+            emit: Emit = lambda event: None  # noqa: E731
+            if self.repair or frames > BAR_FROM:
+                emit = stack.enter_context(show(False, "repair" if self.repair else "verify", "frames"))
+            result = (
+                repair(self.split, workers=self.workers, emit=emit) if self.repair else verify(self.split, emit=emit)
+            )
+        _print_table(result)
         if result["problems"]:
-            table = Table("file", "problem")
-            for name, problem in result["problems"]:
-                table.add_row(name, problem)
-            Console().print(table)
-            raise CheckError(f"{self.split}: {len(result['problems'])} problems in {result['frames']} frames", result)
+            raise CheckError(f"{self.split}: {_counted(len(result['problems']), 'problem')}", result)
         return result
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say how many frames were checked."""
-        return "" if result["problems"] else f"{self.split}: {result['frames']} frames, no problem"
+        drawn = sum(result.get("repaired", {}).values())
+        repaired = f", {_counted(drawn, 'frame')} drawn again" if "repaired" in result else ""
+        if result["problems"]:
+            return ""
+        return (
+            f"{result['folder']}: {_counted(result['frames'], 'frame')}, no problem{repaired} "
+            f"({result['ms_per_frame']:.1f} ms a frame)"
+        )
 
 
-def verify(split: Path) -> dict[str, Any]:
-    """Check a split.
-
-    Returns:
-        {split, frames, problems}: problems as (file, what is wrong) pairs, ordered by frame.
+def split_folders(folder: Path) -> list[Path]:
+    """Return the folder itself where it is a split, else the splits directly below it.
 
     Raises:
-        InputError: The folder is not a split of a dataset.
+        InputError: There is none.
     """
-    contract = read_contract(split)
-    records = read_journal(split)
-    if not records:
-        raise InputError("split", str(split), "a split with at least one frame")
-    problems = [(f"frame {index}", "missing from the journal") for index in range(max(records)) if index not in records]
-    for index in sorted(records):
-        problems += _check_frame(split, contract, records[index])
-    return {"split": str(split), "frames": len(records), "problems": problems}
+    if _is_split(folder):
+        return [folder]
+    found = sorted(path for path in folder.iterdir() if _is_split(path)) if folder.is_dir() else []
+    if not found:
+        raise InputError(
+            "split", str(folder), f"a folder with a {CONTRACT}, as `regolith generate` writes, or a folder of these"
+        )
+    return found
 
 
-def _check_frame(split: Path, contract: dict[str, Any], record: FrameRecord) -> list[tuple[str, str]]:
-    problems: list[tuple[str, str]] = []
-    for output in contract["outputs"]:
-        name = file_name(output, record.index)
-        try:
-            data = (split / name).read_bytes()
-        except OSError as error:
-            problems.append((name, error.strerror or "cannot be read"))
-            continue
-        if hashlib.sha256(data).hexdigest() != record.sha256.get(name):
-            problems.append((name, "sha256 differs from the journal"))
-            continue
-        problem = _check_array(split / name, output, contract, record)
-        if problem:
-            problems.append((name, problem))
-    return problems
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
-def _check_array(path: Path, output: str, contract: dict[str, Any], record: FrameRecord) -> str:
-    """Say what is wrong with one decoded file; empty when nothing is."""
-    try:
-        array = np.load(path) if output == "depth" else np.asarray(Image.open(path))
-    except (OSError, ValueError, UnidentifiedImageError) as error:
-        return f"cannot be decoded ({error})"
-    shape = (contract["height"], contract["width"]) + ((3,) if output == "rgb" else ())
-    if array.shape != shape:
-        return f"shape {array.shape}, should be {shape}"
-    if output != "mask":
-        return ""
-    values, counts = np.unique(array, return_counts=True)
-    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
-    if not set(found) <= {*CLASSES.values(), IGNORE}:
-        return f"mask values {sorted(found)}"
-    measured = {name: found.get(value, 0) for name, value in CLASSES.items()} | {"ignore": found.get(IGNORE, 0)}
-    return "" if measured == record.counts else f"class counts {measured}, journal has {record.counts}"
+def _is_split(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (CONTRACT, JOURNAL))
+
+
+def verify(folder: Path, *, emit: Emit = lambda event: None) -> dict[str, Any]:
+    """Check a split, or every split of a dataset.
+
+    Of a single split, the journals of the other splits beside it are read too: it must share nothing with them.
+
+    Args:
+        folder: Folder of a split, or of a dataset.
+        emit: Receives `progress` events.
+
+    Returns:
+        {folder, splits, frames, checks, problems, notes, ms_per_frame}: checks as {check, holds, applies, checked,
+        problems}, problems as {check, split, where, problem}, notes on what was found but not judged.
+
+    Raises:
+        InputError: There is no split.
+    """
+    start = time.perf_counter()
+    splits = _check_splits(folder, emit)
+    frames = sum(len(split.records) for split in splits)
+    problems = [problem for split in splits for problem in split.problems]
+    checked = sum((split.checked for split in splits), Counter())
+    found = Counter(problem.check for problem in problems)
+    checks = [
+        {
+            "check": name,
+            "holds": holds,
+            "applies": name in checked or name in found,
+            "checked": checked[name],
+            "problems": found[name],
+        }
+        for name, holds in CHECKS.items()
+    ]
+    keys = ("check", "split", "where", "problem")
+    return {
+        "folder": str(folder),
+        "splits": [split.name for split in splits],
+        "frames": frames,
+        "checks": checks,
+        "problems": [{key: getattr(problem, key) for key in keys} for problem in problems],
+        "notes": [note for split in splits for note in split.notes],
+        "ms_per_frame": 1000 * (time.perf_counter() - start) / max(frames, 1),
+    }
+
+
+def _check_splits(folder: Path, emit: Emit) -> list[SplitCheck]:
+    splits = [open_split(path) for path in split_folders(folder)]
+    total, done = sum(len(split.records) for split in splits), 0
+    for split in splits:
+        check_records(split)
+        for _ in _check_frames(split):
+            done += 1
+            if done % PROGRESS_EVERY == 0 or done == total:
+                emit({"event": "progress", "done": done, "total": total})
+    check_apart(splits, _neighbours(folder, splits))
+    check_duplicates(splits)
+    return splits
+
+
+def _check_frames(split: SplitCheck) -> Iterator[int]:
+    """Check the files of every frame in threads, and yield the indices in order as they are done."""
+    records = [split.records[index] for index in sorted(split.records)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(partial(check_frame, split), records):
+            split.checked.update(found.checked)
+            for check, where, problem in found.problems:
+                split.report(check, where, problem, found.index)
+            if found.bits is not None:
+                split.bits[found.index] = found.bits
+            yield found.index
+
+
+def _neighbours(folder: Path, splits: Sequence[SplitCheck]) -> list[SplitCheck]:
+    """Open the other splits of the dataset a single split belongs to."""
+    if len(splits) != 1 or not splits[0].at_home or not _is_split(folder):
+        return []
+    own = folder.resolve()
+    found: list[SplitCheck] = []
+    for path in sorted(own.parent.iterdir()):
+        if path != own and _is_split(path):
+            other = open_split(path)
+            if other.at_home:
+                found.append(other)
+            else:
+                splits[0].notes.append(f"{other.name}: not compared, it cannot be read as a split of this dataset")
+    return found
+
+
+def repair(folder: Path, *, workers: int = 1, emit: Emit = lambda event: None) -> dict[str, Any]:
+    """Drop frames with problems from the journal, draw them again from the contract's own parameters, check again.
+
+    What no redraw puts right stays as it is: duplicates, and splits that are not apart.
+
+    Args:
+        folder: Folder of a split, or of a dataset.
+        workers: Worker processes that draw.
+        emit: Receives `progress` events.
+
+    Returns:
+        As `verify`, with `repaired`: split to the number of frames drawn.
+
+    Raises:
+        InputError: There is no split, or one with problems was imported, is not named after its split, or is in use.
+        CheckError: A contract is damaged: nothing says how to draw the frames.
+    """
+    splits = [split for split in _check_splits(folder, emit) if _repairable(split)]
+    for split in splits:
+        if split.contract is None:
+            raise CheckError(
+                f"{split.folder}: {CONTRACT} is damaged and cannot be repaired; move the folder away and run the "
+                "`regolith generate` command it came from again"
+            )
+        if split.imported:
+            raise InputError("repair", str(split.folder), "generated splits; this one was imported: import it again")
+        if split.name != split.contract["split"]:
+            raise InputError("repair", str(split.folder), f"a folder named {split.contract['split']}, after its split")
+    repaired = {split.name: _redraw(split, workers, emit) for split in splits}
+    return verify(folder, emit=emit) | {"repaired": repaired}
+
+
+def _repairable(split: SplitCheck) -> bool:
+    return any(problem.index is not None or problem.check in REDRAWN for problem in split.problems)
+
+
+def _redraw(split: SplitCheck, workers: int, emit: Emit) -> int:
+    from regolith.lunar.dataset.generate import generate
+
+    contract = split.contract or {}
+    bad = {problem.index for problem in split.problems}
+    kept = {i: record for i, record in split.records.items() if i not in bad and 0 <= i < contract["frames"]}
+    write_journal(split.folder, kept)
+    result = generate(
+        validate(Params, contract["parameters"]),
+        split.folder.resolve().parent,
+        split=contract["split"],
+        frames=contract["frames"],
+        width=contract["width"],
+        height=contract["height"],
+        seed=contract["seed"],
+        workers=workers,
+        emit=emit,
+    )
+    return result["drawn"]
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("check", "what holds", box=None, pad_edge=False, header_style="bold")
+    for name in ("checked", "problems"):
+        table.add_column(name, justify="right")
+    for row in result["checks"]:
+        if row["applies"]:
+            style = "red" if row["problems"] else ""
+            table.add_row(row["check"], row["holds"], f"{row['checked']:,}", f"{row['problems']:,}", style=style)
+        else:
+            table.add_row(row["check"], row["holds"], "not applicable", "", style="dim")
+    console.print(table)
+    several = len(result["splits"]) > 1
+    for problem in result["problems"][:SHOWN]:
+        where = f"{problem['split']}/{problem['where']}" if several else problem["where"]
+        console.print(f"{where}: {problem['problem']}", style="red", markup=False, highlight=False, soft_wrap=True)
+    _print_rest(console, len(result["problems"]) - SHOWN, "problem")
+    for note in result["notes"][:NOTES_SHOWN]:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    _print_rest(console, len(result["notes"]) - NOTES_SHOWN, "note")
+
+
+def _print_rest(console: Console, count: int, word: str) -> None:
+    if count > 0:
+        console.print(f"… and {_counted(count, f'more {word}')} (all with --json FILE)", highlight=False)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

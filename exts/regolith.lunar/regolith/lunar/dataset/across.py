@@ -1,0 +1,106 @@
+"""Check splits against each other: no frame, no scene and no picture in two of them, the test domain apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from regolith.lunar.dataset.checks import SplitCheck
+from regolith.lunar.dataset.duplicates import HASH_SIDE, earlier_copies
+from regolith.lunar.params import InputError
+from regolith.lunar.randomize import APART, draw_scene, frame_intervals
+
+TEST = "test_photoreal"
+"""The split whose domain lies apart from those of the others."""
+
+
+def check_apart(splits: Sequence[SplitCheck], neighbours: Sequence[SplitCheck]) -> None:
+    """Check that splits share no frame seed, no scene and, with the test split, no domain.
+
+    Imported splits have neither. Problems and counts go to the first split of a pair.
+
+    Args:
+        splits: Splits under check.
+        neighbours: Other splits of the same dataset; pairs among them are not compared.
+    """
+    pairs = [*combinations(splits, 2), *((split, other) for split in splits for other in neighbours)]
+    for one, other in pairs:
+        if one.params is None or other.params is None or same_draw(one, other):
+            continue
+        _check_seeds(one, other)
+        if (one.contract or {})["split"] != (other.contract or {})["split"]:
+            _check_domains(one, other)
+
+
+def same_draw(one: SplitCheck, other: SplitCheck) -> bool:
+    """Whether two folders hold one split and say so by their names, as `train_dr` and its part `train_dr_750` do."""
+    keys = ("split", "seed", "parameters")
+    same = all((one.contract or {}).get(key) == (other.contract or {}).get(key) for key in keys)
+    return same and one.at_home and other.at_home
+
+
+def _check_seeds(one: SplitCheck, other: SplitCheck) -> None:
+    one.checked["splits"] += 1
+    shared = _seeds(one).keys() & _seeds(other).keys()
+    for seed in sorted(shared, key=lambda seed: _seeds(one)[seed]):
+        one.report("splits", f"frame {_seeds(one)[seed]}", f"shares its seed with {other.name} {_seeds(other)[seed]}")
+    scenes = {number: scene for number, scene in _scenes(one).items() if scene in _scenes(other).values()}
+    for number in scenes:
+        one.report("splits", f"scene {number}", f"is also a scene of {other.name}")
+
+
+def _seeds(split: SplitCheck) -> dict[int, int]:
+    return {record.seed: index for index, record in sorted(split.records.items(), reverse=True)}
+
+
+def _scenes(split: SplitCheck) -> dict[int, int]:
+    """Number of every scene the split's frames show, to its seed."""
+    if split.params is None or split.contract is None:
+        return {}
+    numbers = {record.spec.get("scene") for record in split.records.values()}
+    seed, name = split.contract["seed"], split.contract["split"]
+    return {
+        number: draw_scene(split.params, seed, name, number).seed
+        for number in sorted(number for number in numbers if isinstance(number, int))
+    }
+
+
+def _check_domains(one: SplitCheck, other: SplitCheck) -> None:
+    if one.params is None or other.params is None or one.contract is None or other.contract is None:
+        return
+    names = (one.contract["split"], other.contract["split"])
+    if names.count(TEST) != 1:
+        return
+    one.checked["domains"] += 1
+    try:
+        ranges, others = frame_intervals(one.params, names[0]), frame_intervals(other.params, names[1])
+    except InputError as error:
+        one.report("domains", one.name, str(error))
+        return
+    for name in APART:
+        if ranges[name].overlaps(others[name]):
+            one.report("domains", name, f"{ranges[name]} here overlaps {others[name]} of {other.name}")
+
+
+def check_duplicates(splits: Sequence[SplitCheck]) -> None:
+    """Find frames that show the picture of another frame, in the same split or in another of these."""
+    seen: set[tuple[object, ...]] = set()
+    frames: list[tuple[SplitCheck, int]] = []
+    for split in splits:
+        split.checked["duplicates"] += len(split.bits)
+        for index in sorted(split.bits):
+            drawn = (split.contract or {}).get("split"), (split.contract or {}).get("seed")
+            key = (*drawn, index, *split.records[index].sha256.values())
+            if split.at_home:
+                if key in seen:
+                    continue  # the same frame in a part of this split, not a copy
+                seen.add(key)
+            frames.append((split, index))
+    if not frames:
+        return
+    for copy, first, apart in earlier_copies(np.stack([split.bits[index] for split, index in frames])):
+        (split, index), (other, shown) = frames[copy], frames[first]
+        where = f"frame {shown}" if other is split else f"{other.name} {shown}"
+        split.report("duplicates", f"frame {index}", f"shows the picture of {where} ({apart} of {HASH_SIDE**2} bits)")

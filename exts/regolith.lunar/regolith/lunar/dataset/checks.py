@@ -1,0 +1,355 @@
+"""Check one split by itself: its contract, its journal, and every frame against both."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from regolith.lunar.dataset.duplicates import picture_bits
+from regolith.lunar.dataset.layout import CONTRACT, FILES, JOURNAL, FrameRecord, file_name, read_contract
+from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
+from regolith.lunar.params import InputError, Params, validate
+from regolith.lunar.randomize import outside, scene_number
+
+CHECKS = {
+    "contract": "dataset.json is as it was written",
+    "journal": "frames.jsonl is as it was written",
+    "indices": "no gap, as many as the contract says",
+    "files": "of the journal's size and sha256",
+    "pictures": "decodable, of the right shape and type",
+    "mask values": "0, 1, 2 and 255 alone",
+    "class counts": "the journal's are the mask's",
+    "instances": "ids on rock, on all of it and only there",
+    "depth": "infinite on the sky and only there",
+    "normals": "of length 1, and 0 on the sky",
+    "parameters": "inside the split's intervals",
+    "splits": "share no frame seed and no scene",
+    "domains": "the test domain lies apart",
+    "duplicates": "no two frames show one picture",
+}
+"""Name of a check to what holds where it finds nothing, in the order of the table."""
+
+MODES = {"rgb": "RGB", "mask": "L", "instance": "I;16"}
+"""Pillow's mode of the outputs that are PNG files."""
+
+ARRAY_TYPES = {"depth": np.dtype("<f4"), "normals": np.dtype("<f2")}
+
+NORMAL_TOLERANCE = 0.002
+"""Largest error of a normal's length: three float16 components of rounding error 2^-12 each, with a margin of 5."""
+
+OURS = {CONTRACT, JOURNAL, ".lock", "card.html"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Something that does not hold."""
+
+    check: str
+    """Name from `CHECKS`."""
+    split: str
+    where: str
+    """File relative to the split, or the frame or frames."""
+    problem: str
+    index: int | None = None
+    """Frame that a redraw may put right."""
+
+
+@dataclasses.dataclass
+class SplitCheck:
+    """One split while it is checked."""
+
+    folder: Path
+    contract: dict[str, Any] | None = None
+    """None where it cannot be trusted."""
+    params: Params | None = None
+    """None for imported splits, or where the contract cannot be trusted."""
+    records: dict[int, FrameRecord] = dataclasses.field(default_factory=dict)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    checked: Counter[str] = dataclasses.field(default_factory=Counter)
+    """How often each check that applies was made."""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    bits: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+    """Perceptual hash of every frame whose picture is whole, by index."""
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def imported(self) -> bool:
+        """Whether the frames were not drawn from parameters."""
+        return self.contract is not None and self.contract["renderer"].get("name") == "import"
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the folder is named after its split, `train_dr` or `train_dr_750`, as in a dataset."""
+        return self.contract is not None and self.name.startswith(self.contract["split"])
+
+    def report(self, check: str, where: str, problem: str, index: int | None = None) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(check, self.name, where, problem, index))
+
+
+def open_split(folder: Path) -> SplitCheck:
+    """Read and check a split's contract and journal."""
+    split = SplitCheck(folder)
+    _check_contract(split)
+    _check_journal(split)
+    return split
+
+
+def check_records(split: SplitCheck) -> None:
+    """Check which frames there are, and what they were drawn from; note files that belong to none."""
+    if split.contract is not None:
+        _check_indices(split, split.contract["frames"])
+    if split.params is not None:
+        _check_parameters(split, split.params)
+    split.notes += list(_extra_files(split))
+
+
+def _check_contract(split: SplitCheck) -> None:
+    split.checked["contract"] += 1
+    try:
+        contract = read_contract(split.folder)
+        if (split.folder / CONTRACT).read_bytes() != (json.dumps(contract, indent=2) + "\n").encode():
+            raise InputError(CONTRACT, "its text", "that of the file as it was written")
+        if contract["classes"] != CLASSES or contract.get("ignore") != IGNORE:
+            raise InputError("classes", contract["classes"], f"{CLASSES} and {IGNORE} for ignored pixels")
+        if not {"rgb", "mask"} <= set(contract["outputs"]) <= set(FILES):
+            raise InputError("outputs", contract["outputs"], f"rgb, mask and any of {', '.join(FILES)}")
+        if contract["renderer"].get("name") != "import":
+            split.params = validate(Params, contract["parameters"])
+    except InputError as error:
+        split.report("contract", CONTRACT, str(error))
+    else:
+        split.contract = contract
+
+
+def scan_journal(folder: Path) -> tuple[dict[int, FrameRecord], dict[int, str]]:
+    """Read every line of a journal that is as it was written.
+
+    Returns:
+        The frames by index, of one listed twice the later line; and line number to what is wrong with it.
+    """
+    try:
+        lines = (folder / JOURNAL).read_bytes().split(b"\n")
+    except OSError as error:
+        return {}, {1: error.strerror or "cannot be read"}
+    records: dict[int, FrameRecord] = {}
+    problems: dict[int, str] = {}
+    if lines[-1]:
+        problems[len(lines)] = "does not end: torn by a crash, or damaged"
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            record = FrameRecord.from_line(line.decode("utf-8"))
+        except ValueError:
+            problems[number] = "is not as it was written"
+        else:
+            records[record.index] = record
+    return records, problems
+
+
+def _check_journal(split: SplitCheck) -> None:
+    split.records, problems = scan_journal(split.folder)
+    split.checked["journal"] += len(split.records) + len(problems)
+    for number, problem in problems.items():
+        split.report("journal", f"{JOURNAL}:{number}", problem)
+
+
+def _check_indices(split: SplitCheck, frames: int) -> None:
+    split.checked["indices"] += frames
+    for first, last in _runs(index for index in range(frames) if index not in split.records):
+        split.report("indices", _frames(first, last), "missing from the journal")
+    for first, last in _runs(sorted(index for index in split.records if not 0 <= index < frames)):
+        split.report("indices", _frames(first, last), f"outside the {frames} frames of the contract")
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive numbers, as (first, last)."""
+    first = last = None
+    for number in numbers:
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _frames(first: int, last: int) -> str:
+    return f"frame {first}" if first == last else f"frames {first}–{last}"
+
+
+def _check_parameters(split: SplitCheck, params: Params) -> None:
+    if split.contract is None:
+        return
+    name = split.contract["split"]
+    try:
+        outside(params, name, {})
+    except InputError as error:  # the ranges themselves do not fit: no frame can
+        split.report("parameters", CONTRACT, str(error))
+        return
+    for index, record in sorted(split.records.items()):
+        split.checked["parameters"] += 1
+        fixed = {"split": name, "index": index, "scene": scene_number(params, index), "seed": record.seed}
+        for key, wanted in fixed.items():
+            if record.spec.get(key) != wanted:
+                split.report("parameters", f"frame {index}", f"{key} {record.spec.get(key)}, should be {wanted}", index)
+        for key, value, interval in outside(params, name, record.spec):
+            allowed = "is no value of this split" if interval is None else f"outside {interval}"
+            split.report("parameters", f"frame {index}", f"{key} {value:g} {allowed}", index)
+
+
+def _extra_files(split: SplitCheck) -> Iterator[str]:
+    """Files that belong to no frame of the split; they are not ours to judge."""
+    known = {name for record in split.records.values() for name in record.sha256}
+    folders = {folder for folder, _ in FILES.values()}
+    for path in sorted(split.folder.iterdir()):
+        if path.is_dir() and path.name in folders:
+            for file in sorted(path.iterdir()):
+                name = f"{path.name}/{file.name}"
+                if name not in known:
+                    yield f"{split.name}/{name}: belongs to no frame of the journal"
+        elif path.name not in OURS and not path.name.endswith(".log.jsonl"):
+            yield f"{split.name}/{path.name}: belongs to no frame of the journal"
+
+
+@dataclasses.dataclass
+class FrameCheck:
+    """What checking one frame's files found."""
+
+    index: int
+    problems: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    """Check, file, what is wrong."""
+    checked: list[str] = dataclasses.field(default_factory=list)
+    bits: np.ndarray | None = None
+    """Perceptual hash of the picture, where it is whole."""
+
+
+def check_frame(split: SplitCheck, record: FrameRecord) -> FrameCheck:
+    """Check the files of one frame: there, as journaled, decodable, and in agreement with each other.
+
+    Without a contract to trust, the journal alone says which files there are, and shapes are not compared.
+    """
+    found = FrameCheck(record.index)
+    outputs = split.contract["outputs"] if split.contract else [
+        output for output in FILES if file_name(output, record.index) in record.sha256
+    ]  # fmt: skip
+    wanted = {file_name(output, record.index) for output in outputs}
+    found.checked.append("files")
+    for name in sorted(wanted ^ set(record.sha256)):
+        problem = "the journal has no sha256 of it" if name in wanted else "no output of this split"
+        found.problems.append(("files", name, problem))
+    arrays: dict[str, np.ndarray] = {}
+    for output in outputs:
+        name = file_name(output, record.index)
+        if name not in record.sha256:
+            continue
+        data = _read(split.folder / name, record.sha256[name], record.bytes.get(name))
+        if isinstance(data, str):
+            found.problems.append(("files", name, data))
+            continue
+        array = _decode(output, data, split.contract)
+        found.checked.append("pictures")
+        if isinstance(array, str):
+            found.problems.append(("pictures", name, array))
+        else:
+            arrays[output] = array
+    if "rgb" in arrays:
+        found.bits = picture_bits(arrays["rgb"])
+    if "mask" in arrays:
+        _check_labels(found, record, arrays)
+    return found
+
+
+def _read(path: Path, sha256: str, size: int | None) -> bytes | str:
+    """Return a file's bytes, or what is wrong with them."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    if len(data) != size:
+        return f"{len(data)} bytes, the journal has {size}"
+    return data if hashlib.sha256(data).hexdigest() == sha256 else "sha256 differs from the journal's"
+
+
+def _decode(output: str, data: bytes, contract: dict[str, Any] | None) -> np.ndarray | str:
+    """Return a file's array, or what is wrong with it."""
+    try:
+        if output in MODES:
+            image = Image.open(io.BytesIO(data), formats=["PNG"])
+            array, kind, wanted_kind = np.asarray(image), image.mode, MODES[output]
+        else:
+            array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+            kind, wanted_kind = array.dtype.name, ARRAY_TYPES[output].name
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        return f"cannot be decoded ({' '.join(str(error).split())})"
+    if kind != wanted_kind:
+        return f"pixels of type {kind}, should be {wanted_kind}"
+    if contract is None:
+        return array
+    shape = (contract["height"], contract["width"]) + ((3,) if output in ("rgb", "normals") else ())
+    return array if array.shape == shape else f"shape {array.shape}, should be {shape}"
+
+
+def _check_labels(found: FrameCheck, record: FrameRecord, arrays: dict[str, np.ndarray]) -> None:
+    """Check the mask's values and counts, and the outputs that must agree with it pixel by pixel."""
+    mask = arrays["mask"]
+
+    def report(check: str, output: str, problem: str) -> None:
+        found.problems.append((check, file_name(output, record.index), problem))
+
+    found.checked += ["mask values", "class counts"]
+    histogram = np.bincount(mask.ravel(), minlength=256)
+    values = [int(value) for value in np.flatnonzero(histogram)]
+    if not set(values) <= {*CLASSES.values(), IGNORE}:
+        report("mask values", "mask", f"values {', '.join(map(str, values))}")
+    counts = {name: int(histogram[value]) for name, value in CLASSES.items()}
+    counts["ignore"] = mask.size - sum(counts.values())
+    if counts != record.counts:
+        report("class counts", "mask", f"{_counts(counts)}; the journal has {_counts(record.counts)}")
+    for check, (output, disagree) in PIXEL_CHECKS.items():
+        if output in arrays and arrays[output].shape[:2] == mask.shape:
+            found.checked.append(check)
+            wrong = int(np.count_nonzero(disagree(arrays[output], mask)))
+            if wrong:
+                report(check, output, f"{wrong} pixels do not go with the mask; should be: {CHECKS[check]}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _instance_pixels(instance: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return (instance > 0) != (mask == ROCK)
+
+
+def _depth_pixels(depth: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    sky = mask == SKY
+    return np.where(sky, ~np.isposinf(depth), ~(np.isfinite(depth) & (depth > 0)))
+
+
+def _normal_pixels(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    length = np.sqrt(np.sum(np.square(normals, dtype=np.float32), axis=-1))
+    return ~(np.abs(length - (mask != SKY)) <= NORMAL_TOLERANCE)
+
+
+PIXEL_CHECKS = {
+    "instances": ("instance", _instance_pixels),
+    "depth": ("depth", _depth_pixels),
+    "normals": ("normals", _normal_pixels),
+}
+"""Check to its output and the function that marks the pixels where it disagrees with the mask."""

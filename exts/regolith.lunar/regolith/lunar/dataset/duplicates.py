@@ -1,0 +1,58 @@
+"""Find frames that show the same picture, by perceptual hash."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+HASH_SIDE = 16
+"""Side of the block of DCT coefficients the hash keeps; its square is the number of bits."""
+
+DISTANCE = 24
+"""Most bits in which the hashes of two copies of a picture differ.
+
+Measured on 980 generated frames of 256 × 256 px: copies through JPEG of quality 50 differ by at most 16 bits, with
+added noise of 5 grey levels by at most 14, of 10 by at most 24; the two most alike of all different frames by 66.
+Of 120 frames of the plainest preset at 48 × 48 px the two most alike differ by 68.
+"""
+
+BLOCK = 512
+"""Pictures compared with all others at once; a block of 512 × 10,000 takes some 50 MB."""
+
+
+def picture_bits(rgb: np.ndarray) -> np.ndarray:
+    """Perceptual hash of a picture: the signs of its low DCT coefficients about their median (`imagehash.phash`).
+
+    Args:
+        rgb: uint8, shape [H, W, 3].
+
+    Returns:
+        uint64, shape [HASH_SIDE² / 64].
+    """
+    import imagehash
+
+    bits = imagehash.phash(Image.fromarray(rgb), hash_size=HASH_SIDE).hash
+    return np.packbits(bits.ravel()).view(np.uint64)
+
+
+def earlier_copies(bits: np.ndarray, distance: int = DISTANCE) -> list[tuple[int, int, int]]:
+    """Find every hash that differs in few bits from one before it.
+
+    Args:
+        bits: uint64, shape [N, words].
+        distance: Most bits two copies may differ in.
+
+    Returns:
+        (copy, the first it is near to, bits that differ), ordered by the copy's number.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    for start in range(0, len(bits), BLOCK):
+        rows, columns = bits[start : start + BLOCK], bits[start:]
+        differ = np.zeros((len(rows), len(columns)), np.uint16)
+        for word in range(bits.shape[1]):
+            differ += np.bitwise_count(rows[:, None, word] ^ columns[None, :, word])
+        near = np.triu(differ <= distance, k=1)
+        first = near.argmax(axis=0)
+        for j in np.flatnonzero(near.any(axis=0)).tolist():
+            found.setdefault(start + j, (start + int(first[j]), int(differ[first[j], j])))
+    return [(copy, first, bits_apart) for copy, (first, bits_apart) in sorted(found.items())]

@@ -1,0 +1,69 @@
+"""A small split with every output, written from arrays by the same code as a generated one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
+from regolith.lunar.dataset.write import write_frame, write_journal
+from regolith.lunar.labels import ROCK, SKY
+from regolith.lunar.params import Params, load_preset
+from regolith.lunar.randomize import draw_values, scene_number
+from regolith.lunar.stage.spec import FrameSpec, rng
+
+SIZE = 32
+OUTPUTS = ["rgb", "mask", "depth", "normals", "instance"]
+BASE = load_preset("v3")
+PARAMS: Params = BASE.model_copy(
+    update={"dataset": BASE.dataset.model_copy(update={"depth": True, "normals": True, "instance": True})}
+)
+
+
+def spec(index: int, *, split: str = "val", params: Params = PARAMS) -> FrameSpec:
+    """Draw the values of a frame; its camera is nowhere in particular."""
+    values = draw_values(params, 0, split, index)
+    seed = int(rng(0, split, "frame", index, "seed").integers(2**62))
+    place = {"camera_x_m": 0.0, "camera_y_m": 0.0, "camera_z_m": 2.0}
+    return FrameSpec(split, index, scene_number(params, index), seed, **place, values=values)
+
+
+def arrays(index: int, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
+    """Random outputs of one frame that agree with each other; another index gives another picture."""
+    draw = np.random.default_rng(index)
+    mask = draw.choice(np.array([0, 1, 2, 255], np.uint8), (SIZE, SIZE))
+    normals = draw.normal(size=(SIZE, SIZE, 3))
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    found = {
+        "rgb": draw.integers(0, 256, (SIZE, SIZE, 3), np.uint8),
+        "mask": mask,
+        "depth": np.where(mask == SKY, np.inf, 1 + draw.random((SIZE, SIZE))).astype(np.float32),
+        "normals": np.where(mask[..., None] == SKY, 0, normals),
+        "instance": np.where(mask == ROCK, draw.integers(1, 65536, (SIZE, SIZE)), 0).astype(np.uint16),
+    }
+    return {name: found[name] for name in outputs}
+
+
+def write(split: Path, index: int, outputs: Sequence[str] = OUTPUTS, **changes: Any) -> FrameRecord:
+    """Write one frame, with changes to its arrays, and return its journal line."""
+    drawn = spec(index)
+    return write_frame(split, index, arrays(index, outputs) | changes, seed=drawn.seed, spec=drawn.to_dict())
+
+
+def write_split(folder: Path, frames: int = 3, *, split: str = "val", params: Params = PARAMS) -> Path:
+    """Write a whole split; its pictures are none of another split's."""
+    contract = make_contract(
+        params, split=split, frames=frames, seed=0, width=SIZE, height=SIZE, renderer={"name": "arrays"}
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_contract(folder, contract)
+    records = {}
+    for index in range(frames):
+        drawn = spec(index, split=split, params=params)
+        pixels = arrays(sum(split.encode()) * 1000 + index, contract["outputs"])
+        records[index] = write_frame(folder, index, pixels, seed=drawn.seed, spec=drawn.to_dict())
+    write_journal(folder, records)
+    return folder
