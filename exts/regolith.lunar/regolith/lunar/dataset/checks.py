@@ -16,7 +16,16 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.duplicates import picture_bits
-from regolith.lunar.dataset.layout import CONTRACT, FILES, JOURNAL, FrameRecord, file_name, read_contract
+from regolith.lunar.dataset.layout import (
+    CONTRACT,
+    FILES,
+    JOURNAL,
+    FrameRecord,
+    file_name,
+    read_contract,
+    scan_journal,
+)
+from regolith.lunar.dataset.survey import OURS
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
 from regolith.lunar.params import InputError, Params, validate
 from regolith.lunar.randomize import outside, scene_number
@@ -46,8 +55,6 @@ ARRAY_TYPES = {"depth": np.dtype("<f4"), "normals": np.dtype("<f2")}
 
 NORMAL_TOLERANCE = 0.002
 """Largest error of a normal's length: three float16 components of rounding error 2^-12 each, with a margin of 5."""
-
-OURS = {CONTRACT, JOURNAL, ".lock", "card.html"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,35 +143,16 @@ def _check_contract(split: SplitCheck) -> None:
         split.contract = contract
 
 
-def scan_journal(folder: Path) -> tuple[dict[int, FrameRecord], dict[int, str]]:
-    """Read every line of a journal that is as it was written.
-
-    Returns:
-        The frames by index, of one listed twice the later line; and line number to what is wrong with it.
-    """
-    try:
-        lines = (folder / JOURNAL).read_bytes().split(b"\n")
-    except OSError as error:
-        return {}, {1: error.strerror or "cannot be read"}
-    records: dict[int, FrameRecord] = {}
-    problems: dict[int, str] = {}
-    if lines[-1]:
-        problems[len(lines)] = "does not end: torn by a crash, or damaged"
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            record = FrameRecord.from_line(line.decode("utf-8"))
-        except ValueError:
-            problems[number] = "is not as it was written"
-        else:
-            records[record.index] = record
-    return records, problems
-
-
 def _check_journal(split: SplitCheck) -> None:
-    split.records, problems = scan_journal(split.folder)
-    split.checked["journal"] += len(split.records) + len(problems)
-    for number, problem in problems.items():
-        split.report("journal", f"{JOURNAL}:{number}", problem)
+    path = split.folder / JOURNAL
+    split.records, damaged = scan_journal(path)
+    split.checked["journal"] += len(split.records) + len(damaged)
+    if not path.exists():
+        split.report("journal", JOURNAL, "missing")
+    for number in damaged:
+        split.report("journal", f"{JOURNAL}:{number}", "is not as it was written")
+    if path.exists() and not path.read_bytes().endswith(b"\n"):
+        split.report("journal", JOURNAL, "does not end in a whole line: torn by a crash, or damaged")
 
 
 def _check_indices(split: SplitCheck, frames: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from regolith.lunar.dataset.across import check_apart, check_duplicates
 from regolith.lunar.dataset.checks import CHECKS, SplitCheck, check_frame, check_records, open_split
 from regolith.lunar.dataset.layout import CONTRACT, JOURNAL
+from regolith.lunar.dataset.survey import lock
 from regolith.lunar.dataset.write import write_journal
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import CheckError, InputError, Params, Verb, quantity, validate
@@ -224,7 +225,8 @@ def _redraw(split: SplitCheck, workers: int, emit: Emit) -> int:
     contract = split.contract or {}
     bad = {problem.index for problem in split.problems}
     kept = {i: record for i, record in split.records.items() if i not in bad and 0 <= i < contract["frames"]}
-    write_journal(split.folder, kept)
+    with lock(split.folder):
+        write_journal(split.folder, kept)
     result = generate(
         validate(Params, contract["parameters"]),
         split.folder.resolve().parent,
