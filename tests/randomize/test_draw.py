@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regolith.lunar.params import Domain, Interval, field_extra, load_preset, preset_names
-from regolith.lunar.randomize import SPLITS, draw_frame, draw_scene, frame_intervals, scene_number
+from regolith.lunar.randomize import SPLITS, draw_frame, draw_scene, draw_values, frame_intervals, scene_number
 from regolith.lunar.stage.author import build_scene
 from regolith.lunar.stage.spec import rng
 
@@ -76,3 +76,30 @@ def test_consecutive_frames_share_a_scene(index: int, length: int) -> None:
     params = PARAMS.model_copy(update={"dataset": PARAMS.dataset.model_copy(update={"frames_per_scene": length})})
     first = scene_number(params, index) * length
     assert first <= index < first + length
+
+
+@pytest.mark.parametrize("sampling", ["independent", "sobol"])
+def test_a_redraw_moves_and_turns_the_camera_and_nothing_else(scene, sampling: str) -> None:
+    params = PARAMS.model_copy(update={"randomize": PARAMS.randomize.model_copy(update={"sampling": sampling})})
+    first = draw_frame(params, 3, "val", 7, scene)
+    assert first == draw_frame(params, 3, "val", 7, scene, attempt=0)
+    assert first.values == draw_values(params, 3, "val", 7)
+    redraws = [draw_frame(params, 3, "val", 7, scene, attempt=attempt) for attempt in range(1, 9)]
+    assert redraws == [draw_frame(params, 3, "val", 7, scene, attempt=attempt) for attempt in range(1, 9)]
+    frames = [first, *redraws]
+    for key in ("camera_x_m", "camera_y_m", "heading_deg"):
+        assert len({getattr(frame, key) for frame in frames}) == 9, key
+    kept = [
+        {k: v for k, v in f.to_dict().items() if k not in ("camera_x_m", "camera_y_m", "camera_z_m", "heading_deg")}
+        for f in frames
+    ]
+    assert all(other == kept[0] for other in kept)
+    assert all(params.domain.heading_deg.contains(frame.heading_deg) for frame in frames)
+
+
+def test_a_redraw_keeps_a_heading_that_is_fixed(scene) -> None:
+    domain = PARAMS.domain.model_copy(update={"heading_deg": Interval(30.0)})
+    params = PARAMS.model_copy(update={"domain": domain})
+    frames = [draw_frame(params, 3, "val", 7, scene, attempt=attempt) for attempt in range(4)]
+    assert {frame.heading_deg for frame in frames} == {30.0}
+    assert len({frame.camera_x_m for frame in frames}) == 4

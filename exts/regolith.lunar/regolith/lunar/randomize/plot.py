@@ -55,7 +55,7 @@ def plot_draws(draws: list[Draws], result: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(_WIDTH_IN, height), dpi=120, facecolor=_PAPER)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        rows, columns, left=_LEFT, right=_RIGHT, top=1 - _HEAD_IN / height, bottom=(foot + 0.3) / height,
+        max(rows, 1), columns, left=_LEFT, right=_RIGHT, top=1 - _HEAD_IN / height, bottom=(foot + 0.3) / height,
         hspace=0.72, wspace=0.22,
     )  # fmt: skip
     taken = _ROSE if rose else 0
@@ -73,7 +73,7 @@ def plot_draws(draws: list[Draws], result: dict[str, Any], path: Path) -> None:
 def _shape(cells: int, *, rose: bool) -> tuple[int, int]:
     """Rows and columns, five or six, that leave the fewest cells empty."""
     rows, columns = min(((math.ceil(cells / c), c) for c in (6, 5)), key=lambda shape: shape[0] * shape[1])
-    return max(rows, _ROSE if rose else 1), columns
+    return max(rows, _ROSE if rose else 0), columns
 
 
 def _histogram(axes: Any, draw: Draws) -> None:
@@ -146,7 +146,8 @@ def _warm() -> Any:
 
 def _head(figure: Figure, result: dict[str, Any], height: float) -> None:
     title, below = 1 - 0.30 / height, 1 - 0.55 / height
-    parts = [result["preset"], result["split"], f"{result['frames']} frames", f"seed {result['seed']}"]
+    frames = f"{result['frames']} frame{'s' * (result['frames'] > 1)}"
+    parts = [result["preset"], result["split"], frames, f"seed {result['seed']}"]
     parts += [f"{result['sampling']} draws", f"strength {result['strength']:g}"]
     figure.text(_LEFT, title, "Drawn against asked", color=_INK, fontsize=14, weight="bold", va="center")
     figure.text(_RIGHT, title, " · ".join(parts), color=_INK, fontsize=10.5, va="center", ha="right")
@@ -171,9 +172,10 @@ def _notes(draws: list[Draws]) -> list[tuple[str, list[str]]]:
 
 
 def _words(draw: Draws) -> str:
-    """Name, range and unit that stay on one line."""
+    """Name, range and unit that stay on one line; of a fixed value drawn as another also that."""
     ends = f"{draw.asked.lo:g}" if not draw.varies else f"{draw.asked.lo:g} … {draw.asked.hi:g}"
-    return f"{draw.name} {ends} {draw.unit}".rstrip().replace(" ", "\u00a0")
+    stray = f" (drawn {draw.stray.min():g} … {draw.stray.max():g})" if len(draw.stray) else ""
+    return f"{draw.name} {ends} {draw.unit}{stray}".rstrip().replace(" ", "\u00a0")
 
 
 def _foot(figure: Figure, notes: list[tuple[str, list[str]]], height: float) -> None:

@@ -213,7 +213,8 @@ def _table(result: dict[str, Any]) -> Any:
     from rich import box
     from rich.table import Table
 
-    title = f"{result['preset']} · {result['split']} · {result['frames']} frames · seed {result['seed']}"
+    frames = f"{result['frames']} frame{'s' * (result['frames'] > 1)}"
+    title = f"{result['preset']} · {result['split']} · {frames} · seed {result['seed']}"
     title += f" · {result['sampling']}, strength {result['strength']:g}"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.show_edge = False
@@ -247,6 +248,6 @@ def _evenness(measured: dict[str, Any] | None) -> list[str]:
     if measured["pairs"] is not None:
         cases.append(("over pairs of ranges", measured["pairs"]))
     return [
-        f"squared centred discrepancy {where}: {case['drawn']:.3g} (independent draws: {case['independent']:.3g})"
+        f"centred discrepancy² {where}: {case['drawn']:.3g}, independent draws {case['independent']:.3g}"
         for where, case in cases
     ]

@@ -1,0 +1,153 @@
+"""`regolith randomize`: what it says is what is drawn, and what lies outside is found."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regolith.lunar import cli
+from regolith.lunar.params import CheckError, load_preset
+from regolith.lunar.randomize import (
+    SPLITS,
+    draw_scene,
+    draw_values,
+    frame_intervals,
+    scene_intervals,
+    show,
+)
+from regolith.lunar.randomize.plot import plot_draws
+from regolith.lunar.randomize.show import Randomize, draw_split, measure_discrepancy
+
+V3 = load_preset("v3")
+RED = (255, 59, 78)
+
+
+def reds(path) -> int:
+    """Pixels near the colour of what lies outside its range."""
+    rgb = np.asarray(Image.open(path).convert("RGB"), np.int16)
+    return int((np.abs(rgb - RED).max(axis=2) < 12).sum())
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_result_is_what_draw_values_and_draw_scene_give(tmp_path, capsys, split: str) -> None:
+    file = tmp_path / "new" / "r.json"
+    args = ["randomize", "--split", split, "--frames", "45", "--seed", "3", "--values", "--json", str(file)]
+    assert cli.main(args) == 0
+    result = json.loads(file.read_text())
+    assert (result["split"], result["frames"], result["seed"]) == (split, 45, 3)
+    rows = [draw_values(V3, 3, split, index) for index in range(45)]
+    scenes = [draw_scene(V3, 3, split, number).to_dict() for number in range(3)]  # 20 frames a scene
+    found = result["parameters"]
+    for ranges, drawn in ((frame_intervals(V3, split), rows), (scene_intervals(V3, split), scenes)):
+        for name, interval in ranges.items():
+            parameter, values = found[name], [row[name] for row in drawn]
+            assert parameter["values"] == values and parameter["count"] == len(values), name
+            assert parameter["asked"] == [interval.lo, interval.hi]
+            assert parameter["drawn"] == {"min": min(values), "mean": float(np.mean(values)), "max": max(values)}
+    assert {name for name, parameter in found.items() if parameter["drawn"] is None} == {"freshness", "burial"}
+    domain = "test_domain" if split == "test_photoreal" else "domain"
+    assert found["albedo"]["group"] == domain and found["height_m"]["unit"] == "m"
+    assert "values" not in Randomize(frames=2).with_params(V3).run()["parameters"]["albedo"]
+    assert capsys.readouterr().out
+
+
+def test_summary_fits_a_terminal_and_cuts_no_name(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main(["randomize", "--frames", "30", "--randomize.sampling", "sobol"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = {line.split()[0] for line in lines if line.split()}
+    assert {draws.name for draws in draw_split(V3, 0, "train_dr", 1)} <= words
+    assert not any(word.endswith("…") and len(word) > 1 for line in lines for word in line.split())
+
+
+def test_discrepancy_is_measured_against_independent_draws() -> None:
+    sobol = V3.model_copy(update={"randomize": V3.randomize.model_copy(update={"sampling": "sobol"})})
+    even, chance = (measure_discrepancy(draw_split(params, 0, "train_dr", 300)) for params in (sobol, V3))
+    assert even and chance and even["dimensions"] == 11 and even["frames"] == 300
+    assert even["drawn"] < 0.6 * even["independent"] and even["pairs"]["drawn"] < 0.1 * even["pairs"]["independent"]
+    assert chance["drawn"] == pytest.approx(chance["independent"], rel=0.35)
+    assert chance["pairs"]["drawn"] == pytest.approx(chance["pairs"]["independent"], rel=0.5)
+
+
+def test_a_value_outside_its_range_is_named_and_the_result_is_kept(tmp_path, capsys, monkeypatch) -> None:
+    def strayed(params, seed, split, index):
+        values = draw_values(params, seed, split, index)
+        return {**values, "albedo": 0.2, "gamma": 1.5} if index == 4 else values
+
+    clean, dirty, file = tmp_path / "clean.png", tmp_path / "dirty.png", tmp_path / "r.json"
+    assert cli.main(["randomize", "--frames", "20", "--plot", str(clean)]) == 0
+    monkeypatch.setattr(show, "draw_values", strayed)
+    assert cli.main(["randomize", "--frames", "20", "--plot", str(dirty), "--json", str(file)]) == 1
+    err = capsys.readouterr().err
+    assert "albedo 0.2 outside 0.09,0.17 (1 of 20)" in err and "gamma 1.5 outside 1,1" in err and "fov" not in err
+    assert json.loads(file.read_text())["parameters"]["albedo"]["drawn"]["max"] == 0.2
+    assert reds(clean) == 0 and reds(dirty) > 10
+    with pytest.raises(CheckError):
+        Randomize(frames=5).with_params(V3).run()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--frames", "1"],
+        ["--randomize.strength", "0"],
+        ["--split", "train_nodr", "--frames", "30"],
+        ["--split", "test_photoreal", "--preset", "v1", "--frames", "30"],
+        ["--sensor.gain-db", "0,12", "--sensor.psf-px", "0,2", "--light.irradiance", "2,4", "--frames", "30"],
+    ],
+    ids=["one frame", "nothing varies", "nodr", "test", "more"],
+)
+def test_figure_of_any_draws_is_a_picture(tmp_path, args: list[str]) -> None:
+    file = tmp_path / "new" / "p.png"
+    assert cli.main(["randomize", *args, "--plot", str(file)]) == 0
+    with Image.open(file) as picture:
+        rgb = np.asarray(picture.convert("RGB"))
+    assert rgb.shape[1] == 1680 and rgb.shape[0] >= 200
+    assert len(np.unique(rgb.reshape(-1, 3), axis=0)) > 50
+    assert reds(file) == 0
+    assert [path.name for path in file.parent.iterdir()] == ["p.png"]
+
+
+def test_histograms_count_every_frame(monkeypatch, tmp_path) -> None:
+    """The heights of a panel's bars are the numbers of frames; the line is their mean."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    saved: list[Figure] = []
+    write = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), write(self, *a, **k))[1])
+    draws = draw_split(V3, 0, "train_dr", 60)
+    result = Randomize(frames=60).with_params(V3).run()
+    plot_draws(draws, result, tmp_path / "p.png")
+    panels = {axes.get_title(loc="left"): axes for axes in saved[0].axes if axes.name != "polar"}
+    assert set(panels) == {draw.name for draw in draws if draw.varies and len(draw.values)}
+    for draw in draws:
+        if draw.name in panels:
+            heights = [bar.get_height() for bar in panels[draw.name].patches if isinstance(bar, Rectangle)]
+            assert sum(heights) == len(draw.values)
+            assert panels[draw.name].get_xlabel() == f"[{draw.unit or 1}]"
+            assert panels[draw.name].lines[0].get_xydata()[0, 1] == pytest.approx(np.mean(heights))
+    rose = next(axes for axes in saved[0].axes if axes.name == "polar")
+    sun = {draw.name: draw.values for draw in draws}
+    offsets = [np.asarray(dots.get_offsets()) for dots in rose.collections]
+    dots = next(places for places in offsets if len(places) == 60)
+    assert np.allclose(dots, np.column_stack([np.radians(sun["sun_azimuth_deg"]), 90 - sun["sun_elevation_deg"]]))
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p", "", "file/p.png"])
+def test_a_bad_place_for_the_figure_is_refused_before_the_work(tmp_path, capsys, monkeypatch, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(show, "draw_split", lambda *_: pytest.fail("work was done"))
+    assert cli.main(["randomize", "--plot", str(tmp_path / name)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("regolith: plot: ") and len(err.splitlines()) == 1
+
+
+def test_input_that_cannot_be_drawn_is_refused(capsys) -> None:
+    assert cli.main(["randomize", "--split", "dev"]) == 2
+    assert cli.main(["randomize", "--frames", "0"]) == 2
+    assert cli.main(["randomize", "--split", "test_photoreal", "--test-domain.albedo", "0.1,0.3"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["split", "frames", "test_domain.albedo"]
