@@ -53,6 +53,12 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Generate labelled frames of a split; run again to resume.",
     ),
     "verify": ("regolith.lunar.dataset.verify", "Verify", "Check every frame of a split against its journal."),
+    "export": (
+        "regolith.lunar.dataset.export",
+        "Export",
+        "Export a split or a dataset to COCO, YOLO, WebDataset, Hugging Face, BasicWriter, VOC or point clouds.",
+    ),
+    "import": ("regolith.lunar.importing", "Import", "Import labelled pictures as a split."),
     "train": ("regolith.lunar.train", "Train", "Fine-tune a SegFormer-B0 on a split."),
     "export-model": ("training.export", "ExportModel", "Export a checkpoint as an ONNX model."),
     "evaluate synth": ("regolith.lunar.perception.evaluate", "EvaluateSynth", "Score a model on a generated split."),

@@ -1,0 +1,1 @@
+"""One module a format: each writes splits as the folder its own readers open."""

@@ -1,0 +1,178 @@
+"""What every export reads: the complete frames of one split, checked against their journal."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from regolith.lunar.dataset.layout import CONTRACT, FrameRecord, file_name, frame_paths, read_contract
+from regolith.lunar.dataset.write import ARRAYS
+from regolith.lunar.labels import ROCK
+from regolith.lunar.params import InputError
+
+Step = Callable[[], None]
+"""Called by a format once a frame is written."""
+
+EIGHT = np.ones((3, 3), np.uint8)
+"""Neighbourhood of components: pixels that touch at a corner belong together."""
+
+ROLES = ("train", "val", "test")
+"""The split names the field's trainers know; `train_dr` is a train split, `test_photoreal` a test split."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One split to export."""
+
+    folder: Path
+    name: str
+    """Name of the split's folder; it names the split in every format."""
+    contract: dict[str, Any]
+    records: tuple[FrameRecord, ...]
+    """The complete frames by index."""
+
+    @property
+    def width(self) -> int:
+        """Picture width [px]."""
+        return self.contract["width"]
+
+    @property
+    def height(self) -> int:
+        """Picture height [px]."""
+        return self.contract["height"]
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Outputs beside rgb and mask."""
+        return tuple(output for output in self.contract["outputs"] if output not in ("rgb", "mask"))
+
+    def has(self, output: str) -> bool:
+        """Whether the frames carry an output."""
+        return output in self.contract["outputs"]
+
+    def data(self, output: str, record: FrameRecord) -> bytes:
+        """Bytes of one output's file.
+
+        Raises:
+            InputError: The file is missing, or not as it was written.
+        """
+        name = file_name(output, record.index)
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.folder / name}", error.strerror, "the file as it was written") from None
+        if hashlib.sha256(data).hexdigest() != record.sha256.get(name):
+            raise InputError(
+                f"{self.folder / name}", "changed", "the file as it was written; `regolith verify` lists what is broken"
+            )
+        return data
+
+    def array(self, output: str, record: FrameRecord) -> np.ndarray:
+        """One output as the array it was written from (`dataset.write.encode`).
+
+        Raises:
+            InputError: The file is missing, not as it was written, or not of the split's size.
+        """
+        data = self.data(output, record)
+        with io.BytesIO(data) as stream:
+            array = np.load(stream) if output in ARRAYS else np.asarray(Image.open(stream))
+        if array.shape[:2] != (self.height, self.width):
+            name = f"{self.folder / file_name(output, record.index)}"
+            raise InputError(name, f"{array.shape[1]}×{array.shape[0]} px", f"{self.width}×{self.height} px")
+        return array
+
+    def place(self, output: str, record: FrameRecord, target: Path) -> None:
+        """Put one output's file at `target`: a hard link where the file system has them, else a copy.
+
+        Raises:
+            InputError: The file is missing, or not as it was written.
+            OSError: The target cannot be written.
+        """
+        data = self.data(output, record)
+        try:
+            os.link(self.folder.resolve() / file_name(output, record.index), target)
+        except OSError:
+            target.write_bytes(data)
+
+    def rocks(self, record: FrameRecord, mask: np.ndarray) -> np.ndarray:
+        """Number the rocks of a frame.
+
+        A rock is what the instance output says it is; rock pixels without a number, all of them where there is no
+        such output, count by 8-connected component.
+
+        Args:
+            record: The frame.
+            mask: Its mask, uint8, shape [H, W].
+
+        Returns:
+            int32 [H, W]: positive on exactly the mask's rock pixels, 0 elsewhere.
+        """
+        rock = mask == ROCK
+        numbers = np.zeros(mask.shape, np.int32)
+        if self.has("instance"):
+            numbers[rock] = self.array("instance", record)[rock]
+        parts, _ = ndimage.label(rock & (numbers == 0), EIGHT)
+        return np.where(parts > 0, parts + numbers.max(initial=0), numbers).astype(np.int32)
+
+
+def read_sources(folder: Path) -> list[Source]:
+    """Open a split, or every split of a dataset.
+
+    Args:
+        folder: Folder with a `dataset.json`, or one whose folders have it.
+
+    Raises:
+        InputError: There is no split, one has no frame, or a name that formats cannot carry.
+    """
+    try:
+        folders = [folder] if (folder / CONTRACT).exists() else sorted(p.parent for p in folder.glob(f"*/{CONTRACT}"))
+    except OSError:
+        folders = []
+    if not folders:
+        raise InputError("folder", str(folder), f"a split (a folder with a {CONTRACT}), or a dataset holding some")
+    sources: list[Source] = []
+    for split in folders:
+        name = split.resolve().name
+        if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+            raise InputError("folder", name, "a split named with letters, digits, _, - and .")
+        sources.append(Source(split, name, read_contract(split), tuple(record for record, _, _ in frame_paths(split))))
+    return sources
+
+
+def role(name: str) -> str:
+    """Which of `ROLES` a split plays by its name's beginning; its own name where none."""
+    return next((known for known in ROLES if name.startswith(known)), name)
+
+
+def by_role(sources: Iterable[Source]) -> dict[str, Source]:
+    """One split a role: where several would do, `train_dr` before others, then by name."""
+    ordered = sorted(sources, key=lambda source: (source.name not in ("train", "train_dr"), source.name))
+    found: dict[str, Source] = {}
+    for source in ordered:
+        found.setdefault(role(source.name), source)
+    return found
+
+
+def regions(numbers: np.ndarray) -> Iterator[tuple[int, tuple[slice, slice], np.ndarray]]:
+    """Yield (number, crop, pixels) of every positive number.
+
+    Args:
+        numbers: int32 [H, W].
+
+    Yields:
+        The number, the (rows, columns) of its bounding box, and bool [h, w], true on its pixels in the box.
+    """
+    for number, crop in enumerate(ndimage.find_objects(numbers), start=1):
+        if crop is not None:
+            rows, columns = crop
+            yield number, (rows, columns), numbers[rows, columns] == number
