@@ -128,7 +128,7 @@ def test_histograms_count_every_frame(monkeypatch, tmp_path) -> None:
             heights = [bar.get_height() for bar in panels[draw.name].patches if isinstance(bar, Rectangle)]
             assert sum(heights) == len(draw.values)
             assert panels[draw.name].get_xlabel() == f"[{draw.unit or 1}]"
-            assert panels[draw.name].lines[0].get_xydata()[0, 1] == pytest.approx(np.mean(heights))
+            assert np.asarray(panels[draw.name].lines[0].get_ydata())[0] == pytest.approx(np.mean(heights))
     rose = next(axes for axes in saved[0].axes if axes.name == "polar")
     sun = {draw.name: draw.values for draw in draws}
     offsets = [np.asarray(dots.get_offsets()) for dots in rose.collections]
