@@ -19,7 +19,7 @@ from typing import Any
 
 from regolith.lunar.dataset.chunk import CHUNKS, Task, read_part
 from regolith.lunar.dataset.executors import Executor, ExecutorName, Running, open_executor
-from regolith.lunar.dataset.layout import FrameRecord, make_contract, present
+from regolith.lunar.dataset.layout import FrameRecord, make_contract, present, write_contract
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.survey import LOG, Survey, agree, lock, survey
 from regolith.lunar.dataset.write import append_records, write_journal
@@ -175,8 +175,9 @@ def generate(
                 other_backend=other_backend,
                 emit=emit,
             )
-            contract["renderer"] = run.describe()
-            agree(folder, contract, extend=extend, other_backend=other_backend)
+            if not agree(folder, contract, extend=extend):
+                contract["renderer"] = run.describe()
+                write_contract(folder, contract)
             found = survey(folder, frames=frames, outputs=contract["outputs"], hashes=hashes)
             _report(found, folder, emit)
             missing = [index for index in range(frames) if index not in found.done]

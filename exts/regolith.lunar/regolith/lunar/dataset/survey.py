@@ -63,41 +63,40 @@ def lock(split: Path) -> Iterator[None]:
         file.truncate(0)
 
 
-def agree(split: Path, contract: dict[str, Any], *, extend: bool, other_backend: bool) -> None:
-    """Write the contract of a new split, or hold a new run against the one a split was begun with.
+def agree(split: Path, contract: dict[str, Any], *, extend: bool) -> bool:
+    """Hold a new run against the contract a split was begun with, and take over its renderer.
+
+    Whether this machine has that renderer each chunk sees for itself.
 
     Args:
         split: Folder of the split.
-        contract: The new run's, from `make_contract`.
+        contract: The new run's, from `make_contract`; its renderer is filled in.
         extend: Whether the split may grow to more frames.
-        other_backend: Whether another renderer back end may go on with it.
+
+    Returns:
+        Whether there is a contract; a new split has none.
 
     Raises:
         InputError: The first field that differs, or a contract that was changed by hand.
     """
     if not (split / CONTRACT).exists():
-        write_contract(split, contract)
-        return
+        return False
     begun = read_contract(split)
     begun.pop("digest")
+    contract["renderer"] = begun["renderer"]
     wanted = json.loads(json.dumps(contract))
-    if other_backend:
-        wanted["renderer"] = begun["renderer"]
-    grown = wanted["frames"] > begun["frames"]
-    if extend and grown:
-        begun["frames"] = wanted["frames"]
-    difference = first_difference(begun, wanted)
+    grown = extend and wanted["frames"] > begun["frames"]
+    difference = first_difference(begun | {"frames": wanted["frames"]} if grown else begun, wanted)
     if difference is not None:
         field, old, new = difference
         field = "size" if field in ("width", "height") else field.removeprefix("parameters.")
         allowed = f"{old!r}, with which {split} was begun"
-        if field.startswith("renderer"):
-            allowed += ", or --other-backend to mix back ends"
         if field == "frames":
             allowed += ", or --extend and a larger number to grow it"
         raise InputError(field, new, allowed)
-    if extend and grown:
-        write_contract(split, begun)
+    if grown:
+        write_contract(split, contract)
+    return True
 
 
 @dataclasses.dataclass
