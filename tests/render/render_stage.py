@@ -103,8 +103,10 @@ def aim_camera(
     position: tuple[float, float, float] = (0.0, 0.0, 1.6),
     fov: float = 60.0,
     exposure: float = 2.0,
+    k1: float = 0.0,
+    k2: float = 0.0,
 ) -> None:
-    """Place and aim the camera; angles in degrees, exposure in EV."""
+    """Place and aim the camera; angles in degrees, exposure in EV, k1 and k2 of its lens."""
     h, p = math.radians(heading), math.radians(pitch)
     forward = Gf.Vec3d(math.cos(p) * math.cos(h), math.cos(p) * math.sin(h), math.sin(p))
     up = Gf.Vec3d(0, 0, 1) if abs(pitch) < 89 else Gf.Vec3d(math.cos(h), math.sin(h), 0)
@@ -115,3 +117,11 @@ def aim_camera(
     camera.CreateHorizontalApertureAttr(20.0)
     camera.CreateFocalLengthAttr(10.0 / math.tan(math.radians(fov) / 2))
     camera.CreateExposureAttr(exposure)
+    set_sensor(stage, k1=k1, k2=k2)
+
+
+def set_sensor(stage: Usd.Stage, **values: float) -> None:
+    """Set sensor attributes by their names on the stage."""
+    camera = stage.GetPrimAtPath(schema.CAMERA)
+    for name, value in values.items():
+        camera.CreateAttribute(schema.SENSOR + name, Sdf.ValueTypeNames.Double).Set(float(value))

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.render.base import Output
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.lens import Lens
 
 EVERYTHING: frozenset[Output] = frozenset(["depth", "instance", "normals"])
 
@@ -71,6 +73,49 @@ def test_labels_alone_are_those_of_the_frame(renderer: MitsubaRenderer, stage: U
     np.testing.assert_array_equal(labels, renderer.render(64, 48, quality="draft").label)
 
 
+@pytest.mark.parametrize(("k1", "k2", "fov"), [(-0.25, 0.06, 60.0), (0.3, -0.02, 84.0)])
+def test_depth_through_a_bent_lens(renderer: MitsubaRenderer, k1: float, k2: float, fov: float) -> None:
+    """On a level plane the ray of `Lens.rays` is as long as the depth, and the light is that of the plane."""
+    stage = make_stage(rocks=0)
+    renderer.load(stage)
+    aim_camera(stage, pitch=-90.0, position=(0.0, 0.0, 1.0), fov=fov, k1=k1, k2=k2)
+    frame = renderer.render(40, 24, quality="draft", outputs=EVERYTHING)
+    lens = Lens.from_fov(fov, 40, 24, k1=k1, k2=k2)
+    rays = lens.rays(*np.meshgrid(np.arange(40) + 0.5, np.arange(24) + 0.5))
+    assert frame.depth is not None
+    assert frame.normals is not None
+    np.testing.assert_allclose(frame.depth, np.linalg.norm(rays, axis=-1), rtol=2e-5)
+    np.testing.assert_allclose(frame.normals, np.broadcast_to([0, 0, 1], (24, 40, 3)), atol=1e-5)
+    assert linear(frame.rgb).mean() == pytest.approx(0.2 * math.sin(math.radians(20.0)) * 4.0, rel=0.01)
+
+
+def test_back_ends_agree_through_a_bent_lens() -> None:
+    """Same labels, and the same picture up to noise."""
+    stage = make_stage(model="hapke", bump=0.4)
+    aim_camera(stage, k1=-0.2, k2=0.04, fov=70.0)
+    frames = []
+    for backend in ("llvm", "scalar"):
+        renderer = MitsubaRenderer(backend)
+        renderer.load(stage)
+        frames.append(renderer.render(80, 60, quality="default", outputs=EVERYTHING))
+        np.testing.assert_array_equal(renderer.labels(80, 60), frames[-1].label)
+        renderer.close()
+    a, b = frames
+    assert (a.label == b.label).mean() >= 0.999
+    assert psnr(a.rgb, b.rgb) > 26.0
+    assert a.rgb.mean() == pytest.approx(b.rgb.mean(), rel=0.02)
+
+
+def test_a_lens_that_folds_is_refused(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """The line names the attributes; a narrower picture of the same lens is drawn."""
+    fused.load(stage)
+    aim_camera(stage, fov=84.0, k1=-0.17)
+    with pytest.raises(InputError, match="regolith:sensor:k1"):
+        fused.render(48, 48)
+    aim_camera(stage, fov=60.0, k1=-0.17)
+    assert fused.labels(48, 48).shape == (48, 48)
+
+
 def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
     """Seen from above, the dark ground lies on the far side of the rock, as long as the sun is low."""
     stage = make_stage(rocks=1)  # at (4, 0, 0.2), 0.5 m high above its centre
@@ -115,6 +160,23 @@ def test_stars_only_on_the_sky(fused: MitsubaRenderer, stage: Usd.Stage) -> None
     assert changed.sum() > 20
     assert (before.label[changed] == SKY).all()
     assert (before.label == after.label).all()
+
+
+@pytest.mark.parametrize("k1", [0.0, -0.2])
+def test_a_star_is_where_the_lens_shows_it(fused: MitsubaRenderer, stage: Usd.Stage, k1: float) -> None:
+    """Each lit pixel is the one whose ray meets its star."""
+    fused.load(stage)
+    aim_camera(stage, pitch=20.0, k1=k1)
+    points = UsdGeom.Points.Define(stage, schema.STARS)
+    lens = Lens.from_fov(60.0, 64, 48, k1=k1)
+    pixels = np.array([[3, 2], [32, 5], [60, 7], [20, 20]])
+    c, s = math.cos(math.radians(20.0)), math.sin(math.radians(20.0))
+    right, down, forward = np.array([[0, -1, 0], [s, 0, -c], [c, 0, s]])
+    rays = lens.rays(pixels[:, 0] + 0.4, pixels[:, 1] + 0.6) @ np.stack([right, down, forward])
+    points.CreatePointsAttr([Gf.Vec3f(*(4000.0 * ray + (0, 0, 1.6)).tolist()) for ray in rays])
+    lit = fused.render(64, 48, quality="draft").rgb[..., 0] > 0
+    lit[30:] = False  # the horizon, and what is below it
+    assert sorted(np.argwhere(lit)[:, ::-1].tolist()) == sorted(pixels.tolist())
 
 
 def test_preview_and_radiance_are_the_draft_picture(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
@@ -175,8 +237,22 @@ def test_moving_light_camera_and_materials_compiles_nothing(fused: MitsubaRender
             fused.render(64, 48, quality="default")
         launches = [k for k in dr.kernel_history() if k["type"] == dr.KernelType.JIT]
     assert launches
-    missed = [(k["size"], k["operation_count"], k["cache_disk"]) for k in launches if not k["cache_hit"]]
-    assert not missed
+    assert not _missed(launches)
+    aim_camera(stage, k1=-0.1)
+    fused.render(64, 48, quality="default")
+    with dr.scoped_set_flag(dr.JitFlag.KernelHistory, True):
+        dr.kernel_history_clear()
+        for step in range(3):
+            aim_camera(stage, k1=-0.1 + 0.1 * step, k2=0.01 * step + 0.01, fov=50.0 + 5 * step)
+            fused.render(64, 48, quality="default")
+        launches = [k for k in dr.kernel_history() if k["type"] == dr.KernelType.JIT]
+    assert launches
+    assert not _missed(launches)
+
+
+def _missed(launches: list[Any]) -> list[Any]:
+    """Kernels that were compiled, or loaded, for a launch."""
+    return [(k["size"], k["operation_count"], k["cache_disk"]) for k in launches if not k["cache_hit"]]
 
 
 def test_materials_take_effect_without_reloading(renderer: MitsubaRenderer) -> None:

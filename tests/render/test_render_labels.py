@@ -67,13 +67,17 @@ class Oracle:
             prim = prim.GetParent()
         return IGNORE
 
-    def look(self, stage: Usd.Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Label, rock number and distance at the pixel centres of the stage's camera."""
+    def look(self, stage: Usd.Stage, *, k1: float = 0.0, k2: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Label, rock number and distance at the pixel centres of the stage's camera, its lens bent by k1 and k2."""
         camera = UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetCamera(Usd.TimeCode.Default())
         half = math.tan(math.radians(camera.GetFieldOfView(camera.FOVHorizontal)) / 2)
         x = ((np.arange(WIDTH) + 0.5) / WIDTH * 2 - 1) * half
         y = (1 - (np.arange(HEIGHT) + 0.5) / HEIGHT * 2) * half * HEIGHT / WIDTH
-        local = np.stack([*np.meshgrid(x, y), -np.ones((HEIGHT, WIDTH))], axis=-1).reshape(-1, 3)
+        plane = np.stack(np.meshgrid(x, y), axis=-1)
+        seen, radius = np.hypot(*np.moveaxis(plane, -1, 0)), np.linspace(0.0, 2.0, 400001)
+        true = np.interp(seen, radius * (1 + k1 * radius**2 + k2 * radius**4), radius)  # of lenses that never fold
+        plane *= (true / seen)[..., None]
+        local = np.concatenate([plane, -np.ones((HEIGHT, WIDTH, 1))], axis=-1).reshape(-1, 3)
         matrix = np.array(camera.transform)
         rays = local @ matrix[:3, :3]
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
@@ -118,6 +122,25 @@ def test_labels_agree_with_the_oracle(pair: tuple[Usd.Stage, Oracle], renderer: 
     assert rock_pixels > 100
     assert same_rock >= 0.999 * rock_pixels
     assert np.quantile(np.concatenate(depth_off), 0.99) < 1e-3
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(-0.18, 0.04), (0.2, 0.05)])
+def test_labels_through_a_bent_lens_agree_too(
+    pair: tuple[Usd.Stage, Oracle], fused: MitsubaRenderer, k1: float, k2: float
+) -> None:
+    """Barrel and cushion: labels, depth and the label pass are those of the bent rays, by an inversion of its own."""
+    stage, oracle = pair
+    fused.load(stage)
+    aim_camera(stage, heading=130.0, pitch=-10.0, position=(0.4, -0.3, 2.2), fov=62.0, k1=k1, k2=k2)
+    label, _, depth = oracle.look(stage, k1=k1, k2=k2)
+    straight, _, _ = oracle.look(stage)
+    frame = fused.render(WIDTH, HEIGHT, quality="draft", samples=1, outputs=frozenset(["depth"]))
+    aim_camera(stage, fov=62.0)
+    assert frame.depth is not None
+    assert (frame.label == label).mean() >= 0.999
+    assert (label == straight).mean() < 0.995
+    near = (depth < 100) & (frame.label == label)
+    assert np.quantile(np.abs(frame.depth[near] - depth[near]) / depth[near], 0.99) < 1e-3
 
 
 def test_every_pixel_is_labelled_over_a_full_turn(pair: tuple[Usd.Stage, Oracle], fused: MitsubaRenderer) -> None:

@@ -169,7 +169,7 @@ class ScalarScene:
         )
 
     def _bent(self, view: View, width: int, height: int, at: Array) -> _Hits:
-        """Trace the rays of a distorting lens through the point `at` of each pixel, one by one: no stock camera has it."""
+        """Trace the rays of a distorting lens through the point `at` of each pixel, one by one."""
         row, column = np.divmod(np.arange(width * height), width)
         direction = view.camera.rays(column + at[0], row + at[1], width, height)
         origin = np.broadcast_to(view.camera.origin, direction.shape)
