@@ -7,7 +7,6 @@ import itertools
 from typing import Literal
 
 import numpy as np
-from scipy.stats import qmc
 
 from regolith.lunar.stage.spec import rng
 
@@ -38,6 +37,8 @@ def sobol_point(seed: int, split: str, kind: Literal["frame", "scene"], number: 
 
 @functools.lru_cache(maxsize=64)  # holds no state but finished blocks: any order, any thread, any process
 def _sobol_block(seed: int, split: str, kind: str, block: int, dimensions: int) -> np.ndarray:
+    from scipy.stats import qmc  # takes a second to import, which a worker without Sobol draws saves
+
     sequence = qmc.Sobol(dimensions, scramble=True, rng=rng(seed, split, "sobol", kind))
     if block:
         sequence.fast_forward(block * BLOCK)
@@ -48,6 +49,8 @@ def _sobol_block(seed: int, split: str, kind: str, block: int, dimensions: int) 
 
 def centred_discrepancy(points: np.ndarray) -> float:
     """Squared centred L2 discrepancy (Hickernell 1998, Math. Comp. 67, 299) of points in the unit cube, [N, D]."""
+    from scipy.stats import qmc
+
     return float(qmc.discrepancy(points, method="CD"))
 
 
