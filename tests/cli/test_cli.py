@@ -58,7 +58,7 @@ def test_one_number_is_an_interval_of_one_value() -> None:
     assert parse("--rocks.abundance", "0.08").params.rocks.abundance == Interval(0.08)
 
 
-@pytest.mark.parametrize("preset", ["v1", "v2", "v3"])
+@pytest.mark.parametrize("preset", ["v1", "v2", "v3", "v4"])
 def test_preset_is_the_base(preset: str) -> None:
     assert parse("--preset", preset).params == load_preset(preset)
 
@@ -79,7 +79,7 @@ LINES = [
     (["evaluate", "moon"], "regolith: verb: 'evaluate moon' is not allowed; allowed: evaluate synth, evaluate real"),
     (["verify"], "regolith: split: missing; allowed: path"),
     (["verify", "a", "b"], "regolith: arguments: 'b' is not allowed; allowed: no further argument here"),
-    (["generate", *OWN, "--preset", "v9"], "regolith: preset: 'v9' is not allowed; allowed: v1, v2, v3"),
+    (["generate", *OWN, "--preset", "v9"], "regolith: preset: 'v9' is not allowed; allowed: v1, v2, v3, v4"),
     (["generate", *OWN, "--frames", "0"], "regolith: frames: '0' is not allowed; "
      "allowed: a whole number 1 … 1000000"),
     (["generate", *OWN, "--split", "dev"], "regolith: split: 'dev' is not allowed; "

@@ -37,7 +37,7 @@ def test_extension_enables_and_disables_cleanly(lunar, cycle: int) -> None:
 def test_parameters_load_inside_kit(lunar) -> None:
     from regolith.lunar.params import load_preset, preset_names
 
-    assert [load_preset(name).preset for name in preset_names()] == ["v1", "v2", "v3"]
+    assert [load_preset(name).preset for name in preset_names()] == ["v1", "v2", "v3", "v4"]
 
 
 def test_stage_is_authored_inside_kit(lunar) -> None:

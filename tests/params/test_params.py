@@ -42,8 +42,8 @@ def leaves(model: type[Group], path: str = "") -> list[tuple[str, FieldInfo]]:
     return found
 
 
-def test_presets_are_v1_v2_v3() -> None:
-    assert preset_names() == ("v1", "v2", "v3")
+def test_presets_are_v1_to_v4() -> None:
+    assert preset_names() == ("v1", "v2", "v3", "v4")
     assert all(load_preset(name).preset == name for name in preset_names())
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pxr import Gf, Usd, UsdGeom
-from render_stage import aim_camera, aim_sun, make_stage
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+from render_stage import aim_camera, aim_sun, make_stage, set_sensor
 
 from regolith.lunar.labels import REGOLITH, ROCK, SKY, count_classes
 from regolith.lunar.params import InputError
@@ -264,6 +264,40 @@ def test_materials_take_effect_without_reloading(renderer: MitsubaRenderer) -> N
     stage.GetAttributeAtPath(f"{schema.LOOK_GROUND}.{schema.PHOTOMETRY}albedo").Set(0.2)
     second = linear(renderer.render(32, 24, quality="draft").rgb).mean()
     assert second / first == pytest.approx(2.0, rel=0.2)
+
+
+def test_colour_is_the_stage_s(fused: MitsubaRenderer) -> None:
+    """Saturated, the ground has the colour of its preview material under the sun's; grey, luminance alone."""
+    stage = make_stage(rocks=0)
+    fused.load(stage)
+    aim_camera(stage, pitch=-60.0, exposure=2.0)
+    grey = linear(fused.render(24, 16, quality="draft").rgb)
+    stage.GetPrimAtPath(schema.SUN).GetAttribute("inputs:color").Set(Gf.Vec3f(1.3, 0.95, 0.6135734))  # luminance 1
+    shader = UsdShade.Shader.Define(stage, f"{schema.LOOK_GROUND}/Surface")
+    shader.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(0.2, 0.18, 0.15))
+    assert (fused.render(24, 16, quality="draft").rgb == fused.render(24, 16, quality="draft").rgb[..., :1]).all()
+    set_sensor(stage, saturation=1.0)
+    rgb = fused.render(24, 16, quality="draft").rgb
+    channels = np.stack([linear(rgb[..., k : k + 1]).mean() for k in range(3)])
+    expected = np.array([1.3 * 0.2, 0.95 * 0.18, 0.6135734 * 0.15])
+    np.testing.assert_allclose(channels / channels[1], expected / expected[1], rtol=0.02)
+    assert channels @ (0.2126, 0.7152, 0.0722) == pytest.approx(grey.mean(), rel=0.02)
+
+
+def test_sensor_values_are_read_off_the_stage(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Each attribute of the camera changes the picture, and no label."""
+    renderer.load(stage)
+    set_sensor(stage, fullWell=3000.0, readNoise=10.0)
+    plain = renderer.render(48, 32, quality="draft")
+    strong = {"gain": 20.0, "psf": 1.5, "vignetting": 1.0, "flare": 0.1, "hotPixels": 5000.0, "film": 1.0,
+              "gamma": 1.5, "reseau": 1.0, "jpegQuality": 20.0}  # fmt: skip
+    for name, value in strong.items():
+        set_sensor(stage, **{name: value})
+        changed = renderer.render(48, 32, quality="draft")
+        assert (changed.rgb != plain.rgb).any(), name
+        assert (changed.label == plain.label).all(), name
+        stage.GetPrimAtPath(schema.CAMERA).RemoveProperty(schema.SENSOR + name)
+    np.testing.assert_array_equal(renderer.render(48, 32, quality="draft").rgb, plain.rgb)
 
 
 def test_opposition_spot_is_where_the_sun_stands_behind(renderer: MitsubaRenderer) -> None:

@@ -22,9 +22,10 @@ from pxr import (
 )
 
 from regolith.lunar.labels import CLASSES, TAXONOMY
-from regolith.lunar.params import InputError, dump_params, intervals, load_preset
+from regolith.lunar.params import InputError, Interval, SensorParams, dump_params, intervals, load_preset
 from regolith.lunar.stage import edit, schema
 from regolith.lunar.stage.author import author_stage, build_scene, grid_quads
+from regolith.lunar.stage.colour import planck_xy
 from regolith.lunar.stage.save import save_stage
 from regolith.lunar.stage.sizes import crater_density, cumulative, plot_sizes
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
@@ -253,6 +254,63 @@ def test_exposure_puts_level_ground_at_the_key(stage, scene):
     sensor = scene.params.sensor
     stops = FRAME.exposure_ev + sensor.sun_compensation_ev * math.cos(math.radians(30.0 - 200.0))
     assert 2.0**exposure * radiance == pytest.approx(sensor.exposure_key * 2.0**stops, rel=1e-5)
+
+
+def test_exposure_is_metered_for_the_centre_of_the_irradiance(stage, scene):
+    """A brighter sun than the middle of its range brightens the picture: its exposure stays."""
+    light = scene.params.light.model_copy(update={"irradiance": Interval(2.0, 4.0)})
+    params = scene.params.model_copy(update={"light": light})
+    exposure = UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr()
+    sun = UsdLux.DistantLight(stage.GetPrimAtPath(schema.SUN)).GetIntensityAttr()
+    found = []
+    for irradiance in (2.0, 3.0, 4.0):
+        frame = dataclasses.replace(FRAME, values=FRAME.values | {"irradiance": irradiance})
+        edit.apply_frame(stage, params, frame, 64, 64)
+        assert sun.Get() == irradiance
+        found.append(exposure.Get())
+    assert found[0] == found[1] == found[2]
+    edit.apply_frame(stage, scene.params, FRAME, 64, 64)  # metered for π
+    assert found[1] - exposure.Get() == pytest.approx(math.log2(math.pi / 3.0), abs=1e-5)
+
+
+def test_sensor_values_are_documented_and_set(stage, scene):
+    """Every drawn sensor value of a frame lands in the attribute the schema names; a new stage holds the centres."""
+    camera = stage.GetPrimAtPath(schema.CAMERA)
+    drawn = {name for name in intervals(scene.params, "frame") if name in SensorParams.model_fields}
+    assert drawn == set(schema.SENSOR_VALUES)
+    for field, (name, doc) in schema.SENSOR_VALUES.items():
+        attribute = camera.GetAttribute(schema.SENSOR + name)
+        assert attribute.GetDocumentation() == doc
+        assert attribute.Get() == getattr(scene.params.sensor, field).center, field
+    values = {field: 0.01 * number for number, field in enumerate(schema.SENSOR_VALUES, start=1)}
+    edit.apply_frame(stage, scene.params, dataclasses.replace(FRAME, values=FRAME.values | values), 64, 64)
+    for field, (name, _) in schema.SENSOR_VALUES.items():
+        assert camera.GetAttribute(schema.SENSOR + name).Get() == values[field], field
+
+
+def test_the_sun_is_white_at_its_own_temperature(stage):
+    """Exactly white at 5772 K; luminance stays, warm light is red, cool light blue."""
+    color = UsdLux.DistantLight(stage.GetPrimAtPath(schema.SUN)).GetColorAttr()
+    assert color.Get() == Gf.Vec3f(1.0, 1.0, 1.0)
+    ratios = []
+    for kelvin in (2500.0, 4000.0, 5000.0, 5772.0, 7000.0, 12000.0):
+        edit.set_sun(stage, 10.0, 0.0, angle_deg=0.5, irradiance=1.0, temperature_k=kelvin)
+        rgb = np.array(color.Get(), np.float64)
+        assert rgb @ (0.2126, 0.7152, 0.0722) == pytest.approx(1.0, abs=1e-6)
+        assert (rgb > 0.0).all()
+        ratios.append(rgb[2] / rgb[0])
+    assert (np.diff(ratios) > 0).all()
+    assert ratios[3] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kelvin", "x", "y"),
+    [(2500, 0.4770, 0.4137), (2856, 0.4476, 0.4074), (4000, 0.3805, 0.3768), (6500, 0.3135, 0.3237),
+     (10000, 0.2807, 0.2884)],
+)  # fmt: skip
+def test_black_bodies_have_the_colours_of_the_tables(kelvin, x, y):
+    """CIE 1931 chromaticities of Planckian radiators (Wyszecki & Stiles 1982, Color Science)."""
+    assert planck_xy(kelvin) == pytest.approx((x, y), abs=1e-3)
 
 
 def test_ground_colours(stage, scene):

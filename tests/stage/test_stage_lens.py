@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from regolith.lunar.params import InputError, Interval
+from regolith.lunar.params import InputError, Interval, intervals, load_preset, preset_names
 from regolith.lunar.stage.lens import MIN_SLOPE, TO_USD, Lens, check_lens, fold_radius
 
 lenses = st.builds(
@@ -146,3 +146,12 @@ def test_a_refusal_says_what_is_allowed(
     check_lens(ranges(k1, k2, (60.0, 84.0)), 512, 512)
     with pytest.raises(InputError):
         check_lens(ranges(worse1, worse2, (60.0, 84.0)), 512, 512)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("size", [(512, 512), (640, 480), (480, 640), (1920, 1080)])
+def test_no_preset_holds_a_lens_that_folds(preset: str, size: tuple[int, int]) -> None:
+    """In the training and in the test domain."""
+    params = load_preset(preset)
+    for domain in (params.domain, params.test_domain):
+        check_lens(intervals(params.model_copy(update={"domain": domain}), "frame"), *size)

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, special
 
 from regolith.lunar.stage.lens import Lens
 
@@ -60,8 +60,9 @@ def add_veil(radiance: np.ndarray, *, flare: float, lens: Lens, sun: np.ndarray)
 def blur(radiance: np.ndarray, *, psf_px: float) -> np.ndarray:
     """Blur by a Gaussian point spread function.
 
-    The Gaussian stands for the core of defocus, diffraction, pixel aperture and scanning together; its modulation
-    transfer at Nyquist is exp(-π² psf² / 2).
+    It stands for the core of defocus, diffraction, pixel aperture and scanning together. The weights are those of the
+    discrete Gaussian (Lindeberg 1990, Scale-space for discrete signals), whose variance is psf² also below a pixel;
+    modulation transfer at Nyquist is exp(-2 psf²).
 
     Args:
         radiance: Linear radiance, float32, shape [H, W].
@@ -69,7 +70,12 @@ def blur(radiance: np.ndarray, *, psf_px: float) -> np.ndarray:
     """
     if psf_px <= 0.0:
         return radiance
-    return ndimage.gaussian_filter(radiance, psf_px, mode="nearest", truncate=4.0)
+    reach = math.ceil(4.0 * psf_px) + 1
+    weights = special.ive(np.arange(-reach, reach + 1), psf_px**2)
+    weights /= weights.sum()
+    for axis in (0, 1):
+        radiance = ndimage.correlate1d(radiance, weights, axis=axis, mode="nearest")
+    return radiance
 
 
 def vignette(radiance: np.ndarray, *, vignetting: float, lens: Lens) -> np.ndarray:
