@@ -20,7 +20,7 @@ ALLOWED = {
     "render": {*BASE, "params", "stage", "randomize"},
     "dataset": {*BASE, "params", "stage", "randomize", "render", "jobs"},
     "perception": {*BASE, "params", "dataset", "jobs"},
-    "report": {*BASE, "params", "dataset", "perception"},
+    "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
 }
 """Room to the rooms it may import; the modules beside the rooms (cli, author, train, demo) may import any of them."""
 

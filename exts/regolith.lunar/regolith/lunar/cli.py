@@ -52,7 +52,12 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Generate",
         "Generate labelled frames of a split; run again to resume.",
     ),
-    "verify": ("regolith.lunar.dataset.verify", "Verify", "Check every frame of a split against its journal."),
+    "verify": (
+        "regolith.lunar.dataset.verify",
+        "Verify",
+        "Check every frame of a split or dataset; --repair draws broken ones again.",
+    ),
+    "card": ("regolith.lunar.report.card", "Card", "Write a page that shows what a split or dataset holds."),
     "export": (
         "regolith.lunar.dataset.export",
         "Export",

@@ -78,10 +78,20 @@ def number(value: Any) -> str:
     return f"{value:.3f}"
 
 
-def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write the page whole or not at all."""
+def write_page(
+    path: Path, title: str, lead: str, sections: Sequence[Section], facts: Sequence[tuple[str, Any]] = ()
+) -> None:
+    """Write the page whole or not at all.
+
+    Args:
+        path: HTML file to write.
+        title: Title and first heading.
+        lead: Line under it.
+        sections: What follows, in order.
+        facts: Name and value of what to see at a glance, in a row under the lead.
+    """
     template = resources.files("regolith.lunar.report").joinpath("page.html.j2").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
-    html = environment.from_string(template).render(title=title, lead=lead, sections=sections)
+    html = environment.from_string(template).render(title=title, lead=lead, sections=sections, facts=facts)
     write_bytes(path, html.encode())

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK, DIM, CARD = "#e9e6e0", "#9d988f", "#1c1b19"
+INK, DIM, CARD, LINE = "#e9e6e0", "#9d988f", "#1c1b19", "#34322f"
 COLORS = ("#e0b26a", "#7fb0d8", "#d8766f", "#8fbf8a")
 
 
@@ -19,9 +19,10 @@ def style_axes(axes: Any) -> None:
     """Give a matplotlib axes the report's dark look."""
     axes.set_facecolor(CARD)
     axes.tick_params(colors=DIM, labelsize=9)
-    axes.grid(visible=True, color="#34322f", linewidth=0.7)
+    axes.grid(visible=True, color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
     for spine in axes.spines.values():
-        spine.set_color("#34322f")
+        spine.set_color(LINE)
     for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
         label.set_color(INK)
 
@@ -48,7 +49,7 @@ def training_curves(epochs: Sequence[dict[str, Any]], best_epoch: int) -> str:
     right.set(xlabel="epoch", ylabel="IoU on val", ylim=(0, 1.02))
     for axes in (left, right):
         style_axes(axes)
-        axes.legend(facecolor=CARD, edgecolor="#34322f", labelcolor=INK, fontsize=9)
+        axes.legend(facecolor=CARD, edgecolor=LINE, labelcolor=INK, fontsize=9)
     return to_svg(figure)
 
 
@@ -77,11 +78,16 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> s
     return to_svg(figure)
 
 
-def to_svg(figure: Figure) -> str:
-    """Return a figure as SVG text, the same for the same figure."""
+def to_svg(figure: Figure, *, dpi: float = 100) -> str:
+    """Return a figure as SVG text, the same for the same figure.
+
+    Args:
+        figure: What to draw.
+        dpi: Resolution of the parts that are rasterized.
+    """
     import matplotlib
 
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "regolith", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", dpi=dpi, metadata={"Date": None})
     return buffer.getvalue()
