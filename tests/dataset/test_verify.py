@@ -19,6 +19,7 @@ from regolith.lunar import cli
 from regolith.lunar.dataset.duplicates import DISTANCE, HASH_SIDE, earlier_copies, picture_bits
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, file_name, read_contract, read_journal, write_contract
+from regolith.lunar.dataset.survey import lock
 from regolith.lunar.dataset.verify import repair, verify
 from regolith.lunar.dataset.write import encode, write_journal
 from regolith.lunar.params import CheckError, InputError, Interval, load_preset
@@ -393,6 +394,9 @@ def test_repair_restores_the_same_bytes(generated, tmp_path) -> None:
 def test_repair_refuses_what_it_cannot_restore(split, tmp_path) -> None:
     (split / file_name("rgb", 0)).unlink()
     journal = (split / JOURNAL).read_bytes()
+    with lock(split), pytest.raises(InputError, match="no other run"):
+        repair(split)
+    assert (split / JOURNAL).read_bytes() == journal
     aside = Path(shutil.copytree(split, tmp_path / "elsewhere"))
     with pytest.raises(InputError, match="a folder named val"):
         repair(aside)

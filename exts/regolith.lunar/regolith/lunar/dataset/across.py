@@ -43,12 +43,14 @@ def same_draw(one: SplitCheck, other: SplitCheck) -> bool:
 
 def _check_seeds(one: SplitCheck, other: SplitCheck) -> None:
     one.checked["splits"] += 1
-    shared = _seeds(one).keys() & _seeds(other).keys()
-    for seed in sorted(shared, key=lambda seed: _seeds(one)[seed]):
-        one.report("splits", f"frame {_seeds(one)[seed]}", f"shares its seed with {other.name} {_seeds(other)[seed]}")
-    scenes = {number: scene for number, scene in _scenes(one).items() if scene in _scenes(other).values()}
-    for number in scenes:
-        one.report("splits", f"scene {number}", f"is also a scene of {other.name}")
+    seeds, others = _seeds(one), _seeds(other)
+    for seed, index in sorted(seeds.items(), key=lambda item: item[1]):
+        if seed in others:
+            one.report("splits", f"frame {index}", f"shares its seed with {other.name} {others[seed]}")
+    taken = set(_scenes(other).values())
+    for number, scene in _scenes(one).items():
+        if scene in taken:
+            one.report("splits", f"scene {number}", f"is also a scene of {other.name}")
 
 
 def _seeds(split: SplitCheck) -> dict[int, int]:

@@ -267,6 +267,8 @@ def _redraws_section(times: Counter[int], params: Params | None) -> Section:
     frames, again = sum(times.values()), sum(count for redraws, count in times.items() if redraws)
     asked = params.randomize.rock_share if params else None
     if not again:
+        if params is None:
+            return Section("Redraws", ("The frames were imported: none was drawn, nor drawn again.",))
         why = "no range of rock shares was asked for" if asked is None or (asked.lo, asked.hi) == (0, 1) else (
             f"each had between {asked.lo:.1%} and {asked.hi:.1%} of rock at once"
         )  # fmt: skip

@@ -78,7 +78,9 @@ def rock_sizes(pixels: Pixels) -> str:
     share.set_facecolor("none")
     share.grid(visible=False)
     handles = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
-    axes.legend(handles=handles, facecolor=CARD, edgecolor=LINE, labelcolor=INK, fontsize=9, loc="upper center")
+    figure.legend(
+        handles=handles, frameon=False, labelcolor=INK, fontsize=9, loc="outside upper right", ncols=len(handles)
+    )
     return to_svg(figure)
 
 

@@ -137,15 +137,17 @@ def equivalent_diameter(areas: np.ndarray) -> np.ndarray:
 def collect_drawn(params: Params, contract: dict[str, Any], records: Sequence[FrameRecord]) -> list[Drawn]:
     """Collect every value of the journal's frames, then of their scenes, beside the range it was drawn from.
 
+    A value a frame lacks is NaN.
+
     Raises:
         InputError: The parameters' ranges do not fit the split.
     """
     split, seed = contract["split"], contract["seed"]
     found = [
-        Drawn(name, _unit(params, name), "frame", asked, np.array([record.spec[name] for record in records], float))
+        Drawn(name, _unit(params, name), "frame", asked, np.array([record.spec.get(name) for record in records], float))
         for name, asked in frame_intervals(params, split).items()
     ]
-    numbers = sorted({record.spec["scene"] for record in records})
+    numbers = sorted({record.spec["scene"] for record in records if "scene" in record.spec})
     scenes = [draw_scene(params, seed, split, number).to_dict() for number in numbers]
     for name, asked in scene_intervals(params, split).items():
         group, field = SCENE_VALUES[name]
