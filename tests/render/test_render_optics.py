@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regolith.lunar.render.optics import PLATE_MM, add_veil, blur, reseau_cover, shade_reseau, vignette
@@ -29,6 +29,7 @@ def test_without_an_effect_the_light_is_untouched() -> None:
     assert shade_reseau(light, reseau=0.0) is light
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.floats(0.001, 0.3))
 def test_the_veiling_glare_index_is_the_share(flare: float) -> None:
     """A black spot in a bright surround shows that share of it (ISO 9358), and no light is made or lost."""
@@ -47,11 +48,16 @@ def test_sunlight_on_the_lens_veils_towards_the_sun() -> None:
     assert (np.diff(veil[32]) > 0).all()
     np.testing.assert_allclose(veil, add_veil(dark, flare=0.04, lens=LENS, sun=0.5 * math.pi * right), rtol=1e-5)
     inside = add_veil(dark, flare=0.02, lens=LENS, sun=LENS.rays(np.array(20.5), np.array(50.5)))
-    assert np.unravel_index(inside.argmax(), inside.shape) == (50, 20)
+    np.testing.assert_allclose(np.unravel_index(inside.argmax(), inside.shape), (50, 20), atol=1)
+    ray = LENS.rays(np.array(80.5), np.array(10.5))
+    cosine = ray @ right / np.linalg.norm(ray)
+    expected = 0.02 * math.pi * right[2] * 0.51 / (4 * math.pi * (1.49 - 1.4 * cosine) ** 1.5)
+    assert veil[10, 80] == pytest.approx(expected, rel=2e-3)
     assert (add_veil(dark, flare=0.02, lens=LENS, sun=np.array([1.0, 0.0, -0.1])) == 0).all()
     assert veil.dtype == np.float32
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.floats(0.05, 3.0))
 def test_blur_spreads_a_point_by_its_deviation(psf: float) -> None:
     """The point's light stays, its standard deviation is the one asked for along both axes."""
@@ -76,6 +82,7 @@ def test_vignetting_is_the_power_of_the_cosine() -> None:
     assert once[32, 48] == pytest.approx(1.0, abs=1e-6)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(40, 900))
 def test_crosses_cover_their_area(size: int) -> None:
     """Whatever the resolution, the covered area is that of 24 small crosses and one twice as large."""
