@@ -309,4 +309,7 @@ def test_strip_and_lattice_faces() -> None:
     faces = strip_faces(np.array([10, 11, 12, 13, 14]), np.array([0, 1, 2]))
     assert faces.shape == (6, 3)
     assert faces.tolist()[0] == [10, 0, 11]
+    inner, outer = np.arange(15).reshape(3, 5), 20 + np.arange(9).reshape(3, 3)
+    strips = [strip_faces(inner[k], outer[k]) for k in range(3)]
+    assert np.array_equal(strip_faces(inner, outer), np.concatenate(strips))
     assert lattice_faces(np.arange(6).reshape(2, 3)).tolist() == [[0, 1, 4], [0, 4, 3], [1, 2, 5], [1, 5, 4]]

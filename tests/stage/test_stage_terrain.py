@@ -163,6 +163,22 @@ def test_height_is_grid_plus_relief_inside_and_far_mesh_outside() -> None:
     assert np.abs(inner - outer).max() < 0.02
 
 
+def test_far_height_is_that_of_the_triangle_that_holds_the_point() -> None:
+    """The search among neighbours finds what a search through all triangles finds, in needles and at seams too."""
+    terrain = small()
+    random = np.random.default_rng(3)
+    radius, azimuth = random.uniform(29.0, 390.0, 250), random.uniform(0.0, 2.0 * np.pi, 250)
+    x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
+    a, b, c = (terrain.far.points.astype(np.float64)[terrain.far.faces[:, k]] for k in range(3))
+    turns = np.linalg.inv(np.stack([b - a, c - a], axis=-1)[:, :2])  # offset in the plane -> barycentric (v, w)
+    expected = np.empty(len(x))
+    for number, at in enumerate(np.column_stack([x, y])):
+        v, w = np.einsum("fij,fj->if", turns, at - a[:, :2])
+        held = np.argmax(np.minimum(np.minimum(v, w), 1.0 - v - w))
+        expected[number] = (1.0 - v[held] - w[held]) * a[held, 2] + v[held] * b[held, 2] + w[held] * c[held, 2]
+    assert np.allclose(terrain.height(x, y), expected, rtol=0.0, atol=1e-9)
+
+
 def test_normals_are_unit_and_match_the_slope() -> None:
     """Normals are unit, point up and lean against the gradient of the grid."""
     terrain = small(3)

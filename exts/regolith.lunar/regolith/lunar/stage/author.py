@@ -183,24 +183,21 @@ def _write_rocks(layer: Sdf.Layer, rocks: RockField) -> None:
     write.bind(scope, schema.LOOK_ROCK)
     order = Vt.TokenArray(["xformOp:translate", "xformOp:orient", "xformOp:scale"])
     digits = max(5, len(str(max(len(rocks) - 1, 0))))
-    for index in range(len(rocks)):
-        rock = write.prim(layer, f"{schema.ROCKS}/rock_{index:0{digits}d}", "Mesh", schemas=[_LABELS])
-        target = f"{schema.PROTOTYPES}/{prototype_name(int(rocks.shape[index]), int(rocks.lod[index]))}"
+    columns = (rocks.shape, rocks.lod, rocks.position, rocks.orientation, rocks.scale, rocks.diameter, rocks.burial)
+    for index, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        shape, lod, position, (w, x, y, z), scale, diameter, burial = values
+        rock = write.child(scope, f"rock_{index:0{digits}d}", "Mesh", schemas=[_LABELS])
+        target = f"{schema.PROTOTYPES}/{prototype_name(shape, lod)}"
         rock.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(target))]
         write.label(rock, NAMES[ROCK])
-        w, x, y, z = rocks.orientation[index].tolist()
-        scale = float(rocks.scale[index])
-        write.attribute(rock, "xformOp:translate", _T.Double3, Gf.Vec3d(*rocks.position[index].tolist()))
+        write.attribute(rock, "xformOp:translate", _T.Double3, Gf.Vec3d(*position))
         write.attribute(rock, "xformOp:orient", _T.Quatf, Gf.Quatf(w, x, y, z))
         write.attribute(rock, "xformOp:scale", _T.Float3, Gf.Vec3f(scale, scale, scale))
         write.attribute(rock, "xformOpOrder", _T.TokenArray, order, uniform=True)
         for name, doc, value in zip(
-            (schema.ROCK_DIAMETER, schema.ROCK_BURIAL),
-            _ROCK_DOCS,
-            (rocks.diameter[index], rocks.burial[index]),
-            strict=True,
+            (schema.ROCK_DIAMETER, schema.ROCK_BURIAL), _ROCK_DOCS, (diameter, burial), strict=True
         ):
-            write.attribute(rock, name, _T.Double, float(value), doc=doc, custom=True)
+            write.attribute(rock, name, _T.Double, value, doc=doc, custom=True)
 
 
 def prototype_name(shape: int, lod: int) -> str:

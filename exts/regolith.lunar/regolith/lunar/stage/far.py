@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 from scipy import fft
@@ -133,8 +135,7 @@ def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
         turns.append((np.arange(4)[:, None] + t[None, :]).ravel())
         ids = np.append(np.arange(start, start + 4 * m), start)
         if start:
-            p = (len(previous) - 1) // 4
-            faces += [strip_faces(previous[k * p : (k + 1) * p + 1], ids[k * m : (k + 1) * m + 1]) for k in range(4)]
+            faces.append(strip_faces(_sides(previous), _sides(ids)))
         start, previous = start + 4 * m, ids
     first = np.arange(cells + 1)
     at = (first - cells // 2) * (2.0 * half / cells)
@@ -150,6 +151,12 @@ def _rings(cells: int, half: float, cell: float, radius: float) -> Rings:
     return Rings(np.concatenate(xy), np.concatenate(ring_half), np.concatenate(turns), np.concatenate(faces))
 
 
+def _sides(ring: np.ndarray) -> np.ndarray:
+    """Split a closed ring's vertex numbers, shape [4 m + 1], into its sides with both corners, shape [4, m + 1]."""
+    m = len(ring) // 4
+    return ring[m * np.arange(4)[:, None] + np.arange(m + 1)]
+
+
 def _relief(rings: Rings, fractal: Fractal, params: Params, scene: SceneSpec) -> np.ndarray:
     """Heights [m] of the far relief without craters at the rings' vertices."""
     x, y, s, half = rings.xy[:, 0], rings.xy[:, 1], rings.half, 0.5 * params.terrain.size_m
@@ -158,21 +165,31 @@ def _relief(rings: Rings, fractal: Fractal, params: Params, scene: SceneSpec) ->
     near = 1.0 - smoothstep(1.5 * half, min(6.0 * half, 0.9 * radius), s)
     coarse = 1.0 - smoothstep(2.0 * half, min(12.0 * half, radius), s)
     cell = np.maximum(fractal.fine.cell, ring_cell(s))
-    z = fractal.scale * (near * _smoothed(fractal.fine, x, y, cell) + coarse * fractal.coarse.sample(x, y))
+    fine = _weighted(near, functools.partial(_smoothed, fractal.fine), x, y, cell)
+    z = fractal.scale * (fine + _weighted(coarse, fractal.coarse.sample, x, y))
     swell = spectral_tile(
         rng(scene.seed, "terrain", "swell"), 384, max(1.5, 0.003 * radius), hurst=params.terrain.hurst,
         wavelength_max=min(0.3 * radius, 300.0),
     )  # fmt: skip
-    z += fractal.scale * 0.6 * (1.0 - near) * _smoothed(swell, x, y, cell)
+    z += _weighted(fractal.scale * 0.6 * (1.0 - near), functools.partial(_smoothed, swell), x, y, cell)
     if hill_height > 0.0:
         hills = spectral_tile(
             rng(scene.seed, "terrain", "hills"), 256, radius / 100.0, hurst=1.4,
             wavelength_min=0.06 * radius, wavelength_max=0.9 * radius,
         )  # fmt: skip
-        share = hills.sample(x, y) / float(hills.z.std())
+        rms = float(hills.z.std())
         rise = smoothstep(min(250.0, 0.3 * radius), min(1000.0, 0.85 * radius), distance)
-        z += hill_height * rise * _massif(share)
+        z += _weighted(hill_height * rise, lambda x, y: _massif(hills.sample(x, y) / rms), x, y)
     return z - distance**2 / (2.0 * MOON_RADIUS_M)
+
+
+def _weighted(weight: np.ndarray, sample: Callable[..., np.ndarray], *at: np.ndarray) -> np.ndarray:
+    """Weight times what a function gives at places, shape [V]; it is not asked where the weight is 0."""
+    z = np.zeros(len(weight))
+    on = weight != 0.0
+    if on.any():
+        z[on] = weight[on] * sample(*(part[on] for part in at))
+    return z
 
 
 def _massif(share: np.ndarray) -> np.ndarray:
@@ -240,10 +257,10 @@ def _lay(x: np.ndarray, y: np.ndarray, z: np.ndarray, craters: np.ndarray, half:
     reach = 0.5 * REACH * craters["diameter"]
     beyond = np.maximum(np.abs(craters["x"]), np.abs(craters["y"])) + reach > half
     order = np.argsort(x, kind="stable")
-    ascending = x[order]
+    x, y, height = x[order], y[order], z[order]
     for crater, r in zip(craters[beyond], reach[beyond], strict=True):
-        lo, hi = np.searchsorted(ascending, (crater["x"] - r, crater["x"] + r))
-        near = order[lo:hi]
-        near = near[np.abs(y[near] - crater["y"]) < r]
+        lo, hi = np.searchsorted(x, (crater["x"] - r, crater["x"] + r))
+        near = lo + np.flatnonzero(np.abs(y[lo:hi] - crater["y"]) < r)
         if near.size:
-            z[near] = overprint(z[near], x[near] - crater["x"], y[near] - crater["y"], crater)
+            height[near] = overprint(height[near], x[near] - crater["x"], y[near] - crater["y"], crater)
+    z[order] = height

@@ -44,10 +44,9 @@ def bank_fillets(rocks: RockField, terrain: Terrain, params: RockParams, seed: i
     faces: list[np.ndarray] = []
     lifts: list[np.ndarray] = []
     count = 0
-    for index in _banked(rocks, terrain) if params.fillet > 0.0 else ():
+    banked = _banked(rocks, terrain) if params.fillet > 0.0 else np.zeros(0, np.int64)
+    for index, points, above in zip(banked, *_skins(rocks, terrain, banked), strict=True):
         random = rng(seed, "fillet", int(index))
-        points = rocks.mesh(int(index)).points[:_VERTICES]
-        above = points[:, 2] - terrain.height(points[:, 0], points[:, 1])
         height = params.fillet * float(above.max())
         outline = _outline(points[:, :2] - rocks.position[index, :2], above, height)
         if outline is None:
@@ -70,6 +69,15 @@ def _banked(rocks: RockField, terrain: Terrain) -> np.ndarray:
     half = np.array([terrain.grid.half_x, terrain.grid.half_y])
     inside = (np.abs(rocks.position[:, :2]) + rocks.diameter[:, None] < half).all(axis=1)
     return np.flatnonzero(inside & (rocks.lod > 0) & (terrain.recipe is not None))
+
+
+def _skins(rocks: RockField, terrain: Terrain, banked: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Points of rocks [m], shape [V, 3] each, and their heights over the ground [m], shape [V] each."""
+    if len(banked) == 0:
+        return [], []
+    skins = [rocks.points(int(index), _VERTICES) for index in banked]
+    x, y, z = np.concatenate(skins).T
+    return skins, np.split(z - terrain.height(x, y), np.cumsum([len(skin) for skin in skins[:-1]]))
 
 
 def _outline(xy: np.ndarray, above: np.ndarray, height: float) -> np.ndarray | None:

@@ -29,21 +29,23 @@ def strip_faces(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Triangulate the strip between two polylines that run side by side and cover the same stretch evenly.
 
     Args:
-        inner: Vertex numbers of the polyline on the left of the running direction, shape [M + 1].
-        outer: Vertex numbers of the one on the right, shape [N + 1].
+        inner: Vertex numbers of the polyline on the left of the running direction, shape [M + 1], or of several such
+            lines, shape [K, M + 1].
+        outer: Vertex numbers of the one on the right, shape [N + 1] or [K, N + 1].
 
     Returns:
-        int32, shape [M + N, 3], counter-clockwise when the inner line lies to the left of the outer one.
+        int32, shape [(M + N) K, 3], counter-clockwise when the inner line lies to the left of the outer one; strip by
+        strip where there are several.
     """
-    m, n = len(inner) - 1, len(outer) - 1
+    m, n = inner.shape[-1] - 1, outer.shape[-1] - 1
     # An edge joins the strip at the middle of its stretch; integers keep ties exact.
     keys = np.concatenate([(2 * np.arange(m) + 1) * n, (2 * np.arange(n) + 1) * m])
     order = np.argsort(keys, kind="stable")
     from_inner = order < m
     i = np.cumsum(from_inner) - from_inner
     j = np.cumsum(~from_inner) - ~from_inner
-    third = np.where(from_inner, inner[np.minimum(i + 1, m)], outer[np.minimum(j + 1, n)])
-    return np.stack([inner[i], outer[j], third], axis=1).astype(np.int32)
+    third = np.where(from_inner, inner[..., np.minimum(i + 1, m)], outer[..., np.minimum(j + 1, n)])
+    return np.stack([inner[..., i], outer[..., j], third], axis=-1).reshape(-1, 3).astype(np.int32)
 
 
 def border_ids(ids: np.ndarray) -> np.ndarray:

@@ -38,7 +38,20 @@ def prim(
     at = Sdf.Path(path)
     parent = at.GetParentPath()
     owner = layer.pseudoRoot if parent == Sdf.Path.absoluteRootPath else layer.GetPrimAtPath(parent)
-    spec = Sdf.PrimSpec(owner, at.name, specifier, type_name)
+    return child(owner, at.name, type_name, specifier=specifier, schemas=schemas, doc=doc)
+
+
+def child(
+    owner: Sdf.PrimSpec,
+    name: str,
+    type_name: str,
+    *,
+    specifier: Sdf.Specifier = Sdf.SpecifierDef,
+    schemas: Iterable[str] = (),
+    doc: str = "",
+) -> Sdf.PrimSpec:
+    """Define a prim under a parent at hand; the arguments are those of `prim`."""
+    spec = Sdf.PrimSpec(owner, name, specifier, type_name)
     names = list(schemas)
     if names:
         spec.SetInfo("apiSchemas", Sdf.TokenListOp.Create(prependedItems=names))
@@ -110,7 +123,8 @@ def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> 
     types = Sdf.ValueTypeNames
     points = np.ascontiguousarray(points, np.float32)
     counts = np.full(len(faces), faces.shape[1], np.int32)
-    extent = np.stack([points.min(axis=0), points.max(axis=0)])
+    columns = np.ascontiguousarray(points.T)
+    extent = np.stack([columns.min(axis=1), columns.max(axis=1)])
     attribute(spec, "points", types.Point3fArray, Vt.Vec3fArray.FromNumpy(points))
     attribute(spec, "faceVertexCounts", types.IntArray, Vt.IntArray.FromNumpy(counts))
     indices = np.ascontiguousarray(faces, np.int32).ravel()
@@ -123,11 +137,11 @@ def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> 
 
 def face_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals of triangles or quads, rounded to 1e-4, float32, shape [F, 3]; +Z for a face without area."""
-    p = points.astype(np.float64)
-    if faces.shape[1] == 3:
-        normal = np.cross(p[faces[:, 1]] - p[faces[:, 0]], p[faces[:, 2]] - p[faces[:, 0]])
-    else:
-        normal = np.cross(p[faces[:, 2]] - p[faces[:, 0]], p[faces[:, 3]] - p[faces[:, 1]])
-    length = np.linalg.norm(normal, axis=1, keepdims=True)
-    normal = np.where(length > 0.0, normal / np.maximum(length, 1e-300), [0.0, 0.0, 1.0])
-    return normal.round(4).astype(np.float32)
+    ends = ((0, 1), (0, 2)) if faces.shape[1] == 3 else ((0, 2), (1, 3))  # two sides, or the diagonals
+    corners, p = np.ascontiguousarray(faces.T), np.ascontiguousarray(points.T, np.float64)
+    (ux, uy, uz), (vx, vy, vz) = ([x.take(corners[b]) - x.take(corners[a]) for x in p] for a, b in ends)
+    normal = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
+    length = np.sqrt(normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2])
+    normal /= np.where(length > 0.0, length, 1.0)
+    normal[2, length == 0.0] = 1.0
+    return np.ascontiguousarray(normal.round(4).T, np.float32)

@@ -63,10 +63,13 @@ class RockField:
 
     def mesh(self, index: int) -> TriMesh:
         """Return one rock's mesh in the world frame, points as float64."""
-        unit = self.prototypes[self.shape[index]][self.lod[index]]
+        return TriMesh(points=self.points(index), faces=self.prototypes[self.shape[index]][self.lod[index]].faces)
+
+    def points(self, index: int, count: int | None = None) -> np.ndarray:
+        """Return the first `count` points of one rock's mesh, all by default, in the world frame, float64."""
+        unit = self.prototypes[self.shape[index]][self.lod[index]].points[:count].astype(np.float64)
         turn = Rotation.from_quat(self.orientation[index].astype(np.float64), scalar_first=True)
-        points = turn.apply(unit.points.astype(np.float64)) * float(self.scale[index]) + self.position[index]
-        return TriMesh(points=points, faces=unit.faces)
+        return turn.apply(unit) * float(self.scale[index]) + self.position[index]
 
 
 def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField:
@@ -306,6 +309,7 @@ def _footprint(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     across = turned[..., :2] @ np.stack([np.cos(_DIRECTIONS), np.sin(_DIRECTIONS)])
     first, last = across.argmin(axis=1), across.argmax(axis=1)
-    widest = (across.max(axis=1) - across.min(axis=1)).max(axis=1)
+    ends = np.take_along_axis(across, np.stack([first, last], axis=1), axis=1)
+    widest = (ends[:, 1] - ends[:, 0]).max(axis=1)
     corner = np.concatenate([last[:, _OUTLINE], first[:, _OUTLINE]], axis=1)
     return widest, np.take_along_axis(turned[..., :2], corner[..., None], axis=1)

@@ -222,24 +222,25 @@ class _Noise:
     def __init__(self, random: np.random.Generator) -> None:
         self._table = np.tile(random.permutation(256), 3)
         gradients = random.normal(size=(256, 3))
-        self._gradients = (gradients / np.linalg.norm(gradients, axis=1, keepdims=True)).astype(np.float32)
+        gradients /= np.linalg.norm(gradients, axis=1, keepdims=True)
+        self._gradients = np.ascontiguousarray(gradients.T, np.float32)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Noise at points, shape [V, 3] -> [V], within about ±1."""
-        cell = np.floor(points).astype(np.int64)
-        local = (points - cell).astype(np.float32)
+        cell = np.floor(points)
+        local = np.ascontiguousarray((points - cell).T, np.float32)
         fade = local * local * local * (local * (local * 6.0 - 15.0) + 10.0)
-        i, j, k = (cell & 255).T
+        i, j, k = np.ascontiguousarray(cell.T.astype(np.intp) & 255)
+        offset, weight = (local, local - np.float32(1.0)), (1.0 - fade, fade)  # from the corners below and above
         total = np.zeros(len(points), np.float32)
         for dx in (0, 1):
-            wx = fade[:, 0] if dx else 1.0 - fade[:, 0]
-            row = self._table[i + dx]
+            row = self._table.take(i + dx) + j
             for dy in (0, 1):
-                wy = fade[:, 1] if dy else 1.0 - fade[:, 1]
-                column = self._table[row + j + dy]
+                column = self._table.take(row + dy) + k
+                side = weight[dx][0] * weight[dy][1]
                 for dz in (0, 1):
-                    wz = fade[:, 2] if dz else 1.0 - fade[:, 2]
-                    gradient = self._gradients[self._table[column + k + dz]]
-                    dot = np.einsum("ij,ij->i", gradient, local - np.array([dx, dy, dz], np.float32))
-                    total += wx * wy * wz * dot
+                    corner = self._table.take(column + dz)
+                    gx, gy, gz = (gradient.take(corner) for gradient in self._gradients)
+                    dot = gx * offset[dx][0] + gy * offset[dy][1] + gz * offset[dz][2]
+                    total += side * weight[dz][2] * dot
         return 1.6 * total.astype(np.float64)

@@ -41,23 +41,24 @@ class Surface:
         Returns:
             float64, shape [N]; probed at the place and along rings in the shape of the foot.
         """
-        low = self._height(xy[:, 0], xy[:, 1])
-        for share in _RINGS:
-            at = xy[:, None] + share * outline
-            low = np.minimum(low, self._height(at[..., 0], at[..., 1]).min(axis=1))
-        return low
+        place = xy[:, None]
+        x, y = np.concatenate([place, *(place + share * outline for share in _RINGS)], axis=1).transpose(2, 0, 1)
+        return self._height(x, y).min(axis=1)
 
     def _height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Ground as it is drawn: outside the fine rings, the grid's triangles."""
-        z = self._terrain.height(x, y)
         coarse = self.inside(x, y) & (np.maximum(np.abs(x), np.abs(y)) > self._fine)
+        z = np.empty(x.shape)
         z[coarse] = self._terrain.grid.facet_height(x[coarse], y[coarse])
+        z[~coarse] = self._terrain.height(x[~coarse], y[~coarse])
         return z
 
     def slope_normal(self, xy: np.ndarray, reach: np.ndarray) -> np.ndarray:
         """Unit normal of the plane over ± `reach` [m] about places [m], shape [N, 2] -> [N, 3]."""
         x, y = xy.T
-        rise_x = (self._terrain.height(x + reach, y) - self._terrain.height(x - reach, y)) / (2.0 * reach)
-        rise_y = (self._terrain.height(x, y + reach) - self._terrain.height(x, y - reach)) / (2.0 * reach)
+        east, west, north, south = self._terrain.height(
+            np.stack([x + reach, x - reach, x, x]), np.stack([y, y, y + reach, y - reach])
+        )
+        rise_x, rise_y = (east - west) / (2.0 * reach), (north - south) / (2.0 * reach)
         normal = np.stack([-rise_x, -rise_y, np.ones(len(xy))], axis=1)
         return normal / np.linalg.norm(normal, axis=1, keepdims=True)

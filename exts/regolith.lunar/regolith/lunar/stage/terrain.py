@@ -29,6 +29,9 @@ CLEAR_DIAMETER_M = 3.0
 CLEAR_FRESHNESS = 0.3
 """Freshness (depth/diameter about 0.1) above which a crater is no place for a rover."""
 
+HELD = 1e-6
+"""Least barycentric coordinate of a point that lies in a triangle beyond doubt, and so in no other."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Terrain:
@@ -53,14 +56,17 @@ class Terrain:
             float64, shape of `x`.
         """
         x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-        z = self.grid.height(x, y)
-        if self.recipe is not None:
-            z = z + relief_height(x, y, self.recipe)
         outside = (np.abs(x) > self.grid.half_x) | (np.abs(y) > self.grid.half_y)
-        if outside.any():
-            z = np.where(outside, 0.0, z)
-            z[outside] = self._far_height(x[outside], y[outside])
+        if not outside.any():
+            return self._near_height(x, y)
+        z = np.empty(x.shape)
+        z[outside] = self._far_height(x[outside], y[outside])
+        z[~outside] = self._near_height(x[~outside], y[~outside])
         return z
+
+    def _near_height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        z = self.grid.height(x, y)
+        return z if self.recipe is None else z + relief_height(x, y, self.recipe)
 
     def normal(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Unit normals of the ground at the scale of rocks, at positions (x, y) [m] of any one shape.
@@ -74,30 +80,60 @@ class Terrain:
         base.__dict__["_far_index"] = self._far_index
         step = max(0.075, self.grid.cell)
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-        dx = (base.height(x + step, y) - base.height(x - step, y)) / (2.0 * step)
-        dy = (base.height(x, y + step) - base.height(x, y - step)) / (2.0 * step)
+        east, west, north, south = base.height(
+            np.stack([x + step, x - step, x, x]), np.stack([y, y, y + step, y - step])
+        )
+        dx, dy = (east - west) / (2.0 * step), (north - south) / (2.0 * step)
         normal = np.stack([-dx, -dy, np.ones_like(dx)], axis=-1)
         return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
 
     @cached_property
-    def _far_index(self) -> tuple[np.ndarray, KDTree]:
-        corners = self.far.points.astype(np.float64)[self.far.faces]
-        return corners, KDTree(corners[:, :, :2].mean(axis=1))
+    def _far_index(self) -> KDTree:
+        corners = np.ascontiguousarray(self.far.faces.T)
+        x, y = (sum(column.take(corner) for corner in corners) / 3.0 for column in self._far_columns[:2])
+        return KDTree(
+            np.column_stack([x, y]), balanced_tree=False, compact_nodes=False
+        )  # queried too little to pay more
+
+    @cached_property
+    def _far_columns(self) -> np.ndarray:
+        return np.ascontiguousarray(self.far.points.T, np.float64)
 
     def _far_height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Heights [m] on the far triangles: of those with the nearest centroids, the one that holds the point."""
-        corners, tree = self._far_index
-        at = np.column_stack([x, y])
-        near = np.atleast_2d(tree.query(at, k=min(16, len(corners)))[1])
-        a, b, c = (corners[near, k] for k in range(3))
-        e, f, g = b - a, c - a, at[:, None] - a[..., :2]
-        area = e[..., 0] * f[..., 1] - e[..., 1] * f[..., 0]
-        v = (g[..., 0] * f[..., 1] - g[..., 1] * f[..., 0]) / area
-        w = (e[..., 0] * g[..., 1] - e[..., 1] * g[..., 0]) / area
-        best = np.argmax(np.minimum(np.minimum(v, w), 1.0 - v - w), axis=1)
-        pick = np.arange(len(at)), best
-        v, w = np.clip(v[pick], 0.0, 1.0), np.clip(w[pick], 0.0, 1.0)
-        return a[pick][:, 2] + v * e[pick][:, 2] + w * f[pick][:, 2]
+        """Heights [m] on the far triangles: of those with the nearest centroids, the one that holds the point.
+
+        Triangles do not overlap, so the search widens only for points that lie in none of the triangles tried so far.
+        """
+        z = np.empty(len(x))
+        open_ = np.arange(len(x))
+        for wanted in (1, 4, 16):
+            at, neighbours = np.column_stack([x[open_], y[open_]]), min(wanted, len(self.far.faces))
+            near = np.reshape(self._far_index.query(at, k=neighbours)[1], (len(at), neighbours))
+            z[open_], depth = self._deepest(at, near)
+            open_ = open_[depth < HELD]
+        return z
+
+    def _deepest(self, at: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Heights [m] of points on those far triangles of their candidates that they lie deepest in.
+
+        Args:
+            at: Points [m], shape [N, 2].
+            near: Numbers of the candidates of each, shape [N, K].
+
+        Returns:
+            Heights, and the least barycentric coordinate there (negative outside the triangle), shape [N] each.
+        """
+        corners = self.far.faces.take(near, axis=0)
+        (ax, bx, cx), (ay, by, cy), (az, bz, cz) = (
+            [column.take(corners[..., k]) for k in range(3)] for column in self._far_columns
+        )
+        ex, ey, fx, fy, gx, gy = bx - ax, by - ay, cx - ax, cy - ay, at[:, :1] - ax, at[:, 1:] - ay
+        area = ex * fy - ey * fx
+        v, w = (gx * fy - gy * fx) / area, (ex * gy - ey * gx) / area
+        depth = np.minimum(np.minimum(v, w), 1.0 - v - w)
+        pick = np.arange(len(at)), np.argmax(depth, axis=1)
+        v, w, base = np.clip(v[pick], 0.0, 1.0), np.clip(w[pick], 0.0, 1.0), az[pick]
+        return base + v * (bz[pick] - base) + w * (cz[pick] - base), depth[pick]
 
 
 def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
