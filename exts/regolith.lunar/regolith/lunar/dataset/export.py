@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,10 +31,12 @@ SHARD = 1000
 
 
 class Export(Verb):
-    """Export a split or a dataset to another format; train_dr becomes train, test_photoreal test, where it has these."""
+    """Export a split or a dataset to a format other tools read."""
 
     folder: Path = quantity(..., "Folder of a split, or of a dataset: all splits in it.", positional=True)
-    to: Format = quantity(..., "Format to write.")
+    to: Format = quantity(
+        ..., "Format to write; yolo-seg and voc call train_dr train and test_photoreal test, others keep the names."
+    )
     out: Path = quantity(..., "Folder to write; it must not be there yet, or be empty.")
     shard: int = quantity(SHARD, "Samples a WebDataset shard holds at most.", ge=1, le=1_000_000)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
@@ -89,11 +92,11 @@ def export(folder: Path, out: Path, *, to: str, shard: int = SHARD, emit: Emit =
 
 
 @contextlib.contextmanager
-def _installed(to: str) -> Any:
+def _installed(to: str) -> Iterator[None]:
     """Turn a missing package into the line that installs it."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise InputError(
-            "to", to, f"what is installed: {error.name} is not; pip install regolith-lunar[export]"
-        ) from None
+        package = (error.name or "").partition(".")[0]
+        allowed = f"a format whose packages are installed: {package} is not; pip install regolith-lunar[export]"
+        raise InputError("to", to, allowed) from None

@@ -31,13 +31,16 @@ if TYPE_CHECKING:
     import datasets
 
 ROW_GROUP = 32
-"""Frames that are held in memory, and lie in one row group of the file."""
+"""Most frames in one row group of the file, and in memory."""
+
+HELD_BYTES = 2**28
+"""Most bytes of pixels in memory; frames so large that fewer than `ROW_GROUP` reach it lie fewer to a group."""
 
 
 def write(sources: Sequence[Source], out: Path, step: Step) -> None:
     """Write splits as Parquet with a dataset card."""
     import datasets
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     _check_names(sources)
     extras = _shared_extras(sources)
@@ -46,9 +49,10 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
     for source in sources:
         path = out / "data" / f"{split_name(source)}-00000-of-00001.parquet"
         with parquet.ParquetWriter(path, features.arrow_schema) as writer:
-            for start in range(0, len(source.records), ROW_GROUP):
+            held = frames_held(source)
+            for start in range(0, len(source.records), held):
                 rows: list[dict[str, Any]] = []
-                for record in source.records[start : start + ROW_GROUP]:
+                for record in source.records[start : start + held]:
                     rows.append(_row(source, record, features, extras))
                     step()
                 columns = {name: [row[name] for row in rows] for name in features}
@@ -56,6 +60,13 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
     (out / "README.md").write_text(_card(sources), "utf-8")
     names = {value: name for name, value in CLASSES.items()}
     (out / "id2label.json").write_text(json.dumps(names, indent=2) + "\n", "utf-8")
+
+
+def frames_held(source: Source) -> int:
+    """How many frames of a split go into one row group."""
+    pixel = {"depth": 4, "normals": 12, "instance": 2}
+    frame = source.width * source.height * (4 + sum(pixel[output] for output in source.extras))
+    return max(1, min(ROW_GROUP, HELD_BYTES // frame))
 
 
 def split_name(source: Source) -> str:

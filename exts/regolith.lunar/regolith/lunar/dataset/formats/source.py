@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -22,9 +22,6 @@ from regolith.lunar.params import InputError
 
 Step = Callable[[], None]
 """Called by a format once a frame is written."""
-
-EIGHT = np.ones((3, 3), np.uint8)
-"""Neighbourhood of components: pixels that touch at a corner belong together."""
 
 ROLES = ("train", "val", "test")
 """The split names the field's trainers know; `train_dr` is a train split, `test_photoreal` a test split."""
@@ -94,13 +91,15 @@ class Source:
     def place(self, output: str, record: FrameRecord, target: Path) -> None:
         """Put one output's file at `target`: a hard link where the file system has them, else a copy.
 
+        A link costs no room, and editing either file in place edits both.
+
         Raises:
             InputError: The file is missing, or not as it was written.
             OSError: The target cannot be written.
         """
         data = self.data(output, record)
         try:
-            os.link(self.folder.resolve() / file_name(output, record.index), target)
+            os.link((self.folder / file_name(output, record.index)).resolve(), target)  # link(2) would link a symlink
         except OSError:
             target.write_bytes(data)
 
@@ -121,7 +120,7 @@ class Source:
         numbers = np.zeros(mask.shape, np.int32)
         if self.has("instance"):
             numbers[rock] = self.array("instance", record)[rock]
-        parts, _ = ndimage.label(rock & (numbers == 0), EIGHT)
+        parts, _ = components(rock & (numbers == 0))
         return np.where(parts > 0, parts + numbers.max(initial=0), numbers).astype(np.int32)
 
 
@@ -161,6 +160,13 @@ def by_role(sources: Iterable[Source]) -> dict[str, Source]:
     for source in ordered:
         found.setdefault(role(source.name), source)
     return found
+
+
+def components(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the 8-connected components of pixels, bool [H, W]: int32 [H, W] from 1, and how many there are."""
+    numbers = np.zeros(pixels.shape, np.int32)
+    count = ndimage.label(pixels, np.ones((3, 3)), output=numbers)
+    return numbers, cast(int, count)
 
 
 def regions(numbers: np.ndarray) -> Iterator[tuple[int, tuple[slice, slice], np.ndarray]]:

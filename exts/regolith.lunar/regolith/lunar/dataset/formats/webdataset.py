@@ -21,7 +21,7 @@ from regolith.lunar.dataset.layout import FILES, FrameRecord
 
 def write(sources: Sequence[Source], out: Path, step: Step, *, shard: int) -> None:
     """Write splits as tar shards of at most `shard` samples."""
-    import webdataset
+    from webdataset.writer import ShardWriter
 
     for source in sources:
         opened: list[BinaryIO] = []
@@ -33,7 +33,7 @@ def write(sources: Sequence[Source], out: Path, step: Step, *, shard: int) -> No
         def close_shard(_: str, opened: list[BinaryIO] = opened) -> None:
             opened.pop().close()
 
-        with webdataset.ShardWriter(
+        with ShardWriter(
             f"{source.name}-%06d.tar",
             maxcount=shard,
             maxsize=1e15,

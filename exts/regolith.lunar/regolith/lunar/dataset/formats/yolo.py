@@ -6,6 +6,8 @@ OUT/labels/SPLIT/rgb_00000.txt     `0 x1 y1 x2 y2 …` a line, positions over wi
 OUT/data.yaml                      train, val, test: `train_dr` is train, `test_photoreal` is test
 ```
 
+Of several splits for one role `data.yaml` names `train_dr`, else the first by name; the others lie beside.
+
 A rock in several pieces is one line a piece. Regolith, sky and ignored pixels are all background: the format has
 nothing else to call them.
 """
@@ -17,10 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from scipy import ndimage
 
 from regolith.lunar.dataset.formats.outlines import outline
-from regolith.lunar.dataset.formats.source import EIGHT, ROLES, Source, Step, by_role, regions
+from regolith.lunar.dataset.formats.source import ROLES, Source, Step, by_role, components, regions
 
 ROCK_CLASS = 0
 """The format counts its classes from 0; rock is the only one."""
@@ -40,7 +41,9 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
             step()
     roles = by_role(sources)
     data = {role: f"images/{roles[role].name}" for role in ROLES if role in roles} | {"names": {ROCK_CLASS: "rock"}}
-    (out / "data.yaml").write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
+    missing = [role for role in ("train", "val") if role not in roles]
+    note = f"# no {' and no '.join(missing)} split was exported; Ultralytics needs both\n" if missing else ""
+    (out / "data.yaml").write_text(note + yaml.safe_dump(data, sort_keys=False), "utf-8")
 
 
 def label_lines(numbers: np.ndarray) -> list[str]:
@@ -55,8 +58,9 @@ def label_lines(numbers: np.ndarray) -> list[str]:
     height, width = numbers.shape
     lines: list[str] = []
     for _, (rows, columns), region in regions(numbers):
-        parts, count = ndimage.label(region, EIGHT)
+        corner = np.array([columns.start, rows.start])
+        parts, count = components(region)
         for part in range(1, count + 1):
-            points = (outline(parts == part) + (columns.start, rows.start)) / (width, height)
+            points = (outline(parts == part) + corner) / (width, height)
             lines.append(f"{ROCK_CLASS} " + " ".join(f"{value:.7f}" for value in points.ravel().tolist()))
     return lines
