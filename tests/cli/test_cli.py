@@ -45,7 +45,7 @@ def test_every_verb_takes_its_defaults(verb: str) -> None:
     module, name, _ = cli.VERBS[verb]
     model = getattr(importlib.import_module(module), name)
     required = [field for field, info in model.model_fields.items() if info.is_required()]
-    values = {"split": "val", "frames": "2"}
+    values = {"split": "val", "frames": "2", "to": "coco"}
     args: list[str] = []
     for field in required:
         flag = [] if field_extra(model.model_fields[field])["positional"] else ["--" + field.replace("_", "-")]
