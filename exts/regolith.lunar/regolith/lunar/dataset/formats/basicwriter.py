@@ -71,20 +71,23 @@ def _write_frame(source: Source, record: FrameRecord, folder: Path) -> None:
     if source.has("instance"):
         _write_instances(source, record, mask, folder)
     if source.has("depth"):
-        np.save(folder / f"distance_to_camera_{number}.npy", source.array("depth", record))
+        source.place("depth", record, folder / f"distance_to_camera_{number}.npy")
     if source.has("normals"):
         normals = source.array("normals", record).astype(np.float32)
         _save(folder / f"normals_{number}.png", _opaque(((normals * 0.5 + 0.5) * 255).clip(0, 255).astype(np.uint8)))
 
 
 def _write_instances(source: Source, record: FrameRecord, mask: np.ndarray, folder: Path) -> None:
-    """Prims by colour: the ground is prim 1, rock number k prim k + 1 (`Frame.instance` counts rocks from 1)."""
+    """Prims by colour: the ground is prim 1, rock number k prim k + 1 (`Frame.instance` counts rocks from 1).
+
+    Rock pixels without a number belong to no prim we know: unlabelled.
+    """
     number = f"{record.index:04d}"
     numbers = source.array("instance", record).astype(np.int64)
-    ids = np.where(mask == ROCK, numbers + 1, np.where(mask == REGOLITH, 1, 0))
+    ids = np.where((mask == ROCK) & (numbers > 0), numbers + 1, mask == REGOLITH)
     colors = instance_colors(ids)
+    colors[ids == 0] = UNLABELLED
     colors[mask == SKY] = BACKGROUND
-    colors[mask == IGNORE] = UNLABELLED
     _save(folder / f"instance_segmentation_{number}.png", colors)
     paths: dict[str, str] = {str(BACKGROUND): "BACKGROUND", str(UNLABELLED): "UNLABELLED"}
     classes = {str(BACKGROUND): {"class": "BACKGROUND"}, str(UNLABELLED): {"class": "UNLABELLED"}}
