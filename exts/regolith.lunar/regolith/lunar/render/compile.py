@@ -124,22 +124,22 @@ def count_uses(objects: tuple[Placed, ...], shapes: int) -> np.ndarray:
 
 def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted vertex normals, float32, shape [V, 3]; of a vertex without area +Z."""
-    p = points.astype(np.float32, copy=False)
+    columns = np.ascontiguousarray(points.T, np.float32)
     count = len(faces)
     area = np.empty((count, 3), np.float32)
     for start in range(0, count, FACES_AT_ONCE):
         part = slice(start, start + FACES_AT_ONCE)
-        a, b, c = (np.take(p, faces[part, k], axis=0) for k in range(3))
-        u, v = b - a, c - a
-        area[part] = u[:, [1, 2, 0]] * v[:, [2, 0, 1]] - u[:, [2, 0, 1]] * v[:, [1, 2, 0]]
+        area[part] = _face_normals(columns, faces[part]).T
     corners = np.ascontiguousarray(faces, np.int32).ravel()
     incidence = sparse.csc_matrix(
         (np.ones(len(corners), np.float32), corners, np.arange(0, len(corners) + 1, 3, dtype=np.int32)),
-        shape=(len(p), count),
+        shape=(len(points), count),
     )
-    total = incidence @ area
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 0, total / np.maximum(length, 1e-30), np.array([0, 0, 1], np.float32)).astype(np.float32)
+    normals = incidence @ area
+    length = _length(normals.T)
+    normals /= np.maximum(length, np.float32(1e-30))[:, None]
+    normals[length == 0.0] = (0.0, 0.0, 1.0)
+    return normals
 
 
 def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
@@ -148,32 +148,50 @@ def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
     Each face corner takes the mean of the normals of those faces around its vertex that lie within 35° of its own
     face; corners of one vertex with the same normal share a vertex of the result.
     """
-    p = points.astype(np.float64)
-    a, b, c = (np.take(p, faces[:, k], axis=0) for k in range(3))
-    area = np.cross(b - a, c - a)
-    unit = area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), 1e-30)
-    corner_vertex = faces.ravel().astype(np.int64)
-    corner_face = np.repeat(np.arange(len(faces)), 3)
-    order = np.argsort(corner_vertex, kind="stable")
-    starts = np.searchsorted(corner_vertex[order], np.arange(len(p) + 1))
-    degree = np.diff(starts)
-    normals = np.zeros((len(corner_vertex), 3))
-    own = np.take(unit, corner_face, axis=0)
+    area = _face_normals(np.ascontiguousarray(points.T, np.float64), faces)
+    unit = area / np.maximum(_length(area), 1e-30)
+    corner_vertex = faces.ravel()
+    corners = len(corner_vertex)
+    around = sparse.csr_matrix(  # faces around each vertex, and the corners they have there
+        (np.arange(corners, dtype=np.int32), corner_vertex, np.arange(0, corners + 1, 3, dtype=np.int32)),
+        shape=(len(faces), len(points)),
+    ).tocsc()
+    degree = np.diff(around.indptr)
+    first, count = around.indptr.take(corner_vertex), degree.take(corner_vertex)
+    own = np.repeat(unit, 3, axis=1)
+    normals = np.zeros((3, corners))
     for step in range(int(degree.max(initial=0))):  # step-th face around every corner's vertex
-        within = step < degree[corner_vertex]
-        other = corner_face[order[np.minimum(starts[corner_vertex] + step, len(order) - 1)]]
-        agree = within & (np.einsum("ij,ij->i", np.take(unit, other, axis=0), own) >= CREASE_COS)
-        normals += np.where(agree[:, None], np.take(area, other, axis=0), 0.0)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
-    x, y, z = np.round(normals * 500.0 + 500.0).astype(np.int64).T
-    key = ((corner_vertex * 1024 + x) * 1024 + y) * 1024 + z
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        other = around.indices.take(np.minimum(first + step, corners - 1))
+        x, y, z = unit.take(other, axis=1)
+        agree = (step < count) & (x * own[0] + y * own[1] + z * own[2] >= CREASE_COS)
+        normals += np.where(agree, area.take(other, axis=1), 0.0)
+    normals /= np.maximum(_length(normals), 1e-30)
+    x, y, z = np.round(normals * 500.0 + 500.0).astype(np.int64)
+    key = ((corner_vertex.astype(np.int64) * 1024 + x) * 1024 + y) * 1024 + z
+    order = np.asarray(around.data, np.intp)  # sorted by vertex, the first part of the key
+    order = order[np.argsort(key[order], kind="stable")]
+    fresh = np.diff(key[order], prepend=-1) != 0
+    chosen = order[fresh]
+    shared = np.empty(corners, np.uint32)
+    shared[order] = np.cumsum(fresh) - 1
     return Shape(
-        points=np.ascontiguousarray(points[corner_vertex[first]], np.float32),
-        faces=inverse.reshape(-1, 3).astype(np.uint32),
-        normals=normals[first].astype(np.float32),
+        points=np.ascontiguousarray(points[corner_vertex[chosen]], np.float32),
+        faces=shared.reshape(-1, 3),
+        normals=np.ascontiguousarray(normals[:, chosen].T, np.float32),
         flat=False,
     )
+
+
+def _face_normals(columns: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Normals of triangles, as long as twice their area, shape [3, F]; from points by coordinate, shape [3, V]."""
+    a, b, c = np.ascontiguousarray(faces.T)
+    (ux, vx), (uy, vy), (uz, vz) = ((x.take(b) - x.take(a), x.take(c) - x.take(a)) for x in columns)
+    return np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    x, y, z = vectors
+    return np.sqrt(x * x + y * y + z * z)
 
 
 def triangulate(counts: np.ndarray, indices: np.ndarray) -> np.ndarray:

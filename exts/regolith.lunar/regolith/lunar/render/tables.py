@@ -36,14 +36,15 @@ class PackedScene:
 
 def pack_normals(normals: np.ndarray) -> np.ndarray:
     """Pack unit normals as octahedral coordinates of 16 bits each (Meyer et al. 2010), float32 bits, shape [V]."""
-    n = normals / np.maximum(np.abs(normals).sum(axis=1, keepdims=True), np.float32(1e-30))
-    x, y = n[:, 0], n[:, 1]
-    below = n[:, 2] < 0
-    fx = np.where(below, (1 - np.abs(y)) * np.where(x < 0, -1, 1), x)
-    fy = np.where(below, (1 - np.abs(x)) * np.where(y < 0, -1, 1), y)
-    qx = np.round((fx * 0.5 + 0.5) * 65535.0).astype(np.uint32)
-    qy = np.round((fy * 0.5 + 0.5) * 65535.0).astype(np.uint32)
-    return (qx | (qy << np.uint32(16))).view(np.float32)
+    x, y, z = np.ascontiguousarray(normals.T)
+    total = np.maximum(np.abs(x) + np.abs(y) + np.abs(z), np.float32(1e-30))
+    x, y = x / total, y / total
+    below = np.flatnonzero(z < 0.0)
+    bx, by = x[below], y[below]
+    x[below] = (1.0 - np.abs(by)) * np.where(bx < 0.0, np.float32(-1.0), np.float32(1.0))
+    y[below] = (1.0 - np.abs(bx)) * np.where(by < 0.0, np.float32(-1.0), np.float32(1.0))
+    low, high = (np.round((part.astype(np.float64) * 0.5 + 0.5) * 65535.0).astype(np.uint32) for part in (x, y))
+    return (low | (high << np.uint32(16))).view(np.float32)
 
 
 def pack_scene(tables: SceneTables) -> PackedScene:
