@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from regolith.lunar.params import InputError
 
 RETRIES = 3
 """Times Ray starts a task again whose process or node died; it then goes on behind the frames that are on disk."""
+
+ANSWER_S = 5.0
+"""How long the cluster may take to answer [s]."""
 
 
 class RayCluster:
@@ -30,6 +34,7 @@ class RayCluster:
             import ray
         except ImportError:
             raise InputError("executor", "ray", "an installed Ray: pip install 'regolith-lunar[ray]'") from None
+        _check_address(address)
         self._own = not ray.is_initialized()
         if self._own:
             try:
@@ -50,6 +55,17 @@ class RayCluster:
 
         if self._own:
             ray.shutdown()
+
+
+def _check_address(address: str | None) -> None:
+    """Refuse HOST:PORT where nobody answers, on which Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except OSError as error:
+        raise InputError("address", address, f"the address of a Ray cluster ({error.strerror or error})") from None
 
 
 class _Remote:

@@ -108,7 +108,7 @@ class FrameWriter:
         Raises:
             OSError: An earlier frame could not be written.
         """
-        while len(self._pending) >= self._backlog:
+        if self._pending and (self._pending[0].done() or len(self._pending) >= self._backlog):
             self._settle()
         self._pending.append(self._pool.submit(self._write, index, arrays, seed=seed, spec=spec, redraws=redraws))
 
@@ -121,9 +121,9 @@ class FrameWriter:
         return _record(index, data, arrays["mask"], **about), encoded - started, written - encoded
 
     def _settle(self) -> None:
-        """Wait for the oldest frame, and note it with those that are done as well."""
+        """Wait for the oldest frame, and note it with those behind it that are on disk as well."""
         done = [self._pending.popleft().result()]
-        while self._pending and self._pending[0].done():
+        while self._pending and self._pending[0].done() and self._pending[0].exception() is None:
             done.append(self._pending.popleft().result())
         append_lines(self._part, (record.to_line() for record, _, _ in done))
         self.encode_s += sum(encode for _, encode, _ in done)

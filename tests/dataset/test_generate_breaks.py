@@ -1,0 +1,273 @@
+"""Generation that is broken on purpose: kills, full and read-only disks, power cuts, clock jumps.
+
+After each the journal names only whole frames, and the next run completes to the bytes of an undisturbed one.
+"""
+
+import hashlib
+import json
+import os
+import random
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from split_drawing import FRAMES, command, digest, draw
+
+from regolith.lunar.dataset.layout import JOURNAL, scan_journal
+from regolith.lunar.params import InputError
+
+
+def assert_journal_is_true(split: Path) -> int:
+    """Every frame the journal names is whole on disk; returns how many there are."""
+    records, damaged = scan_journal(split / JOURNAL)
+    assert not damaged
+    for record in records.values():
+        for name, expected in record.sha256.items():
+            assert hashlib.sha256((split / name).read_bytes()).hexdigest() == expected, name
+    return len(records)
+
+
+def start(out: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
+    """Start the command line."""
+    return subprocess.Popen(command(out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def chunk_processes(parent: int) -> list[psutil.Process]:
+    """Processes that draw the chunks of a running generator."""
+    try:
+        children = psutil.Process(parent).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [child for child in children if any("dataset.chunk" in word for word in child.cmdline())]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_generator_killed_at_a_random_moment(undisturbed: Path, tmp_path: Path, seed: int) -> None:
+    """SIGKILL again and again, until a run gets through; the lock of a killed run never stands in the way."""
+    chance = random.Random(seed)
+    kills = 0
+    for _ in range(3):
+        process = start(tmp_path, "--workers", "2", "--chunk-frames", "2", "--events")
+        try:
+            process.wait(chance.uniform(0.3, 6.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        process.communicate()
+        if (tmp_path / "val").exists():
+            assert_journal_is_true(tmp_path / "val")
+    draw(tmp_path)
+    assert digest(tmp_path / "val") == digest(undisturbed)
+    assert kills or process.returncode == 0
+
+
+def test_chunks_end_with_a_killed_generator(tmp_path: Path) -> None:
+    process = start(tmp_path, "--events")
+    deadline = time.monotonic() + 60
+    while not (chunks := chunk_processes(process.pid)):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(chunks, timeout=30)
+    assert not alive
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_killed_worker_is_started_again(undisturbed: Path, tmp_path: Path, number: int) -> None:
+    """The run itself notices, says so and completes."""
+    process = start(tmp_path, "--events", "--workers", "2", "--chunk-frames", "2")
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["total"] == FRAMES:
+            break
+    deadline = time.monotonic() + 60
+    while not (chunks := chunk_processes(process.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    chunks[0].send_signal(number)
+    rest, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert f"a chunk died (signal {int(number)}" in rest and "starting again" in rest
+    assert digest(tmp_path / "val") == digest(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("script", "lines"),
+    [
+        ("exit 3", ["a worker left no result (exit status 3)"]),
+        (
+            'case "$0" in *describe*) exec {python} -m regolith.lunar.dataset.chunk "$0";; *) kill -9 $$;; esac',
+            [
+                "a chunk died (signal 9) with frames 0 … 4 to draw; starting again",
+                "out of memory? Run the same command",
+            ],
+        ),
+    ],
+)
+def test_worker_that_always_dies_is_given_up(tmp_path: Path, script: str, lines: list[str]) -> None:
+    """One line says what died and what to do, exit code 1, no traceback."""
+    template = shlex.join(["sh", "-c", script.replace("{python}", sys.executable), "{task}"])
+    process = start(tmp_path, "--retries", "1", "--executor", "isaac", "--command", template)
+    _, errors = process.communicate(timeout=60)
+    text = " ".join(errors.split())
+    assert process.returncode == 1 and "Traceback" not in errors
+    assert all(line in text for line in lines), errors
+
+
+def test_terminated_generator_finishes_its_frame(undisturbed: Path, tmp_path: Path) -> None:
+    process = start(tmp_path, "--events", "--workers", "2")
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["done"]:
+            process.terminate()
+            break
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert f'"done":{FRAMES}' not in rest
+    assert 1 <= assert_journal_is_true(tmp_path / "val") < FRAMES
+    draw(tmp_path)
+    assert digest(tmp_path / "val") == digest(undisturbed)
+
+
+@pytest.fixture
+def small_disk(undisturbed: Path, tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for about two thirds of the split."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    pages = sum(-(-path.stat().st_size // 4096) for path in undisturbed.rglob("*") if path.is_file())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={int(2.6 * pages)}k", "none", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a file system here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_full_disk(undisturbed: Path, small_disk: Path) -> None:
+    """One line, exit code 2, whole frames kept; with more room the same command completes the split."""
+    process = start(small_disk)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    assert "out: " in errors and "No space left on device" in errors
+    assert 0 < assert_journal_is_true(small_disk / "val") < FRAMES
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    draw(small_disk)
+    assert digest(small_disk / "val") == digest(undisturbed)
+
+
+def test_read_only_disk(undisturbed: Path, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    draw(small_disk, frames=2)
+    before = digest(small_disk / "val")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(InputError, match=r"out: .*(can be written|room for the frames \(Read-only)"):
+        draw(small_disk, extend=True)
+    assert digest(small_disk / "val") == before
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    draw(small_disk, extend=True)
+    assert digest(small_disk / "val") == digest(undisturbed)
+
+
+def test_file_size_limit(undisturbed: Path, tmp_path: Path) -> None:
+    """A quota met in the middle of a file: nothing of that frame counts."""
+    limit = sorted(path.stat().st_size for path in undisturbed.glob("rgb/*"))[0] - 1
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    out = tmp_path / "data"
+    command(out)  # the parameter file is written without the limit
+    process = start(out, preexec_fn=limited)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2 and "File too large" in errors.splitlines()[-1], errors
+    assert assert_journal_is_true(out / "val") == 0
+    draw(out)
+    assert digest(out / "val") == digest(undisturbed)
+
+
+class PowerCut:
+    """A model of a disk under a crash: what was flushed is there afterwards, names and contents apart, nothing else.
+
+    A file's contents survive from the last `fsync` of the file on, a folder's names from the last `fsync` of the folder
+    on (POSIX promises no more; ext4's zero-length files after a crash are this). Each flush makes a new crash state.
+    """
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.lock = threading.Lock()
+        self.contents: dict[int, bytes] = {}
+        self.names: dict[str, dict[str, int]] = {}
+        self.states: list[dict[str, bytes]] = []
+        flush = os.fsync
+
+        def fsync(number: int) -> None:
+            with self.lock:
+                flush(number)
+                self.flushed(Path(f"/proc/self/fd/{number}").readlink())
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    def flushed(self, path: Path) -> None:
+        """Note what a flush made durable."""
+        if not path.is_relative_to(self.root):
+            return
+        if path.is_dir():
+            files = [file for file in path.iterdir() if file.is_file()]
+            self.names[str(path.relative_to(self.root))] = {file.name: file.stat().st_ino for file in files}
+        else:
+            self.contents[path.stat().st_ino] = path.read_bytes()
+        state = {
+            f"{folder}/{name}": self.contents.get(inode, b"")
+            for folder, names in self.names.items()
+            for name, inode in names.items()
+        }
+        if not self.states or state != self.states[-1]:
+            self.states.append(state)
+
+
+def test_power_cut_at_any_flush(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a crash leaves after each flush never names a frame that is not whole, and completes to the same bytes."""
+    disk = PowerCut(tmp_path / "disk", monkeypatch)
+    draw(tmp_path / "disk")
+    monkeypatch.undo()
+    assert len(disk.states) > 5 * FRAMES
+    resumed = random.Random(1).sample(range(len(disk.states)), 4)
+    for number, state in enumerate(disk.states):
+        out = tmp_path / f"cut{number}"
+        (out / "val").mkdir(parents=True)
+        for name, data in state.items():
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        assert_journal_is_true(out / "val")
+        if number in resumed:
+            draw(out)
+            assert digest(out / "val") == digest(undisturbed), number
+        shutil.rmtree(out)
+
+
+def test_clock_jumps_change_nothing(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock leaps by years at every look, file times lie: frames, journal and resume do not care."""
+    draw(tmp_path, frames=3)
+    for number, path in enumerate(sorted(tmp_path.rglob("*"))):
+        os.utime(path, (number * 1e8, 4e9 - number * 1e8))
+    leap = random.Random(3)
+    monkeypatch.setattr(time, "time", lambda: leap.uniform(0.0, 4e9))
+    assert draw(tmp_path, extend=True)["drawn"] == FRAMES - 3
+    assert digest(tmp_path / "val") == digest(undisturbed)
