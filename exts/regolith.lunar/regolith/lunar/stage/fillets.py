@@ -130,7 +130,8 @@ def _ring(
 
 def _ring_faces(rows: int, sides: int) -> np.ndarray:
     """Triangles of a closed ring of vertices row by row from the inside, seen from above."""
-    row, side = (index.ravel() for index in np.meshgrid(np.arange(rows - 1), np.arange(sides), indexing="ij"))
-    a, b = row * sides + side, row * sides + (side + 1) % sides
+    side = np.arange(sides)
+    row = sides * np.arange(rows - 1)[:, None]
+    a, b = (row + side).ravel(), (row + (side + 1) % sides).ravel()
     c, d = a + sides, b + sides
     return np.concatenate([np.stack([a, c, d], axis=1), np.stack([a, d, b], axis=1)])

@@ -15,6 +15,9 @@ from pxr import Sdf, Vt
 from regolith.lunar.labels import TAXONOMY
 from regolith.lunar.stage.mesh import TriMesh
 
+FACES_AT_ONCE = 1 << 14
+"""Faces whose normals are computed together: a working set that stays in the cache."""
+
 
 def prim(
     layer: Sdf.Layer,
@@ -137,11 +140,20 @@ def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> 
 
 def face_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals of triangles or quads, rounded to 1e-4, float32, shape [F, 3]; +Z for a face without area."""
-    ends = ((0, 1), (0, 2)) if faces.shape[1] == 3 else ((0, 2), (1, 3))  # two sides, or the diagonals
-    corners, p = np.ascontiguousarray(faces.T), np.ascontiguousarray(points.T, np.float64)
-    (ux, uy, uz), (vx, vy, vz) = ([x.take(corners[b]) - x.take(corners[a]) for x in p] for a, b in ends)
+    columns = np.ascontiguousarray(points.T, np.float64)
+    normals = np.empty((len(faces), 3), np.float32)
+    for start in range(0, len(faces), FACES_AT_ONCE):
+        part = slice(start, start + FACES_AT_ONCE)
+        normals[part] = _facing(columns, np.ascontiguousarray(faces[part].T)).round(4).T
+    return normals
+
+
+def _facing(columns: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Unit normals, shape [3, F], of facets with corners of shape [3 or 4, F]; points by coordinate, shape [3, V]."""
+    ends = ((0, 1), (0, 2)) if len(corners) == 3 else ((0, 2), (1, 3))  # two sides, or the diagonals
+    (ux, uy, uz), (vx, vy, vz) = ([x.take(corners[b]) - x.take(corners[a]) for x in columns] for a, b in ends)
     normal = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
     length = np.sqrt(normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2])
     normal /= np.where(length > 0.0, length, 1.0)
     normal[2, length == 0.0] = 1.0
-    return np.ascontiguousarray(normal.round(4).T, np.float32)
+    return normal

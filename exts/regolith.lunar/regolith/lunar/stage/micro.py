@@ -24,6 +24,7 @@ CLOD_WAVELENGTHS_M = ((0.16, 0.55), (0.08, 0.45), (0.045, 0.25))
 _FRACTAL_BLUR = 0.8  # of a fine cell: what facets of that size would turn into single-facet noise
 _PIT_REACH = 2.5  # rim radii where a pit ends
 _PIT_WARP = 15.0  # relative change of a rim radius per metre of relief under it [1/m]
+_PIT_WARP_MAX = 0.25  # largest relative change
 _PIT_NODES = 2_000_000  # nodes laid down at a time
 
 
@@ -37,10 +38,10 @@ def relief_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndar
     """
     near, mid = relief_lattices(recipe)
     x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-    dz = _bilinear(mid, recipe.mid_cell_m, x, y)
     inside = np.maximum(np.abs(x), np.abs(y)) < recipe.near_radius_m
-    if inside.any():
-        dz[inside] = _bilinear(near, recipe.near_cell_m, x[inside], y[inside])
+    dz = np.empty(x.shape)
+    dz[inside] = _bilinear(near, recipe.near_cell_m, x[inside], y[inside])
+    dz[~inside] = _bilinear(mid, recipe.mid_cell_m, x[~inside], y[~inside])
     return dz
 
 
@@ -139,7 +140,7 @@ def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
     laid into bend their outlines, so that no two are alike or circular.
     """
     size = z.shape[0]
-    warp = 1.0 + np.clip(_PIT_WARP * z.reshape(-1), -0.25, 0.25)
+    warp = 1.0 + np.clip(_PIT_WARP * z.reshape(-1), -_PIT_WARP_MAX, _PIT_WARP_MAX)
     reach = np.ceil(0.5 * _PIT_REACH * pits[:, 2] / cell).astype(int) + 1
     patch = np.ceil(2.0 ** (np.ceil(np.log2(reach) * 2.0) / 2.0)).astype(int)
     for half in np.unique(patch):
@@ -156,9 +157,10 @@ def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
             radius = 0.5 * part[:, 2][:, None, None]
             rho = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2) / radius
             keep = ((columns >= 0) & (columns < size))[:, None, :] & ((rows >= 0) & (rows < size))[:, :, None]
-            index = np.where(keep, rows[:, :, None] * size + columns[:, None, :], 0)
-            rho *= warp[index]
-            shape = crater_profile(rho, part[:, 2][:, None, None], part[:, 3][:, None, None])
+            keep &= rho * (1.0 - _PIT_WARP_MAX) < _PIT_REACH
+            pit, row, column = np.nonzero(keep)
+            index = rows[pit, row] * size + columns[pit, column]
+            rho = rho[keep] * warp[index]
+            shape = crater_profile(rho, part[pit, 2], part[pit, 3])
             shape *= 1.0 - smoothstep(0.75 * _PIT_REACH, _PIT_REACH, rho)
-            keep &= rho < _PIT_REACH
-            np.add.at(z.reshape(-1), index[keep], shape[keep])
+            np.add.at(z.reshape(-1), index, shape)

@@ -66,7 +66,8 @@ def build_shape(family: str, seed: int, index: int, *, finest: int) -> list[TriM
 
 
 def _unit(points: np.ndarray) -> np.ndarray:
-    low, high = points.min(axis=0), points.max(axis=0)
+    columns = np.ascontiguousarray(points.T)
+    low, high = columns.min(axis=1), columns.max(axis=1)
     return ((points - 0.5 * (low + high)) / (high - low)[:2].max()).astype(np.float32)
 
 
