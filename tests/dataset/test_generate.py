@@ -195,7 +195,7 @@ def test_nearest_is_kept_where_no_redraw_fits(tmp_path: Path) -> None:
 
 def test_too_little_memory_is_refused_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate_module, "available_bytes", lambda: 700_000_000)
-    with pytest.raises(InputError, match=r"workers: 2 is not allowed; allowed: 1\.10 GB .* 0\.70 GB are"):
+    with pytest.raises(InputError, match=r"workers: 2 is not allowed; allowed: 1\.20 GB .* 0\.70 GB are"):
         draw(tmp_path, executor="processes", workers=2)
 
 

@@ -128,7 +128,7 @@ class _Clock:
     """Time spent per stage [s].
 
     start (process and renderer), scene (build and author), load, aim, render and wait (for the writer) are of the
-    drawing thread; encode and write of the writer's threads.
+    drawing thread; encode (CPU time) and write of the writer's threads.
     """
 
     def __init__(self) -> None:

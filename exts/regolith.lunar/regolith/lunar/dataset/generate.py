@@ -30,7 +30,7 @@ from regolith.lunar.params import InputError, Params, PresetVerb, quantity, writ
 from regolith.lunar.randomize import SPLITS, Split, frame_intervals
 from regolith.lunar.stage.lens import check_lens
 
-WORKER_BYTES = 1_100_000_000
+WORKER_BYTES = 1_200_000_000
 """Memory a worker takes on preset v3 [bytes]: the peak that `benchmarks/bench_generate.py` measures. A split's own log
 says more as soon as one of its chunks has ended."""
 

@@ -21,22 +21,24 @@ from regolith.lunar.labels import count_classes
 ARRAYS = {"depth": np.float32, "normals": np.float16}
 """Type of the outputs that are `.npy` files."""
 
-PNG_LEVEL = 4
-"""zlib level of the PNG files."""
+PNG_LEVEL = 2
+"""zlib level of the PNG files, by `benchmarks/bench_generate.py --rows speed png`: higher ones take longer for little,
+and with the zlib-ng of current Pillow level 4 is larger as well."""
 
 
-def encode(output: str, array: np.ndarray) -> bytes:
+def encode(output: str, array: np.ndarray, *, level: int = PNG_LEVEL) -> bytes:
     """Encode one output of a frame as the bytes of its file.
 
     Args:
         output: Name from `layout.FILES`.
         array: uint8 [H, W, 3] for rgb, uint8 [H, W] for mask, uint16 [H, W] for instance, any float for the rest.
+        level: zlib level of a PNG file.
     """
     buffer = io.BytesIO()
     if output in ARRAYS:
         np.save(buffer, array.astype(ARRAYS[output]))
     else:
-        Image.fromarray(array).save(buffer, "PNG", compress_level=PNG_LEVEL)
+        Image.fromarray(array).save(buffer, "PNG", compress_level=level)
     return buffer.getvalue()
 
 
@@ -93,7 +95,7 @@ class FrameWriter:
             backlog: Frames that may wait.
         """
         self.encode_s = 0.0
-        """Time spent encoding, over all threads [s]."""
+        """CPU time spent encoding, over all threads [s]."""
         self.write_s = 0.0
         """Time spent writing and flushing, over all threads [s]."""
         self._split, self._part, self._backlog = split, part, backlog
@@ -113,12 +115,12 @@ class FrameWriter:
         self._pending.append(self._pool.submit(self._write, index, arrays, seed=seed, spec=spec, redraws=redraws))
 
     def _write(self, index: int, arrays: Mapping[str, np.ndarray], **about: Any) -> tuple[FrameRecord, float, float]:
-        started = time.monotonic()
+        started = time.thread_time()
         data = _encode(index, arrays)
-        encoded = time.monotonic()
+        encoded = time.thread_time() - started
+        started = time.monotonic()
         _place(self._split, data)
-        written = time.monotonic()
-        return _record(index, data, arrays["mask"], **about), encoded - started, written - encoded
+        return _record(index, data, arrays["mask"], **about), encoded, time.monotonic() - started
 
     def _settle(self) -> None:
         """Wait for the oldest frame, and note it with those behind it that are on disk as well."""
