@@ -21,6 +21,7 @@ ALLOWED = {
     "dataset": {*BASE, "params", "stage", "randomize", "render", "jobs"},
     "perception": {*BASE, "params", "dataset", "jobs"},
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
+    "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "jobs"},
 }
 """Room to the rooms it may import; the modules beside the rooms (cli, author, train, demo) may import any of them."""
 

@@ -1,0 +1,1 @@
+"""View-model of the panel: forms, actions and state, without any GUI toolkit."""

@@ -1,0 +1,41 @@
+"""What the panel shows of long work: state, progress, metrics, last lines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from pathlib import Path
+from typing import Literal
+
+WorkState = Literal["idle", "running", "pausing", "paused", "stopping", "finished", "failed", "interrupted"]
+
+
+@dataclasses.dataclass(eq=False)
+class Work:
+    """One line of work: `stage`, `export`, `training`, `evaluate`, `model`."""
+
+    key: str
+    title: str
+    state: WorkState = "idle"
+    """`interrupted` work goes on where it stopped when it is started again, as `paused` work does."""
+    done: float = 0.0
+    total: float = 0.0
+    """0 where it is not known."""
+    text: str = ""
+    """Progress in words: `42 / 100 frames, 3.1 frames/s, 19 s left`; after the end, what came of it or why it failed."""
+    metrics: dict[str, list[tuple[float, float]]] = dataclasses.field(default_factory=dict)
+    """Name to (step, value) of every report, for plots: `train_loss`, `val_loss`, `rock_iou`, `miou`, `lr`."""
+    log: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=200))
+    """Last lines it printed or noted."""
+    folder: Path | None = None
+    """Where what it makes lies."""
+
+    @property
+    def fraction(self) -> float:
+        """Share done in [0, 1]."""
+        return min(max(self.done / self.total, 0.0), 1.0) if self.total > 0 else 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether something of it is under way."""
+        return self.state in ("running", "pausing", "stopping")
