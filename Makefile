@@ -27,11 +27,12 @@ test: setup lint ## lint, type-check and run the tests
 test-kit: $(VENV_KIT)/.complete ## run the extension on the real Kit kernel (Python 3.12; asks for OMNI_KIT_ACCEPT_EULA=YES)
 	cd tests/kit && ../../$(VENV_KIT)/bin/python -m pytest -rs -c ../../pyproject.toml --rootdir . .
 
-$(VENV_KIT)/.complete: | Makefile
+$(VENV_KIT)/.complete: tests/kit/requirements.txt
 	@test -x "$(PYTHON312)" || { echo "test-kit: needs Python 3.12 (PYTHON312=/path/to/python3.12)" >&2; exit 1; }
+	sh scripts/vulkan.sh
 	"$(PYTHON312)" -m venv $(VENV_KIT)
 	$(VENV_KIT)/bin/python -m pip install --quiet --upgrade pip
-	$(VENV_KIT)/bin/python -m pip install --quiet omniverse-kit usd-core==25.11 numpy pillow pydantic pytest pyyaml scipy
+	$(VENV_KIT)/bin/python -m pip install --quiet -r tests/kit/requirements.txt
 	touch $@
 
 lint: setup ## format check, lint and types

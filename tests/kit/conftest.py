@@ -1,4 +1,8 @@
-"""The real Kit kernel in this process (`make test-kit`, Python 3.12); skipped elsewhere with a reason."""
+"""The real Kit kernel and the real omni.ui in this process (`make test-kit`, Python 3.12); skipped elsewhere with a reason.
+
+Doubles of what exists nowhere offline are extensions of their own in `doubles/`; they are strict (an unknown keyword is
+a TypeError) and stay enabled across tests, so that what we leave in them is a leak a test sees.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,23 @@ import atexit
 import gc
 import importlib.util
 import os
-import pathlib
 import sys
+import time
 import traceback
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-EXTS = pathlib.Path(__file__).parents[2] / "exts"
+sys.path.insert(0, str(Path(__file__).parent))
+import real_ui  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+EXTS = ROOT / "exts"
+OUT = ROOT / "out" / "kit"
+"""Where screenshots go."""
+TITLE = "Regolith Lunar"
 ARGS = """
 --allow-root --no-window --reset-user --enable omni.kit.async_engine
 --/app/runWithoutRunloop=true --/app/fastShutdown=false --/app/installSignalHandlers=false
@@ -26,24 +40,28 @@ ARGS = """
 
 def kit_missing() -> str:
     """Say why the kernel cannot run here; empty when it can. Importing it to find out would ask for its licence."""
-    if importlib.util.find_spec("omni") is None or importlib.util.find_spec("omni.kit_app") is None:
+    spec = importlib.util.find_spec("omni")
+    if spec is None or not any((Path(p) / "kit_app.py").is_file() for p in spec.submodule_search_locations or []):
         return "omniverse-kit is not installed (make test-kit installs it, Python 3.12)"
     if os.environ.get("OMNI_KIT_ACCEPT_EULA", "").lower() not in ("y", "yes", "1"):
         return "set OMNI_KIT_ACCEPT_EULA=YES if you accept the NVIDIA Omniverse License Agreement"
-    return ""
+    return real_ui.missing()
 
 
 class Kit:
-    """The kernel with our extension folder on its path; `logs` collects warnings and errors."""
+    """The kernel with our extension and the doubles on its path; `logs` collects warnings and errors."""
 
-    def __init__(self, root: pathlib.Path) -> None:
+    def __init__(self, root: Path, *, screen: bool = True) -> None:
         self.logs: list[tuple[int, str, str]] = []
-        import omni.kit_app  # type: ignore[import-not-found]
+        if screen:
+            real_ui.start(root, self.logs)
+        import omni.kit_app
 
-        self._boot = omni.kit_app.KitApp()
-        self._boot.startup(["--portable-root", str(root), "--ext-folder", str(EXTS), *ARGS])
-        import carb  # type: ignore[import-not-found]
-        import omni.kit.app  # type: ignore[import-not-found]
+        self._boot: Any = omni.kit_app.KitApp()
+        folders = ["--ext-folder", str(EXTS), "--ext-folder", str(Path(__file__).parent / "doubles")]
+        self._boot.startup(["--portable-root", str(root), *folders, *ARGS])
+        import carb
+        import omni.kit.app
 
         self.app = omni.kit.app.get_app()
         self.extensions = self.app.get_extension_manager()
@@ -55,12 +73,31 @@ class Kit:
             (1, "callback", "".join(traceback.format_exception(kind, value, trace)))
         )
         atexit.register(self.close)
+        self.screen = real_ui.Screen(self.run)
         self.pump(2)
 
     def pump(self, frames: int = 1) -> None:
         """Run the application's update loop."""
         for _ in range(frames):
             self.app.update()
+
+    def until(self, condition: Callable[[], Any], seconds: float = 20.0) -> bool:
+        """Run the update loop until a condition holds; by time, a bare update takes microseconds."""
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            self.app.update()
+            time.sleep(0.001)
+        return bool(condition())
+
+    def run(self, coroutine: Coroutine, seconds: float = 20.0) -> Any:
+        """Run a coroutine in the application's loop to its end."""
+        from omni.kit.async_engine import run_coroutine
+
+        task = run_coroutine(coroutine)
+        if not self.until(task.done, seconds):
+            task.cancel()
+            raise TimeoutError("coroutine still pending")
+        return task.result()
 
     def enable(self, name: str) -> str:
         """Enable an extension and return its id; a failed start-up does not raise in Kit, so it is looked up."""
@@ -84,7 +121,7 @@ class Kit:
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory):
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """The kernel, once a process."""
     if why := kit_missing():
         pytest.skip(why)
@@ -94,13 +131,38 @@ def kit(tmp_path_factory):
 
 
 @pytest.fixture
-def lunar(kit):
-    """The kernel with `regolith.lunar` enabled; anything logged or leaked fails the test."""
+def lunar(kit: Kit) -> Iterator[Kit]:
+    """The kernel with `regolith.lunar` enabled; anything logged, leaked or left in a double fails the test."""
+    import carb.settings
+
+    for key in ("/exts/regolith.lunar", "/persistent/exts/regolith.lunar"):
+        carb.settings.get_settings().destroy_item(key)
     kit.logs.clear()
     kit.enable("regolith.lunar")
     kit.pump(2)
     yield kit
     kit.disable("regolith.lunar")
-    kit.pump(2)
+    kit.screen.frames(2)
     gc.collect()
-    assert not kit.logs, kit.logs
+    _close_doubles()
+    assert not kit.logs, "\n".join(text for _, _, text in kit.logs)
+
+
+def _close_doubles() -> None:
+    """Check that the extension took everything out of the doubles, and empty them."""
+    import omni.kit.commands
+    import omni.kit.menu.utils
+    import omni.kit.viewport.utility as viewport
+    import omni.kit.window.filepicker as filepicker
+    import omni.kit.window.popup_dialog as popup
+    import omni.ui as ui
+    import omni.usd
+    from omni.kit import notification_manager
+
+    assert not omni.kit.menu.utils.menus
+    assert not omni.kit.commands._registry and not omni.kit.commands._done
+    assert not filepicker.shown and not popup.shown
+    assert ui.Workspace.get_window(TITLE) is None
+    viewport.close_viewport()
+    omni.usd.get_context().close_stage()
+    notification_manager.posted.clear()

@@ -19,6 +19,55 @@ PAPER = (19, 18, 17)
 INK = (233, 230, 224)
 
 
+def class_layer(
+    mask: np.ndarray, *, opacity: float = ROCK_OPACITY, rock: bool = True, outline: bool = True, regolith: bool = True
+) -> np.ndarray:
+    """Draw classes as a layer to lay over a picture; a class other than rock and regolith stays clear.
+
+    Args:
+        mask: Classes, uint8 [H, W].
+        opacity: Opacity of rock in [0, 1]; regolith is fainter by `REGOLITH_OPACITY` over `ROCK_OPACITY`.
+        rock: Whether rock is tinted.
+        outline: Whether rock has an opaque outline.
+        regolith: Whether regolith is tinted.
+
+    Returns:
+        RGBA with straight alpha, uint8 [H, W, 4]; clear pixels are 0 throughout.
+    """
+    table = np.zeros((256, 4), np.uint8)
+    if regolith:
+        table[REGOLITH] = (*REGOLITH_COLOR, round(255 * opacity * REGOLITH_OPACITY / ROCK_OPACITY))
+    if rock:
+        table[ROCK] = (*ROCK_COLOR, round(255 * opacity))
+    table[table[:, 3] == 0] = 0
+    layer = table[mask]
+    if outline:
+        layer[_outline(mask == ROCK)] = (*ROCK_COLOR, 255)
+    return layer
+
+
+def _outline(rock: np.ndarray) -> np.ndarray:
+    """Rim of the true pixels, as wide as 1/500 of the picture's long side."""
+    width = max(1, round(max(rock.shape) / 500))
+    inside = np.asarray(ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
+    return rock & ~inside
+
+
+def blend(rgb: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """Lay a layer over a picture.
+
+    Args:
+        rgb: Picture, uint8 [H, W, 3].
+        layer: RGBA with straight alpha, uint8 [H, W, 4].
+
+    Returns:
+        uint8 [H, W, 3], a new array.
+    """
+    alpha = layer[..., 3:].astype(np.uint32)
+    mixed = rgb * (255 - alpha) + layer[..., :3] * alpha
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
 def draw_overlay(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Tint a picture by class; a class other than rock and regolith keeps its pixels.
 
@@ -31,18 +80,7 @@ def draw_overlay(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """
     if rgb.shape[:2] != mask.shape:
         raise ValueError(f"picture has shape {rgb.shape[:2]}, mask {mask.shape}")
-    out = rgb.copy()
-    for value, color, opacity in (
-        (REGOLITH, REGOLITH_COLOR, REGOLITH_OPACITY),
-        (ROCK, ROCK_COLOR, ROCK_OPACITY),
-    ):
-        where = mask == value
-        out[where] = np.rint(rgb[where] * (1 - opacity) + np.array(color) * opacity).astype(np.uint8)
-    rock = mask == ROCK
-    width = max(1, round(max(mask.shape) / 500))
-    inside = np.asarray(ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
-    out[rock & ~inside] = ROCK_COLOR
-    return out
+    return blend(rgb, class_layer(mask))
 
 
 def draw_classes(mask: np.ndarray) -> np.ndarray:
