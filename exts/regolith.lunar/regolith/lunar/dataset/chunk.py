@@ -21,16 +21,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
 from regolith.lunar.dataset.layout import FrameRecord, first_difference, present, scan_journal
+from regolith.lunar.dataset.steps import AtOnce, Steps
 from regolith.lunar.dataset.write import FrameWriter
 from regolith.lunar.files import write_json
 from regolith.lunar.params import InputError, Params, validate
-from regolith.lunar.randomize import draw_frame, draw_scene, narrowed, scene_number
-from regolith.lunar.render.base import Renderer
+from regolith.lunar.randomize import draw_frame, scene_number
+from regolith.lunar.render.base import Renderer, run_through
 from regolith.lunar.stage.spec import FrameSpec
 
 CHUNKS = ".chunks"
@@ -97,6 +98,28 @@ def run_task(
         open_renderer: Opens the renderer that the task asks for.
         signalled: Whether to end after the present frame, as the task's stop file also asks.
     """
+    drawing = draw_task(task, lambda task: AtOnce(open_renderer(task)), signalled)
+    try:
+        while True:
+            try:
+                index = run_through(drawing.__anext__())
+            except StopAsyncIteration:
+                return
+            yield index
+    finally:
+        run_through(drawing.aclose())
+
+
+async def draw_task(
+    task: Task, open_steps: Callable[[Task], Steps], signalled: Callable[[], bool] = lambda: False
+) -> AsyncGenerator[int, None]:
+    """Draw a chunk as `run_task` does, in the steps of a host that may have an event loop to keep alive.
+
+    Args:
+        task: What to draw.
+        open_steps: Opens the renderer that the task asks for, and how its steps are taken.
+        signalled: Whether to end after the present frame.
+    """
 
     def stopped() -> bool:
         return signalled() or task.stop.exists()
@@ -105,21 +128,33 @@ def run_task(
     result: dict[str, Any] = {"status": "finished", "error": None, "renderer": None}
     drawn = 0
     try:
-        with contextlib.closing(open_renderer(task)) as renderer:
-            result["renderer"] = renderer.describe()
+        with contextlib.closing(open_steps(task)) as steps:
+            result["renderer"] = steps.describe()
             clock.lap("start")
             _agree(task, result["renderer"])
             with FrameWriter(task.split, task.part) as writer:
-                for index in _frames(task, renderer, writer, clock, stopped):
-                    drawn += 1
-                    yield index
+                async with contextlib.aclosing(_frames(task, steps, writer, clock, stopped)) as frames:
+                    async for index in frames:
+                        drawn += 1
+                        yield index
+                await steps.flush(writer)
             clock.lap("wait")
             clock.seconds |= {"encode": writer.encode_s, "write": writer.write_s}
         if stopped():
             result["status"] = "interrupted"
     except Exception as error:
-        result |= {"status": "failed", "error": _describe_error(error)}
-    result |= {"frames": drawn, "seconds": {name: round(value, 4) for name, value in clock.seconds.items()}}
+        result |= failed(error)
+    seconds = {name: round(value, 4) for name, value in clock.seconds.items()}
+    write_result(task, result | {"frames": drawn, "seconds": seconds})
+
+
+def failed(error: Exception) -> dict[str, Any]:
+    """The part of a result that tells of an error."""
+    return {"status": "failed", "error": _describe_error(error)}
+
+
+def write_result(task: Task, result: dict[str, Any]) -> None:
+    """Write a task's result file: what is given, with this process's peak memory and host."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     write_json(task.result, result | {"peak_rss": peak, "host": platform.node()})
 
@@ -153,10 +188,9 @@ def _agree(task: Task, renderer: dict[str, Any]) -> None:
         raise InputError(field, new, f"{old!r}, as {platform.node()} lacks, or --other-backend to mix back ends")
 
 
-def _frames(
-    task: Task, renderer: Renderer, writer: FrameWriter, clock: _Clock, stopped: Callable[[], bool]
-) -> Iterator[int]:
-    from regolith.lunar.stage.author import author_stage, build_scene
+async def _frames(
+    task: Task, steps: Steps, writer: FrameWriter, clock: _Clock, stopped: Callable[[], bool]
+) -> AsyncGenerator[int, None]:
     from regolith.lunar.stage.edit import apply_frame
 
     if not task.indices:
@@ -173,30 +207,29 @@ def _frames(
     for number, indices in scenes.items():
         if stopped():
             return
-        scene = build_scene(narrowed(params, split), draw_scene(params, seed, split, number))
-        stage = author_stage(scene)
+        scene, stage = await steps.author(params, seed=seed, split=split, number=number)
         clock.lap("scene")
-        renderer.load(stage)
+        stage = await steps.load(stage)
         clock.lap("load")
         for index in indices:
             if stopped():
                 return
-            spec, redraws = _aim(
-                params, renderer, stage, scene, seed=seed, split=split, index=index, size=(width, height)
+            spec, redraws = await _aim(
+                params, steps, stage, scene, seed=seed, split=split, index=index, size=(width, height)
             )
             apply_frame(stage, params, spec, width, height)
             clock.lap("aim")
-            frame = renderer.render(width, height, quality=params.render.quality, outputs=extra)
+            frame = await steps.render(width, height, quality=params.render.quality, outputs=extra)
             clock.lap("render")
+            await steps.room(writer)
             writer.put(index, frame.arrays(outputs), seed=spec.seed, spec=spec.to_dict(), redraws=redraws)
             clock.lap("wait")
             yield index
 
 
-def _aim(
-    params: Params, renderer: Renderer, stage: Any, scene: Any, *, seed: int, split: str, index: int,
-    size: tuple[int, int],
-) -> tuple[FrameSpec, int]:  # fmt: skip
+async def _aim(
+    params: Params, steps: Steps, stage: Any, scene: Any, *, seed: int, split: str, index: int, size: tuple[int, int]
+) -> tuple[FrameSpec, int]:
     """Draw a frame until its share of rock is in range; after `randomize.redraws` of them keep the nearest.
 
     Returns:
@@ -214,7 +247,7 @@ def _aim(
         if attempt:
             spec = draw_frame(params, seed, split, index, scene, attempt=attempt)
         apply_frame(stage, params, spec, *size)
-        share = float((renderer.labels(*size) == ROCK).mean())
+        share = float((await steps.labels(*size) == ROCK).mean())
         miss = max(wanted.lo - share, share - wanted.hi)
         if miss <= 0.0:
             return spec, attempt

@@ -114,6 +114,16 @@ class FrameWriter:
             self._settle()
         self._pending.append(self._pool.submit(self._write, index, arrays, seed=seed, spec=spec, redraws=redraws))
 
+    @property
+    def full(self) -> bool:
+        """Whether `put` would wait for the oldest frame."""
+        return len(self._pending) >= self._backlog and not self._pending[0].done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether frames are still being written."""
+        return any(not frame.done() for frame in self._pending)
+
     def _write(self, index: int, arrays: Mapping[str, np.ndarray], **about: Any) -> tuple[FrameRecord, float, float]:
         started = time.thread_time()
         data = _encode(index, arrays)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 Quality = Literal["draft", "default", "reference"]
 Output = Literal["depth", "instance", "normals"]
+_T = TypeVar("_T")
+
+
+def run_through(awaitable: Awaitable[_T]) -> _T:
+    """Run a coroutine that never waits to its end, without an event loop.
+
+    One piece of code so serves hosts that own their process and hosts whose event loop has to go on.
+
+    Raises:
+        RuntimeError: It waits for something.
+    """
+    steps = awaitable.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("a step waits for an event loop that does not run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +73,19 @@ class Renderer(Protocol):
     """
 
     name: str
+    baked: bool
+    """Whether it needs the fine ground as meshes (`stage.author.author_stage`), for it does not know the recipe."""
 
     def describe(self) -> dict[str, Any]:
         """Name, versions, back end and CPU class: what decides the bytes of a frame."""
         ...
 
-    def load(self, stage: Usd.Stage) -> None:
-        """Compile the stage's geometry."""
+    def load(self, stage: Usd.Stage) -> Usd.Stage:
+        """Compile the stage's geometry.
+
+        Returns:
+            The stage to edit from now on: the one given, or the copy of it that is drawn.
+        """
         ...
 
     def render(

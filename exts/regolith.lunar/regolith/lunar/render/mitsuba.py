@@ -37,6 +37,7 @@ class MitsubaRenderer:
     """Draws a stage by the rules of `render.base.Renderer`."""
 
     name = "mitsuba"
+    baked = False
 
     def __init__(self, backend: str = "auto", *, threads: int | None = None) -> None:
         """Choose the back end.
@@ -80,8 +81,8 @@ class MitsubaRenderer:
             "cpu": cpu_class(),
         }
 
-    def load(self, stage: Usd.Stage) -> None:
-        """Compile the stage's geometry.
+    def load(self, stage: Usd.Stage) -> Usd.Stage:
+        """Compile the stage's geometry and return the stage.
 
         Raises:
             InputError: The stage holds nothing to draw.
@@ -100,6 +101,7 @@ class MitsubaRenderer:
 
             self._scene = FusedScene(geometry)
         self._stage, self._materials, self.triangles = stage, geometry.materials, geometry.triangles
+        return stage
 
     def render(
         self,
