@@ -332,19 +332,17 @@ class _Run:
         return self._end(chunk, how)
 
     def _end(self, chunk: _Active, how: str) -> list[tuple[tuple[int, ...], int]]:
-        """Log a chunk that ended; return what is left of it, where its process died."""
+        """Log a chunk that ended; return what is left of it, where it ended before its time."""
         task = chunk.running.task
         if task.result.exists():
             result = _read_result(task, how)
             self.need = max(self.need, result["peak_rss"]) if self.executor.shares_memory else self.need
             append_lines(self.folder / LOG, [json.dumps({"event": "chunk", "time": time.time(), **_log(result)})])
-            if result["status"] == "interrupted" or not chunk.waiting:
-                return []
-            how = "it ended without them"
+            how = result["status"]
         left = tuple(sorted(chunk.waiting))
-        if not left:
+        if not left or self._stop_file.exists():
             return []
-        message = f"a chunk died ({how}) with frames {left[0]} … {left[-1]} to draw"
+        message = f"a chunk ended ({how}) with frames {left[0]} … {left[-1]} to draw"
         if chunk.tries >= self.retries:
             raise RuntimeError(f"{message}; out of memory? Run the same command again to go on")
         self.emit({"event": "note", "message": f"{message}; starting again"})
