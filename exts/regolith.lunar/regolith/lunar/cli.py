@@ -28,6 +28,7 @@ from regolith.lunar.params import (
     Params,
     PresetVerb,
     Verb,
+    as_text,
     describe_allowed,
     field_extra,
     is_group,
@@ -225,18 +226,8 @@ def _as_text(group: Group) -> dict[str, Any]:
     texts: dict[str, Any] = {}
     for name in type(group).model_fields:
         value = getattr(group, name)
-        texts[name] = _as_text(value) if isinstance(value, Group) else _text(value)
+        texts[name] = _as_text(value) if isinstance(value, Group) else as_text(value)
     return texts
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Interval):
-        return f"{value.lo!r},{value.hi!r}"
-    if isinstance(value, float):
-        return repr(value)
-    return "" if value is None else str(value)
 
 
 def _mirror(model: type[Group], base: Params | None) -> type[Any]:
@@ -268,7 +259,7 @@ def _mirror_field(name: str, field: Any, value: Any = PydanticUndefined) -> tupl
         ]
         return name, annotation, dataclasses.field(default=bool(default))
     required = default is PydanticUndefined
-    text = "" if required else _text(default)
+    text = "" if required else as_text(default)
     hint = "(required)" if required else f"(default: {text.replace('.0,', ',').removesuffix('.0') or 'none'})"
     allowed = describe_allowed(field)
     annotation = Annotated[
@@ -302,7 +293,7 @@ def _changed(parsed: Any, default: Any) -> dict[str, Any]:
             if nested:
                 values[field.name] = nested
         elif value != was:
-            values[field.name] = _text(value)
+            values[field.name] = as_text(value)
     return values
 
 

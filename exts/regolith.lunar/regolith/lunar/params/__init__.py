@@ -2,7 +2,16 @@
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
 from regolith.lunar.params.errors import CheckError, InputError
-from regolith.lunar.params.fields import Group, Interval, describe_allowed, drawn, field_extra, is_group, quantity
+from regolith.lunar.params.fields import (
+    Group,
+    Interval,
+    as_text,
+    describe_allowed,
+    drawn,
+    field_extra,
+    is_group,
+    quantity,
+)
 from regolith.lunar.params.io import (
     dump_params,
     load_params,
@@ -37,6 +46,7 @@ __all__ = [
     "SensorParams",
     "TerrainParams",
     "Verb",
+    "as_text",
     "describe_allowed",
     "drawn",
     "dump_params",

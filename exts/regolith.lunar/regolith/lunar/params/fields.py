@@ -91,6 +91,17 @@ class Interval(BaseModel):
         return f"{self.lo:g},{self.hi:g}"
 
 
+def as_text(value: Any) -> str:
+    """Write a value as it is typed on the command line, to the last bit; None is empty."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Interval):
+        return f"{value.lo!r},{value.hi!r}"
+    if isinstance(value, float):
+        return repr(float(value))
+    return "" if value is None else str(value)
+
+
 def quantity(
     default: Any,
     help: str,
