@@ -3,8 +3,9 @@
     python benchmarks/bench_generate.py [--json FILE] [--size 512] [--frames 120] [--preset v3] [--rows GROUP …]
 
 Every row runs the command line as a user would. Scaling compares one worker held to one core with two workers on two.
-The share outside the renderer counts process start, scene building, aiming, waiting, encoding and writing against
-loading and rendering, in thread seconds of the workers' own logs.
+The share outside the renderer is that of the workers' wall time (their own logs) in which they neither load a scene into
+the renderer nor render: start, building scenes, aiming, waiting for the writer. Encoding and writing go on beside that, in
+threads; the row after it counts their seconds as well.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from regolith.lunar.randomize import draw_values
 
 ROWS = ("speed", "resume", "png")
 RENDERER = ("load", "render")
+WRITER = ("encode", "write")
 RESUMED = 10_000
 
 
@@ -60,13 +62,16 @@ def speed_rows(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]
     two, log = run(folder / "two", options, workers=2, cores=2)
     one, _ = run(folder / "one", options, workers=1, cores=1)
     stages = {stage: sum(chunk["seconds"][stage] for chunk in log) for stage in log[0]["seconds"]}
-    share = 1.0 - sum(stages[stage] for stage in RENDERER) / sum(stages.values())
+    within = sum(stages[stage] for stage in RENDERER)
+    wall = sum(seconds for stage, seconds in stages.items() if stage not in WRITER)
+    share = 1.0 - within / wall
     peak = max(chunk["peak_rss"] for chunk in log) / 1e9
     what = f"{options.preset}, {options.frames} frames, {options.size} px, rgb + mask"
     each = ", ".join(f"{stage} {1000 * seconds / options.frames:.0f}" for stage, seconds in stages.items())
     return [
         row(f"2 workers, {what}", "", f"{options.frames / two:.2f} frames/s", None),
-        row("time outside the renderer", "<= 15 %", f"{100 * share:.1f} %", share <= 0.15),
+        row("wall time outside the renderer", "<= 15 %", f"{100 * share:.1f} %", share <= 0.15),
+        row("the same, the writer's threads counted", "", f"{100 - 100 * within / sum(stages.values()):.1f} %", None),
         row("ms a frame and worker", "", each, None),
         row("1 worker on 1 core -> 2 on 2", ">= 1.7 x", f"{one / two:.2f} x", one / two >= 1.7),
         row("memory a worker, peak", "", f"{peak:.2f} GB", None),
