@@ -59,6 +59,11 @@ class UsdContext:
     def can_open_stage(self) -> bool:
         return True
 
+    def get_stage_loading_status(self) -> tuple[str, int, int]:
+        """Message, files loaded, files to load; a stage loads over the first updates after it is opened."""
+        self._loads = max(self._loads - 1, 0)
+        return "", 0, self._loads
+
     def stage_event_name(self, event: StageEventType, immediate: bool = False) -> str:
         return f"omni.usd::stage:{event.value}" + (":immediate" if immediate else "")
 
@@ -79,7 +84,7 @@ class UsdContext:
         self._drop()
         self._tell(StageEventType.OPENING)
         self._stage, self._url = stage, url
-        self._loads += 1
+        self._loads = 3
         UsdUtils.StageCache.Get().Insert(stage)
         self._tell(StageEventType.OPENED)
         self._tell(StageEventType.ASSETS_LOADED)

@@ -1,0 +1,96 @@
+"""What lives as long as the extension: the panel's model, its host, the observers. Windows come and go before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from regolith.lunar.kit import adapter
+from regolith.lunar.kit.host import KitHost
+from regolith.lunar.panel.host import Pick, Task
+from regolith.lunar.panel.model import PanelModel
+
+
+class History:
+    """The panel's undo steps as steps of Kit's own undo; a step taken back in one is no longer there in the other."""
+
+    def __init__(self, model: PanelModel) -> None:
+        self._model = model
+        self._depth = model.undo_depth
+        self._busy = False
+        self._push = adapter.register_undo(self._undo, self._redo)
+        self._subscription = model.subscribe(lambda change: self._follow() if change.kind == "history" else None)
+
+    def _follow(self) -> None:
+        """Put a step that was just committed on Kit's stack."""
+        depth = self._model.undo_depth
+        grown = depth > self._depth and not self._model.can_redo
+        self._depth = depth
+        if grown and not self._busy:
+            self._push(depth)
+
+    def _undo(self, step: int) -> None:
+        if self._model.undo_depth >= step:
+            self._run(self._model.undo)
+
+    def _redo(self, step: int) -> None:
+        if self._model.undo_depth < step:
+            self._run(self._model.redo)
+
+    def _run(self, function: Any) -> None:
+        self._busy = True
+        try:
+            function()
+        finally:
+            self._busy = False
+
+    def close(self) -> None:
+        """Take our steps off Kit's stack."""
+        self._subscription.close()
+        adapter.unregister_undo()
+
+
+class Controller:
+    """Owner of model, host and observers; `close` leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self.host = KitHost()
+        self.model = PanelModel(self.host)
+        self.host.on_stage_lost = self.model.stage_closed
+        self._history = History(self.model)
+        self.collapsed: dict[str, bool] = {}
+        """Sections the user collapsed or opened, by their keys."""
+        self._choices: list[tuple[Task, Callable[[Path], None]]] = []
+        self._observers = [
+            adapter.observe_update(self._tick),
+            adapter.observe_stage("CLOSING", self._closing),
+            adapter.observe_stage("CLOSED", self._closed),
+        ]
+
+    def choose(self, pick: Pick, chosen: Callable[[Path], None]) -> None:
+        """Let the user choose a path for a field, and hand it on."""
+        self._choices.append((self.host.pick_path(pick), chosen))
+
+    def _tick(self, event: Any) -> None:
+        self.host.tick()
+        self.model.tick()
+        for choice in [choice for choice in self._choices if choice[0].done()]:
+            self._choices.remove(choice)
+            if path := choice[0].result():
+                choice[1](path)
+
+    def _closing(self, event: Any) -> None:
+        self.host.stage_closing()
+
+    def _closed(self, event: Any) -> None:
+        if self.host.stage_closed():
+            self.model.stage_closed()
+
+    def close(self) -> None:
+        """End previews and exports, let companions run on, give back what was changed."""
+        self._observers.clear()
+        self._choices.clear()
+        self._history.close()
+        self.model.close()
+        self.host.close()

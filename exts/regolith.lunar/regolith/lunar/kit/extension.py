@@ -1,0 +1,34 @@
+"""The extension in Kit: menu entry, window, and the controller that outlives it."""
+
+# pyright: reportMissingImports=false
+from __future__ import annotations
+
+import omni.ext
+import omni.ui as ui
+from omni.kit.menu.utils import MenuHelperExtensionFull
+
+from regolith.lunar.kit import adapter
+from regolith.lunar.kit.controller import Controller
+from regolith.lunar.kit.window import TITLE, RegolithWindow
+
+__all__ = ["RegolithExtension"]
+
+
+class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
+    """Starts and ends with the extension."""
+
+    def on_startup(self, ext_id: str) -> None:
+        """Start; what was started is ended again where something fails, for Kit then calls no `on_shutdown`."""
+        self._controller = controller = Controller()
+        try:
+            self.menu_startup(lambda: RegolithWindow(controller), TITLE, TITLE, "Tools")
+            if adapter.setting("showOnStartup"):
+                ui.Workspace.show_window(TITLE, True)
+        except BaseException:
+            controller.close()
+            raise
+
+    def on_shutdown(self) -> None:
+        """End: window and menu first, then what they showed."""
+        self.menu_shutdown()
+        self._controller.close()

@@ -1,0 +1,131 @@
+"""The panel's sections, built by one function from the view-model's forms."""
+
+# pyright: reportMissingImports=false
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import omni.ui as ui
+
+from regolith.lunar.kit import style
+from regolith.lunar.kit.rows import Row
+from regolith.lunar.kit.text import plain, tooltip
+from regolith.lunar.kit.works import Bar, Log, MetricPlot
+from regolith.lunar.panel.forms import Field, Section
+from regolith.lunar.panel.host import Pick
+from regolith.lunar.panel.model import Action, PanelModel
+
+BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "stage": (("randomize",),),
+    "dataset": (("pause", "cancel", "open_folder"),),
+    "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos", "report")),
+    "training": (("choose_python",),),
+}
+"""Rows of buttons below a section's fields, by the keys of the model's actions."""
+
+MAIN = ("author", "preview", "export", "train")
+"""Buttons that are always in sight."""
+
+WORKS: dict[str, tuple[str, ...]] = {"stage": ("stage",), "dataset": ("export",), "model": ("evaluate", "model")}
+"""Progress below a section's buttons, by the keys of the model's works; training has its own, with plots."""
+
+Choose = Callable[[Pick, Callable[[Path], None]], None]
+
+
+def action_tooltip(action: Action) -> str:
+    """What an action does, and why it cannot be done now."""
+    return tooltip(action.tooltip if action.enabled else f"{action.tooltip}\nNot now: {action.reason}")
+
+
+class ActionButton:
+    """A button that shows an action's label and, greyed, the reason why it cannot be done."""
+
+    def __init__(self, action: Action, *, main: bool = False) -> None:
+        self._action, self._main = action, main
+        self.widget = ui.Button(
+            plain(action.label), height=26 if main else 24, identifier=f"action:{action.key}", clicked_fn=action.run
+        )
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the action's present state."""
+        action = self._action
+        self.widget.text = plain(action.label)
+        self.widget.name = ("main" if self._main else "") if action.enabled else "grey"
+        self.widget.set_tooltip(action_tooltip(action))
+
+
+class SectionView:
+    """One collapsable section."""
+
+    def __init__(
+        self, model: PanelModel, section: Section, choose: Choose, *, collapsed: bool, toggled: Callable[[bool], None]
+    ) -> None:
+        """Build it in the present container.
+
+        Args:
+            model: The panel's model.
+            section: The form on show.
+            choose: Lets the user choose a path.
+            collapsed: Whether it starts collapsed.
+            toggled: Told when the user collapses or opens it.
+        """
+        self.rows: dict[str, Row] = {}
+        self.buttons: dict[str, ActionButton] = {}
+        self.works: dict[str, list[Bar | Log | MetricPlot]] = {}
+        self.frame = ui.CollapsableFrame(
+            section.title, collapsed=collapsed, height=0, identifier=f"section:{section.key}"
+        )
+        self.frame.set_collapsed_changed_fn(toggled)
+        with self.frame, ui.VStack(height=0, spacing=3):
+            self.rows = build_rows(model, section.fields, choose)
+            with ui.HStack(height=20):
+                ui.Spacer()
+                ui.Button(
+                    f"Reset {section.title.lower()}",
+                    name="tool",
+                    width=0,
+                    tooltip="Give every field of this section its default again",
+                    identifier=f"reset:section:{section.key}",
+                    clicked_fn=lambda: model.reset_section(section.key),
+                )
+            for keys in BUTTONS.get(section.key, ()):
+                with ui.HStack(height=0, spacing=style.GAP):
+                    for key in keys:
+                        self.buttons[key] = ActionButton(model.actions[key])
+            for key in WORKS.get(section.key, ()):
+                self.works[key] = [Bar(model.works[key])]
+            if section.key == "training":
+                self.works["training"] = training_views(model)
+
+    def close(self) -> None:
+        """Drop the subscriptions."""
+        self.frame.set_collapsed_changed_fn(None)
+        for row in self.rows.values():
+            row.close()
+
+
+def training_views(model: PanelModel) -> list[Bar | Log | MetricPlot]:
+    """Progress, curves and log of a training run."""
+    work = model.works["training"]
+    return [
+        Bar(work),
+        MetricPlot(work, "train_loss", "Training loss", "loss", best="min"),
+        MetricPlot(work, "val_loss", "Validation loss", "loss", best="min"),
+        MetricPlot(work, "rock_iou", "Rock-IoU", "iou", best="max"),
+        Log(work),
+    ]
+
+
+def build_rows(model: PanelModel, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:
+    """Build a row a field, under the headings of their groups."""
+    rows: dict[str, Row] = {}
+    group = None
+    for field in fields:
+        if field.group != group:
+            group = field.group
+            if group:
+                ui.Label(group, name="group", height=20)
+        rows[field.path] = Row(model, field, choose)
+    return rows
