@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from kit_doubles import KitApp, running_app
 from pxr import Usd
 from render_stage import make_stage
 
@@ -31,3 +32,10 @@ def fused() -> Iterator[MitsubaRenderer]:
     made = MitsubaRenderer("llvm")
     yield made
     made.close()
+
+
+@pytest.fixture
+def kit() -> Iterator[KitApp]:
+    """An app with Replicator, by doubles; whoever leaves something attached or changed fails."""
+    with running_app() as app:
+        yield app

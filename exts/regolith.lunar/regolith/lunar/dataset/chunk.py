@@ -212,6 +212,7 @@ async def _frames(
         stage = await steps.load(stage)
         clock.lap("load")
         for index in indices:
+            await steps.ready()
             if stopped():
                 return
             spec, redraws = await _aim(

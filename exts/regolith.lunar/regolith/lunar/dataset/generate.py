@@ -164,7 +164,7 @@ def generate(
     contract = make_contract(params, split=split, frames=frames, seed=seed, width=width, height=height, renderer={})
     with contextlib.closing(open_executor(executor, address=address, command=command, threads=threads)) as runs:
         writable_folder("out", folder)
-        with _room(folder), lock(folder):
+        with room(folder), lock(folder):
             run = _Run(
                 folder,
                 contract,
@@ -179,7 +179,7 @@ def generate(
                 contract["renderer"] = run.describe()
                 write_contract(folder, contract)
             found = survey(folder, frames=frames, outputs=contract["outputs"], hashes=hashes)
-            _report(found, folder, emit)
+            report_survey(found, folder, emit)
             missing = [index for index in range(frames) if index not in found.done]
             chunks = plan_chunks(params, missing, chunk_frames=chunk_frames, workers=workers)
             done = run.draw(chunks, found.done)
@@ -200,7 +200,7 @@ def _cores() -> int:
 
 
 @contextlib.contextmanager
-def _room(folder: Path) -> Iterator[None]:
+def room(folder: Path) -> Iterator[None]:
     """Turn a full or read-only disk into bad input; what is on disk stays and counts."""
     try:
         yield
@@ -210,7 +210,7 @@ def _room(folder: Path) -> Iterator[None]:
         raise InputError("out", str(folder), f"a folder with room for the frames ({error.strerror})") from None
 
 
-def _report(found: Survey, folder: Path, emit: Emit) -> None:
+def report_survey(found: Survey, folder: Path, emit: Emit) -> None:
     """Note what a look at the folder brought up."""
 
     def listed(names: list[Any]) -> str:
@@ -260,7 +260,7 @@ class _Run:
         try:
             while (how := running.poll()) is None:
                 time.sleep(self.executor.pause_s)
-            return _read_result(running.task, how)["renderer"]
+            return read_result(running.task, how)["renderer"]
         finally:
             running.kill()
             running.task.path.unlink(missing_ok=True)
@@ -335,9 +335,9 @@ class _Run:
         """Log a chunk that ended; return what is left of it, where it ended before its time."""
         task = chunk.running.task
         if task.result.exists():
-            result = _read_result(task, how)
+            result = read_result(task, how)
             self.need = max(self.need, result["peak_rss"]) if self.executor.shares_memory else self.need
-            append_lines(self.folder / LOG, [json.dumps({"event": "chunk", "time": time.time(), **_log(result)})])
+            append_lines(self.folder / LOG, [json.dumps({"event": "chunk", "time": time.time(), **log_fields(result)})])
             how = result["status"]
         left = tuple(sorted(chunk.waiting))
         if not left or self._stop_file.exists():
@@ -369,7 +369,7 @@ class _Run:
         return False
 
 
-def _read_result(task: Task, how: str) -> dict[str, Any]:
+def read_result(task: Task, how: str) -> dict[str, Any]:
     """Result of a chunk that ended.
 
     Raises:
@@ -400,7 +400,8 @@ def _measured_need(log: Path) -> int:
     return max(peaks, default=WORKER_BYTES)
 
 
-def _log(result: dict[str, Any]) -> dict[str, Any]:
+def log_fields(result: dict[str, Any]) -> dict[str, Any]:
+    """What of a result a split's log keeps."""
     return {name: result[name] for name in ("status", "frames", "seconds", "peak_rss", "host")}
 
 

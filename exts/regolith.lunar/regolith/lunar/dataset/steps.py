@@ -32,6 +32,14 @@ class Steps(Protocol):
         """Give the renderer a stage; returns the one to edit (`Renderer.load`)."""
         ...
 
+    async def ready(self) -> None:
+        """Wait until the next frame may be drawn.
+
+        Raises:
+            RuntimeError: The host has closed the stage.
+        """
+        ...
+
     async def labels(self, width: int, height: int) -> np.ndarray:
         """Draw the classes (`Renderer.labels`)."""
         ...
@@ -89,6 +97,9 @@ class AtOnce:
     async def load(self, stage: Usd.Stage) -> Usd.Stage:
         """Give the renderer a stage."""
         return self.renderer.load(stage)
+
+    async def ready(self) -> None:
+        """Nothing: nobody else is here."""
 
     async def labels(self, width: int, height: int) -> np.ndarray:
         """Draw the classes."""

@@ -135,7 +135,7 @@ class MitsubaRenderer:
             pixel, value = star_pixels(view, width, height)
             add_stars(radiance, pixel, value, centre["label"].ravel()[pixel] == SKY)
         return Frame(
-            rgb=_develop(radiance, view),
+            rgb=develop_view(radiance, view),
             label=centre["label"],
             depth=centre["depth"] if "depth" in outputs else None,
             instance=centre["instance"] if "instance" in outputs else None,
@@ -173,7 +173,7 @@ class MitsubaRenderer:
             InputError: A size that is not allowed, or no stage was loaded.
         """
         radiance, view = self._light(width, height, "draft", samples)
-        return _develop(radiance, view)
+        return develop_view(radiance, view)
 
     def radiance(
         self, width: int, height: int, *, quality: Quality = "default", samples: int | None = None
@@ -228,7 +228,7 @@ class MitsubaRenderer:
         self._scene = self._stage = None
 
 
-def _develop(radiance: np.ndarray, view: View) -> np.ndarray:
+def develop_view(radiance: np.ndarray, view: View) -> np.ndarray:
     """Picture of a radiance, as the view's sensor saves it."""
     height, width = radiance.shape
     right, up, forward = view.camera.axes @ (view.sun.direction * view.sun.irradiance)

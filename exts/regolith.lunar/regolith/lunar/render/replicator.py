@@ -1,0 +1,433 @@
+"""The RTX renderer: Omniverse Replicator inside Kit, reading the stage that is open in the app.
+
+The picture comes from `HdrColor`, the linear light before RTX's tone curve, and goes through our own sensor
+(`render.sensor`), as the embedded renderer's does: two pictures of one stage then differ by their light transport
+alone. Exposure belongs to that sensor, so while frames are taken the camera's own is held at one (`NEUTRAL`), whatever
+an RTX mode makes of it. `picture="ldr"` saves what the viewport shows instead, without sensor.
+
+Masks come from the labels on the stage, through Replicator's own tables (`render.annotations`).
+
+What a frame needs on the stage besides (neutral exposure, lens, no stars, no lights of the app) lies in a layer of our
+own below the session layer, and goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux
+
+from regolith.lunar.labels import ROCK, SKY
+from regolith.lunar.params import InputError
+from regolith.lunar.render import annotations, rtx
+from regolith.lunar.render.base import Frame, Output, Quality, run_through
+from regolith.lunar.render.mitsuba import add_stars, develop_view, star_pixels
+from regolith.lunar.render.view import View, read_view
+from regolith.lunar.stage import schema
+from regolith.lunar.stage.lens import Lens
+
+Picture = Literal["hdr", "ldr"]
+
+SUBFRAMES: dict[Quality, int] = {"draft": 2, "default": 8, "reference": 16}
+"""Frames RTX gathers for one: after a change of light and camera, real-time modes need a few, path tracing more."""
+
+PATH_TRACING: dict[str, Any] = {
+    "/rtx/rendermode": "PathTracing",
+    "/rtx/pathtracing/spp": 16,
+    "/rtx/pathtracing/totalSpp": 256,
+    "/rtx/pathtracing/optixDenoiser/enabled": False,
+}
+"""Quality `reference`: as many samples as the embedded renderer's, `SUBFRAMES` times 16."""
+
+NEUTRAL: dict[str, float] = {
+    "exposure": 0.0,
+    "exposure:time": 1.0,
+    "exposure:iso": 100.0,
+    "exposure:fStop": 1.0,
+    "exposure:responsivity": 1.0,
+}
+"""Camera attributes that make OpenUSD's exposure scale, 2^exposure · time · iso / 100 · responsivity / fStop², one."""
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Weights of linear Rec. 709 primaries."""
+
+LENS = "omni:lensdistortion:opencvPinhole:"
+"""Prefix of `rtx.LENS_SCHEMA`'s attributes (public reference: omni.usd.schema.omni_lens_distortion 1.0.0; ovrtx, Lens
+Distortion Schemas): imageSize int2; fx, fy, cx, cy [px], k1 … k6, p1, p2, s1 … s4 float."""
+
+WARM_UP = 4
+"""Frames of the app between opening a stage and taking its first."""
+
+TRIES = 32
+"""Steps after which annotators that still return nothing are broken."""
+
+ANNOTATORS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "hdr": ("HdrColor", {}, 4),
+    "ldr": ("rgb", {}, 4),
+    "label": ("semantic_segmentation", {"colorize": False}, 0),
+    "depth": ("distance_to_camera", {}, 0),
+    "normals": ("normals", {}, 3),
+    "instance": ("instance_segmentation", {"colorize": False}, 0),
+}
+"""Our name to Replicator's, how it is set up, and the channels to keep."""
+
+
+class ReplicatorRenderer:
+    """Draws a stage by the rules of `render.base.Renderer`, in an app that has Replicator.
+
+    `load`, `render` and `labels` drive the app and belong to a SimulationApp, where Replicator allows that; their
+    `…_async` sisters wait for the frames of an app that runs by itself. Any failure lets go of everything held.
+    """
+
+    name = "replicator"
+    baked = True
+
+    def __init__(self, *, picture: Picture = "hdr") -> None:
+        """Hold nothing yet.
+
+        Args:
+            picture: `hdr`, linear light through our sensor, or `ldr`, what the viewport shows.
+
+        Raises:
+            InputError: Another picture.
+        """
+        if picture not in get_args(Picture):
+            raise InputError("picture", picture, ", ".join(get_args(Picture)))
+        self.picture: Picture = picture
+        self._held = contextlib.ExitStack()
+        self._settings: rtx.SettingsScope | None = None
+        self._folder: Path | None = None
+        self._scenes = 0
+        self._stage: Usd.Stage | None = None
+        self._layer: Sdf.Layer | None = None
+        self._product: _Product | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Versions, picture, modes and settings: what decides the look of a frame.
+
+        RTX gathers samples over time and in parallel: frames drawn twice are alike, not equal bit by bit.
+        """
+        return {
+            "name": self.name,
+            **rtx.versions(),
+            "picture": "HdrColor, our sensor" if self.picture == "hdr" else "LdrColor, RTX tone curve",
+            "real_time": rtx.real_time_mode(),
+            "path_tracing": PATH_TRACING,
+            "subframes": dict(SUBFRAMES),
+            "settings": rtx.capture_settings(),
+            "numpy": np.__version__,
+        }
+
+    def load(self, stage: Usd.Stage) -> Usd.Stage:
+        """Open a stage in the app, unless it is the open one.
+
+        Returns:
+            The open stage: edit that one.
+
+        Raises:
+            RuntimeError: It does not open.
+        """
+        return run_through(self._load(stage, rtx.Owner()))
+
+    async def load_async(self, stage: Usd.Stage) -> Usd.Stage:
+        """`load` beside an app that runs by itself."""
+        return await self._load(stage, rtx.Guest())
+
+    def render(
+        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[Output] = frozenset()
+    ) -> Frame:
+        """Render the stage's camera (`Renderer.render`).
+
+        Raises:
+            InputError: A size or quality that is not allowed, no stage, or a lens this Kit does not have.
+            RuntimeError: Replicator returned nothing, or not what was asked for.
+        """
+        return run_through(self._render(width, height, quality, outputs, rtx.Owner()))
+
+    async def render_async(
+        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[Output] = frozenset()
+    ) -> Frame:
+        """`render` beside an app that runs by itself."""
+        return await self._render(width, height, quality, outputs, rtx.Guest())
+
+    def labels(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes the stage's camera sees (`Renderer.labels`)."""
+        return run_through(self._labels(width, height, rtx.Owner()))
+
+    async def labels_async(self, width: int, height: int) -> np.ndarray:
+        """`labels` beside an app that runs by itself."""
+        return await self._labels(width, height, rtx.Guest())
+
+    def check(self) -> None:
+        """Check that the stage is still the open one: a user may open another at any time.
+
+        Raises:
+            InputError: None was loaded.
+            RuntimeError: It was closed.
+        """
+        if self._layer is None:
+            raise InputError("stage", None, "a stage given to load() first")
+        opened = rtx.open_stage_now()
+        if not self._stage or not opened or opened.GetRootLayer() != self._stage.GetRootLayer():
+            self.close()
+            raise RuntimeError("the stage was closed while frames were taken of it")
+
+    def close(self) -> None:
+        """Give back settings and stage as they were; annotators are detached, the render product is destroyed."""
+        self._settings = self._folder = None
+        with self._held:  # whatever fails, the rest is given back too
+            self._let_go_of_stage()
+
+    async def _load(self, stage: Usd.Stage, pace: rtx.Pace) -> Usd.Stage:
+        try:
+            self._let_go_of_stage()
+            self._hold_settings()
+            opened = rtx.open_stage_now()
+            root = stage.GetRootLayer()
+            if opened is None or opened.GetRootLayer() != root:
+                path = self._next_path()
+                await pace.aside(lambda: _export(root, path))
+                opened = await pace.open_stage(str(path))
+                self._forget_others(path)
+            self._stage, self._layer = opened, _add_layer(opened)
+            for _ in range(WARM_UP):
+                await pace.update()
+            _put_out(opened, self._layer)
+            return opened
+        except BaseException:
+            self.close()
+            raise
+
+    async def _render(
+        self, width: int, height: int, quality: Quality, outputs: frozenset[Output], pace: rtx.Pace
+    ) -> Frame:
+        try:
+            if quality not in SUBFRAMES:
+                raise InputError("quality", quality, ", ".join(SUBFRAMES))
+            view = self._prepare(width, height, quality)
+            names = {self.picture, "label", *outputs}
+            arrays = await self._take(width, height, names, SUBFRAMES[quality], pace)
+        except BaseException:
+            self.close()
+            raise
+        label = arrays["label"]
+        sky = label == SKY
+        if "depth" in arrays:
+            arrays["depth"] = np.where(sky, np.float32(np.inf), arrays["depth"].astype(np.float32))
+        if "normals" in arrays:
+            arrays["normals"] = np.where(sky[..., None], np.float32(0.0), arrays["normals"].astype(np.float32))
+        if "instance" in arrays:
+            arrays["instance"] = np.where(label == ROCK, arrays["instance"], np.uint16(0))
+        rgb = arrays[self.picture][..., :3]
+        if self.picture == "hdr":
+            rgb = _developed(rgb, view, sky)
+        return Frame(
+            rgb=np.ascontiguousarray(rgb),
+            label=label,
+            depth=arrays.get("depth") if "depth" in outputs else None,
+            instance=arrays.get("instance") if "instance" in outputs else None,
+            normals=arrays.get("normals") if "normals" in outputs else None,
+        )
+
+    async def _labels(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
+        try:
+            self._prepare(width, height, "draft")
+            return (await self._take(width, height, {"label"}, 1, pace))["label"]
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, width: int, height: int, quality: Quality) -> View:
+        """Read the view off the stage, and put lens, neutral exposure and render mode in place."""
+        for field, value in (("width", width), ("height", height)):
+            if not 1 <= value <= 8192:
+                raise InputError(field, value, "1 … 8192 pixels")
+        self.check()
+        assert self._stage is not None and self._layer is not None and self._settings is not None
+        camera = self._stage.GetPrimAtPath(schema.CAMERA)
+        if not camera:
+            raise InputError("stage", self._stage.GetRootLayer().identifier, f"a stage with {schema.CAMERA}")
+        view = read_view(self._stage, ())
+        exposure = _below(camera.GetAttribute("exposure"), self._layer)
+        view = dataclasses.replace(view, sensor=dataclasses.replace(view.sensor, exposure_ev=exposure))
+        with Usd.EditContext(self._stage, self._layer):
+            _write_lens(camera, view.camera.lens(width, height), self._layer)
+            if self.picture == "hdr":
+                for name, value in NEUTRAL.items():
+                    camera.CreateAttribute(name, Sdf.ValueTypeNames.Float, custom=False).Set(value)
+        mode = PATH_TRACING if quality == "reference" else {"/rtx/rendermode": rtx.real_time_mode()}
+        self._settings.set(mode)
+        return view
+
+    async def _take(
+        self, width: int, height: int, names: set[str], subframes: int, pace: rtx.Pace
+    ) -> dict[str, np.ndarray]:
+        """Take a frame: arrays by our names of the annotators."""
+        rep = rtx.replicator()
+        if self._product is not None and self._product.size != (width, height):
+            self._let_go_of_product()
+        if self._product is None:
+            rep.orchestrator.set_capture_on_play(False)
+            self._product = _Product((width, height))
+        if not names <= self._product.names:
+            self._product.attach(names)
+            await pace.step(subframes)  # shows what was on screen before, or nothing
+        found: dict[str, np.ndarray] = {}
+        for _ in range(TRIES):
+            await pace.step(subframes)
+            arrays = {name: self._product.read(name) for name in names}
+            found = {name: array for name, array in arrays.items() if array is not None}
+            if len(found) == len(names):
+                return found
+        missing = ", ".join(ANNOTATORS[name][0] for name in sorted(names - set(found)))
+        raise RuntimeError(f"Replicator returned nothing for {missing} after {TRIES} frames")
+
+    def _hold_settings(self) -> None:
+        if self._settings is None:
+            self._settings = rtx.SettingsScope(rtx.capture_settings(), keep=[*rtx.CAPTURE_ON_PLAY, *PATH_TRACING])
+            self._held.callback(self._settings.close)
+
+    def _let_go_of_product(self) -> None:
+        if self._product is not None:
+            self._product.close()
+            self._product = None
+
+    def _let_go_of_stage(self) -> None:
+        self._let_go_of_product()
+        if self._stage and self._layer:  # a stage that the app closed has expired
+            paths = self._stage.GetSessionLayer().subLayerPaths
+            if self._layer.identifier in paths:
+                paths.remove(self._layer.identifier)
+        self._stage = self._layer = None
+
+    def _next_path(self) -> Path:
+        """File of the next scene: a new name each time, for OpenUSD keeps layers by theirs."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="regolith-"))
+            self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self._scenes += 1
+        return self._folder / f"scene_{self._scenes:05d}.usdc"
+
+    def _forget_others(self, path: Path) -> None:
+        for other in path.parent.iterdir():
+            if other != path:
+                other.unlink(missing_ok=True)
+
+
+class _Product:
+    """A render product of the stage's camera, and the annotators on it."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        rep = rtx.replicator()
+        self.size = size
+        self.names: set[str] = set()
+        self._annotators: dict[str, Any] = {}
+        self._held = contextlib.ExitStack()
+        self._product = rep.create.render_product(schema.CAMERA, size, name="regolith", force_new=True)
+        self._held.callback(self._product.destroy)
+
+    def attach(self, names: set[str]) -> None:
+        """Attach those annotators, by our names, that are not yet; they are detached before the product goes."""
+        rep = rtx.replicator()
+        for name in sorted(names - self.names):
+            theirs, options, _ = ANNOTATORS[name]
+            annotator = rep.AnnotatorRegistry.get_annotator(theirs, init_params=options)
+            annotator.attach([self._product])
+            self._held.callback(annotator.detach)
+            self._annotators[name] = annotator
+            self.names.add(name)
+
+    def read(self, name: str) -> np.ndarray | None:
+        """Copy what an annotator returned; None while it is empty."""
+        theirs, _, channels = ANNOTATORS[name]
+        found = self._annotators[name].get_data()
+        data, info = (found["data"], found["info"]) if isinstance(found, dict) else (found, {})
+        if not np.size(data):
+            return None
+        array = annotations.image(data, *self.size, channels)
+        if name in ("label", "instance"):
+            if "idToLabels" not in info:
+                raise RuntimeError(f"{theirs} came without idToLabels")
+            table = info["idToLabels"]
+            return annotations.classes(array, table) if name == "label" else annotations.instances(array, table)
+        return array
+
+    def close(self) -> None:
+        """Detach and destroy; a second time nothing."""
+        self._held.close()
+
+
+def _developed(hdr: np.ndarray, view: View, sky: np.ndarray) -> np.ndarray:
+    """Picture of linear light as the view's sensor saves it, uint8, shape [H, W, 3]."""
+    radiance = np.nan_to_num(hdr.astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ LUMINANCE
+    height, width = radiance.shape
+    if len(view.stars):
+        pixel, value = star_pixels(view, width, height)
+        add_stars(radiance, pixel, value, sky.ravel()[pixel])
+    return develop_view(radiance, view)
+
+
+def _export(root: Sdf.Layer, path: Path) -> None:
+    if not root.Export(str(path)):
+        raise RuntimeError(f"{path}: cannot be written")
+
+
+def _add_layer(stage: Usd.Stage) -> Sdf.Layer:
+    """Add our layer below the session layer; stars are hidden in it, for RTX would take them for unlabelled things."""
+    layer = Sdf.Layer.CreateAnonymous("regolith-capture.usda")
+    stage.GetSessionLayer().subLayerPaths.insert(0, layer.identifier)
+    stars = stage.GetPrimAtPath(schema.STARS)
+    if stars:
+        with Usd.EditContext(stage, layer):
+            UsdGeom.Imageable(stars).MakeInvisible()
+    return layer
+
+
+def _put_out(stage: Usd.Stage, layer: Sdf.Layer) -> None:
+    """Hide lights that only the session has: a rig that the app adds to stages it takes for dark."""
+    lasting = set(stage.GetLayerStack(includeSessionLayers=False))
+    for prim in stage.Traverse():
+        if UsdLux.LightAPI(prim) and not any(spec.layer in lasting for spec in prim.GetPrimStack()):
+            with Usd.EditContext(stage, layer):
+                UsdGeom.Imageable(prim).MakeInvisible()
+
+
+def _below(attribute: Usd.Attribute, layer: Sdf.Layer) -> float:
+    """Value of an attribute as if a layer were not there; 0 where there is none."""
+    for spec in attribute.GetPropertyStack(Usd.TimeCode.Default()):
+        if spec.layer != layer and spec.HasDefaultValue():
+            return float(spec.default)
+    return 0.0
+
+
+def _write_lens(camera: Usd.Prim, lens: Lens, layer: Sdf.Layer) -> None:
+    """Give RTX the lens; its schema then takes the place of focal length and aperture.
+
+    Raises:
+        InputError: The lens folds inside the picture, or this Kit does not know the schema and would draw another.
+    """
+    spec = layer.GetPrimAtPath(camera.GetPath())
+    if not lens.distorted:
+        if spec is not None and spec.HasInfo("apiSchemas"):
+            spec.ClearInfo("apiSchemas")
+        return
+    field, value = f"{schema.CAMERA}.{schema.SENSOR}k1, k2", f"{lens.k1:g}, {lens.k2:g}"
+    if lens.folds:
+        raise InputError(field, value, f"a lens that does not fold inside {lens.width}x{lens.height} pixels")
+    if not rtx.knows_schema(rtx.LENS_SCHEMA):
+        raise InputError(field, value, f"0, 0: this Kit has no {rtx.LENS_SCHEMA}, and would draw a straight lens")
+    camera.AddAppliedSchema(rtx.LENS_SCHEMA)
+    types = Sdf.ValueTypeNames
+    camera.CreateAttribute("omni:lensdistortion:model", types.Token, custom=False).Set("opencvPinhole")
+    size = camera.CreateAttribute(LENS + "imageSize", types.Int2, custom=False)
+    size.Set(Gf.Vec2i(lens.width, lens.height))
+    values = {"fx": lens.focal_px, "fy": lens.focal_px, "cx": 0.5 * lens.width, "cy": 0.5 * lens.height}
+    zero = ("k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4")
+    for name, number in (values | {"k1": lens.k1, "k2": lens.k2} | dict.fromkeys(zero, 0.0)).items():
+        camera.CreateAttribute(LENS + name, types.Float, custom=False).Set(number)

@@ -1,0 +1,258 @@
+"""Where rendering touches Kit: versions, settings, the open stage, the frames of the app, Replicator's orchestrator.
+
+Nothing is imported from Kit before a function here is called, so that the module loads on any machine. Kit's own room
+builds on it; these, and those of `render.replicator`, are all the calls with all their keywords:
+
+| call | arguments |
+|---|---|
+| carb.settings.get_settings() | |
+| settings.get, .destroy_item | path |
+| settings.set | path, value |
+| omni.kit.app.get_app() | |
+| app.get_kit_version(), .get_kit_version_short(), .get_extension_manager() | |
+| app.update(), await app.next_update_async() | |
+| manager.get_enabled_extension_id | name |
+| omni.usd.get_context() | |
+| context.get_stage(), .get_stage_url(), .get_stage_loading_status() | |
+| context.open_stage, await context.open_stage_async | url |
+| context.new_stage(), await context.new_stage_async() | |
+| rep.create.render_product | camera path, (width, height), name=, force_new= |
+| product.path, .destroy() | |
+| rep.AnnotatorRegistry.get_annotator | name, init_params= |
+| annotator.attach | [product] or [path] |
+| annotator.detach(), .get_data() | |
+| rep.orchestrator.set_capture_on_play | False |
+| rep.orchestrator.step, await rep.orchestrator.step_async | rt_subframes=, delta_time= |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+_T = TypeVar("_T")
+
+LEGACY = (108, 0)
+"""Kit versions below this have `RaytracedLighting` as their real-time mode: 107.3 of Isaac Sim 5.1 does, 110 of 6.x
+has `RealTimePathTracing`; no Isaac Sim lies between."""
+
+CAPTURE_SETTINGS: dict[str, Any] = {
+    "/rtx/post/aa/op": 4,  # DLAA: every pixel is rendered, none is scaled up
+    "/rtx/post/dlss/execMode": 2,  # where a mode insists on DLSS, its best
+    "/rtx-transient/dlssg/enabled": False,  # no frames made up between frames
+    "/rtx/post/histogram/enabled": False,  # no automatic exposure
+    "/rtx/post/motionblur/enabled": False,
+    "/omni/replicator/captureMotionBlur": False,
+    "/rtx/post/dof/enabled": False,
+    "/rtx/post/tvNoise/enabled": False,
+    "/rtx/post/chromaticAberration/enabled": False,
+    "/rtx/post/lensFlares/enabled": False,
+    "/rtx/ecoMode/enabled": False,  # does not stop to gather samples
+    "/rtx/useViewLightingMode": False,  # the stage's light, not a lamp on the camera
+    "/rtx/sceneDb/ambientLightIntensity": 0.0,
+    "/rtx/background/source/type": 2,  # a colour
+    "/rtx/background/source/color": [0.0, 0.0, 0.0],
+    "/persistent/exts/omni.kit.viewport.menubar.lighting/autoLightRig/enabled": False,
+}
+"""What has to hold for a frame to show the stage and nothing else."""
+
+LEGACY_SETTINGS: dict[str, Any] = {"/rtx/ambientOcclusion/enabled": False, "/rtx/indirectDiffuse/enabled": True}
+"""What RaytracedLighting needs besides: stark shadows with light between surfaces; the other modes ignore it."""
+
+CAPTURE_ON_PLAY = ("/persistent/omni/replicator/captureOnPlay", "/omni/replicator/captureOnPlay")
+"""Where `set_capture_on_play` keeps its value, by version."""
+
+LENS_SCHEMA = "OmniLensDistortionOpenCvPinholeAPI"
+"""Schema of cameras with OpenCV's pinhole lens (omni.usd.schema.omni_lens_distortion)."""
+
+
+def replicator() -> Any:
+    """Replicator's module, `omni.replicator.core`."""
+    import omni.replicator.core as rep  # type: ignore[import-not-found]
+
+    return rep
+
+
+def _app() -> Any:
+    import omni.kit.app  # type: ignore[import-not-found]
+
+    return omni.kit.app.get_app()
+
+
+def _context() -> Any:
+    import omni.usd  # type: ignore[import-not-found]
+
+    return omni.usd.get_context()
+
+
+def kit_version() -> tuple[int, int]:
+    """Version of Kit: (107, 3) in Isaac Sim 5.1, (110, 4) in 6.2."""
+    major, minor, *_ = _app().get_kit_version_short().split(".")
+    return int(major), int(minor)
+
+
+def real_time_mode(version: tuple[int, int] | None = None) -> str:
+    """Name of the real-time render mode.
+
+    Args:
+        version: Of Kit; this one's by default.
+    """
+    return "RaytracedLighting" if (version or kit_version()) < LEGACY else "RealTimePathTracing"
+
+
+def capture_settings(version: tuple[int, int] | None = None) -> dict[str, Any]:
+    """Settings that hold while frames are taken.
+
+    Args:
+        version: Of Kit; this one's by default.
+    """
+    return CAPTURE_SETTINGS | (LEGACY_SETTINGS if (version or kit_version()) < LEGACY else {})
+
+
+def versions() -> dict[str, str]:
+    """Versions of Kit and of Replicator; `none` of one that is not enabled."""
+    app = _app()
+    found = app.get_extension_manager().get_enabled_extension_id("omni.replicator.core") or ""
+    return {"kit": app.get_kit_version(), "replicator": found.removeprefix("omni.replicator.core-") or "none"}
+
+
+class SettingsScope:
+    """Settings of the app that hold for a while; closing it gives back what was there, also what was unset."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None, *, keep: Iterable[str] = ()) -> None:
+        """Set values.
+
+        Args:
+            values: Setting path to plain Python value; carb ignores numpy's.
+            keep: Settings that somebody else will change meanwhile, to be given back as well.
+        """
+        import carb.settings  # type: ignore[import-not-found]
+
+        self._settings = carb.settings.get_settings()
+        self._before: dict[str, Any] = {path: self._settings.get(path) for path in keep}
+        self.set(values or {})
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Set more values."""
+        for path, value in values.items():
+            self._before.setdefault(path, self._settings.get(path))
+            self._settings.set(path, value)
+
+    def close(self) -> None:
+        """Give back what was there, the last one set first; a second time nothing."""
+        while self._before:
+            path, value = self._before.popitem()
+            if value is None:
+                self._settings.destroy_item(path)
+            else:
+                self._settings.set(path, value)
+
+    def __enter__(self) -> SettingsScope:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+
+def knows_schema(name: str) -> bool:
+    """Whether the running OpenUSD knows an applied schema; attributes of one it does not know would mean nothing."""
+    from pxr import Usd
+
+    return bool(Usd.SchemaRegistry().FindAppliedAPIPrimDefinition(name))
+
+
+def open_stage_now() -> Usd.Stage | None:
+    """The stage that is open in the app; fetched anew each time, for it may have been closed."""
+    return _context().get_stage()
+
+
+def stage_url() -> str:
+    """Address of the open stage; empty where none is open, `anon:…` for one that was never saved."""
+    return _context().get_stage_url() or ""
+
+
+class Pace(Protocol):
+    """How rendering waits for the app: as its owner, or as its guest."""
+
+    async def update(self) -> None:
+        """Let the app draw a frame."""
+        ...
+
+    async def step(self, subframes: int) -> None:
+        """Let Replicator take a frame of the stage as it stands, time standing still."""
+        ...
+
+    async def open_stage(self, url: str) -> Usd.Stage:
+        """Open a stage in the app; a new one where the address is empty.
+
+        Raises:
+            RuntimeError: It does not open.
+        """
+        ...
+
+    async def aside(self, work: Callable[[], _T]) -> _T:
+        """Do slow work that touches nothing of the app."""
+        ...
+
+
+class Owner:
+    """Drives the app itself: a SimulationApp, where Replicator allows `step`."""
+
+    async def update(self) -> None:
+        """Let the app draw a frame."""
+        _app().update()
+
+    async def step(self, subframes: int) -> None:
+        """Let Replicator take a frame."""
+        replicator().orchestrator.step(rt_subframes=subframes, delta_time=0.0)
+
+    async def open_stage(self, url: str) -> Usd.Stage:
+        """Open a stage."""
+        context = _context()
+        done = context.open_stage(url) if url else context.new_stage()
+        return await _opened(self, url, "" if done else "it does not open")
+
+    async def aside(self, work: Callable[[], _T]) -> _T:
+        """Do slow work."""
+        return work()
+
+
+class Guest:
+    """Waits for the frames of an app that somebody else runs: a window's event loop, which must never stand still."""
+
+    async def update(self) -> None:
+        """Wait for the app's next frame."""
+        await _app().next_update_async()
+
+    async def step(self, subframes: int) -> None:
+        """Let Replicator take a frame."""
+        await replicator().orchestrator.step_async(rt_subframes=subframes, delta_time=0.0)
+
+    async def open_stage(self, url: str) -> Usd.Stage:
+        """Open a stage."""
+        context = _context()
+        opening = context.open_stage_async(url) if url else context.new_stage_async()
+        done, error = await opening
+        return await _opened(self, url, "" if done else error or "it does not open")
+
+    async def aside(self, work: Callable[[], _T]) -> _T:
+        """Do slow work in a thread."""
+        return await asyncio.to_thread(work)
+
+
+async def _opened(pace: Pace, url: str, error: str) -> Usd.Stage:
+    """The stage that was opened, once all of it is loaded."""
+    if error:
+        raise RuntimeError(f"{url}: {error}")
+    context = _context()
+    await pace.update()
+    while context.get_stage_loading_status()[2] > 0:
+        await pace.update()
+    stage = context.get_stage()
+    if stage is None:
+        raise RuntimeError(f"{url}: closed while it was opened")
+    return stage

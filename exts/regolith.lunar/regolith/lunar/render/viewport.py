@@ -1,0 +1,63 @@
+"""Pictures of a viewport as it draws them, for live inference: no second render, and nobody waits."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from regolith.lunar.render import annotations, rtx
+
+
+class ViewportFrames:
+    """The newest picture of a viewport, by an annotator on the viewport's own render product."""
+
+    def __init__(self) -> None:
+        self.path = ""
+        """Render product attached to; empty for none."""
+        self._held = contextlib.ExitStack()
+        self._annotator: Any = None
+
+    def attach(self, render_product_path: str) -> None:
+        """Attach to a viewport; to the one that is attached already, nothing is done.
+
+        To be called again whenever `viewport_api.render_product_path` changes: with the resolution, with the stage.
+
+        Args:
+            render_product_path: `viewport_api.render_product_path`.
+        """
+        if render_product_path == self.path:
+            return
+        self.detach()
+        rep = rtx.replicator()
+        with contextlib.ExitStack() as held:
+            held.callback(rtx.SettingsScope(keep=rtx.CAPTURE_ON_PLAY).close)
+            rep.orchestrator.set_capture_on_play(False)
+            annotator = rep.AnnotatorRegistry.get_annotator("rgb", init_params={})
+            annotator.attach([render_product_path])
+            held.callback(annotator.detach)
+            self._held = held.pop_all()
+        self._annotator, self.path = annotator, render_product_path
+
+    def poll(self, width: int, height: int) -> np.ndarray | None:
+        """Copy the newest picture.
+
+        Args:
+            width: `viewport_api.resolution`'s width [px].
+            height: Its height [px].
+
+        Returns:
+            uint8, shape [H, W, 3]; None while there is none, or none of that size since the last change of size.
+        """
+        if self._annotator is None:
+            return None
+        data = self._annotator.get_data()
+        if np.size(data) != 4 * width * height:
+            return None
+        return annotations.image(data, width, height, 3)
+
+    def detach(self) -> None:
+        """Let go of the viewport; a second time nothing."""
+        self._annotator, self.path = None, ""
+        self._held.close()

@@ -1,0 +1,167 @@
+"""Annotators of the double, and what they see."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+import omni.usd
+
+from ._picture import Picture, look
+from .create import PRODUCTS, RenderProduct
+
+ANNOTATORS = {
+    "rgb": set(),
+    "LdrColor": set(),
+    "HdrColor": set(),
+    "distance_to_camera": set(),
+    "normals": set(),
+    "semantic_segmentation": {"colorize", "semanticFilter", "semanticTypes", "mapping"},
+    "instance_segmentation": {"colorize", "semanticFilter", "semanticTypes"},
+}
+"""Annotator to the parameters it takes."""
+
+ATTACHED: list[Annotator] = []
+
+
+@dataclasses.dataclass
+class Quirks:
+    """How awkward to be; a test sets them and `reset`s them."""
+
+    flat: bool = False
+    """Buffers without shape."""
+    number_keys: bool = False
+    """Ids as numbers in tables, not as text."""
+    empty: int = 2
+    """Frames after attaching for which there is nothing."""
+    fail_after: int = -1
+    """Frames after which a step raises; never, if negative."""
+    steps: list[tuple[int, float | None]] = dataclasses.field(default_factory=list)
+    """(rt_subframes, delta_time) of every step."""
+
+    def reset(self) -> None:
+        fresh = Quirks()
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(fresh, field.name))
+
+
+quirks = Quirks()
+
+
+class Annotator:
+    """An annotator on one render product, or on a viewport's by its path."""
+
+    __slots__ = ("_buffer", "_info", "_params", "_product", "age", "name")
+
+    def __init__(self, name: str, params: dict[str, Any]) -> None:
+        self.name, self._params = name, params
+        self._product: RenderProduct | str | None = None
+        self._buffer = np.zeros(0, np.uint8)
+        self._info: dict[str, Any] = {}
+        self.age = 0
+
+    def attach(self, render_products: Any) -> None:
+        products = render_products if isinstance(render_products, list) else [render_products]
+        if len(products) != 1:
+            raise ValueError("one render product an annotator")
+        if self._product is not None:
+            raise RuntimeError(f"{self.name} is attached already")
+        if isinstance(products[0], RenderProduct) and products[0].destroyed:
+            raise RuntimeError(f"{products[0].path} was destroyed")
+        self._product, self.age = products[0], 0
+        ATTACHED.append(self)
+
+    def detach(self) -> None:
+        if self._product is None:
+            raise RuntimeError(f"{self.name} is not attached")
+        if isinstance(self._product, RenderProduct) and self._product.destroyed:
+            raise RuntimeError(f"{self._product.path} was destroyed before {self.name} was detached")
+        self._product = None
+        ATTACHED.remove(self)
+
+    def get_data(
+        self, device: str | None = None, do_array_copy: bool = False, use_legacy_structure: bool = True
+    ) -> Any:
+        if self._product is None:
+            raise RuntimeError(f"{self.name} is not attached")
+        data = self._buffer.copy() if do_array_copy else self._buffer
+        if self.name.endswith("segmentation"):
+            return {"data": data, "info": self._info}
+        return data
+
+    def see(self, frame: int) -> None:
+        """Take a frame into the buffer, which is used again."""
+        self.age += 1
+        product = self._product
+        if isinstance(product, RenderProduct):
+            stage = omni.usd.get_context().get_stage()
+            if stage is None or stage.GetRootLayer().identifier != product.root:
+                return  # of a stage that was closed: there will be nothing any more
+            size, camera = product.resolution, product.camera
+        else:
+            width, height = re.fullmatch(r".*_(\d+)x(\d+)", product).groups()
+            size, camera = (int(width), int(height)), "/World/Camera"
+        if self.age <= quirks.empty:
+            return
+        data, self._info = read(self.name, look(camera, *size), self._params, frame)
+        data = data.reshape(-1) if quirks.flat else data
+        if self._buffer.shape == data.shape and self._buffer.dtype == data.dtype:
+            self._buffer[...] = data
+        else:
+            self._buffer = data.copy()
+
+
+def read(name: str, picture: Picture, params: dict[str, Any], frame: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Data of an annotator, and its info."""
+    if name in ("rgb", "LdrColor"):
+        return picture.ldr, {}
+    if name == "HdrColor":
+        return picture.hdr, {}
+    if name == "distance_to_camera":
+        return picture.depth, {}
+    if name == "normals":
+        return np.concatenate([picture.normals, np.zeros_like(picture.normals[..., :1])], axis=-1), {}
+    if params.get("colorize", True):
+        raise NotImplementedError("colours are not drawn; colorize=False")
+    semantic = name == "semantic_segmentation"
+    names = picture.labels if semantic else picture.prims
+    seen = [int(i) for i in dict.fromkeys(picture.mesh.ravel().tolist()) if i >= 0]
+    met = list(dict.fromkeys(names[i] for i in seen if names[i]))
+    turn = frame % max(len(met), 1)
+    ids = {value: number for number, value in enumerate(met[turn:] + met[:turn], start=2)}
+    lut = np.array([ids.get(value, 1) for value in names] + [0], np.uint32)  # the last is the sky's, index -1
+
+    def entry(value: str) -> Any:
+        return {"class": value} if semantic else value
+
+    table = {0: entry("BACKGROUND"), 1: entry("UNLABELLED")} | {number: entry(value) for value, number in ids.items()}
+    return lut[picture.mesh], {"idToLabels": table if quirks.number_keys else {str(k): v for k, v in table.items()}}
+
+
+_frames = 0
+
+
+def capture(rt_subframes: int, delta_time: float | None) -> None:
+    """Take a frame with every annotator on a render product."""
+    global _frames
+    _frames += 1
+    quirks.steps.append((rt_subframes, delta_time))
+    if quirks.fail_after >= 0 and len(quirks.steps) > quirks.fail_after:
+        raise RuntimeError("the renderer lost its device")
+    for annotator in list(ATTACHED):
+        if isinstance(annotator._product, RenderProduct):
+            annotator.see(_frames)
+
+
+def draw_viewports() -> None:
+    """Let the viewports draw: annotators on their render products get a picture."""
+    for annotator in list(ATTACHED):
+        if not isinstance(annotator._product, RenderProduct):
+            annotator.see(0)
+
+
+def leftovers() -> list[str]:
+    """What somebody forgot to let go of."""
+    return [product.path for product in PRODUCTS] + [annotator.name for annotator in ATTACHED]

@@ -1,0 +1,142 @@
+"""What the double sees of the open stage: the embedded renderer's pixels, and which mesh each of them shows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import omni.usd
+from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics
+
+from regolith.lunar.render.compile import read_geometry
+from regolith.lunar.render.mitsuba import MitsubaRenderer
+from regolith.lunar.render.view import read_tint
+from regolith.lunar.stage import schema
+
+LENS = "omni:lensdistortion:opencvPinhole:"
+
+
+@dataclasses.dataclass
+class Picture:
+    """A frame; arrays of height H and width W."""
+
+    ldr: np.ndarray
+    hdr: np.ndarray
+    depth: np.ndarray
+    normals: np.ndarray
+    mesh: np.ndarray
+    """Number of the mesh at each pixel's centre, -1 for none, int32 [H, W]."""
+    labels: list[str]
+    """Labels of each mesh, inherited ones with them, joined by commas."""
+    prims: list[str]
+    """Nearest labelled prim of each mesh; empty for none."""
+
+
+class _Eye:
+    """Two views of one stage: as it is lit, and with every mesh a rock, whose instance ids then tell meshes apart."""
+
+    def __init__(self, stage: Usd.Stage) -> None:
+        layers = [stage.GetSessionLayer().identifier, stage.GetRootLayer().identifier]
+        self.tops, self.stages, self.renderers = [], [], []
+        for every_rock in (False, True):
+            top = Sdf.Layer.CreateAnonymous(".usda")
+            top.subLayerPaths = layers
+            copy = Usd.Stage.Open(top)
+            terrain = copy.GetPrimAtPath(schema.TERRAIN)
+            if terrain and terrain.GetAttribute(schema.GRID_SHAPE):
+                terrain.GetAttribute(schema.GRID_SHAPE).Block()  # RTX knows meshes, not our recipe
+            if every_rock:
+                for prim in copy.Traverse():
+                    if prim.IsA(UsdGeom.Mesh):
+                        UsdSemantics.LabelsAPI.Apply(prim, "class").CreateLabelsAttr(["rock"])
+                objects = read_geometry(copy).objects
+                self.paths = [placed.path for placed in objects]
+                assert [placed.instance for placed in objects] == list(range(1, len(objects) + 1))
+            renderer = MitsubaRenderer(threads=1)
+            renderer.load(copy)
+            self.tops.append(top)
+            self.stages.append(copy)
+            self.renderers.append(renderer)
+
+    def look(self, stage: Usd.Stage, camera: str, width: int, height: int) -> Picture:
+        prim = stage.GetPrimAtPath(camera)
+        for copy in self.stages:
+            self._bend(copy, prim)
+        lit, told = self.renderers
+        stars = self.stages[0].GetPrimAtPath(schema.STARS)
+        if stars:
+            hidden = UsdGeom.Imageable(stage.GetPrimAtPath(schema.STARS)).ComputeVisibility() == "invisible"
+            stars.SetActive(not hidden)
+        radiance = lit.radiance(width, height, quality="draft") + _lamps(stage)
+        light = radiance[..., None] * np.array(read_tint(self.stages[0]), np.float32) * _exposure(prim)
+        hdr = np.concatenate([light, np.ones_like(light[..., :1])], axis=-1).astype(np.float16)
+        frame = told.render(width, height, quality="draft", outputs=frozenset({"depth", "normals", "instance"}))
+        ldr = np.full((height, width, 4), 255, np.uint8)
+        ldr[..., :3] = lit.preview(width, height)
+        labels, prims = zip(*(_labels(stage, path) for path in self.paths), strict=True)
+        return Picture(ldr, hdr, frame.depth, frame.normals, frame.instance.astype(np.int32) - 1,
+                       list(labels), list(prims))  # fmt: skip
+
+    @staticmethod
+    def _bend(copy: Usd.Stage, camera: Usd.Prim) -> None:
+        """Let the lens be the one of Omniverse's schema where that is applied, else a straight one."""
+        applied = "OmniLensDistortionOpenCvPinholeAPI" in camera.GetPrimTypeInfo().GetAppliedAPISchemas()
+        values = {"k1": 0.0, "k2": 0.0}
+        if applied:
+            assert camera.GetAttribute("omni:lensdistortion:model").Get() == "opencvPinhole"
+            values = {name: camera.GetAttribute(LENS + name).Get() for name in values}
+            size, fx = camera.GetAttribute(LENS + "imageSize").Get(), camera.GetAttribute(LENS + "fx").Get()
+            assert camera.GetAttribute(LENS + "cx").Get() == 0.5 * size[0]
+            assert camera.GetAttribute(LENS + "cy").Get() == 0.5 * size[1]
+            there = copy.GetPrimAtPath(camera.GetPath())
+            UsdGeom.Camera(there).GetFocalLengthAttr().Set(
+                fx * UsdGeom.Camera(there).GetHorizontalApertureAttr().Get() / size[0]
+            )
+        for name, value in values.items():
+            attribute = copy.GetPrimAtPath(camera.GetPath()).GetAttribute(schema.SENSOR + name)
+            if attribute:
+                attribute.Set(float(value))
+
+
+def _exposure(camera: Usd.Prim) -> float:
+    """OpenUSD's linear exposure scale: the worst that an RTX mode may do to HdrColor."""
+
+    def value(name: str, default: float) -> float:
+        attribute = camera.GetAttribute(name)
+        found = attribute.Get() if attribute else None
+        return default if found is None else float(found)
+
+    scale = value("exposure:time", 1.0) * value("exposure:iso", 100.0) / 100.0
+    scale *= value("exposure:responsivity", 1.0) / value("exposure:fStop", 1.0) ** 2
+    return scale * 2.0 ** value("exposure", 0.0)
+
+
+def _lamps(stage: Usd.Stage) -> float:
+    """Light of lamps other than the sun: a haze over everything."""
+    lamps = [prim for prim in stage.Traverse() if prim.HasAPI(UsdLux.LightAPI) and prim.GetPath() != schema.SUN]
+    return float(sum(UsdGeom.Imageable(prim).ComputeVisibility() != "invisible" for prim in lamps))
+
+
+def _labels(stage: Usd.Stage, path: str) -> tuple[str, str]:
+    prim = stage.GetPrimAtPath(path)
+    query = UsdSemantics.LabelsQuery("class", Usd.TimeCode.Default())
+    labels = ",".join(str(label) for label in query.ComputeUniqueInheritedLabels(prim))
+    while prim and not query.ComputeUniqueDirectLabels(prim):
+        prim = prim.GetParent()
+    return labels, str(prim.GetPath()) if labels else ""
+
+
+_eyes: dict[str, _Eye] = {}
+
+
+def look(camera: str, width: int, height: int) -> Picture:
+    """See the open stage."""
+    stage = omni.usd.get_context().get_stage()
+    key = stage.GetRootLayer().identifier
+    if key not in _eyes or _eyes[key].stages[0].GetPrimAtPath(camera) is None:
+        for eye in _eyes.values():
+            for renderer in eye.renderers:
+                renderer.close()
+        _eyes.clear()
+        _eyes[key] = _Eye(stage)
+    return _eyes[key].look(stage, camera, width, height)

@@ -1,0 +1,1 @@
+"""Double of carb for hosts without the Kit kernel: settings and events."""

@@ -1,0 +1,335 @@
+"""The RTX renderer over a Replicator that draws: same masks as the embedded one, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from kit_doubles import KitApp
+from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics  # type: ignore[attr-defined]
+from render_stage import aim_camera, make_stage, set_sensor
+
+from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
+from regolith.lunar.params import InputError
+from regolith.lunar.render import rtx
+from regolith.lunar.render.mitsuba import MitsubaRenderer
+from regolith.lunar.render.replicator import ANNOTATORS, LENS, ReplicatorRenderer
+from regolith.lunar.render.viewport import ViewportFrames
+from regolith.lunar.stage import schema
+
+SIZE = (64, 48)
+ALL: frozenset[Any] = frozenset({"depth", "normals", "instance"})
+
+
+def drawn(stage: Usd.Stage, *, aims: list[dict[str, Any]] | None = None, **options: Any) -> list[Any]:
+    """Frames of a stage, one for each aim of the camera, in an app that runs by itself."""
+
+    async def run() -> list[Any]:
+        renderer = ReplicatorRenderer(**options)
+        try:
+            opened = await renderer.load_async(stage)
+            frames = []
+            for aim in aims or [{}]:
+                aim_camera(opened, **aim)
+                frames.append(await renderer.render_async(*SIZE, quality="draft", outputs=ALL))
+            return frames
+        finally:
+            renderer.close()
+
+    return asyncio.run(run())
+
+
+def embedded(stage: Usd.Stage, **aim: Any) -> Any:
+    """The same frame by the embedded renderer."""
+    renderer = MitsubaRenderer(threads=1)
+    renderer.load(stage)
+    aim_camera(stage, **aim)
+    return renderer.render(*SIZE, quality="draft", outputs=ALL)
+
+
+AIMS = [{"heading": 0.0}, {"heading": 137.0}, {"heading": -80.0, "pitch": 25.0}, {"heading": 137.0, "exposure": 3.0}]
+
+
+@pytest.mark.parametrize("quirks", [{}, {"flat": True, "number_keys": True, "empty": 5}])
+def test_frames_equal_those_of_the_embedded_renderer(kit: KitApp, quirks: dict[str, Any]) -> None:
+    """Ids change from frame to frame, classes are missing (the third sees the sky alone), buffers are used again."""
+    for name, value in quirks.items():
+        setattr(kit.rep.quirks, name, value)
+    stage = make_stage()
+    set_sensor(stage, fullWell=10000.0, readNoise=5.0, noiseSeed=3.0)
+    frames = drawn(stage, aims=AIMS)
+    seen = set()
+    for frame, aim in zip(frames, AIMS, strict=True):
+        wanted = embedded(stage, **aim)
+        assert (frame.label == wanted.label).all()
+        assert (frame.instance == wanted.instance).all()
+        np.testing.assert_allclose(frame.depth, wanted.depth, rtol=1e-6)
+        np.testing.assert_allclose(frame.normals, wanted.normals, atol=1e-6)
+        off = np.abs(frame.rgb.astype(int) - wanted.rgb)  # half floats and one sensor: a level of 255, rarely
+        assert off.max() <= 2 and off.mean() < 0.1
+        assert frame.rgb.dtype == np.uint8 and frame.rgb.flags.c_contiguous
+        seen |= set(np.unique(frame.label).tolist())
+    assert seen == {REGOLITH, ROCK, SKY} and set(np.unique(frames[2].label)) == {SKY}
+    assert frames[3].rgb.mean() > 1.2 * frames[1].rgb.mean()  # our exposure counts, the camera's is neutral
+    assert {delta for _, delta in kit.rep.quirks.steps} == {0.0}
+
+
+def test_nested_and_missing_labels(kit: KitApp) -> None:
+    """A labelled child of a labelled parent reports both; what has no label is ignored, and no rock."""
+    stage = make_stage()
+    plain = drawn(stage)[0]
+    rocks = [f"{schema.ROCKS}/rock_{number:05d}" for number in range(5)]
+    UsdSemantics.LabelsAPI.Apply(stage.GetPrimAtPath(schema.ROCKS), "class").CreateLabelsAttr(["regolith"])
+    assert (drawn(stage)[0].label == plain.label).all()
+    for path in [schema.ROCKS, *rocks]:
+        UsdSemantics.LabelsAPI(stage.GetPrimAtPath(path), "class").GetLabelsAttr().Clear()
+    frame = drawn(stage)[0]
+    assert (frame.label == np.where(plain.label == ROCK, IGNORE, plain.label)).all()
+    assert (plain.label == ROCK).any() and not frame.instance.any()
+
+
+def test_stars_are_sky_and_light_the_sensor(kit: KitApp) -> None:
+    """RTX would take stars for unlabelled things: they are hidden there and drawn by our sensor."""
+    stage = make_stage()
+    stars = UsdGeom.Points.Define(stage, schema.STARS)
+    stars.CreatePointsAttr([(5000.0, 40.0 * k, 900.0 + 30.0 * k) for k in range(-5, 6)])
+    stars.CreateWidthsAttr([20.0] * 11)
+    frame, wanted = drawn(stage)[0], embedded(stage)
+    assert (frame.label == wanted.label).all()
+    lit = wanted.rgb[wanted.label == SKY] > 0
+    assert lit.any() and ((frame.rgb[wanted.label == SKY] > 0) == lit).all()
+    assert UsdGeom.Imageable(stage.GetPrimAtPath(schema.STARS)).ComputeVisibility() != "invisible"
+
+
+def test_lights_the_app_adds_are_put_out_and_the_users_own_stay(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = make_stage()
+    plain = drawn(stage)[0].rgb
+    take = kit.context._take.__func__
+
+    def with_rig(self: Any, opened: Usd.Stage, url: str) -> None:
+        take(self, opened, url)
+        with Usd.EditContext(opened, opened.GetSessionLayer()):
+            UsdLux.DomeLight.Define(opened, "/OmniKit_Rig/Dome")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(kit.context), "_take", with_rig)
+        assert (drawn(stage)[0].rgb == plain).all()
+    UsdLux.DomeLight.Define(stage, "/World/Lamp")
+    assert drawn(stage)[0].rgb.mean() > plain.mean() + 20
+
+
+def test_the_open_stage_is_drawn_where_it_is(kit: KitApp) -> None:
+    """A stage that is open in the app is not opened again, and gets back its session as it was."""
+    stage = make_stage()
+    kit.context._take(stage, "moon.usda")
+    before = stage.GetSessionLayer().ExportToString(), stage.GetRootLayer().ExportToString()
+
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        assert await renderer.load_async(stage) == stage
+        assert kit.context.get_stage_url() == "moon.usda"
+        label = await renderer.labels_async(*SIZE)
+        frame = await renderer.render_async(*SIZE, outputs=frozenset({"instance"}))
+        assert (frame.label == label).all()
+        assert UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr().Get() == 0.0
+        larger = await renderer.labels_async(96, 64)
+        assert larger.shape == (64, 96)
+        renderer.close()
+        renderer.close()
+
+    asyncio.run(run())
+    assert (stage.GetSessionLayer().ExportToString(), stage.GetRootLayer().ExportToString()) == before
+
+
+def test_settings_hold_while_frames_are_taken(kit: KitApp) -> None:
+    """Automatic exposure off and so on, the real-time mode of the version; `kit` sees that they are given back."""
+
+    async def run() -> dict[str, Any]:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        await renderer.labels_async(*SIZE)
+        values = dict(kit.settings.values)
+        await renderer.render_async(*SIZE, quality="reference")
+        assert kit.settings.get("/rtx/rendermode") == "PathTracing"
+        await renderer.render_async(*SIZE, quality="draft")
+        assert kit.settings.get("/rtx/rendermode") == values["/rtx/rendermode"]
+        renderer.close()
+        return values
+
+    values = asyncio.run(run())
+    assert values.items() >= {**rtx.CAPTURE_SETTINGS, "/rtx/rendermode": "RealTimePathTracing"}.items()
+    assert "/rtx/ambientOcclusion/enabled" not in values
+    kit.app.version = "107.3"
+    assert asyncio.run(run())["/rtx/rendermode"] == "RaytracedLighting"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_a_failing_renderer_leaves_nothing_attached(kit: KitApp, steps: int) -> None:
+    kit.rep.quirks.fail_after = steps
+    stage = make_stage()
+    kit.context._take(stage, "moon.usda")
+    before = stage.GetSessionLayer().ExportToString()
+
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(stage)
+        for _ in range(5):
+            await renderer.render_async(*SIZE)
+
+    with pytest.raises(RuntimeError, match="lost its device"):
+        asyncio.run(run())
+    assert stage.GetSessionLayer().ExportToString() == before
+    assert kit.rep.leftovers() == []  # without a close
+
+
+def test_frames_that_never_come_are_an_error(kit: KitApp) -> None:
+    kit.rep.quirks.empty = 10**6
+    with pytest.raises(RuntimeError, match=r"nothing for .*HdrColor, .*semantic_segmentation.* after 32 frames"):
+        drawn(make_stage())
+
+
+def test_a_stage_closed_meanwhile_is_an_error(kit: KitApp) -> None:
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        await renderer.labels_async(*SIZE)
+        kit.context.new_stage()
+        await renderer.labels_async(*SIZE)
+
+    with pytest.raises(RuntimeError, match="stage was closed"):
+        asyncio.run(run())
+
+
+def test_a_cancelled_frame_leaves_nothing(kit: KitApp) -> None:
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        task = asyncio.ensure_future(renderer.render_async(*SIZE))
+        await asyncio.sleep(0.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert kit.rep.leftovers() == []
+
+    asyncio.run(run())
+
+
+def test_stepping_a_running_app_is_refused(kit: KitApp) -> None:
+    renderer = ReplicatorRenderer()
+    renderer.load(make_stage())
+    with pytest.raises(kit.rep.OrchestratorError, match="step_async"):
+        renderer.render(*SIZE)
+
+
+def test_the_viewports_own_picture_passes_no_sensor(kit: KitApp) -> None:
+    stage = make_stage()
+    set_sensor(stage, fullWell=500.0, readNoise=50.0)
+    noisy, plain = drawn(stage)[0], drawn(stage, picture="ldr")[0]
+    assert plain.rgb.shape == noisy.rgb.shape and (plain.label == noisy.label).all()
+    with pytest.raises(InputError, match="picture: 'png'"):
+        ReplicatorRenderer(picture="png")  # type: ignore[arg-type]
+
+
+def test_a_bent_lens_reaches_rtx_or_is_refused(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OpenUSD without Omniverse's lens schema would draw a straight lens under a bent sensor."""
+    stage = make_stage()
+    aim: dict[str, Any] = {"k1": -0.12, "k2": 0.02}
+    with pytest.raises(InputError, match="OmniLensDistortionOpenCvPinholeAPI"):
+        drawn(stage, aims=[aim])
+    monkeypatch.setattr(rtx, "knows_schema", lambda name: name == rtx.LENS_SCHEMA)
+    bent, straight = drawn(stage, aims=[aim, {}])
+    off = (bent.label != embedded(stage, **aim).label).mean()  # the schema holds floats: pixels on an edge may flip
+    assert off < 0.002
+    assert (straight.label == embedded(stage).label).all()
+    assert (bent.label != straight.label).any()
+    with pytest.raises(InputError, match="does not fold"):
+        drawn(stage, aims=[{"k1": -0.9}])
+    assert LENS.startswith("omni:lensdistortion:")
+
+
+def test_description_is_json_and_says_what_decides_the_picture(kit: KitApp) -> None:
+    words = ReplicatorRenderer().describe()
+    assert json.loads(json.dumps(words)) == words
+    assert (words["name"], words["kit"], words["replicator"]) == ("replicator", "110.4.0+double", "1.13.27")
+    assert words["real_time"] == "RealTimePathTracing" and words["settings"] == rtx.capture_settings()
+    assert words["picture"] != ReplicatorRenderer(picture="ldr").describe()["picture"]
+
+
+def test_bad_input_is_named(kit: KitApp) -> None:
+    renderer = ReplicatorRenderer()
+    with pytest.raises(InputError, match="load"):
+        asyncio.run(renderer.render_async(*SIZE))
+    with pytest.raises(InputError, match="width: 0"):
+        asyncio.run(renderer.labels_async(0, 4))
+    with pytest.raises(InputError, match="quality: 'best'"):
+        asyncio.run(renderer.render_async(4, 4, quality="best"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a stage with /World/Camera"):
+        asyncio.run(renderer.load_async(Usd.Stage.CreateInMemory()))
+        asyncio.run(renderer.labels_async(4, 4))
+
+
+def test_every_annotator_asked_for_is_one_the_double_knows(kit: KitApp) -> None:
+    for name, options, _ in ANNOTATORS.values():
+        kit.rep.AnnotatorRegistry.get_annotator(name, init_params=options)
+    with pytest.raises(TypeError):
+        kit.rep.AnnotatorRegistry.get_annotator("rgb", init_params={"colourise": True})
+
+
+def test_viewport_frames_are_the_newest_and_copies(kit: KitApp) -> None:
+    kit.rep.quirks.empty = 1
+    stage = make_stage()
+    kit.context._take(stage, "moon.usda")
+    frames = ViewportFrames()
+    assert frames.poll(*SIZE) is None
+    frames.attach("/Render/viewport_1_64x48")
+    frames.attach("/Render/viewport_1_64x48")
+    kit.rep.draw_viewports()
+    assert frames.poll(*SIZE) is None  # nothing was drawn yet
+    kit.rep.draw_viewports()
+    first = frames.poll(*SIZE)
+    assert first is not None and first.shape == (48, 64, 3) and first.dtype == np.uint8
+    kept = first.copy()
+    aim_camera(stage, heading=137.0)
+    kit.rep.draw_viewports()
+    second = frames.poll(*SIZE)
+    assert second is not None and (second != first).any() and (first == kept).all()
+    assert frames.poll(32, 24) is None  # the size changed, and with it the path
+    frames.attach("/Render/viewport_1_32x24")
+    kit.rep.draw_viewports()
+    kit.rep.draw_viewports()
+    smaller = frames.poll(32, 24)
+    assert smaller is not None and smaller.shape == (24, 32, 3)
+    frames.detach()
+    frames.detach()
+    assert frames.poll(32, 24) is None
+
+
+def test_settings_scope_gives_back_what_was_unset_and_what_others_changed(kit: KitApp) -> None:
+    scope = rtx.SettingsScope({"/rtx/ecoMode/enabled": False, "/new": 1}, keep=["/theirs"])
+    scope.set({"/new": 2})
+    kit.settings.set("/theirs", True)
+    assert kit.settings.get("/new") == 2
+    scope.close()
+    scope.close()
+    assert kit.settings.get("/new") is None and kit.settings.get("/theirs") is None
+    assert kit.settings.get("/rtx/ecoMode/enabled") is True
+
+
+def test_layer_edits_below_the_capture_keep_counting(kit: KitApp) -> None:
+    """The user's own session opinion on exposure is the sensor's, not ours."""
+    stage = make_stage()
+    kit.context._take(stage, "moon.usda")
+    with Usd.EditContext(stage, stage.GetSessionLayer()):
+        stage.GetPrimAtPath(schema.CAMERA).CreateAttribute("exposure", Sdf.ValueTypeNames.Float).Set(-20.0)
+
+    async def run() -> int:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(stage)
+        frame = await renderer.render_async(*SIZE)
+        renderer.close()
+        return int(frame.rgb.max())
+
+    assert asyncio.run(run()) == 0
