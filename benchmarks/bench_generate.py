@@ -3,9 +3,9 @@
     python benchmarks/bench_generate.py [--json FILE] [--size 512] [--frames 120] [--preset v3] [--rows GROUP …]
 
 Every row runs the command line as a user would. Scaling compares one worker held to one core with two workers on two.
-The share outside the renderer is that of the workers' wall time (their own logs) in which they neither load a scene into
-the renderer nor render: start, building scenes, aiming, waiting for the writer. Encoding and writing go on beside that, in
-threads; the row after it counts their seconds as well.
+The share outside the renderer is that of the workers' wall time (their own logs) in which they neither load a scene
+into the renderer nor render: start, building scenes, aiming, waiting for the writer. Encoding and writing go on beside
+that, in threads; the row after it counts their seconds as well.
 """
 
 from __future__ import annotations
