@@ -27,6 +27,8 @@ EXTS = ROOT / "exts"
 OUT = ROOT / "out" / "kit"
 """Where screenshots go."""
 TITLE = "Regolith Lunar"
+WINDOWED = ("omni.kit.notification_manager", "omni.kit.viewport.utility", "omni.kit.window.filepicker")
+"""What an app with windows has; the extension does without."""
 ARGS = """
 --allow-root --no-window --reset-user --enable omni.kit.async_engine
 --/app/runWithoutRunloop=true --/app/fastShutdown=false --/app/installSignalHandlers=false
@@ -135,17 +137,28 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     if why := kit_missing():
         pytest.skip(why)
     kernel = Kit(tmp_path_factory.mktemp("kit"))
+    for name in WINDOWED:
+        kernel.enable(name)
     yield kernel
     assert kernel.close() == 0
 
 
 @pytest.fixture
-def lunar(kit: Kit) -> Iterator[Kit]:
+def data(tmp_path: Path) -> Path:
+    """Folder where the extension keeps its datasets and stages."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def lunar(kit: Kit, data: Path, tmp_path: Path) -> Iterator[Kit]:
     """The kernel with `regolith.lunar` enabled; anything logged, leaked or left in a double fails the test."""
     import carb.settings
 
+    settings = carb.settings.get_settings()
     for key in ("/exts/regolith.lunar", "/persistent/exts/regolith.lunar"):
-        carb.settings.get_settings().destroy_item(key)
+        settings.destroy_item(key)
+    settings.set("/exts/regolith.lunar/dataFolder", str(data))
+    settings.set("/exts/regolith.lunar/runsFolder", str(tmp_path / "runs"))
     kit.logs.clear()
     kit.enable("regolith.lunar")
     kit.pump(2)
@@ -163,15 +176,14 @@ def _close_doubles() -> None:
     import omni.kit.menu.utils
     import omni.kit.viewport.utility as viewport
     import omni.kit.window.filepicker as filepicker
-    import omni.kit.window.popup_dialog as popup
     import omni.ui as ui
     import omni.usd
     from omni.kit import notification_manager
 
     assert not omni.kit.menu.utils.menus
     assert not omni.kit.commands._registry and not omni.kit.commands._done
-    assert not filepicker.shown and not popup.shown
-    assert ui.Workspace.get_window(TITLE) is None
+    assert not filepicker.shown
+    assert not isinstance(ui.Workspace.get_window(TITLE), ui.Window)  # a handle without window stays
     viewport.close_viewport()
     omni.usd.get_context().close_stage()
     notification_manager.posted.clear()

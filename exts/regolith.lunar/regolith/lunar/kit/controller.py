@@ -25,10 +25,17 @@ class History:
     def _follow(self) -> None:
         """Put a step that was just committed on Kit's stack."""
         depth = self._model.undo_depth
-        grown = depth > self._depth and not self._model.can_redo
-        self._depth = depth
+        grown, self._depth = depth > self._depth, depth
         if grown and not self._busy:
             self._push(depth)
+
+    def undo(self) -> None:
+        """Take a step back from the panel."""
+        self._run(self._model.actions["undo"].run)
+
+    def redo(self) -> None:
+        """Do it again from the panel."""
+        self._run(self._model.actions["redo"].run)
 
     def _undo(self, step: int) -> None:
         if self._model.undo_depth >= step:
@@ -58,7 +65,7 @@ class Controller:
         self.host = KitHost()
         self.model = PanelModel(self.host)
         self.host.on_stage_lost = self.model.stage_closed
-        self._history = History(self.model)
+        self.history = History(self.model)
         self.collapsed: dict[str, bool] = {}
         """Sections the user collapsed or opened, by their keys."""
         self._choices: list[tuple[Task, Callable[[Path], None]]] = []
@@ -91,6 +98,6 @@ class Controller:
         """End previews and exports, let companions run on, give back what was changed."""
         self._observers.clear()
         self._choices.clear()
-        self._history.close()
+        self.history.close()
         self.model.close()
         self.host.close()

@@ -18,16 +18,23 @@ from regolith.lunar.panel.model import Action, PanelModel
 
 BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "stage": (("randomize",),),
-    "dataset": (("pause", "cancel", "open_folder"),),
-    "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos", "report")),
-    "training": (("choose_python",),),
+    "dataset": (
+        ("pause", "cancel"),
+        ("report", "open_folder"),
+    ),
+    "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos")),
+    "training": (("choose_python", "open_run"),),
 }
 """Rows of buttons below a section's fields, by the keys of the model's actions."""
 
 MAIN = ("author", "preview", "export", "train")
 """Buttons that are always in sight."""
 
-WORKS: dict[str, tuple[str, ...]] = {"stage": ("stage",), "dataset": ("export",), "model": ("evaluate", "model")}
+WORKS: dict[str, tuple[str, ...]] = {
+    "stage": ("stage",),
+    "dataset": ("export", "report"),
+    "model": ("evaluate", "model"),
+}
 """Progress below a section's buttons, by the keys of the model's works; training has its own, with plots."""
 
 Choose = Callable[[Pick, Callable[[Path], None]], None]

@@ -11,7 +11,7 @@ from omni.kit.menu.utils import MenuHelperWindow
 from regolith.lunar.kit import style
 from regolith.lunar.kit.controller import Controller
 from regolith.lunar.kit.sections import MAIN, ActionButton, SectionView, action_tooltip, build_rows
-from regolith.lunar.kit.text import plain
+from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.panel.observe import Change
 from regolith.lunar.params import preset_names
 
@@ -77,8 +77,10 @@ class RegolithWindow(MenuHelperWindow):
 
     def _tool(self, key: str, text: str) -> None:
         action = self._model.actions[key]
+        history = self._controller.history
+        run = {"undo": history.undo, "redo": history.redo}.get(key, action.run)
         self._tools[key] = ui.Button(
-            text, name="tool", width=0, tooltip=action.tooltip, identifier=f"action:{key}", clicked_fn=action.run
+            text, name="tool", width=0, tooltip=tooltip(action.tooltip), identifier=f"action:{key}", clicked_fn=run
         )
 
     def _build_search(self) -> None:

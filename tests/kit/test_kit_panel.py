@@ -1,0 +1,169 @@
+"""The panel on the real kernel and the real omni.ui: drawn, clicked, dragged, typed into."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import OUT, TITLE, Kit
+from panel import Panel
+
+
+@pytest.fixture
+def panel(lunar: Kit) -> Panel:
+    return Panel(lunar)
+
+
+def test_every_section_has_a_row_for_every_field(panel: Panel) -> None:
+    titles = [section.title for section in panel.model.sections]
+    shown = ["Stage", "Rocks", "Craters", "Light", "Camera", "Sensor", "Dataset", "Model", "Training"]
+    assert [title for title in titles if title in shown] == shown
+    for section in panel.model.sections:
+        for field in section.fields:
+            assert panel.has(field.path), field.path
+
+
+def test_every_action_has_one_button(panel: Panel) -> None:
+    for key in panel.model.actions:
+        assert panel.has(f"action:{key}"), key
+
+
+def test_identifiers_are_unique(panel: Panel) -> None:
+    import omni.ui as ui
+
+    window = ui.Workspace.get_window(TITLE)
+    names = [w.identifier for w in panel.screen.walk(window.frame) if set(".:") & set(w.identifier)]
+    assert len(names) == len(set(names)), sorted({n for n in names if names.count(n) > 1})
+
+
+def test_a_dragged_slider_is_one_undo_step(panel: Panel) -> None:
+    field = panel.model.field("sensor.exposure_key")
+    before = field.value
+    panel.open("sensor")
+    panel.drag(field.path, 0.2, 0.8)
+    dragged = field.value
+    assert dragged != before and panel.model.undo_depth == 1
+    assert panel.widget("dirty").visible and panel.widget(f"reset:{field.path}").visible
+    panel.press("undo")
+    assert field.value == before and panel.model.undo_depth == 0
+    panel.press("redo")
+    assert field.value == dragged
+    panel.click(f"reset:{field.path}")
+    assert field.value == before
+
+
+def test_kits_undo_takes_a_committed_edit_back(panel: Panel) -> None:
+    import omni.kit.undo
+
+    field = panel.model.field("sensor.exposure_key")
+    before = field.value
+    panel.open("sensor")
+    panel.drag(field.path, 0.2, 0.8)
+    dragged = field.value
+    assert omni.kit.undo.undo() and field.value == before
+    assert omni.kit.undo.redo() and field.value == dragged
+    panel.press("undo")
+    assert omni.kit.undo.undo()  # taken back already: nothing further happens
+    assert field.value == before and panel.model.undo_depth == 0
+    assert not omni.kit.undo.can_undo()
+
+
+def test_an_end_dragged_past_the_other_takes_it_along(panel: Panel) -> None:
+    field = panel.model.field("domain.sun_elevation_deg")
+    panel.open("light")
+    high = field.value.hi
+    panel.drag(f"{field.path}:lo", 0.1, 0.95)
+    assert field.value.lo > high and field.value.hi == field.value.lo
+    assert not field.message
+
+
+def test_a_value_that_is_not_allowed_says_why_below_its_field(panel: Panel) -> None:
+    path = "training.warmup_steps"
+    panel.open("training")
+    panel.enter(path, "many")
+    message = panel.text(f"message:{path}")
+    assert "many" in message and panel.widget(f"message:{path}").visible
+    assert not panel.model.actions["train"].enabled
+    assert panel.widget("action:train").name == "grey"
+    panel.enter(path, "20")
+    assert not panel.widget(f"message:{path}").visible and panel.model.field(path).value == 20
+
+
+def test_search_shows_only_what_has_the_words(panel: Panel) -> None:
+    panel.screen.click(panel.widget("search"))
+    panel.screen.type("sun elevation")
+    panel.screen.frames(3)
+    assert panel.has("domain.sun_elevation_deg") and not panel.has("terrain.size_m")
+    panel.capture(OUT / "search.png")
+    panel.click("search:clear")
+    panel.screen.frames(3)
+    assert panel.has("terrain.size_m")
+
+
+def test_preset_and_section_reset(panel: Panel) -> None:
+    combo = panel.widget("preset").model.get_item_value_model()
+    combo.set_value(0)
+    assert panel.model.preset == "v1"
+    panel.model.commit("terrain.hurst", 0.5)
+    panel.open("stage")
+    panel.click("reset:section:stage")
+    assert panel.model.field("terrain.hurst").value == panel.model.field("terrain.hurst").default
+    panel.press("undo")
+    assert panel.model.field("terrain.hurst").value == 0.5
+
+
+def test_the_window_is_rebuilt_from_the_state(panel: Panel) -> None:
+    """Hiding destroys the window; what was entered is in the controller."""
+    import omni.kit.menu.utils as menus
+    import omni.ui as ui
+
+    panel.model.commit("terrain.hurst", 0.5)
+    panel.open("rocks")
+    item = menus.menus["Tools"][0]
+    assert item.name == TITLE and item.ticked_fn()
+    ui.Workspace.show_window(TITLE, False)
+    panel.screen.frames(3)
+    panel.kit.pump(5)
+    assert not item.ticked_fn() and not isinstance(ui.Workspace.get_window(TITLE), ui.Window)
+    item.onclick_fn()
+    panel.screen.frames(5)
+    again = Panel(panel.kit)
+    assert not again.widget("section:rocks").collapsed
+    again.open("stage")
+    assert abs(again.widget("terrain.hurst").model.as_float - 0.5) < 1e-6
+
+
+def test_a_disabled_action_says_why(panel: Panel) -> None:
+    from omni.kit.notification_manager import posted
+
+    action = panel.model.actions["cancel"]
+    assert not action.enabled
+    panel.open("dataset")
+    panel.press("cancel")
+    assert action.reason in posted[-1].text
+
+
+def test_saved_and_loaded_by_the_file_dialog(panel: Panel, tmp_path) -> None:
+    import omni.kit.window.filepicker as filepicker
+
+    panel.model.commit("terrain.hurst", 0.5)
+    panel.press("save")
+    filepicker.shown[-1].choose("mine.yaml", str(tmp_path))
+    panel.kit.pump(3)
+    assert (tmp_path / "mine.yaml").is_file() and not panel.widget("dirty").visible
+    assert panel.text("file") == "mine.yaml"
+    panel.model.commit("terrain.hurst", 0.7)
+    panel.press("load")
+    filepicker.shown[-1].choose("mine.yaml", str(tmp_path))
+    panel.kit.pump(3)
+    assert panel.model.field("terrain.hurst").value == 0.5
+    panel.press("load")
+    filepicker.shown[-1].cancel()
+    panel.kit.pump(3)
+    assert not filepicker.shown
+
+
+def test_screenshots_of_every_section(panel: Panel) -> None:
+    for section in panel.model.sections:
+        panel.open(section.key)
+        panel.screen.show(panel.widget(f"section:{section.key}"))
+        panel.capture(OUT / f"section_{section.key}.png")
+        assert (OUT / f"section_{section.key}.png").stat().st_size > 20_000
