@@ -196,7 +196,7 @@ def make_field(path: str, info: FieldInfo, default: Any, *, group: str = "") -> 
         unit=extra.get("unit") or "",
         ge=extra.get("ge"),
         le=extra.get("le"),
-        step=extra.get("step"),
+        step=extra.get("step") or (1 if kind == "int" else None),
         choices=tuple(str(choice) for choice in get_args(annotation)) if kind == "choice" else (),
         tooltip=f"{info.description or ''}\n[{describe_allowed(info)}]",
         optional=optional,

@@ -36,6 +36,7 @@ class Subscription:
         self._callback = None
 
     def __call__(self, change: Change) -> None:
+        """Call the function, unless this has ended."""
         if self._callback is not None:
             self._callback(change)
 

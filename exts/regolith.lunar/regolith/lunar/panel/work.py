@@ -22,7 +22,7 @@ class Work:
     total: float = 0.0
     """0 where it is not known."""
     text: str = ""
-    """Progress in words: `42 / 100 frames, 3.1 frames/s, 19 s left`; after the end, what came of it or why it failed."""
+    """Progress, `42 / 100 frames, 3.1 frames/s, 19 s left`; after the end, what came of it or why it failed."""
     metrics: dict[str, list[tuple[float, float]]] = dataclasses.field(default_factory=dict)
     """Name to (step, value) of every report, for plots: `train_loss`, `val_loss`, `rock_iou`, `miou`, `lr`."""
     log: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=200))

@@ -1,0 +1,133 @@
+"""What every line of work of the panel shares: the host, the values, the observers, the interpreters."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import regolith.lunar
+from regolith.lunar.panel.host import Host, Task
+from regolith.lunar.panel.observe import Change, ChangeKind, Observers
+from regolith.lunar.panel.values import Values
+from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
+
+CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
+
+
+@dataclasses.dataclass(eq=False)
+class Desk:
+    """Shared by the panel's model and its lines of work."""
+
+    host: Host
+    clock: Callable[[], float]
+    values: Values
+    """Everything entered, as it is now."""
+    observers: Observers = dataclasses.field(default_factory=Observers)
+    _waiting: list[tuple[Task, Callable[[Any], object]]] = dataclasses.field(default_factory=list)
+
+    def changed(self, kind: ChangeKind, *keys: str) -> None:
+        """Tell the observers."""
+        self.observers.send(Change(kind, frozenset(keys)))
+
+    def after(self, task: Task, then: Callable[[Any], object]) -> None:
+        """Call a function with a task's result once it is there; a failure is shown to the user instead."""
+        self._waiting.append((task, then))
+
+    def tick(self) -> None:
+        """Look at the tasks that are waited for."""
+        for entry in [entry for entry in self._waiting if entry[0].done()]:
+            self._waiting.remove(entry)
+            task, then = entry
+            try:
+                result = task.result()
+            except CANCELLED:
+                continue
+            except Exception as error:
+                self.host.notify(say(error), "error")
+                continue
+            then(result)
+
+    def drop(self) -> None:
+        """Wait for nothing any more."""
+        for task, _ in self._waiting:
+            task.cancel()
+        self._waiting.clear()
+
+    # -- companions ---------------------------------------------------------------------------------------------------
+
+    @property
+    def training_python(self) -> Path | None:
+        """Interpreter of training: the one that was picked, or the one found here."""
+        picked = self.values.good["companion.python"]
+        return picked if picked is not None else find_python(self.host.python)
+
+    @property
+    def python(self) -> Path | None:
+        """Interpreter of all other companions."""
+        return self.host.python or self.training_python
+
+    def absolute(self, path: Path) -> Path:
+        """A path as entered; a relative one lies in the data folder, wherever this process was started."""
+        return self.host.data_folder / path
+
+    def arguments(self, verb: Verb, /, **changes: Any) -> list[str]:
+        """Flags of a verb of the command line: every field that differs from its default.
+
+        Args:
+            verb: The verb.
+            changes: Values that take the place of its own.
+        """
+        flags: list[str] = []
+        for name, info in type(verb).model_fields.items():
+            value = changes.get(name, getattr(verb, name))
+            if name in Verb.model_fields or value is None or (value == info.default and name not in changes):
+                continue
+            extra = field_extra(info)
+            text = str(self.absolute(value)) if isinstance(value, Path) else as_text(value)
+            flag = "--" + (extra.get("flag") or name).replace("_", "-")
+            if extra.get("positional"):
+                flags.insert(0, text)
+            elif isinstance(value, bool):
+                flags.append(flag if value else flag.replace("--", "--no-", 1))
+            else:
+                flags.append(f"{flag}={text}")
+        return flags
+
+
+def find_python(host: Path | None) -> Path | None:
+    """Return the interpreter of companions where none was picked; None where there is none.
+
+    `REGOLITH_PYTHON`, the host's, this process's own where it is a Python (in Kit it is not), `python3` on the path.
+    """
+    own = Path(sys.executable or "")
+    found = os.environ.get("REGOLITH_PYTHON") or host or (own if own.name.startswith("python") else None)
+    found = found or shutil.which("python3")
+    return Path(found) if found else None
+
+
+def package_environment() -> dict[str, str]:
+    """Variables that let any interpreter import this very `regolith.lunar`, and `training` beside it.
+
+    Where the package is not in an extension folder, the interpreter has its own installed.
+    """
+    extension = Path(regolith.lunar.__file__).resolve().parents[2]
+    if not (extension / "config" / "extension.toml").is_file():
+        return {}
+    root = extension.parents[1]
+    places = [extension, *([root] if (root / "training" / "train.py").is_file() else [])]
+    return {"PYTHONPATH": os.pathsep.join(map(str, places))}
+
+
+def say(error: BaseException) -> str:
+    """One line of an error, as the command line says it."""
+    if isinstance(error, (InputError, CheckError)):
+        return str(error)
+    line = " ".join(str(error).split())
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

@@ -1,0 +1,232 @@
+"""The export: in the host itself where it can, else by a companion; paused, resumed and cancelled alike."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any, cast
+
+from regolith.lunar.dataset.generate import Generate, parse_size
+from regolith.lunar.jobs.runs import Run
+from regolith.lunar.panel.desk import CANCELLED, Desk, say
+from regolith.lunar.panel.host import ExportRequest, Pausable, Task
+from regolith.lunar.panel.run_work import RESULT, RunWork, progress_words, speed
+from regolith.lunar.panel.work import Work, WorkState
+from regolith.lunar.params import InputError, save_params
+from regolith.lunar.randomize import narrowed
+
+OPTIONS = (
+    "workers", "executor", "address", "command", "chunk_frames", "retries", "extend", "verify", "other_backend",
+)  # fmt: skip
+"""Fields of `Generate` that say how a split is drawn, not what it is."""
+
+
+class ExportWork:
+    """One export at a time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._companion = RunWork(desk, "export", "Export", unit="frames", describe=_describe)
+        self.work: Work = self._companion.work
+        self._companion.ended = self._run_ended
+        self._task: Task | None = None
+        self._request: ExportRequest | None = None
+        self._by_host = False
+        self._then: WorkState = "interrupted"
+        self._samples: deque[tuple[float, float]] = deque(maxlen=4096)
+        self._checked: tuple[Any, str] = (None, "")
+
+    # -- what is asked for --------------------------------------------------------------------------------------------
+
+    def problem(self) -> str:
+        """Why nothing can be exported now; empty where it can."""
+        if self.work.active:
+            return "an export is under way"
+        values = self._desk.values
+        if self._checked[0] is not values:
+            try:
+                self.request()
+                problem = ""
+            except InputError as error:
+                problem = str(error)
+            self._checked = (values, problem)
+        return self._checked[1]
+
+    def request(self) -> ExportRequest:
+        """Return what is asked for.
+
+        Raises:
+            InputError: Something is missing, or does not go together.
+        """
+        values = self._desk.values
+        problem = values.problem("", "export", "drawing")
+        if problem:
+            raise InputError.from_line(problem)
+        verb = cast(Generate, values.models["export"])
+        width, height = parse_size(verb.size)
+        narrowed(values.params, verb.split)
+        return ExportRequest(
+            params=values.params,
+            out=self._desk.absolute(verb.out),
+            split=verb.split,
+            frames=verb.frames,
+            width=width,
+            height=height,
+            seed=verb.seed,
+            options={name: getattr(verb, name) for name in OPTIONS},
+            headless=values.good["drawing.headless"],
+        )
+
+    @property
+    def split(self) -> Path | None:
+        """Folder of the split the last export wrote, or the entered one."""
+        if self._request is not None:
+            return self._request.out / self._request.split
+        place = self._companion.run.details.get("split") if self._companion.run is not None else None
+        if isinstance(place, str):
+            return Path(place)
+        out, split = (self._desk.values.good[f"export.{name}"] for name in ("out", "split"))
+        return None if out is None or split is None else self._desk.absolute(out) / split
+
+    # -- start, pause, resume, cancel ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Export what is entered."""
+        try:
+            self._begin(self.request())
+        except (InputError, OSError) as error:
+            self._companion.fail(error)
+
+    def _begin(self, request: ExportRequest) -> None:
+        self._request, self._then = request, "interrupted"
+        self._samples.clear()
+        self._task = self._desk.host.start_export(request)
+        self._by_host = self._task is not None
+        self.work.folder = request.out / request.split
+        if self._by_host:
+            self.work.done = self.work.total = 0.0
+            self.work.log.clear()
+            self._say("running", "starting")
+            return
+        python = self._desk.python
+        if python is None:
+            raise InputError("python", None, "a Python with regolith-lunar installed, under Training")
+        verb = cast(Generate, self._desk.values.models["export"])
+        folder = self._companion.folder()
+        save_params(request.params, folder / "params.yaml")
+        arguments = self._desk.arguments(verb, **self._desk.host.export_options(request))
+        command = [
+            str(python), "-m", "regolith.lunar.cli", "generate", "--events",
+            f"--params={folder / 'params.yaml'}", f"--json={folder / RESULT}", *arguments,
+        ]  # fmt: skip
+        self._companion.start(folder, command, {"split": str(request.out / request.split)})
+        self.work.folder = request.out / request.split
+
+    def can_pause(self) -> bool:
+        """Whether an export runs that can be held."""
+        return self.work.state == "running"
+
+    def can_resume(self) -> bool:
+        """Whether an export was held, or interrupted, and can go on."""
+        known = self._request if self._by_host else self._companion.run
+        return self.work.state in ("paused", "interrupted") and known is not None
+
+    def pause(self) -> None:
+        """Hold the export: what is drawn stays, and nothing is held in memory but by a task that can wait."""
+        if isinstance(self._task, Pausable):
+            self._task.pause()
+            self._say("paused", self.work.text)
+        elif self._task is not None:
+            self._then = "paused"
+            self._task.cancel()
+            self._say("pausing", self.work.text)
+        else:
+            self._companion.stop("paused")
+
+    def resume(self) -> None:
+        """Go on."""
+        try:
+            if isinstance(self._task, Pausable):
+                self._task.resume()
+                self._say("running", self.work.text)
+            elif self._by_host and self._request is not None:
+                self._begin(self._request)
+            else:
+                self._companion.resume()
+        except (InputError, OSError) as error:
+            self._companion.fail(error)
+
+    def cancel(self) -> None:
+        """End the export; what is drawn stays, and the same export goes on from there."""
+        if self._task is not None:
+            self._then = "interrupted"
+            self._task.cancel()
+            self._say("stopping", self.work.text)
+        elif self.work.active:
+            self._companion.stop("interrupted")
+        elif self.work.state == "paused":
+            self._say("interrupted", self.work.text.replace("paused", "interrupted", 1))
+
+    # -- how it goes --------------------------------------------------------------------------------------------------
+
+    def adopt(self, run: Run) -> None:
+        """Follow an export that was started before the host was."""
+        self._request, self._by_host = None, False
+        self._companion.adopt(run)
+        self.work.folder = self.split
+
+    def tick(self) -> None:
+        """Look at the task or the run."""
+        if self._task is None:
+            self._companion.tick()
+            return
+        task = self._task
+        if task.done():
+            self._task = None
+            self._end(task)
+            return
+        progress, now = task.progress, self._desk.clock()
+        if (self.work.done, self.work.total) != (progress.done, progress.total):
+            self.work.done, self.work.total = progress.done, progress.total
+            self._samples.append((now, progress.done))
+            if self.work.state == "running":
+                rate = speed(self._samples, now)
+                words = progress_words(progress.done, progress.total, "frames", rate)
+                self.work.text = f"{words} ({progress.text})" if progress.text else words
+            self._desk.changed("work", "export")
+
+    def _end(self, task: Task) -> None:
+        kept = f" at {self.work.done:g} / {self.work.total:g} frames" if self.work.total else ""
+        try:
+            result = task.result()
+        except (*CANCELLED, KeyboardInterrupt):
+            self._say(self._then, self._then + kept)
+            return
+        except Exception as error:
+            self._say("failed", say(error))
+            self._desk.host.notify(say(error), "error")
+            return
+        self._say("finished", _describe(result))
+        self._desk.host.notify(f"Export finished: {self.work.text}")
+
+    def _run_ended(self, state: WorkState) -> None:
+        if state == "finished":
+            self._desk.host.notify(f"Export finished: {self.work.text}")
+        elif state == "failed":
+            self._desk.host.notify(self.work.text, "error")
+
+    def _say(self, state: WorkState, text: str) -> None:
+        self.work.state, self.work.text = state, text
+        self._desk.changed("work", "export")
+
+    def close(self) -> None:
+        """End what the host draws, resumably; let go of a companion, which goes on."""
+        if self._task is not None:
+            self._task.cancel()
+        self._companion.close()
+
+
+def _describe(result: Any) -> str:
+    if not isinstance(result, dict) or "frames" not in result:
+        return "finished"
+    return f"{result['frames']} frames in {result['split']}, {result['drawn']} drawn now"

@@ -1,0 +1,232 @@
+"""A line of work done by a companion's run: start, stop, follow, find again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from regolith.lunar.jobs.events import Event
+from regolith.lunar.jobs.runs import Run, find_runs, new_folder, prune_runs
+from regolith.lunar.panel.desk import Desk, package_environment, say
+from regolith.lunar.panel.work import Work, WorkState
+
+GRACE_S = 60.0
+"""How long a companion may take to finish the frame or save the run before it is killed [s]."""
+RATE_S = 20.0
+"""Span the shown speed is measured over [s]."""
+RESULT = "result.json"
+"""Where a verb of the command line writes its result, inside its run folder."""
+
+
+class RunWork:
+    """One run after the other."""
+
+    def __init__(self, desk: Desk, key: str, title: str, *, unit: str = "", describe: Callable[[Any], str]) -> None:
+        """Make it, with nothing under way.
+
+        Args:
+            desk: Of the panel.
+            key: Of the work, and kind of its runs.
+            title: What it is called.
+            unit: What progress counts.
+            describe: Says in a line what a finished run's result is.
+        """
+        self.work = Work(key, title)
+        self.run: Run | None = None
+        """The run that is followed, or was last."""
+        self.result: Any = None
+        """What the last finished run reported."""
+        self.ended: Callable[[WorkState], None] = lambda state: None
+        """Called when a run that was under way while we looked has ended, with its new state."""
+        self._desk, self._unit, self._describe = desk, unit, describe
+        self._watching = self._lived = False
+        self._stop_since: float | None = None
+        self._then: WorkState = "interrupted"
+        self._error = ""
+        self._samples: deque[tuple[float, float]] = deque(maxlen=4096)
+
+    def folder(self) -> Path:
+        """Make the folder of the next run, for files its arguments name.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        return new_folder(self._desk.host.runs_folder, self.work.key)
+
+    def start(self, folder: Path, arguments: Sequence[str | Path], details: Mapping[str, Any]) -> None:
+        """Start a run.
+
+        Raises:
+            OSError: Its program is not there.
+        """
+        data = self._desk.host.data_folder
+        data.mkdir(parents=True, exist_ok=True)
+        env = package_environment()
+        run = Run.start(folder, arguments, kind=self.work.key, details=details, env=env, cwd=data)
+        self.work.log.clear()
+        self.work.metrics.clear()
+        self._follow(run)
+        self._say("running", "starting")
+        prune_runs(self._desk.host.runs_folder)
+
+    def resume(self) -> None:
+        """Start the last run again where it stopped.
+
+        Raises:
+            OSError: Its program is not there.
+        """
+        assert self.run is not None
+        self.run.restart()
+        self._follow(self.run)
+        self._say("running", "starting")
+
+    def adopt(self, run: Run) -> None:
+        """Follow a run that was started before the host was."""
+        self._follow(run, lived=run.state == "running")
+        self._say("running", "found again")  # one that has ended says so once its events are read
+
+    def _follow(self, run: Run, *, lived: bool = True) -> None:
+        self.run, self.result = run, None
+        self.work.folder = run.folder
+        self.work.done = self.work.total = 0.0
+        self._watching, self._lived = True, lived
+        self._stop_since, self._then, self._error = None, "interrupted", ""
+        self._samples.clear()
+
+    def stop(self, then: WorkState = "interrupted") -> None:
+        """Ask the run to end where it can go on later.
+
+        Args:
+            then: State to end in: `paused` or `interrupted`.
+        """
+        if self.run is not None and self.work.state in ("running", "pausing", "stopping"):
+            self._then = then
+            self._stop_since = self._stop_since if self._stop_since is not None else self._desk.clock()
+            self.run.terminate()
+            self._say("pausing" if then == "paused" else "stopping", self.work.text)
+
+    def tick(self) -> None:
+        """Read what the run says; never waits."""
+        if not self._watching or self.run is None:
+            return
+        alive = self.run.alive
+        events = self.run.poll()
+        before = (self.work.text, self.work.done)
+        for event in events:
+            self._read(event)
+        if alive:
+            if self._stop_since is not None and self._desk.clock() - self._stop_since > GRACE_S:
+                self.run.kill()
+            if self.work.state == "running":
+                self._tell_progress()
+            if events or before != (self.work.text, self.work.done):
+                self._desk.changed("work", self.work.key)
+        elif not events:
+            self._watching = False
+            self._end()
+
+    def _read(self, event: Event) -> None:
+        name = event["event"]
+        if name == "progress":
+            self.work.done, self.work.total = float(event["done"]), float(event["total"])
+            self._samples.append((self._desk.clock(), self.work.done))
+        elif name == "metric" and event["value"] is not None:
+            points = self.work.metrics.setdefault(event["name"], [])
+            step = float(event.get("step", len(points) + 1))
+            while points and points[-1][0] >= step:  # a resumed run says an epoch again
+                points.pop()
+            points.append((step, float(event["value"])))
+        elif name in ("note", "log"):
+            self.work.log.append(event["message"] if name == "note" else event["line"])
+        elif name == "error":
+            self._error = event["message"]
+            self.work.log.append(event["message"])
+        elif name == "done":
+            self.result = event.get("result")
+
+    def _tell_progress(self) -> None:
+        if self.work.total > 0:
+            self.work.text = progress_words(
+                self.work.done, self.work.total, self._unit, speed(self._samples, self._desk.clock())
+            )
+
+    def _end(self) -> None:
+        assert self.run is not None
+        state = self.run.state
+        if state == "finished":
+            self.result = self.result if self.result is not None else self._file_result()
+            self._say("finished", self._describe(self.result))
+        elif state in ("interrupted", "lost"):
+            then: WorkState = self._then if state == "interrupted" else "interrupted"
+            kept = f" at {self.work.done:g} / {self.work.total:g} {self._unit}".rstrip() if self.work.total else ""
+            self._say(then, ("killed" if state == "lost" else then) + kept)
+        else:
+            self._say("failed", self._reason())
+        if self._lived:
+            self.ended(self.work.state)
+
+    def _file_result(self) -> Any:
+        assert self.run is not None
+        try:
+            return json.loads((self.run.folder / RESULT).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _reason(self) -> str:
+        """Why the run failed, in a line."""
+        assert self.run is not None
+        last = next((line for line in reversed(self.work.log) if line.strip()), "")
+        text = self._error or last.removeprefix("regolith: ") or f"exit status {self.run.status}"
+        module = re.search(r"No module named '?([\w.]+)", text)
+        if module:
+            python = self.run.info["arguments"][0]
+            text = f"{python} has no {module[1]}: choose another Python, or install 'regolith-lunar[train]' in it"
+        return text
+
+    def _say(self, state: WorkState, text: str) -> None:
+        self.work.state, self.work.text = state, text
+        self._desk.changed("work", self.work.key)
+
+    def fail(self, error: Exception) -> None:
+        """Say why a run could not be started."""
+        self._say("failed", say(error))
+        self._desk.host.notify(say(error), "error")
+
+    def close(self) -> None:
+        """Let go of the run: it goes on."""
+        if self.run is not None:
+            self.run.detach()
+
+
+def latest_runs(root: Path) -> dict[str, Run]:
+    """The run of each kind that was started last."""
+    return {run.kind: run for run in find_runs(root)}
+
+
+def speed(samples: deque[tuple[float, float]], now: float) -> float | None:
+    """Units per second over the last `RATE_S`; None before there is a measure.
+
+    Args:
+        samples: Time [s] and units done, ascending; those too old to count are dropped.
+        now: Time [s].
+    """
+    while len(samples) > 2 and now - samples[0][0] > RATE_S:
+        samples.popleft()
+    if len(samples) < 2:
+        return None
+    (began, first), (_, last) = samples[0], samples[-1]
+    return (last - first) / (now - began) if now - began >= 1.0 and last > first else None
+
+
+def progress_words(done: float, total: float, unit: str, rate: float | None) -> str:
+    """`42 / 100 frames, 3.1 frames/s, 19 s left`."""
+    text = f"{done:g} / {total:g} {unit}".rstrip()
+    if rate:
+        left = (total - done) / rate
+        words = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min" if left < 5400 else f"{left / 3600:.1f} h"
+        text += f", {rate:.3g} {unit}/s, {words} left"
+    return text

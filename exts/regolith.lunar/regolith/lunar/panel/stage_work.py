@@ -1,0 +1,195 @@
+"""The stage on show: authored when asked for, then kept up to date with what is entered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regolith.lunar.dataset.generate import parse_size
+from regolith.lunar.panel.desk import CANCELLED, Desk, say
+from regolith.lunar.panel.host import Question, Task
+from regolith.lunar.panel.staging import Built, Shot, Staging, redraws_wanted
+from regolith.lunar.panel.work import Work
+from regolith.lunar.params import InputError
+
+OPEN, KEEP = "Open the new stage", "Keep the open one"
+
+
+class StageWork:
+    """Builds stages and frames on a worker, and hands them to the host."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.work = Work("stage", "Stage")
+        self._desk = desk
+        self._staging = Staging(baked=desk.host.baked)
+        self._placing: tuple[Task, Built] | None = None
+        self._asking = False
+        self.ours = False
+        """Whether the host has a stage of ours open, or is about to."""
+
+    def problem(self) -> str:
+        """Why no stage can be authored; empty where one can."""
+        problem = self._desk.values.problem("", "shot")
+        if problem:
+            return problem
+        try:
+            self._shot()
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def author(self) -> None:
+        """Author a new stage and open it, after a question where the user has something to lose."""
+        state = self._desk.host.stage_state()
+        if state is None or (state.ours and not state.unsaved):
+            self._author()
+        elif not self._asking:
+            why = "has unsaved changes" if state.unsaved else "was not made here"
+            self._ask(f"{state.name or 'The open stage'} {why}. Open the new stage in its place?", self._author)
+
+    def show(self, *, committed: bool) -> None:
+        """Bring the open stage to what is entered; a new terrain only where the edit is committed."""
+        if not self.ours:
+            return
+        try:
+            shot = self._shot()
+        except InputError as error:
+            self._say("failed", str(error))
+            return
+        self._staging.wish(shot, rebuild=committed)
+        if committed:
+            self._say("running", f"frame {shot.frame} of {shot.split}")
+
+    def closed(self) -> None:
+        """Let go of a stage that is no longer open."""
+        self._staging.forget()
+        self._placing = None
+        self.ours = False
+        self._say("idle", "")
+
+    def tick(self) -> None:
+        """Look at the worker and the host."""
+        if self._placing is not None:
+            task, built = self._placing
+            if not task.done():
+                self._show_progress(task)
+                return
+            self._placing = None
+            self._placed(task, built)
+        if self._asking:
+            return
+        done = self._staging.poll()
+        if done is not None:
+            self._built(done)
+        elif self._staging.building and self.work.state == "running":
+            self._say("running", "building terrain and rocks")
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._placing is not None:
+            self._placing[0].cancel()
+        self._staging.close()
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    def _shot(self) -> Shot:
+        good = self._desk.values.good
+        width, height = parse_size(good["export.size"])
+        out = good["export.out"]
+        return Shot(
+            self._desk.values.params, good["shot.split"], good["shot.frame"], good["export.seed"], width, height,
+            None if out is None else self._desk.absolute(out),
+        )  # fmt: skip
+
+    def _author(self) -> None:
+        try:
+            shot = self._shot()
+        except InputError as error:
+            self._desk.host.notify(str(error), "error")
+            return
+        self._staging.forget()
+        self.ours = True
+        self._staging.wish(shot)
+        self._say("running", "building terrain and rocks")
+
+    def _ask(self, text: str, then: Any, otherwise: Any = None) -> None:
+        self._asking = True
+
+        def answered(answer: str) -> None:
+            self._asking = False
+            if answer == OPEN:
+                then()
+            elif otherwise is not None:
+                otherwise()
+
+        question = Question("Author stage", text, (OPEN, KEEP))
+        self._desk.after(self._desk.host.ask(question), answered)
+
+    def _built(self, done: Any) -> None:
+        try:
+            built: Built | None = done.result()
+        except Exception as error:
+            self._fail(error)
+            return
+        if built is None:
+            return
+        if built.stage is None:
+            self._place(built)
+            return
+        state = self._desk.host.stage_state()
+        if state is not None and state.ours and state.unsaved:
+            text = f"{state.name or 'The open stage'} has changes of yours. Open the rebuilt terrain in its place?"
+            self._ask(text, lambda: self._place(built), self.closed)
+        else:
+            self._place(built)
+
+    def _place(self, built: Built) -> None:
+        shot, host = built.shot, self._desk.host
+        try:
+            if built.stage is not None:
+                task = host.author(built.stage, shot.params, built.spec, shot.width, shot.height)
+            else:
+                task = host.apply_frame(shot.params, built.spec, shot.width, shot.height)
+        except Exception as error:
+            self._fail(error)
+            return
+        if task.done():
+            self._placed(task, built)
+        else:
+            self._placing = (task, built)
+
+    def _placed(self, task: Task, built: Built) -> None:
+        try:
+            task.result()
+        except CANCELLED:
+            self.closed()
+            return
+        except Exception as error:
+            self._fail(error)
+            return
+        if self._staging.busy:  # a newer frame is on its way: the words are its own
+            return
+        shot = built.shot
+        text = f"frame {shot.frame} of {shot.split}: {len(built.scene.terrain.craters)} craters, "
+        text += f"{len(built.scene.rocks)} rocks"
+        if redraws_wanted(shot.params):
+            text += "; frames outside the wanted share of rock are drawn again at export"
+        self._say("finished", text)
+
+    def _fail(self, error: Exception) -> None:
+        """Say why there is no new frame; the open stage stays as it is, and is built anew next time."""
+        self._staging.forget()
+        self._say("failed", say(error))
+        self._desk.host.notify(say(error), "error")
+
+    def _show_progress(self, task: Task) -> None:
+        progress = task.progress
+        if (self.work.done, self.work.total) != (progress.done, progress.total):
+            self.work.done, self.work.total = progress.done, progress.total
+            self._say("running", progress.text or "opening the stage")
+
+    def _say(self, state: Any, text: str) -> None:
+        if state != "running":
+            self.work.done = self.work.total = 0.0
+        if (self.work.state, self.work.text) != (state, text):
+            self.work.state, self.work.text = state, text
+            self._desk.changed("work", "stage")

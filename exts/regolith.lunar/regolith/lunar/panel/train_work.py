@@ -1,0 +1,152 @@
+"""Training, and the verbs of the command line that the panel runs as companions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from regolith.lunar.dataset.layout import CONTRACT
+from regolith.lunar.jobs.runs import Run
+from regolith.lunar.panel.desk import Desk
+from regolith.lunar.panel.host import Question
+from regolith.lunar.panel.run_work import RESULT, RunWork
+from regolith.lunar.panel.work import WorkState
+from regolith.lunar.params import InputError
+from regolith.lunar.params.training import TrainParams
+
+USE, LATER = "Use this model", "Not now"
+NO_PYTHON = "python: missing; allowed: a Python with torch, chosen under Training"
+
+
+def split_problem(name: str, folder: Path) -> str:
+    """Why a folder is no split to work on; empty where it is one.
+
+    Args:
+        name: Field, as the command line names it.
+        folder: The folder.
+    """
+    if (folder / CONTRACT).is_file():
+        return ""
+    return str(InputError(name, str(folder), f"a folder with a {CONTRACT}, as `regolith generate` writes"))
+
+
+class TrainWork(RunWork):
+    """Training, by the interpreter the user picked."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "training", "Training", unit="steps", describe=_describe_training)
+        self.ended = self._training_ended
+        self.use: Callable[[], None] = lambda: None
+        """Called when the user wants the trained model for the preview."""
+
+    def problem(self) -> str:
+        """Why no training can be started now; empty where it can."""
+        if self.work.active:
+            return "a training is under way"
+        values = self._desk.values
+        problem = values.problem("training", "companion")
+        if problem:
+            return problem
+        params = values.models["training"]
+        assert isinstance(params, TrainParams)
+        for name in ("train_split", "val_split", "test_split"):
+            folder: Path | None = getattr(params, name)
+            problem = split_problem(name, self._desk.absolute(folder)) if folder is not None else ""
+            if problem:
+                return problem
+        return "" if self._desk.training_python is not None else NO_PYTHON
+
+    def begin(self) -> None:
+        """Train what is entered; a run of the same recipe in the same folder goes on."""
+        params, python = self._desk.values.models["training"], self._desk.training_python
+        assert isinstance(params, TrainParams) and python is not None
+        names = ("train_split", "val_split", "test_split", "out")
+        places = {name: getattr(params, name) for name in names}
+        absolute = {name: self._desk.absolute(place) for name, place in places.items() if place is not None}
+        config = params.model_copy(update=absolute).model_dump(mode="json")
+        try:
+            folder = self.folder()
+            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+            command = [python, "-m", "training.train", "--config", folder / "config.json"]
+            self.start(folder, command, {"out": str(absolute["out"])})
+        except OSError as error:
+            self.fail(error)
+            return
+        self._read_history(absolute["out"])
+        self.work.folder = absolute["out"]
+
+    def adopt(self, run: Run) -> None:
+        """Follow a training that was started before the host was, its earlier epochs with it."""
+        super().adopt(run)
+        out = self.out
+        if out is not None:
+            self._read_history(out)
+            self.work.folder = out
+
+    @property
+    def out(self) -> Path | None:
+        """Folder of the last training."""
+        place = self.run.details.get("out") if self.run is not None else None
+        return Path(place) if isinstance(place, str) else None
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The best checkpoint of the last training, where there is one."""
+        best = self.out / "best.pt" if self.out is not None else None
+        return best if best is not None and best.is_file() else None
+
+    def _read_history(self, out: Path) -> None:
+        """Take the epochs of a run that goes on into the plots."""
+        try:
+            rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text("utf-8").splitlines()]
+            for row in rows:
+                figures = {name: row[name] for name in ("train_loss", "val_loss", "miou", "lr")}
+                for name, value in (figures | {"rock_iou": row["iou"]["rock"]}).items():
+                    if value is not None:
+                        points = self.work.metrics.setdefault(name, [])
+                        points.append((float(row["epoch"]), float(value)))
+        except (OSError, ValueError, KeyError, TypeError):
+            self.work.metrics.clear()  # none yet, or not ours: the run's own events tell the rest
+
+    def _training_ended(self, state: WorkState) -> None:
+        if state == "failed":
+            self._desk.host.notify(self.work.text, "error")
+        elif state == "finished" and self.checkpoint is not None:
+            question = Question("Training finished", f"{self.work.text}. Use it for the live preview?", (USE, LATER))
+            self._desk.after(self._desk.host.ask(question), self._answered)
+
+    def _answered(self, answer: str) -> None:
+        if answer == USE:
+            self.use()
+
+
+class VerbWork(RunWork):
+    """A verb of the command line that ends with a result."""
+
+    def begin(self, verb: str, arguments: list[str], details: dict[str, Any], *, python: Path | None = None) -> None:
+        """Run it.
+
+        Args:
+            verb: Its name, of one word or two.
+            arguments: Its flags.
+            details: What to note.
+            python: Interpreter; left out, the one of all verbs.
+        """
+        python = python or self._desk.python
+        if python is None:
+            self._desk.host.notify(NO_PYTHON, "error")
+            return
+        try:
+            folder = self.folder()
+            command = [str(python), "-m", "regolith.lunar.cli", *verb.split(), *arguments, f"--json={folder / RESULT}"]
+            self.start(folder, command, details)
+        except OSError as error:
+            self.fail(error)
+
+
+def _describe_training(result: Any) -> str:
+    if not isinstance(result, dict) or result.get("best_epoch") is None:
+        return "finished"
+    return f"rock-IoU {result['best_rock_iou']:.3f} on {result['selected_on']} at epoch {result['best_epoch']}"
