@@ -31,6 +31,9 @@ PARAMS: Params = BASE.model_copy(
         "dataset": BASE.dataset.model_copy(
             update={"frames_per_scene": 2, "depth": True, "normals": True, "instance": True}
         ),
+        "terrain": BASE.terrain.model_copy(update={"cell_m": 0.3, "far_radius_m": 300.0}),
+        "rocks": BASE.rocks.model_copy(update={"diameter_min_m": 0.1}),
+        "craters": BASE.craters.model_copy(update={"diameter_min_m": 1.5}),
         "render": BASE.render.model_copy(update={"quality": "draft"}),
     }
 )
@@ -141,27 +144,32 @@ def test_a_lost_renderer_is_an_error_and_the_export_goes_on(
 
 
 def test_closing_the_stage_ends_the_export_with_a_clear_line(kit: KitApp, tmp_path: Path) -> None:
+    """The user opens another stage meanwhile: that one stays."""
+    events: list[dict[str, Any]] = []
+
     def emit(event: dict[str, Any]) -> None:
-        if event.get("done") == 1:
+        events.append(event)
+        if len(events) == 2:  # the first is sent before, the second after a frame is drawn
             kit.context.new_stage()
+            events.append({"url": kit.context.get_stage_url()})
 
     with pytest.raises(RuntimeError, match="the stage was closed while frames were taken"):
         export(tmp_path, emit=emit)
+    assert kit.context.get_stage_url() == events[2]["url"]
 
 
 def test_the_users_stage_is_open_again(kit: KitApp, tmp_path: Path) -> None:
-    from pxr import Usd
-
-    theirs = str(tmp_path / "theirs.usda")
-    Usd.Stage.CreateNew(theirs).GetRootLayer().Save()
-    kit.context.open_stage(theirs)
+    theirs = tmp_path / "theirs.usda"
+    theirs.write_text("#usda 1.0\n")
+    kit.context.open_stage(str(theirs))
     export(tmp_path / "out", frames=1)
-    assert kit.context.get_stage_url() == theirs
+    assert kit.context.get_stage_url() == str(theirs)
     kit.context.new_stage()
+    untitled = kit.context.get_stage_url()
     export(tmp_path / "out", frames=1)  # nothing to draw: nothing is opened
-    assert kit.context.is_new_stage()
-    kit.context.open_stage(theirs)
-    Path(theirs).unlink()
+    assert kit.context.get_stage_url() == untitled
+    kit.context.open_stage(str(theirs))
+    theirs.unlink()
     notes: list[str] = []
     export(tmp_path / "more", frames=1, emit=lambda event: notes.append(event.get("message", "")))
     assert any("theirs.usda" in note for note in notes)
@@ -256,7 +264,7 @@ def worker(*more: str) -> str:
 
 def test_headless_chunks_write_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     """`generate --executor isaac`: SimulationApp ends each process with status 0 inside `close`, and all is there."""
-    result = generate(PARAMS, tmp_path, executor="isaac", command=worker(), chunk_frames=2, **ARGS)
+    result = generate(PARAMS, tmp_path, executor="isaac", command=worker(), **ARGS)
     assert result["renderer"]["name"] == "replicator"
     assert digest(tmp_path / "val") == digest(undisturbed)
     assert verify(tmp_path / "val")["problems"] == []

@@ -107,7 +107,7 @@ def test_stars_are_sky_and_light_the_sensor(kit: KitApp) -> None:
 def test_lights_the_app_adds_are_put_out_and_the_users_own_stay(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = make_stage()
     plain = drawn(stage)[0].rgb
-    take = kit.context._take.__func__
+    take = type(kit.context)._take
 
     def with_rig(self: Any, opened: Usd.Stage, url: str) -> None:
         take(self, opened, url)
@@ -316,6 +316,38 @@ def test_settings_scope_gives_back_what_was_unset_and_what_others_changed(kit: K
     scope.close()
     assert kit.settings.get("/new") is None and kit.settings.get("/theirs") is None
     assert kit.settings.get("/rtx/ecoMode/enabled") is True
+
+
+def test_settings_scopes_may_end_in_any_order(kit: KitApp) -> None:
+    """The view's own scope ends when its stage closes, in the middle of an export."""
+    before = dict(kit.settings.values)
+    look = rtx.SettingsScope({"/a": 1, "/rtx/ecoMode/enabled": False})
+    capture = rtx.SettingsScope({"/a": 2, "/b": 2})
+    look.set({"/a": 3, "/b": 3})
+    assert (kit.settings.get("/a"), kit.settings.get("/b")) == (2, 2)
+    look.close()
+    assert (kit.settings.get("/a"), kit.settings.get("/b")) == (2, 2)
+    assert kit.settings.get("/rtx/ecoMode/enabled") is True
+    capture.close()
+    assert kit.settings.values == before
+
+
+def test_settings_that_opening_a_stage_changes_hold_again(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = type(kit.context)._take
+
+    def with_settings(self: Any, opened: Usd.Stage, url: str) -> None:
+        take(self, opened, url)
+        kit.settings.set("/rtx/sceneDb/ambientLightIntensity", 1.0)
+
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        await renderer.labels_async(*SIZE)
+        assert kit.settings.get("/rtx/sceneDb/ambientLightIntensity") == 0.0
+        renderer.close()
+
+    monkeypatch.setattr(type(kit.context), "_take", with_settings)
+    asyncio.run(run())
 
 
 def test_layer_edits_below_the_capture_keep_counting(kit: KitApp) -> None:

@@ -67,6 +67,14 @@ class AppRenderer(Protocol):
         """Let go of everything; a second time nothing."""
         ...
 
+    async def restore_async(self) -> None:
+        """Close, and show what the app showed before.
+
+        Raises:
+            RuntimeError: That is no longer there.
+        """
+        ...
+
 
 class Alongside:
     """Takes the steps of a chunk beside the app's loop: numbers in threads, the renderer frame by frame."""
@@ -172,7 +180,6 @@ async def export_async(
     folder = out / split
     contract = make_contract(params, split=split, frames=frames, seed=seed, width=width, height=height, renderer={})
     writable_folder("out", folder)
-    before = rtx.stage_url()
     try:
         with room(folder), lock(folder):
             if not agree(folder, contract, extend=extend):
@@ -189,11 +196,10 @@ async def export_async(
     except asyncio.CancelledError:
         renderer.close()
         raise
-    except BaseException:
-        renderer.close()
-        await _reopen(before, emit)
+    except Exception:
+        await _restore(renderer, emit)
         raise
-    await _reopen(before, emit)
+    await _restore(renderer, emit)
     return {
         "split": str(folder),
         "frames": len(done),
@@ -228,11 +234,8 @@ async def _draw(task: Task, done: dict[int, FrameRecord], steps: Alongside, emit
     return done
 
 
-async def _reopen(url: str, emit: Emit) -> None:
-    """Open the stage again that was open before, unless it still is."""
-    if url == rtx.stage_url():
-        return
+async def _restore(renderer: AppRenderer, emit: Emit) -> None:
     try:
-        await rtx.Guest().open_stage("" if url.startswith("anon:") else url)
+        await renderer.restore_async()
     except RuntimeError as error:
         emit({"event": "note", "message": f"the stage that was open before: {error}"})

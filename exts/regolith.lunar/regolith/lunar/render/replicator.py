@@ -104,6 +104,10 @@ class ReplicatorRenderer:
         self._settings: rtx.SettingsScope | None = None
         self._folder: Path | None = None
         self._scenes = 0
+        self._before: str | None = None
+        """Address of the stage that was open before the first of ours."""
+        self._ours = ""
+        """End of the address of the one we opened last."""
         self._stage: Usd.Stage | None = None
         self._layer: Sdf.Layer | None = None
         self._product: _Product | None = None
@@ -184,6 +188,19 @@ class ReplicatorRenderer:
         with self._held:  # whatever fails, the rest is given back too
             self._let_go_of_stage()
 
+    async def restore_async(self) -> None:
+        """Close, and open again the stage that was open before the first `load_async`.
+
+        One without file becomes a new one; where the user has opened another meanwhile, that one stays.
+
+        Raises:
+            RuntimeError: It does not open.
+        """
+        self.close()
+        before, self._before = self._before, None
+        if before is not None and rtx.stage_url().endswith(self._ours):
+            await rtx.Guest().open_stage("" if before.startswith("anon:") else before)
+
     async def _load(self, stage: Usd.Stage, pace: rtx.Pace) -> Usd.Stage:
         try:
             self._let_go_of_stage()
@@ -193,7 +210,10 @@ class ReplicatorRenderer:
             if opened is None or opened.GetRootLayer() != root:
                 path = self._next_path()
                 await pace.aside(lambda: _export(root, path))
-                opened = await pace.open_stage(str(path))
+                if self._before is None:
+                    self._before = rtx.stage_url()
+                opened = await pace.open_stage(path.as_posix())
+                self._ours = f"{path.parent.name}/{path.name}"
                 self._forget_others(path)
             self._stage, self._layer = opened, _add_layer(opened)
             for _ in range(WARM_UP):
@@ -262,7 +282,7 @@ class ReplicatorRenderer:
                 for name, value in NEUTRAL.items():
                     camera.CreateAttribute(name, Sdf.ValueTypeNames.Float, custom=False).Set(value)
         mode = PATH_TRACING if quality == "reference" else {"/rtx/rendermode": rtx.real_time_mode()}
-        self._settings.set(mode)
+        self._settings.set(rtx.capture_settings() | mode)  # opening a stage brings settings of its own
         return view
 
     async def _take(
