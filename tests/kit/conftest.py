@@ -55,6 +55,7 @@ class Kit:
 
     def __init__(self, root: Path, *, screen: bool = True) -> None:
         self.logs: list[tuple[int, str, str]] = []
+        os.chdir(root)  # omni.ui leaves its window layout where it runs
         if screen:
             real_ui.start(root, self.logs)
         import omni.kit_app

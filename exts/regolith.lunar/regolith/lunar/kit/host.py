@@ -70,7 +70,7 @@ class KitHost:
         """The frame on show."""
         self._export: AppExport | None = None
         self._notice: Any = None
-        self._editing = self._touched = False
+        self._editing = self._touched = self._opening = False
         self._look: rtx.SettingsScope | None = None
         self._live: LivePreview | None = None
         self._dialogs: dict[int, Answer] = {}
@@ -104,11 +104,14 @@ class KitHost:
         await pace.aside(lambda: save_stage(stage, path))
         before, self._file = self._file, (path, path.stat().st_mtime)
         self._hold_look()
+        self._opening = True
         try:
             opened = await pace.open_stage(path.as_posix())
         except RuntimeError as error:
-            self.stage_closed()
+            self._forget()
             raise InputError("stage", path.name, f"a stage Kit opens ({error})") from None
+        finally:
+            self._opening = False
         self._adopt(opened)
         if before and before[0].is_file() and before[0].stat().st_mtime == before[1]:  # nobody saved into it
             before[0].unlink()
@@ -175,7 +178,7 @@ class KitHost:
         """Give back what held for our stage; whether it was ours that closed, and for good."""
         ours = bool(self._url)
         self._forget()
-        return ours and self._export is None
+        return ours and not self._opening and self._export is None
 
     def _forget(self) -> None:
         if self._notice is not None:
@@ -321,7 +324,7 @@ def copy_values(source: Usd.Stage, target: Usd.Stage) -> list[str]:
     """
     changed: list[tuple[Usd.Attribute, Any]] = []
     for path in EDITED:
-        for prim in Usd.PrimRange(source.GetPrimAtPath(path)):
+        for prim in Usd.PrimRange(source.GetPrimAtPath(path), Usd.PrimAllPrimsPredicate):
             for attribute in prim.GetAuthoredAttributes():
                 found = target.GetAttributeAtPath(attribute.GetPath())
                 value = attribute.Get()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import omni.usd
 
-from ._picture import Picture, look
+from ._picture import Picture, forget, look
 from .create import PRODUCTS, RenderProduct
 
 ANNOTATORS = {
@@ -80,6 +80,8 @@ class Annotator:
             raise RuntimeError(f"{self._product.path} was destroyed before {self.name} was detached")
         self._product = None
         ATTACHED.remove(self)
+        if not ATTACHED:
+            forget()
 
     def get_data(
         self, device: str | None = None, do_array_copy: bool = False, use_legacy_structure: bool = True
@@ -91,8 +93,8 @@ class Annotator:
             return {"data": data, "info": self._info}
         return data
 
-    def see(self, frame: int) -> None:
-        """Take a frame into the buffer, which is used again."""
+    def see(self, frame: int, seen: dict[Any, Picture]) -> None:
+        """Take a frame into the buffer, which is used again; `seen` is what others see of it."""
         self.age += 1
         product = self._product
         if isinstance(product, RenderProduct):
@@ -105,7 +107,9 @@ class Annotator:
             size, camera = (int(width), int(height)), "/World/Camera"
         if self.age <= quirks.empty:
             return
-        data, self._info = read(self.name, look(camera, *size), self._params, frame)
+        if (camera, size) not in seen:
+            seen[camera, size] = look(camera, *size)
+        data, self._info = read(self.name, seen[camera, size], self._params, frame)
         data = data.reshape(-1) if quirks.flat else data
         if self._buffer.shape == data.shape and self._buffer.dtype == data.dtype:
             self._buffer[...] = data
@@ -127,8 +131,7 @@ def read(name: str, picture: Picture, params: dict[str, Any], frame: int) -> tup
         raise NotImplementedError("colours are not drawn; colorize=False")
     semantic = name == "semantic_segmentation"
     names = picture.labels if semantic else picture.prims
-    seen = [int(i) for i in dict.fromkeys(picture.mesh.ravel().tolist()) if i >= 0]
-    met = list(dict.fromkeys(names[i] for i in seen if names[i]))
+    met = list(dict.fromkeys(name for name in names if name))
     turn = frame % max(len(met), 1)
     ids = {value: number for number, value in enumerate(met[turn:] + met[:turn], start=2)}
     lut = np.array([ids.get(value, 1) for value in names] + [0], np.uint32)  # the last is the sky's, index -1
@@ -150,16 +153,18 @@ def capture(rt_subframes: int, delta_time: float | None) -> None:
     quirks.steps.append((rt_subframes, delta_time))
     if quirks.fail_after >= 0 and len(quirks.steps) > quirks.fail_after:
         raise RuntimeError("the renderer lost its device")
+    seen: dict[Any, Picture] = {}
     for annotator in list(ATTACHED):
         if isinstance(annotator._product, RenderProduct):
-            annotator.see(_frames)
+            annotator.see(_frames, seen)
 
 
 def draw_viewports() -> None:
     """Let the viewports draw: annotators on their render products get a picture."""
+    seen: dict[Any, Picture] = {}
     for annotator in list(ATTACHED):
         if not isinstance(annotator._product, RenderProduct):
-            annotator.see(0)
+            annotator.see(0, seen)
 
 
 def leftovers() -> list[str]:

@@ -8,11 +8,8 @@ import numpy as np
 import omni.usd
 from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics
 
-from regolith.lunar.render.compile import read_geometry
-from regolith.lunar.render.mitsuba import MitsubaRenderer
-from regolith.lunar.render.view import read_tint
-from regolith.lunar.stage import schema
-
+TERRAIN, STARS, SUN = "/World/Ground/Terrain", "/World/Stars", "/World/Sun"
+GRID_SHAPE, SENSOR = "regolith:grid:shape", "regolith:sensor:"
 LENS = "omni:lensdistortion:opencvPinhole:"
 
 
@@ -25,26 +22,29 @@ class Picture:
     depth: np.ndarray
     normals: np.ndarray
     mesh: np.ndarray
-    """Number of the mesh at each pixel's centre, -1 for none, int32 [H, W]."""
+    """Which of the meshes in sight is at each pixel's centre, in the order in which rows meet them; -1 for none."""
     labels: list[str]
-    """Labels of each mesh, inherited ones with them, joined by commas."""
+    """Labels of each mesh in sight, inherited ones with them, joined by commas."""
     prims: list[str]
-    """Nearest labelled prim of each mesh; empty for none."""
+    """Nearest labelled prim of each mesh in sight; empty for none."""
 
 
 class _Eye:
     """Two views of one stage: as it is lit, and with every mesh a rock, whose instance ids then tell meshes apart."""
 
     def __init__(self, stage: Usd.Stage) -> None:
+        from regolith.lunar.render.compile import read_geometry  # comes and goes with the extension
+        from regolith.lunar.render.mitsuba import MitsubaRenderer
+
         layers = [stage.GetSessionLayer().identifier, stage.GetRootLayer().identifier]
         self.tops, self.stages, self.renderers = [], [], []
         for every_rock in (False, True):
             top = Sdf.Layer.CreateAnonymous(".usda")
             top.subLayerPaths = layers
             copy = Usd.Stage.Open(top)
-            terrain = copy.GetPrimAtPath(schema.TERRAIN)
-            if terrain and terrain.GetAttribute(schema.GRID_SHAPE):
-                terrain.GetAttribute(schema.GRID_SHAPE).Block()  # RTX knows meshes, not our recipe
+            terrain = copy.GetPrimAtPath(TERRAIN)
+            if terrain and terrain.GetAttribute(GRID_SHAPE):
+                terrain.GetAttribute(GRID_SHAPE).Block()  # RTX knows meshes, not our recipe
             if every_rock:
                 for prim in copy.Traverse():
                     if prim.IsA(UsdGeom.Mesh):
@@ -63,19 +63,24 @@ class _Eye:
         for copy in self.stages:
             self._bend(copy, prim)
         lit, told = self.renderers
-        stars = self.stages[0].GetPrimAtPath(schema.STARS)
+        stars = self.stages[0].GetPrimAtPath(STARS)
         if stars:
-            hidden = UsdGeom.Imageable(stage.GetPrimAtPath(schema.STARS)).ComputeVisibility() == "invisible"
+            hidden = UsdGeom.Imageable(stage.GetPrimAtPath(STARS)).ComputeVisibility() == "invisible"
             stars.SetActive(not hidden)
+        from regolith.lunar.render.view import read_tint
+
         radiance = lit.radiance(width, height, quality="draft") + _lamps(stage)
         light = radiance[..., None] * np.array(read_tint(self.stages[0]), np.float32) * _exposure(prim)
         hdr = np.concatenate([light, np.ones_like(light[..., :1])], axis=-1).astype(np.float16)
         frame = told.render(width, height, quality="draft", outputs=frozenset({"depth", "normals", "instance"}))
         ldr = np.full((height, width, 4), 255, np.uint8)
         ldr[..., :3] = lit.preview(width, height)
-        labels, prims = zip(*(_labels(stage, path) for path in self.paths), strict=True)
-        return Picture(ldr, hdr, frame.depth, frame.normals, frame.instance.astype(np.int32) - 1,
-                       list(labels), list(prims))  # fmt: skip
+        met = [number for number in dict.fromkeys(frame.instance.ravel().tolist()) if number]
+        place = np.full(len(self.paths) + 1, -1, np.int32)
+        place[met] = np.arange(len(met))
+        named = [_labels(stage, self.paths[number - 1]) for number in met]
+        return Picture(ldr, hdr, frame.depth, frame.normals, place[frame.instance],
+                       [label for label, _ in named], [prim for _, prim in named])  # fmt: skip
 
     @staticmethod
     def _bend(copy: Usd.Stage, camera: Usd.Prim) -> None:
@@ -93,7 +98,7 @@ class _Eye:
                 fx * UsdGeom.Camera(there).GetHorizontalApertureAttr().Get() / size[0]
             )
         for name, value in values.items():
-            attribute = copy.GetPrimAtPath(camera.GetPath()).GetAttribute(schema.SENSOR + name)
+            attribute = copy.GetPrimAtPath(camera.GetPath()).GetAttribute(SENSOR + name)
             if attribute:
                 attribute.Set(float(value))
 
@@ -113,7 +118,7 @@ def _exposure(camera: Usd.Prim) -> float:
 
 def _lamps(stage: Usd.Stage) -> float:
     """Light of lamps other than the sun: a haze over everything."""
-    lamps = [prim for prim in stage.Traverse() if prim.HasAPI(UsdLux.LightAPI) and prim.GetPath() != schema.SUN]
+    lamps = [prim for prim in stage.Traverse() if prim.HasAPI(UsdLux.LightAPI) and prim.GetPath() != SUN]
     return float(sum(UsdGeom.Imageable(prim).ComputeVisibility() != "invisible" for prim in lamps))
 
 
@@ -133,10 +138,15 @@ def look(camera: str, width: int, height: int) -> Picture:
     """See the open stage."""
     stage = omni.usd.get_context().get_stage()
     key = stage.GetRootLayer().identifier
-    if key not in _eyes or _eyes[key].stages[0].GetPrimAtPath(camera) is None:
-        for eye in _eyes.values():
-            for renderer in eye.renderers:
-                renderer.close()
-        _eyes.clear()
+    if key not in _eyes:
+        forget()
         _eyes[key] = _Eye(stage)
     return _eyes[key].look(stage, camera, width, height)
+
+
+def forget() -> None:
+    """Let go of the renderers."""
+    for eye in _eyes.values():
+        for renderer in eye.renderers:
+            renderer.close()
+    _eyes.clear()

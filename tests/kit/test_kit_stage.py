@@ -1,0 +1,205 @@
+"""The stage in Kit: authored by a click, lit and aimed by sliders, undone, kept from being thrown away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import OUT, Kit
+from panel import Panel
+
+
+@pytest.fixture
+def panel(lunar: Kit) -> Panel:
+    return Panel(lunar)
+
+
+def value(stage: Any, path: str) -> Any:
+    return stage.GetAttributeAtPath(path).Get()
+
+
+SUN = "/World/Sun.xformOp:rotateXYZ"
+
+
+def test_a_click_authors_a_stage_off_the_main_thread(panel: Panel, data: Path) -> None:
+    import carb.settings
+    import omni.usd
+
+    from regolith.lunar.render import rtx
+
+    slowest = 0.0
+
+    import time
+
+    def watch(_: object) -> None:
+        nonlocal slowest, last
+        now = time.perf_counter()
+        slowest, last = max(slowest, now - last), now
+
+    from regolith.lunar.kit import adapter
+
+    panel.model.use_preset("v1")
+    last = time.perf_counter()
+    guard = adapter.observe_update(watch)
+    panel.press("author")
+    work = panel.until_work("stage", "finished")
+    guard.reset()
+    stage = omni.usd.get_context().get_stage()
+    assert "rocks" in work.text and stage.GetDefaultPrim().GetPath() == "/World"
+    assert stage.GetPrimAtPath("/World/Ground/Terrain") and stage.GetPrimAtPath("/World/Rocks/rock_00000")
+    assert value(stage, "/World/Ground.regolith:relief:baked") in (True, None)
+    assert Path(omni.usd.get_context().get_stage_url()).parent == data / "stages"
+    settings = carb.settings.get_settings()
+    assert settings.get("/rtx/sceneDb/ambientLightIntensity") == 0.0
+    assert settings.get("/rtx/background/source/color") == [0.0, 0.0, 0.0]
+    assert settings.get("/rtx/post/histogram/enabled") is False
+    assert settings.get("/rtx/useViewLightingMode") is False
+    assert settings.get("/rtx/rendermode") == rtx.real_time_mode() == "RealTimePathTracing"
+    assert slowest < 0.5, slowest
+
+
+def test_a_dragged_slider_changes_the_sun_on_the_stage(panel: Panel) -> None:
+    stage = panel.author()
+    before = value(stage, SUN)
+    terrain = stage.GetPrimAtPath("/World/Ground/Terrain").GetAttribute("points").Get()
+    panel.open("light")
+    panel.drag("domain.sun_elevation_deg:lo", 0.3, 0.6)
+    panel.until_work("stage", "finished")
+    after = value(stage, SUN)
+    assert after != before and panel.model.undo_depth == 2  # the preset, and this
+    assert stage.GetPrimAtPath("/World/Ground/Terrain").GetAttribute("points").Get() == terrain
+    import omni.kit.undo
+
+    omni.kit.undo.undo()
+    panel.kit.until(lambda: value(stage, SUN) == before)
+    assert value(stage, SUN) == before
+    omni.kit.undo.redo()
+    assert panel.kit.until(lambda: value(stage, SUN) == after)
+
+
+def test_a_slider_moves_the_sun_while_it_is_dragged(panel: Panel) -> None:
+    """Not only on release: each position reaches the stage within a few frames."""
+    stage = panel.author()
+    seen = {tuple(value(stage, SUN))}
+    for degrees in (12.0, 20.0, 30.0):
+        panel.model.set("domain.sun_elevation_deg", (degrees, degrees))
+        assert panel.kit.until(lambda: tuple(value(stage, SUN)) not in seen, 3.0)
+        assert abs(value(stage, SUN)[1] - (90.0 - degrees)) < 1e-3
+        seen.add(tuple(value(stage, SUN)))
+
+
+def test_an_edit_touches_only_what_changed(panel: Panel) -> None:
+    from pxr import Tf, Usd
+
+    stage = panel.author()
+    paths: set[str] = set()
+
+    def changed(notice: Any, sender: Any) -> None:
+        paths.update(str(path) for path in (*notice.GetResyncedPaths(), *notice.GetChangedInfoOnlyPaths()))
+
+    guard = Tf.Notice.Register(Usd.Notice.ObjectsChanged, changed, stage)
+    panel.model.commit("domain.sun_azimuth_deg", (90.0, 90.0))
+    panel.until_work("stage", "finished")
+    assert panel.kit.until(lambda: bool(paths))
+    guard.Revoke()
+    assert paths <= {"/World/Sun.xformOp:rotateXYZ", "/World/Camera.exposure"}
+
+
+def test_a_terrain_edit_rebuilds_on_release_with_a_note(panel: Panel) -> None:
+    import omni.usd
+
+    panel.author()
+    url = omni.usd.get_context().get_stage_url()
+    panel.model.set("terrain.hill_height_m", 5.0)
+    panel.kit.pump(20)
+    assert panel.model.works["stage"].state == "finished"
+    panel.open("stage")
+    panel.model.commit("terrain.hill_height_m", 5.0)
+    work = panel.model.works["stage"]
+    assert work.state == "running"
+    panel.screen.frames(2)
+    assert panel.widget("note:stage").visible and panel.text("note:stage")
+    panel.until_work("stage", "finished")
+    assert omni.usd.get_context().get_stage_url() != url and not Path(url).exists()
+
+
+def test_randomize_shows_the_next_frame_as_it_is_exported(panel: Panel) -> None:
+    from regolith.lunar.randomize import draw_frame, draw_scene  # noqa: F401
+
+    stage = panel.author()
+    first = value(stage, "/World/Camera.xformOp:transform")
+    panel.open("stage")
+    panel.press("randomize")
+    panel.until_work("stage", "finished")
+    assert panel.model.field("shot.frame").value == 1
+    assert panel.kit.until(lambda: value(stage, "/World/Camera.xformOp:transform") != first)
+
+
+def test_a_stage_of_somebody_else_is_asked_for(panel: Panel) -> None:
+    import omni.usd
+
+    context = omni.usd.get_context()
+    context.new_stage()
+    mine = context.get_stage()
+    panel.model.use_preset("v1")
+    panel.press("author")
+    panel.screen.frames(3)
+    panel.capture(OUT / "question.png")
+    title = "Author stage"
+    panel.screen.click(panel.screen.find(title, "question:Keep the open one"))
+    panel.kit.pump(10)
+    assert context.get_stage() == mine and panel.model.works["stage"].state == "idle"
+    panel.press("author")
+    panel.screen.frames(3)
+    panel.screen.click(panel.screen.find(title, "question:Open the new stage"))
+    panel.until_work("stage", "finished")
+    assert context.get_stage() != mine
+
+
+def test_a_hand_edited_stage_of_ours_is_asked_for_too(panel: Panel) -> None:
+    stage = panel.author()
+    assert not panel.controller.host.stage_state().unsaved
+    stage.DefinePrim("/World/Rover", "Xform")
+    state = panel.controller.host.stage_state()
+    assert state.ours and state.unsaved
+    panel.press("author")
+    panel.screen.frames(3)
+    panel.screen.click(panel.screen.find("Author stage", "question:Keep the open one"))
+    panel.kit.pump(10)
+    assert stage.GetPrimAtPath("/World/Rover")
+
+
+def test_closing_the_stage_gives_the_settings_back(panel: Panel) -> None:
+    import carb.settings
+    import omni.usd
+
+    settings = carb.settings.get_settings()
+    settings.set("/rtx/post/histogram/enabled", True)
+    settings.destroy_item("/rtx/rendermode")
+    panel.author()
+    assert settings.get("/rtx/post/histogram/enabled") is False
+    omni.usd.get_context().new_stage()
+    assert settings.get("/rtx/post/histogram/enabled") is True and settings.get("/rtx/rendermode") is None
+    assert not panel.model.actions["randomize"].enabled
+    panel.kit.pump(3)
+
+
+def test_a_folder_that_cannot_be_written_is_said(panel: Panel, data: Path) -> None:
+    from omni.kit.notification_manager import posted
+
+    data.write_text("in the way")
+    panel.model.use_preset("v1")
+    panel.press("author")
+    work = panel.until_work("stage", "failed")
+    assert "dataFolder" in work.text and posted
+
+
+def test_the_labels_are_what_replicator_reads(panel: Panel) -> None:
+    from pxr import Usd, UsdSemantics
+
+    stage = panel.author()
+    query = UsdSemantics.LabelsQuery("class", Usd.TimeCode.Default())
+    rock = stage.GetPrimAtPath("/World/Rocks/rock_00000")
+    assert list(query.ComputeUniqueInheritedLabels(rock)) == ["rock"]
+    assert list(query.ComputeUniqueInheritedLabels(stage.GetPrimAtPath("/World/Ground/Terrain"))) == ["regolith"]
