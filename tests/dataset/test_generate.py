@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from split_drawing import FRAMES, PARAMS, digest, draw
 
-from regolith.lunar.dataset import generate as generate_module
+from regolith.lunar.dataset import run as run_module
 from regolith.lunar.dataset.layout import JOURNAL, file_name, read_contract, read_journal, write_contract
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.survey import LOG
@@ -73,6 +74,7 @@ def test_command_template_runs_a_chunk(undisturbed: Path, tmp_path: Path) -> Non
         ({"executor": "isaac", "command": "isaac-sim.sh"}, "command: .*{task}"),
         ({"executor": "isaac", "command": "/no/such/program {task}"}, "command: .*can be started"),
         ({"command": "x {task}"}, "command: .*--executor isaac"),
+        ({"executor": "isaac", "command": "x ' {task}"}, "command: .*No closing quotation"),
         ({"address": "auto"}, "address: .*--executor ray"),
         ({"split": "holdout"}, "split: 'holdout'"),
     ],
@@ -80,7 +82,7 @@ def test_command_template_runs_a_chunk(undisturbed: Path, tmp_path: Path) -> Non
 def test_bad_input_leaves_nothing_behind(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError, match=line):
         draw(tmp_path / "out", **changes)
-    assert not list(tmp_path.rglob("dataset.json")) and not list(tmp_path.rglob("rgb"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_resume_redraws_only_what_is_missing(undisturbed: Path, tmp_path: Path) -> None:
@@ -122,6 +124,33 @@ def test_extra_files_are_reported_and_stay(undisturbed: Path, copy: Path) -> Non
     assert all((copy / name).exists() for name in result["extra"])
 
 
+def test_foreign_files_that_look_like_leftovers_stay(undisturbed: Path, copy: Path) -> None:
+    """Only temporary files of our own names go, and only from our own folders."""
+    (copy / "mine").mkdir()
+    foreign = [copy / "mine" / ".notes.2024.tmp", copy / ".notes.7.tmp.json", copy / "rgb" / ".thumb.3.tmp.png"]
+    ours = [copy / ".frames.99.tmp.jsonl", copy / "rgb" / ".rgb_00001.99.tmp.png"]
+    for path in (*foreign, *ours):
+        path.write_text("x")
+    draw(copy.parent)
+    assert all(path.exists() for path in foreign) and not any(path.exists() for path in ours)
+
+
+def test_frames_without_their_contract_are_not_taken_over(copy: Path) -> None:
+    (copy / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"out: .*a split with its dataset\.json; it is missing"):
+        draw(copy.parent, seed=77)
+    assert not (copy / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("name", ["rgb", "rgb/rgb_00000.png", "frames.jsonl", ".lock"])
+def test_something_else_in_a_files_place_is_one_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "val" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("x") if name == "rgb" else path.mkdir()
+    with pytest.raises(InputError, match="out: "):
+        draw(tmp_path)
+
+
 def test_growing_a_split_has_to_be_asked_for(undisturbed: Path, tmp_path: Path) -> None:
     draw(tmp_path, frames=2)
     before = digest(tmp_path / "val")
@@ -142,8 +171,11 @@ def test_other_parameters_are_refused_naming_the_first_difference(undisturbed: P
         draw(undisturbed.parent, other)
     with pytest.raises(InputError, match="seed"):
         draw(undisturbed.parent, seed=6)
-    with pytest.raises(InputError, match="size"):
+    with pytest.raises(InputError, match="size: '32x48' is not allowed; allowed: '64x48'"):
         draw(undisturbed.parent, width=32)
+    deeper = PARAMS.model_copy(update={"dataset": PARAMS.dataset.model_copy(update={"normals": True})})
+    with pytest.raises(InputError, match=r"dataset\.normals: True is not allowed; allowed: False"):
+        draw(undisturbed.parent, deeper)
     assert digest(undisturbed) == before
 
 
@@ -154,6 +186,9 @@ def test_another_back_end_is_refused_unless_asked_for(copy: Path) -> None:
     with pytest.raises(InputError, match=r"renderer\.backend: .*'cuda'"):
         draw(copy.parent, frames=FRAMES + 1, extend=True)
     assert draw(copy.parent, frames=FRAMES + 1, extend=True, other_backend=True)["drawn"] == 1
+    assert [other["backend"] for other in read_contract(copy)["other_renderers"]] != ["cuda"]
+    assert len(read_contract(copy)["other_renderers"]) == 1
+    assert draw(copy.parent, frames=FRAMES + 1)["drawn"] == 0
 
 
 def test_folder_in_use_is_refused_naming_who(undisturbed: Path) -> None:
@@ -186,24 +221,46 @@ def test_rock_share_is_reached_by_redraws(tmp_path: Path) -> None:
 
 
 def test_nearest_is_kept_where_no_redraw_fits(tmp_path: Path) -> None:
-    draw(tmp_path / "a", with_share(0.9, 1.0, redraws=2), frames=1)
+    notes: list[str] = []
+    result = draw(
+        tmp_path / "a",
+        with_share(0.9, 1.0, redraws=2),
+        frames=1,
+        emit=lambda event: notes.append(event.get("message", "")),
+    )
+    assert result["outside_rock_share"] == 1 and any("1 of 1 frames lie outside" in note for note in notes)
     record = read_journal(tmp_path / "a" / "val")[0]
     assert record.redraws == 2
     draw(tmp_path / "b", frames=1)
     assert record.counts["rock"] >= read_journal(tmp_path / "b" / "val")[0].counts["rock"]
 
 
-def test_too_little_memory_is_refused_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate_module, "available_bytes", lambda: 700_000_000)
-    with pytest.raises(InputError, match=r"workers: 2 is not allowed; allowed: 1\.20 GB .* 0\.70 GB are"):
-        draw(tmp_path, executor="processes", workers=2)
+@pytest.mark.parametrize("executor", ["processes", "in-process"])
+def test_too_little_memory_is_refused_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str
+) -> None:
+    """What this process holds already counts where it draws itself."""
+    held = psutil.Process().memory_info().rss if executor == "in-process" else 0
+    monkeypatch.setattr(run_module, "available_bytes", lambda: 700_000_000 - held)
+    with pytest.raises(InputError, match=r"workers: \d is not allowed; allowed: 1\.20 GB .* 0\.[67]\d GB are"):
+        draw(tmp_path / "out", executor=executor, workers=2)
+    assert not list(tmp_path.rglob(".chunks")) and not list(tmp_path.rglob(".lock"))
+
+
+def test_memory_is_measured_by_chunks_that_drew(tmp_path: Path) -> None:
+    """An interrupted start and a torn line say nothing of what a worker takes."""
+    log = tmp_path / LOG
+    log.write_text('{"frames": 0, "peak_rss": 5}\n{"frames": 3, "peak_rss": 700}\n{"frames": 9, "peak_r')
+    assert run_module._measured_need(log) == 700
+    log.write_text('{"frames": 0, "peak_rss": 5}\n')
+    assert run_module._measured_need(log) == run_module.WORKER_BYTES
 
 
 def test_fewer_workers_run_where_memory_is_short(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory for one worker and a half: one runs at a time, a note says so, the bytes are the same."""
-    monkeypatch.setattr(generate_module, "available_bytes", lambda: int(1.5 * generate_module.WORKER_BYTES))
+    monkeypatch.setattr(run_module, "available_bytes", lambda: int(1.5 * run_module.WORKER_BYTES))
     notes: list[str] = []
     emit = lambda event: notes.append(event.get("message", ""))  # noqa: E731
     draw(tmp_path, executor="processes", workers=2, chunk_frames=2, emit=emit)

@@ -27,6 +27,9 @@ from split_drawing import FRAMES, command, digest, draw
 from regolith.lunar.dataset.layout import JOURNAL, scan_journal
 from regolith.lunar.params import InputError
 
+DESCRIBE = f'case $(cat "$0") in *\'"indices": []\'*) exec {sys.executable} -m regolith.lunar.dataset.chunk "$0";; esac'
+"""Shell that answers a task which only asks for the renderer, and goes on otherwise."""
+
 
 def assert_journal_is_true(split: Path) -> int:
     """Every frame the journal names is whole on disk; returns how many there are."""
@@ -110,7 +113,7 @@ def test_killed_worker_is_started_again(undisturbed: Path, tmp_path: Path, numbe
     [
         ("exit 3", ["a worker left no result (exit status 3)"]),
         (
-            'case "$0" in *describe*) exec {python} -m regolith.lunar.dataset.chunk "$0";; *) kill -9 $$;; esac',
+            DESCRIBE + "; kill -9 $$",
             [
                 "a chunk ended (signal 9) with frames 0 … 4 to draw; starting again",
                 "out of memory? Run the same command",
@@ -120,12 +123,40 @@ def test_killed_worker_is_started_again(undisturbed: Path, tmp_path: Path, numbe
 )
 def test_worker_that_always_dies_is_given_up(tmp_path: Path, script: str, lines: list[str]) -> None:
     """One line says what died and what to do, exit code 1, no traceback."""
-    template = shlex.join(["sh", "-c", script.replace("{python}", sys.executable), "{task}"])
+    template = shlex.join(["sh", "-c", script, "{task}"])
     process = start(tmp_path, "--retries", "1", "--executor", "isaac", "--command", template)
     _, errors = process.communicate(timeout=60)
     text = " ".join(errors.split())
     assert process.returncode == 1 and "Traceback" not in errors
     assert all(line in text for line in lines), errors
+
+
+def test_progress_earns_new_tries(undisturbed: Path, tmp_path: Path) -> None:
+    """A chunk that dies after every frame it draws, as one that leaks, still completes with a single retry."""
+    program = (
+        "import os, sys, threading, time; from pathlib import Path\n"
+        "from regolith.lunar.dataset.chunk import Task, open_embedded, run_task\n"
+        "task = Task.read(Path(sys.argv[1]))\n"
+        "def watch():\n"
+        "    while not task.part.exists() or not task.part.read_bytes().count(b'\\n'): time.sleep(0.01)\n"
+        "    os._exit(9)\n"
+        "if task.indices: threading.Thread(target=watch, daemon=True).start()\n"
+        "for _ in run_task(task, open_embedded): pass\n"
+    )
+    template = shlex.join([sys.executable, "-c", program, "{task}"])
+    notes: list[str] = []
+    emit = lambda event: notes.append(event.get("message", ""))  # noqa: E731
+    draw(tmp_path, executor="isaac", command=template, retries=0, emit=emit)
+    assert any("a chunk ended (exit status 9)" in note for note in notes)
+    assert digest(tmp_path / "val") == digest(undisturbed)
+
+
+def test_stalled_chunk_is_ended(tmp_path: Path) -> None:
+    """A worker that hangs, as a renderer's driver may, does not hang the run."""
+    template = shlex.join(["sh", "-c", f"{DESCRIBE}; sleep 99", "{task}"])
+    with pytest.raises(RuntimeError, match=r"a chunk ended \(no frame in 1 s\) with frames 0 … 4 to draw"):
+        draw(tmp_path, executor="isaac", command=template, retries=0, stall_s=1.0)
+    assert (tmp_path / "val" / "dataset.json").exists()
 
 
 def test_terminated_generator_finishes_its_frame(undisturbed: Path, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ class Task:
     """Frames to draw, whole scenes together."""
     threads: int | None = None
     """Threads of the renderer; None for all cores."""
+    memory: int = 0
+    """Memory the chunk is expected to take [bytes], for a scheduler; 0 where it is not known."""
     other_backend: bool = False
     """Whether frames of another renderer back end than the contract's are welcome."""
     parent: int | None = None
@@ -261,7 +263,12 @@ def _describe_error(error: Exception) -> dict[str, Any]:
     if isinstance(error, InputError):
         return {"field": error.field, "value": _plain(error.value), "allowed": error.allowed}
     code = error.errno if isinstance(error, OSError) else None
-    return {"message": f"{type(error).__name__}: {' '.join(str(error).split())}", "errno": code}
+    where = getattr(error, "filename", None)
+    return {
+        "message": f"{type(error).__name__}: {' '.join(str(error).split())}",
+        "errno": code,
+        "filename": None if where is None else str(where),
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -53,6 +53,10 @@ class Executor(Protocol):
         """Start a chunk, whose task file is in place."""
         ...
 
+    def held_bytes(self) -> int:
+        """Memory this process holds for its chunks, which the next may use again."""
+        ...
+
     def close(self) -> None:
         """Let go of what the executor holds."""
         ...
@@ -61,13 +65,17 @@ class Executor(Protocol):
 class InProcess:
     """Draws in this process, a frame a poll: for debuggers, and hosts that own the renderer."""
 
-    shares_memory = False
+    shares_memory = True
     slots = 1
     pause_s = 0.0
 
     def start(self, task: Task) -> Running:
         """Start a chunk."""
         return _Inline(task)
+
+    def held_bytes(self) -> int:
+        """Memory of this process."""
+        return psutil.Process().memory_info().rss
 
     def close(self) -> None:
         """Nothing is held."""
@@ -92,21 +100,23 @@ class Processes:
     """A local process a chunk: leaks, crashes and the memory of one chunk end with it.
 
     Args:
-        command: Command line, `{task}` standing for the task's file and `{folder}` for the split's; none for our own
-            interpreter and the embedded renderer.
-        threads: Threads of a chunk's renderer, handed on to numpy's libraries as well.
+        command: Command line, `{task}` standing for the task's file; none for our own interpreter and the embedded
+            renderer.
     """
 
     shares_memory = True
     slots = 256
     pause_s = 0.05
 
-    def __init__(self, command: str | None = None, *, threads: int | None = None) -> None:
-        self._words = shlex.split(command or "") or [sys.executable, "-m", "regolith.lunar.dataset.chunk", "{task}"]
+    def __init__(self, command: str | None = None) -> None:
+        try:
+            words = shlex.split(command or "")
+        except ValueError as error:
+            raise InputError("command", command, f"a command line ({error})") from None
+        self._words = words or [sys.executable, "-m", "regolith.lunar.dataset.chunk", "{task}"]
         self._parent = None if command else os.getpid()  # a wrapper script or a container has parents of its own
         if not any("{task}" in word for word in self._words):
             raise InputError("command", command, "a command line with {task} where the task's file goes")
-        self._environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
 
     def start(self, task: Task) -> Running:
         """Start a chunk.
@@ -116,11 +126,16 @@ class Processes:
         """
         task = dataclasses.replace(task, parent=self._parent)
         task.write()
-        words = [word.replace("{task}", str(task.path)).replace("{folder}", str(task.split)) for word in self._words]
+        words = [word.replace("{task}", str(task.path)) for word in self._words]
+        threads = {"OMP_NUM_THREADS": str(task.threads)} if task.threads else {}  # for numpy's libraries
         try:
-            return _Process(task, Companion(words, env=self._environment))
+            return _Process(task, Companion(words, env=threads))
         except OSError as error:
             raise InputError("command", words[0], f"a program that can be started ({error.strerror})") from None
+
+    def held_bytes(self) -> int:
+        """None: a chunk's memory ends with it."""
+        return 0
 
     def close(self) -> None:
         """Nothing is held; a chunk ends with this process."""
@@ -142,7 +157,8 @@ class _Process:
 
     def resident_bytes(self) -> int | None:
         try:
-            return psutil.Process(self._companion.pid).memory_info().rss
+            process = psutil.Process(self._companion.pid)
+            return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
         except psutil.Error:
             return None
 
@@ -150,16 +166,13 @@ class _Process:
         self._companion.cancel(grace_s=0.0)
 
 
-def open_executor(
-    name: str, *, address: str | None = None, command: str | None = None, threads: int | None = None
-) -> Executor:
+def open_executor(name: str, *, address: str | None = None, command: str | None = None) -> Executor:
     """Open an executor.
 
     Args:
         name: `processes`, `in-process`, `ray` or `isaac`.
         address: Of the Ray cluster; None for one on this machine.
         command: Command line of an Isaac Sim chunk, with `{task}` where the task's file goes.
-        threads: Threads of a chunk's renderer.
 
     Raises:
         InputError: An executor that needs something it was not given, or was given what it does not take.
@@ -172,10 +185,11 @@ def open_executor(
         return InProcess()
     if name == "isaac":
         if command is None:
-            raise InputError("command", None, "the command line of a chunk, such as './python.sh worker.py {task}'")
+            text = "the command line of a chunk, such as './python.sh -m regolith.lunar.render.isaac_worker {task}'"
+            raise InputError("command", None, text)
         return Processes(command)
     if name == "ray":
         from regolith.lunar.dataset.ray_executor import RayCluster
 
-        return RayCluster(address, threads=threads)
-    return Processes(threads=threads)
+        return RayCluster(address)
+    return Processes()

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from regolith.lunar.dataset.chunk import CHUNKS, Task, draw_task, read_part
-from regolith.lunar.dataset.generate import log_fields, read_result, report_survey, room
 from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
+from regolith.lunar.dataset.run import log_fields, read_result, room
 from regolith.lunar.dataset.steps import author_scene
-from regolith.lunar.dataset.survey import LOG, agree, lock, survey
+from regolith.lunar.dataset.survey import LOG, agree, lock, report_survey, survey
 from regolith.lunar.dataset.write import FrameWriter, append_records, write_journal
 from regolith.lunar.files import append_lines
 from regolith.lunar.jobs.events import Emit

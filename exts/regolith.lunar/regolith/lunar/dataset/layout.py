@@ -42,6 +42,7 @@ CONTRACT_FIELDS: dict[str, type] = {
     "frames": int,
     "outputs": list,
     "renderer": dict,
+    "other_renderers": list,
     "parameters": dict,
 }
 """Fields of `dataset.json` beside `schema` and `digest`, and their types; `frames` is what the split shall have."""
@@ -70,6 +71,7 @@ def make_contract(
         "height": height,
         "outputs": outputs,
         "renderer": renderer,
+        "other_renderers": [],
         "parameters": params.model_dump(mode="json"),
     }
 

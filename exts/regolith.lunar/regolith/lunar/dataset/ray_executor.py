@@ -22,14 +22,13 @@ class RayCluster:
 
     Args:
         address: Of the cluster, as `ray.init` takes it; None for one on this machine.
-        threads: Cores a chunk takes; None for one.
     """
 
     shares_memory = False
     slots = 100_000
     pause_s = 0.25
 
-    def __init__(self, address: str | None = None, *, threads: int | None = None) -> None:
+    def __init__(self, address: str | None = None) -> None:
         try:
             import ray
         except ImportError:
@@ -42,12 +41,17 @@ class RayCluster:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 line = " ".join(str(error).split())
                 raise InputError("address", address, f"the address of a Ray cluster ({line})") from None
-        self._remote = ray.remote(num_cpus=threads or 1, max_retries=RETRIES, max_calls=1)(_run)
+        self._remote: Any = ray.remote(max_retries=RETRIES, max_calls=1)(_run)
 
     def start(self, task: Task) -> _Remote:
         """Start a chunk."""
         task.write()
-        return _Remote(task, self._remote.remote(str(task.path)))
+        remote = self._remote.options(num_cpus=task.threads or 1, memory=task.memory or 0)
+        return _Remote(task, remote.remote(str(task.path)))
+
+    def held_bytes(self) -> int:
+        """None: a chunk's memory ends with it."""
+        return 0
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""

@@ -145,9 +145,15 @@ class FrameWriter:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        error: OSError | None = None
         with self._pool:
             while self._pending:
-                self._settle()
+                try:
+                    self._settle()
+                except OSError as found:  # the frames behind it may be whole
+                    error = error or found
+        if error is not None:
+            raise error
 
 
 def append_records(split: Path, records: Iterable[FrameRecord]) -> None:

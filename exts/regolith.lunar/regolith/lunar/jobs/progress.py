@@ -43,20 +43,25 @@ def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[metrics]}"),
     )
-    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task(title, total=None, rate="", metrics="")
-        metrics: dict[str, str] = {}
+    bar = Progress(*columns, console=Console(file=sys.stderr))
+    task = bar.add_task(title, total=None, rate="", metrics="")
+    metrics: dict[str, str] = {}
 
-        def draw(event: Event) -> None:
-            if event["event"] == "progress":
-                bar.update(task, completed=event["done"], total=event["total"])
-                speed = bar.tasks[task].speed
-                bar.update(task, rate=f"({speed:.1f}/s)" if speed else "")
-            elif event["event"] == "metric":
-                metrics[event["name"]] = "–" if event["value"] is None else f"{event['value']:.3g}"
-                shown = [name for name in METRICS if name in metrics]
-                bar.update(task, metrics=" ".join(f"{name} {metrics[name]}" for name in shown))
-            elif event["event"] == "note":
-                bar.console.print(event["message"], highlight=False)
+    def draw(event: Event) -> None:
+        bar.start()  # not before there is something to show: bad input is one line
+        if event["event"] == "progress":
+            bar.update(task, completed=event["done"], total=event["total"])
+            speed = bar.tasks[task].speed
+            bar.update(task, rate=f"({speed:.1f}/s)" if speed else "")
+        elif event["event"] == "metric":
+            metrics[event["name"]] = "–" if event["value"] is None else f"{event['value']:.3g}"
+            shown = [name for name in METRICS if name in metrics]
+            bar.update(task, metrics=" ".join(f"{name} {metrics[name]}" for name in shown))
+        elif event["event"] == "note":
+            bar.console.print(event["message"], highlight=False)
 
+    try:
         yield draw
+    finally:
+        if bar.live.is_started:
+            bar.stop()
