@@ -96,13 +96,14 @@ def test_masks_equal_those_of_the_embedded_renderer(undisturbed: Path, tmp_path:
 def test_a_stopped_export_goes_on_to_the_same_bytes(
     kit: KitApp, undisturbed: Path, tmp_path: Path, frames: int
 ) -> None:
-    done: list[int] = []
-    first = export(tmp_path, emit=lambda event: done.append(event["done"]), stop=lambda: done[-1:] >= [frames])
-    assert first["stopped"] and frames <= first["frames"] < 3
+    events: list[dict[str, Any]] = []  # one before the first frame, and one a frame
+    first = export(tmp_path, emit=events.append, stop=lambda: len(events) > frames)
+    assert first["stopped"] and first["frames"] == frames
+    assert [event["done"] for event in events] == sorted(event["done"] for event in events)
     assert verify(tmp_path / "val")["problems"] != []
     kit.rep.quirks.steps.clear()
     again = export(tmp_path)
-    assert not again["stopped"] and again["drawn"] == 3 - first["frames"]
+    assert not again["stopped"] and again["drawn"] == 3 - frames
     assert digest(tmp_path / "val") == digest(undisturbed)
     kit.rep.quirks.steps.clear()
     assert export(tmp_path)["drawn"] == 0 and kit.rep.quirks.steps == []
@@ -264,7 +265,7 @@ def worker(*more: str) -> str:
 
 def test_headless_chunks_write_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     """`generate --executor isaac`: SimulationApp ends each process with status 0 inside `close`, and all is there."""
-    result = generate(PARAMS, tmp_path, executor="isaac", command=worker(), **ARGS)
+    result = generate(PARAMS, tmp_path, executor="isaac", command=f"{worker()} --picture hdr --/app/x=1", **ARGS)
     assert result["renderer"]["name"] == "replicator"
     assert digest(tmp_path / "val") == digest(undisturbed)
     assert verify(tmp_path / "val")["problems"] == []

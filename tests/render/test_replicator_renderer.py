@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -256,6 +258,28 @@ def test_description_is_json_and_says_what_decides_the_picture(kit: KitApp) -> N
     assert (words["name"], words["kit"], words["replicator"]) == ("replicator", "110.4.0+double", "1.13.27")
     assert words["real_time"] == "RealTimePathTracing" and words["settings"] == rtx.capture_settings()
     assert words["picture"] != ReplicatorRenderer(picture="ldr").describe()["picture"]
+
+
+def test_gain_scales_light_before_the_sensor(kit: KitApp) -> None:
+    stage = make_stage()
+    plain, brighter = drawn(stage)[0], drawn(stage, aims=[{"exposure": 0.0}], gain=4.0)[0]  # 2 EV less, four times more
+    assert np.abs(plain.rgb.astype(int) - brighter.rgb).max() <= 2
+    with pytest.raises(InputError, match="gain: 0"):
+        ReplicatorRenderer(gain=0.0)
+
+
+def test_the_owner_of_an_app_need_not_wait(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a SimulationApp the same frames come without an event loop."""
+    stage = make_stage()
+    wanted = drawn(stage)[0]
+    monkeypatch.setitem(sys.modules, "isaacsim", types.SimpleNamespace(RUNNING=object()))  # type: ignore[arg-type]
+    renderer = ReplicatorRenderer()
+    opened = renderer.load(stage)
+    assert opened != stage and (renderer.labels(*SIZE) == wanted.label).all()
+    frame = renderer.render(*SIZE, quality="draft", outputs=ALL)
+    renderer.close()
+    for name in ("rgb", "label", "depth", "normals", "instance"):
+        assert (getattr(frame, name) == getattr(wanted, name)).all()
 
 
 def test_bad_input_is_named(kit: KitApp) -> None:

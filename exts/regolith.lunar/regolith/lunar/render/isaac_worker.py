@@ -46,6 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m regolith.lunar.render.isaac_worker", description=__doc__)
     parser.add_argument("task", type=Path, help="task file, as `regolith generate --executor isaac` writes it")
     parser.add_argument("--picture", choices=("hdr", "ldr"), default="hdr", help="linear light through our sensor, or RTX's own picture")  # fmt: skip  # noqa: E501
+    parser.add_argument("--gain", type=float, default=1.0, help="radiance over HdrColor (ReplicatorRenderer)")
     arguments, extra = parser.parse_known_args()
     sys.argv[1:] = []  # SimulationApp reads it; what is Kit's goes by `extra_args`
     try:
@@ -56,7 +57,7 @@ def main() -> int:
         _refuse(arguments.task, error)
         return 1
     try:
-        _draw(arguments.task, arguments.picture)
+        _draw(arguments.task, picture=arguments.picture, gain=arguments.gain)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -64,7 +65,7 @@ def main() -> int:
     return 0
 
 
-def _draw(path: Path, picture: Any) -> None:
+def _draw(path: Path, **options: Any) -> None:
     """Draw a task inside the app that runs; leaves the result file."""
     from regolith.lunar.dataset.chunk import Task, run_task
     from regolith.lunar.render.replicator import ReplicatorRenderer
@@ -72,7 +73,7 @@ def _draw(path: Path, picture: Any) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # after SimulationApp, which has its own
         signal.signal(number, lambda *_: stop.set())
-    for _ in run_task(Task.read(path), lambda task: ReplicatorRenderer(picture=picture), stop.is_set):
+    for _ in run_task(Task.read(path), lambda task: ReplicatorRenderer(**options), stop.is_set):
         pass
 
 
