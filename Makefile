@@ -33,6 +33,7 @@ $(VENV_KIT)/.complete: tests/kit/requirements.txt
 	"$(PYTHON312)" -m venv $(VENV_KIT)
 	$(VENV_KIT)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV_KIT)/bin/python -m pip install --quiet -r tests/kit/requirements.txt
+	PYTHONPATH=exts/regolith.lunar sh scripts/llvm.sh $(VENV_KIT)
 	touch $@
 
 lint: setup ## format check, lint and types

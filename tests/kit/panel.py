@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,10 @@ class Panel:
         import omni.ui as ui
 
         self.kit, self.screen = kit, kit.screen
+        from regolith.lunar.kit.controller import Controller
+
+        # looked for once, while no worker runs: gc.get_objects shows tuples that a thread has not finished
+        self._controller = weakref.ref(next(o for o in gc.get_objects() if isinstance(o, Controller)))
         self.screen.frames(3)
         window = ui.Workspace.get_window(TITLE)
         window.position_x, window.position_y = 10, 10
@@ -26,12 +32,8 @@ class Panel:
 
     @property
     def controller(self) -> Any:
-        """The controller of the running extension, by way of its settings-free module state: none is kept by tests."""
-        import gc
-
-        from regolith.lunar.kit.controller import Controller
-
-        return next(o for o in gc.get_objects() if isinstance(o, Controller))
+        """The controller of the running extension; not kept alive by a test."""
+        return self._controller()
 
     @property
     def model(self) -> Any:

@@ -1,0 +1,133 @@
+"""Export from the panel: through Replicator and the one dataset writer; held, ended, resumed, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Kit
+from panel import Panel
+
+
+@pytest.fixture
+def panel(lunar: Kit) -> Panel:
+    import omni.replicator.core as rep
+
+    rep.quirks.reset()
+    panel = Panel(lunar)
+    panel.model.use_preset("v1")
+    for path, value in {
+        "export.frames": 3, "export.size": "64x48", "export.split": "train_dr", "dataset.frames_per_scene": 2,
+        "relief.enabled": False, "rocks.abundance": (0.004, 0.004),
+    }.items():  # fmt: skip
+        panel.model.commit(path, value)
+    assert panel.model.actions["export"].enabled, panel.model.actions["export"].reason
+    return panel
+
+
+def verified(folder: Path) -> bool:
+    """Whether `regolith verify` accepts a split: every check holds."""
+    from regolith.lunar.dataset.verify import verify
+
+    found = verify(folder)
+    assert not found["problems"], found["problems"]
+    return all(check["holds"] for check in found["checks"] if check["applies"])
+
+
+def test_one_click_writes_a_split_that_verify_accepts(panel: Panel, data: Path) -> None:
+    import omni.replicator.core as rep
+
+    panel.open("dataset")
+    panel.press("export")
+    panel.kit.until(lambda: panel.model.works["export"].done > 0, 120)
+    panel.screen.frames(2)
+    assert panel.widget("progress:export").visible
+    work = panel.until_work("export", "finished", "failed", seconds=200)
+    assert work.state == "finished", work.text
+    folder = data / "dataset" / "train_dr"
+    assert verified(folder)
+    assert len(list((folder / "rgb").glob("*.png"))) == len(list((folder / "mask").glob("*.png"))) == 3
+    assert not rep.leftovers()
+    assert {step[1] for step in rep.quirks.steps} == {0.0}
+
+
+def test_our_stage_is_there_again_afterwards_with_its_edits(panel: Panel) -> None:
+    import omni.usd
+
+    panel.press("author")
+    panel.until_work("stage", "finished")
+    panel.model.commit("domain.sun_elevation_deg", (33.0, 33.0))
+    panel.until_work("stage", "finished")
+    context = omni.usd.get_context()
+    url = context.get_stage_url()
+    sun = "/World/Sun.xformOp:rotateXYZ"
+    assert panel.kit.until(lambda: abs(context.get_stage().GetAttributeAtPath(sun).Get()[1] - 57.0) < 1e-3)
+    panel.model.commit("export.frames", 1)
+    panel.press("export")
+    work = panel.until_work("export", "finished", "failed", seconds=200)
+    assert work.state == "finished", work.text
+    assert context.get_stage_url() == url
+    assert abs(context.get_stage().GetAttributeAtPath(sun).Get()[1] - 57.0) < 1e-3
+    assert panel.controller.host.stage_state().ours
+    assert panel.model.actions["randomize"].enabled
+
+
+def test_held_ended_and_resumed(panel: Panel, data: Path) -> None:
+    panel.open("dataset")
+    panel.press("export")
+    work = panel.model.works["export"]
+    assert panel.kit.until(lambda: work.done >= 1, 120)
+    panel.press("pause")
+    held = work.done
+    assert work.state == "paused" and panel.text("action:pause") == "Resume"
+    panel.kit.until(lambda: False, 0.5)
+    assert work.done <= held + 1
+    panel.press("cancel")
+    panel.until_work("export", "interrupted", "finished", seconds=100)
+    panel.press("export")
+    panel.until_work("export", "finished", seconds=200)
+    assert verified(data / "dataset" / "train_dr")
+
+
+def test_disabled_while_exporting(panel: Panel) -> None:
+    """The fixture looks for render products, annotators and objects left behind."""
+    panel.press("export")
+    work = panel.model.works["export"]
+    assert panel.kit.until(lambda: work.done >= 1, 120)
+
+
+def test_a_new_stage_while_exporting_is_an_error_with_words(panel: Panel) -> None:
+    import omni.usd
+
+    panel.press("export")
+    work = panel.model.works["export"]
+    assert panel.kit.until(lambda: work.done >= 1, 120)
+    omni.usd.get_context().new_stage()
+    panel.until_work("export", "failed", "finished", "interrupted", seconds=200)
+    assert work.text
+    panel.kit.logs.clear()
+
+
+def test_a_renderer_that_fails_is_said(panel: Panel) -> None:
+    import omni.replicator.core as rep
+    from omni.kit.notification_manager import posted
+
+    rep.quirks.fail_after = 2
+    panel.press("export")
+    work = panel.until_work("export", "failed", "finished", seconds=200)
+    assert work.state == "failed" and "lost its device" in work.text
+    assert "lost its device" in posted[-1].text
+    rep.quirks.reset()
+
+
+def test_headless_chunks_start_isaac_sims_own_python(
+    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from regolith.lunar.kit.export import chunk_options
+
+    options = chunk_options()
+    assert options["executor"] == "isaac" and "regolith.lunar.render.isaac_worker {task}" in options["command"]
+    (tmp_path / "isaac").mkdir()
+    (tmp_path / "isaac" / "python.sh").write_text("")
+    monkeypatch.setenv("ISAAC_PATH", str(tmp_path / "isaac"))
+    assert str(tmp_path / "isaac" / "python.sh") in chunk_options()["command"]
