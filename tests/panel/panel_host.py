@@ -1,6 +1,5 @@
 """A host of the panel without a window: real stages in memory, answers from a list, everything written down."""
 
-# ruff: noqa: D102
 from __future__ import annotations
 
 import concurrent.futures
@@ -52,6 +51,20 @@ class Held:
 
     def finish(self, value: Any = None) -> None:
         self._future.set_result(value)
+
+
+class Waiting(Held):
+    """A task that can be held and gone on with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def pause(self) -> None:
+        self.calls.append("pause")
+
+    def resume(self) -> None:
+        self.calls.append("resume")
 
 
 class Drawn:
@@ -113,6 +126,7 @@ class MemoryHost:
         self.live_error: Exception | None = None
         self.exports: list[ExportRequest] = []
         self.draws_here = False
+        self.waiting: Waiting | None = None
         self.options: dict[str, Any] = {}
 
     def stage_state(self) -> OpenStage | None:
@@ -141,6 +155,8 @@ class MemoryHost:
 
     def start_export(self, request: ExportRequest) -> Task | None:
         self.exports.append(request)
+        if self.waiting is not None:
+            return self.waiting
         return Drawn(request) if self.draws_here and not request.headless else None
 
     def export_options(self, request: ExportRequest) -> dict[str, Any]:

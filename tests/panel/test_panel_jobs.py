@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_host import Bench, MemoryHost
+from panel_host import Bench, MemoryHost, Waiting
 
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.dataset.layout import make_contract, read_journal, write_contract
@@ -27,6 +27,12 @@ from regolith.lunar.stage.spec import rng
 
 SPEAKER = """
 import json, signal, sys, time
+if 'export-model' in sys.argv:
+    from regolith.lunar.cli import parse_verb
+    from training.export import ExportModel
+    verb = parse_verb(ExportModel, 'export-model', sys.argv[sys.argv.index('export-model') + 1:])
+    verb.out.write_text(str(verb.checkpoint))
+    sys.exit(0)
 stop = []
 signal.signal(signal.SIGTERM, lambda *a: stop.append(1))
 def emit(**event):
@@ -73,11 +79,12 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def enter_export(bench: Bench, frames: int) -> Path:
+def enter_export(bench: Bench, frames: int, executor: str = "in-process") -> Path:
     """Enter an export of a few seconds; returns the split's folder."""
     for path, value in {
         "export.split": "val", "export.frames": frames, "export.size": "48", "render.quality": "draft",
         "export.out": bench.host.data_folder / "set", "dataset.frames_per_scene": 5,
+        "export.executor": executor, "terrain.cell_m": 0.5,
     }.items():  # fmt: skip
         bench.model.commit(path, value)
     return bench.host.data_folder / "set" / "val"
@@ -117,7 +124,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Bench], d
     def draw(bench: Bench) -> dict[int, dict[str, str]]:
         if not kept:
             out = tmp_path_factory.mktemp("plain")
-            generate(bench.model.params, out, split="val", frames=10, width=48, height=48, seed=0)
+            generate(bench.model.params, out, split="val", frames=10, width=48, height=48, executor="in-process")
             kept.update(hashes(out / "val"))
         return kept
 
@@ -128,7 +135,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Bench], d
 
 
 def test_export_by_a_companion_can_be_verified_scored_and_shown(bench: Bench) -> None:
-    split, work = enter_export(bench, 3), bench.model.works["export"]
+    split, work = enter_export(bench, 3, "processes"), bench.model.works["export"]
     bench.run("export")
     assert work.state == "running" and bench.model.actions["export"].reason == "an export is under way"
     bench.rest("export")
@@ -235,6 +242,27 @@ def test_export_in_the_host_draws_the_same_bytes(
     assert len(find_runs(bench.host.runs_folder)) == 1
 
 
+def test_task_that_can_wait_is_held_and_not_ended(bench: Bench) -> None:
+    task = bench.host.waiting = Waiting()
+    split, work = enter_export(bench, 4), bench.model.works["export"]
+    bench.run("export")
+    bench.model.tick()
+    assert work.state == "running" and work.fraction == 0.25 and work.text == "1 / 4 frames (opening)"
+    bench.run("pause")
+    assert work.state == "paused" and bench.model.actions["pause"].label == "Resume"
+    bench.run("pause")
+    assert work.state == "running" and task.calls == ["pause", "resume"] and len(bench.host.exports) == 1
+    task.finish({"split": str(split), "frames": 4, "drawn": 4})
+    bench.rest("export")
+    assert work.state == "finished" and work.text == f"4 frames in {split}, 4 drawn now"
+    task = bench.host.waiting = Waiting()
+    bench.run("export")
+    bench.run("pause")
+    bench.run("cancel")
+    bench.rest("export")
+    assert work.state == "interrupted" and task.done()
+
+
 def test_export_takes_the_hosts_options(bench: Bench, tmp_path: Path) -> None:
     """A host may have its chunks drawn by a command of its own."""
     enter_export(bench, 2)
@@ -250,7 +278,7 @@ def test_export_takes_the_hosts_options(bench: Bench, tmp_path: Path) -> None:
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-def test_real_training_is_stopped_and_its_model_used(bench: Bench, toys: Path) -> None:
+def test_real_training_moves_the_plots_and_stops(bench: Bench, toys: Path) -> None:
     out, work = enter_training(bench, toys, epochs=40), bench.model.works["training"]
     bench.run("train")
     assert bench.model.actions["train"].label == "Stop training"
@@ -265,11 +293,20 @@ def test_real_training_is_stopped_and_its_model_used(bench: Bench, toys: Path) -
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [(float(row["epoch"]), row["train_loss"]) for row in rows] == work.metrics["train_loss"]
 
+
+def test_trained_model_is_written_and_taken(bench: Bench, toys: Path, speaker: Path) -> None:
+    """The command is read by the real command line; what it writes is none, for an export takes half a minute."""
+    out = enter_training(bench, toys, 2, speaker)
+    out.mkdir(parents=True)
+    (out / "best.pt").write_bytes(b"weights")
+    bench.run("train")
+    bench.rest("training")
     bench.run("use_model")
     assert bench.model.actions["use_model"].reason == "the model is being written"
-    bench.rest("model", 120)
+    bench.rest("model")
     assert bench.model.works["model"].state == "finished", bench.model.works["model"].text
-    assert bench.model.field("model.path").value == str(out / "model.onnx") and (out / "model.onnx").is_file()
+    assert bench.model.field("model.path").value == str(out / "model.onnx")
+    assert (out / "model.onnx").read_text() == str(out / "best.pt")
     bench.model.undo()
     assert bench.model.field("model.path").value == "default"
     bench.run("use_model")  # written already: taken at once
@@ -349,7 +386,9 @@ def test_training_that_does_not_listen_is_killed(
     bench: Bench, toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = tmp_path / "deaf"
-    deaf.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import signal, time; signal.signal(15, 1); time.sleep(90)"\n')
+    deaf.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import signal, time; signal.signal(15, 1); time.sleep(90)"\n'
+    )
     deaf.chmod(0o755)
     enter_training(bench, toys, 1, deaf)
     monkeypatch.setattr("regolith.lunar.panel.run_work.GRACE_S", 0.3)

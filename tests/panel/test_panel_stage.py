@@ -8,7 +8,7 @@ import time
 
 import pytest
 from panel_host import Bench, Held, MemoryHost
-from pxr import Usd
+from pxr import Sdf, Usd
 
 from regolith.lunar.panel.host import OpenStage
 from regolith.lunar.panel.model import PanelModel
@@ -18,6 +18,13 @@ from regolith.lunar.stage import schema
 from regolith.lunar.stage.author import author_stage, build_scene
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.spec import FrameSpec
+
+
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """A panel with a coarse terrain, whose stages are quick to write down and compare."""
+    bench.model.commit("terrain.cell_m", 0.5)
+    return bench
 
 
 def exported(model: PanelModel, split: str, index: int) -> tuple[FrameSpec, Usd.Stage]:
@@ -33,7 +40,8 @@ def exported(model: PanelModel, split: str, index: int) -> tuple[FrameSpec, Usd.
 def text(stage: Usd.Stage | None) -> str:
     """A stage without its layer data, which also names parameters that decide nothing about the scene."""
     assert stage is not None
-    layer = stage.Flatten()
+    layer = Sdf.Layer.CreateAnonymous(".usda")
+    layer.TransferContent(stage.GetRootLayer())
     layer.customLayerData = {}
     return layer.ExportToString()
 

@@ -12,12 +12,11 @@ from regolith.lunar.panel.desk import CANCELLED, Desk, say
 from regolith.lunar.panel.host import ExportRequest, Pausable, Task
 from regolith.lunar.panel.run_work import RESULT, RunWork, progress_words, speed
 from regolith.lunar.panel.work import Work, WorkState
-from regolith.lunar.params import InputError, save_params
+from regolith.lunar.params import InputError, PresetVerb, save_params
 from regolith.lunar.randomize import narrowed
 
-OPTIONS = (
-    "workers", "executor", "address", "command", "chunk_frames", "retries", "extend", "verify", "other_backend",
-)  # fmt: skip
+_OWN = (*PresetVerb.model_fields, "events", "split", "frames", "out", "size", "seed")
+OPTIONS = tuple(name for name in Generate.model_fields if name not in _OWN)
 """Fields of `Generate` that say how a split is drawn, not what it is."""
 
 

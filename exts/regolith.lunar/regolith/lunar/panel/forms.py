@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -196,7 +197,7 @@ def make_field(path: str, info: FieldInfo, default: Any, *, group: str = "") -> 
         unit=extra.get("unit") or "",
         ge=extra.get("ge"),
         le=extra.get("le"),
-        step=extra.get("step") or (1 if kind == "int" else None),
+        step=extra.get("step") or _step(kind, extra.get("ge"), extra.get("le")),
         choices=tuple(str(choice) for choice in get_args(annotation)) if kind == "choice" else (),
         tooltip=f"{info.description or ''}\n[{describe_allowed(info)}]",
         optional=optional,
@@ -204,6 +205,13 @@ def make_field(path: str, info: FieldInfo, default: Any, *, group: str = "") -> 
         default=value,
         value=value,
     )
+
+
+def _step(kind: Kind, ge: float | None, le: float | None) -> float | None:
+    """Step of a field whose definition has none: 1, or the power of ten nearest below a hundredth of the range."""
+    if kind == "int":
+        return 1
+    return 10.0 ** math.floor(math.log10((le - ge) / 100)) if ge is not None and le is not None and le > ge else None
 
 
 def strip_optional(annotation: Any) -> tuple[Any, bool]:

@@ -167,7 +167,7 @@ class LiveState:
 
 @dataclasses.dataclass(frozen=True)
 class ExportRequest:
-    """A split to draw; all of `dataset.generate.generate`'s arguments."""
+    """A split to draw."""
 
     params: Params
     out: Path
@@ -177,7 +177,7 @@ class ExportRequest:
     height: int
     seed: int
     options: dict[str, Any]
-    """The other arguments of `generate` by name: workers, executor, extend, …"""
+    """The other fields of `dataset.generate.Generate` by name: workers, executor, extend, verify, …"""
     headless: bool
     """Whether the user wants it drawn by processes of its own."""
 

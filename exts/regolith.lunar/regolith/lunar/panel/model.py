@@ -259,15 +259,21 @@ class PanelModel:
         if changed:
             self._desk.changed("actions", *changed)
 
+    def _action(
+        self, key: str, label: str | Callable[[], str], tooltip: str, run: Callable[[], Any],
+        reason: Callable[[], str] = lambda: "",
+    ) -> Action:  # fmt: skip
+        def act() -> None:
+            run()
+            self._refresh_actions()
+
+        return Action(key, label, tooltip, act, reason=reason, refuse=self._refuse)
+
     def _make_actions(self) -> list[Action]:
-        def action(key: str, label: Any, tooltip: str, run: Callable[[], Any], reason: Any = lambda: "") -> Action:
-            def act() -> None:
-                run()
-                self._refresh_actions()
+        return [*self._stage_actions(), *self._job_actions(), *self._file_actions(), *self._entry_actions()]
 
-            return Action(key, label, tooltip, act, reason=reason, refuse=self._refuse)
-
-        stage, live, export, training, tools = self._stage, self._live, self._export, self._training, self._tools
+    def _stage_actions(self) -> list[Action]:
+        action, stage, live = self._action, self._stage, self._live
         return [
             action("author", "Author stage", "Build the scene of the frame on show as a new stage and open it.",
                    stage.author, stage.problem),
@@ -277,6 +283,11 @@ class PanelModel:
                    "Segment the viewport's picture as it is drawn.", lambda: live.stop() if live.on else live.start()),
             action("choose_model", "Choose model…", "Choose the model of the preview and the evaluation.",
                    lambda: self._pick("model.path", Pick("Model", "file", endings=(".onnx",)))),
+        ]  # fmt: skip
+
+    def _job_actions(self) -> list[Action]:
+        action, export, training, tools = self._action, self._export, self._training, self._tools
+        return [
             action("export", "Export dataset", "Draw the split into its folder; again to go on or to grow it.",
                    export.start, export.problem),
             action("pause", lambda: "Resume" if export.can_resume() else "Pause",
@@ -296,6 +307,11 @@ class PanelModel:
                    lambda: tools.evaluate(photos=False), lambda: tools.evaluate_problem(photos=False)),
             action("evaluate_photos", "Evaluate on photographs", "Score the model on real photographs.",
                    lambda: tools.evaluate(photos=True), lambda: tools.evaluate_problem(photos=True)),
+        ]  # fmt: skip
+
+    def _file_actions(self) -> list[Action]:
+        action, training, tools = self._action, self._training, self._tools
+        return [
             action("report", "Open report", "Open the card of the exported split: what it holds, in pictures.",
                    tools.open_report, tools.report_problem),
             action("open_folder", "Open folder", "Open the folder of the dataset.",
@@ -306,6 +322,11 @@ class PanelModel:
                    lambda: "" if training.out is not None and training.out.is_dir() else "nothing is trained yet"),
             action("choose_python", "Choose Python…", "Choose the interpreter that training runs in.",
                    lambda: self._pick("companion.python", Pick("Python with torch", "file"))),
+        ]  # fmt: skip
+
+    def _entry_actions(self) -> list[Action]:
+        action = self._action
+        return [
             action("undo", "Undo", "Take back the last edit.", self.undo,
                    lambda: "" if self.can_undo else "nothing to undo"),
             action("redo", "Redo", "Take the edit again.", self.redo,

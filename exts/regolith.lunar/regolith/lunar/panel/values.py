@@ -146,14 +146,14 @@ def enter(values: Values, changes: Mapping[str, Any]) -> Values:
 def _read(info: FieldInfo, value: Any) -> Any:
     """Bring what a widget gives to what is kept: blank is None where something may be left out, `~` is the home."""
     annotation, optional = strip_optional(info.annotation)
+    if isinstance(value, (list, tuple)):
+        value = ",".join(as_text(part) for part in value)
     if isinstance(value, str):
         value = value.strip()
         if not value and (optional or annotation is not str or info.default is PydanticUndefined):
             return None
     if annotation is Path and isinstance(value, (str, Path)):
         return Path(value).expanduser() if "\0" not in str(value) and not _no_home(str(value)) else str(value)
-    if isinstance(value, (list, tuple)):
-        return ",".join(as_text(part) for part in value)
     return value
 
 
