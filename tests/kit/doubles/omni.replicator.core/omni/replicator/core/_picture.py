@@ -59,16 +59,20 @@ class _Eye:
             self.renderers.append(renderer)
 
     def look(self, stage: Usd.Stage, camera: str, width: int, height: int) -> Picture:
+        from regolith.lunar.render.mitsuba import star_pixels
+        from regolith.lunar.render.view import read_tint, read_view
+
         prim = stage.GetPrimAtPath(camera)
         for copy in self.stages:
             self._bend(copy, prim)
         lit, told = self.renderers
         stars = self.stages[0].GetPrimAtPath(STARS)
+        specks = np.zeros(0, np.int64)
         if stars:
-            hidden = UsdGeom.Imageable(stage.GetPrimAtPath(STARS)).ComputeVisibility() == "invisible"
-            stars.SetActive(not hidden)
-        from regolith.lunar.render.view import read_tint
-
+            stars.SetActive(True)
+            if UsdGeom.Imageable(stage.GetPrimAtPath(STARS)).ComputeVisibility() != "invisible":
+                specks, _ = star_pixels(read_view(self.stages[0], ()), width, height)
+            stars.SetActive(bool(len(specks)))
         radiance = lit.radiance(width, height, quality="draft") + _lamps(stage)
         light = radiance[..., None] * np.array(read_tint(self.stages[0]), np.float32) * _exposure(prim)
         hdr = np.concatenate([light, np.ones_like(light[..., :1])], axis=-1).astype(np.float16)
@@ -78,8 +82,11 @@ class _Eye:
         met = [number for number in dict.fromkeys(frame.instance.ravel().tolist()) if number]
         place = np.full(len(self.paths) + 1, -1, np.int32)
         place[met] = np.arange(len(met))
-        named = [_labels(stage, self.paths[number - 1]) for number in met]
-        return Picture(ldr, hdr, frame.depth, frame.normals, place[frame.instance],
+        named = [_labels(stage, self.paths[number - 1]) for number in met] + [("", "")]
+        mesh = place[frame.instance]
+        specks = specks[mesh.ravel()[specks] < 0]
+        mesh.ravel()[specks] = len(met)  # stars are things to RTX, without label
+        return Picture(ldr, hdr, frame.depth, frame.normals, mesh,
                        [label for label, _ in named], [prim for _, prim in named])  # fmt: skip
 
     @staticmethod
