@@ -1,0 +1,1 @@
+"""Empty: NVIDIA's utilities import it, and label reading does not call it."""
