@@ -1,14 +1,17 @@
 """The command line: verbs, overrides, the words of errors and of help."""
 
 import importlib
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from regolith.lunar import cli
 from regolith.lunar.dataset.generate import Generate, parse_size
 from regolith.lunar.params import InputError, Interval, field_extra, load_preset
+from regolith.lunar.randomize.show import Randomize
 
 OWN = ["--split", "val", "--frames", "2", "--out", "somewhere"]
 
@@ -102,6 +105,56 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys, args: list[str], line: st
     out, err = capsys.readouterr()
     assert err.rstrip("\n") == line
     assert out == ""
+
+
+@pytest.mark.parametrize("place", ["folder", "file/r.json", "/proc/r.json"])
+def test_a_result_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys, monkeypatch, place) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Randomize, "run", lambda self: pytest.fail("work was done"))
+    path = str(tmp_path / place)
+    assert cli.main(["randomize", "--json", path]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"regolith: json: '{path}' is not allowed")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def shell(command: str, folder: Path) -> tuple[str, str, int]:
+    """Output, errors and the exit code of the first program of a pipe."""
+    regolith = f"{sys.executable} -m regolith.lunar.cli"
+    done = subprocess.run(
+        ["bash", "-c", f"{command.format(regolith=regolith)}; exit ${{PIPESTATUS[0]}}"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout, done.stderr, done.returncode
+
+
+@pytest.mark.parametrize("args", ["--help", "randomize --help", "evaluate --help", ""])
+def test_help_into_a_pipe_that_closes_is_quiet(tmp_path, args: str) -> None:
+    _, err, code = shell(f"{{regolith}} {args} | true", tmp_path)
+    assert (err, code) == ("", 0)
+
+
+def test_a_reader_who_leaves_does_not_stop_the_work(tmp_path) -> None:
+    """The split is complete, however few of its events anybody read; a check's failure stays one."""
+    args = "generate --preset v1 --split val --frames 4 --size 16 --executor in-process --out . --json r.json --events"
+    out, err, code = shell(f"{{regolith}} {args} | head -1", tmp_path)
+    assert len(out.splitlines()) == 1 and (err, code) == ("", 0)
+    assert json.loads((tmp_path / "r.json").read_text())["frames"] == 4
+    assert shell("{regolith} verify val --json v.json | true", tmp_path)[1:] == ("", 0)
+    (tmp_path / "val/rgb/rgb_00002.png").unlink()
+    _, err, code = shell("{regolith} verify val --json v.json | true", tmp_path)
+    assert code == 1 and err == "regolith: val: 1 problem\n"
+    assert len(json.loads((tmp_path / "v.json").read_text())["problems"]) == 1
+
+
+def test_a_verb_that_cannot_go_on_without_its_reader_has_not_finished(monkeypatch) -> None:
+    def gone(self):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Randomize, "run", gone)
+    monkeypatch.setattr(cli, "silence", lambda: None)
+    assert cli.main(["randomize"]) == 1
 
 
 def test_overview_names_every_verb(capsys) -> None:

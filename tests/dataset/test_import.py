@@ -1,7 +1,11 @@
 """`regolith import`: labelled pictures become a split like any other, or are refused by name."""
 
 import json
+import resource
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +37,7 @@ def root(tmp_path: Path) -> Path:
         rgb, mask = pair(seed)
         Image.fromarray(rgb).save(tmp_path / "images" / name)
         Image.fromarray(mask).save(tmp_path / "masks" / f"{Path(name).stem}.png")
-    (tmp_path / "images/notes.txt").write_text("not a picture")
+    (tmp_path / "images/.DS_Store").write_text("hidden")
     return tmp_path
 
 
@@ -49,7 +53,8 @@ def refused(root: Path, capsys, *args: str, classes: str = CLASSES) -> str:
     before = sorted(path.name for path in root.iterdir())
     assert run(root, *args, classes=classes) == 2
     assert sorted(path.name for path in root.iterdir()) == before
-    return capsys.readouterr().err.splitlines()[-1].removeprefix("regolith: ")
+    (line,) = capsys.readouterr().err.splitlines()  # and no bar
+    return line.removeprefix("regolith: ")
 
 
 def test_pictures_keep_their_pixels(root: Path, capsys) -> None:
@@ -177,6 +182,47 @@ def test_files_that_do_not_match_are_named(root: Path, capsys) -> None:
     shutil.copy(root / "masks/c.png", root / "images/d.png")
     shutil.copy(root / "images/b.png", root / "images/a.png")
     assert refused(root, capsys).startswith("a.tif: 'beside a.png'")
+
+
+@pytest.mark.parametrize(("folder", "name"), [("images", "notes.txt"), ("masks", "b.json"), ("images", "c")])
+def test_files_that_are_no_pictures_are_named(root: Path, capsys, folder: str, name: str) -> None:
+    (root / folder / name).write_text("not a picture")
+    line = refused(root, capsys)
+    assert line.startswith(f"{folder}/{name}: 'no picture'") and ".png" in line and ".jpg" in line
+
+
+def test_folders_among_the_pictures_are_named(root: Path, capsys) -> None:
+    (root / "masks/more.png").mkdir()
+    assert refused(root, capsys).startswith("masks/more.png: 'a folder'")
+
+
+def test_a_crop_too_small_is_named(root: Path, capsys) -> None:
+    assert refused(root, capsys, "--crop", "2x2").startswith("crop: '2x2' is not allowed")
+
+
+def test_a_full_disk_leaves_nothing(root: Path) -> None:
+    """Files of more than 1 kB cannot be written: as on a full disk, the write fails half way."""
+    args = ["import", "--images", "images", "--masks", "masks", "--classes", CLASSES, "--out", "out", "--split", "real"]
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+    before = sorted(root.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-m", "regolith.lunar.cli", *args], cwd=root, preexec_fn=limit, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and sorted(root.iterdir()) == before
+    assert "regolith: out: 'out/real' is not allowed" in done.stderr and "File too large" in done.stderr
+
+
+def test_an_import_into_a_link_to_an_empty_folder(root: Path) -> None:
+    (root / "disk").mkdir()
+    (root / "out").mkdir()
+    (root / "out/real").symlink_to("../disk")
+    assert run(root) == 0
+    assert verify(root / "disk")["problems"] == []
 
 
 def test_sizes_that_differ_are_named(root: Path, capsys) -> None:

@@ -82,7 +82,6 @@ def test_frames_are_right_handed_and_as_usd_has_them() -> None:
     assert np.isclose(np.linalg.det(seen.camera_to_world[:3, :3]), 1)
     usd = camera_matrix((1.0, 2.0, 3.0), 90.0, 0.0, 0.0)
     assert np.allclose(seen.to_world(np.array([0, 0, 1.0])), np.array([0, 0, -1, 1.0]) @ usd[:, :3])
-    assert np.allclose(seen.to_camera(forward), [[0, 0, 5.0], [1, 0, 0], [0, 1, 0]])
 
 
 @pytest.fixture(scope="module")

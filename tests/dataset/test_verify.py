@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from regolith.lunar.dataset.survey import lock
 from regolith.lunar.dataset.verify import repair, verify
 from regolith.lunar.dataset.write import encode, write_journal
 from regolith.lunar.params import CheckError, InputError, Interval, load_preset
+from regolith.lunar.randomize import draw_values, frame_seed
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,8 @@ def test_whole_split_passes_every_check(whole) -> None:
     assert result["problems"] == [] and result["notes"] == [] and result["frames"] == 3
     assert checks(result) == {
         "contract": 1, "journal": 3, "indices": 3, "files": 3, "pictures": 15, "mask values": 3, "class counts": 3,
-        "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "splits": None, "domains": None, "duplicates": 3,
+        "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "draws": 3, "splits": None, "domains": None,
+        "duplicates": 3,
     }  # fmt: skip
 
 
@@ -201,6 +204,96 @@ def test_frames_drawn_elsewhere_are_found(split, changes: dict[str, Any], text: 
     assert only["check"] == "parameters" and only["where"] == "frame 1" and text in only["problem"]
 
 
+def test_frames_of_another_seed_are_found(split) -> None:
+    """Inside every interval, but not what the split's seed gives."""
+    other = draw_values(PARAMS, 1, "val", 1)
+    record = read_journal(split)[1]
+    change_record(split, 1, spec=record.spec | other)
+    (only,) = verify(split)["problems"]
+    assert (only["check"], only["where"]) == ("draws", "frame 1")
+    assert "sun_" in only["problem"] and "the dataset's seed gives" in only["problem"] and "more" in only["problem"]
+    change_record(split, 1, spec=record.spec | {"albedo": float(np.nextafter(record.spec["albedo"], 1))})
+    assert found(split) == [("draws", "frame 1")]
+    seed = frame_seed(1, "val", 1)
+    change_record(split, 1, spec=record.spec | {"seed": seed}, seed=seed)
+    assert found(split) == [("draws", "frame 1")]
+    change_contract(split, seed=1)
+    assert found(split) == [("draws", f"frame {index}") for index in range(3)]
+
+
+def test_a_redrawn_frame_may_look_another_way(split) -> None:
+    record = read_journal(split)[1]
+    turned = record.spec | {"heading_deg": (record.spec["heading_deg"] + 90) % 360}
+    change_record(split, 1, spec=turned)
+    assert found(split) == [("draws", "frame 1")]
+    change_record(split, 1, redraws=2)
+    assert found(split) == []
+    change_record(split, 1, spec=turned | {"albedo": 0.5 * (record.spec["albedo"] + 0.1)})
+    assert found(split) == [("draws", "frame 1")]
+
+
+def test_draws_of_another_version_are_not_judged(split) -> None:
+    change_record(split, 1, spec=read_journal(split)[1].spec | draw_values(PARAMS, 1, "val", 1))
+    change_contract(split, version="0.0.9")
+    result = verify(split)
+    assert result["problems"] == [] and checks(result)["draws"] is None
+    assert any("version 0.0.9" in note for note in result["notes"])
+
+
+def test_frames_outside_the_rock_shares_asked_for_are_noted(tmp_path) -> None:
+    asked = PARAMS.randomize.model_copy(update={"rock_share": Interval(0.0, 0.05)})
+    split = write_split(tmp_path / "val", params=PARAMS.model_copy(update={"randomize": asked}))
+    counts = {"regolith": SIZE * SIZE - 20, "rock": 20, "sky": 0, "ignore": 0}
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask.ravel()[:20] = 1
+    depth, instance = np.ones((SIZE, SIZE), np.float32), mask.astype(np.uint16)
+    normals = np.broadcast_to([0.0, 0.0, 1.0], (SIZE, SIZE, 3))
+    rewrite(split, 1, mask=mask, depth=depth, instance=instance, normals=normals)
+    assert read_journal(split)[1].counts == counts
+    result = verify(split)
+    assert result["problems"] == []
+    (note,) = result["notes"]
+    assert "2 of 3 frames outside the rock shares asked for, 0,0.05" in note
+
+
+@pytest.mark.parametrize(
+    ("lines", "problems"),
+    [
+        ([0, None, 1, 2], ["frames.jsonl:2: is blank"]),
+        ([0, 1, 2, None], ["frames.jsonl:4: is blank"]),
+        ([0, 1, 1, 2], ["frames.jsonl:3: frame 1 again, as in line 2"]),
+        ([0, 1, 2, 0], ["frames.jsonl:4: frame 0 again, as in line 1"]),
+        ([1, 0, 2], ["frames.jsonl: not in order: the split is unfinished, or was changed"]),
+        ([2, None, 1, 1, 0], ["frames.jsonl:2: is blank", "frames.jsonl:4: frame 1 again, as in line 3",
+         "frames.jsonl: not in order: the split is unfinished, or was changed"]),
+    ],
+)  # fmt: skip
+def test_lines_that_are_not_as_they_were_written_are_found(split, lines: list[int | None], problems: list[str]) -> None:
+    """Every line alone is whole."""
+    records = read_journal(split)
+    text = "".join("\n" if index is None else records[index].to_line() + "\n" for index in lines)
+    (split / JOURNAL).write_text(text)
+    result = verify(split)
+    assert [f"{problem['where']}: {problem['problem']}" for problem in result["problems"]] == problems
+    assert {problem["check"] for problem in result["problems"]} == {"journal"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_the_place_of_a_file_is_a_problem(split, name: str) -> None:
+    (split / name).unlink()
+    (split / name).mkdir()
+    problems = verify(split)["problems"]
+    assert problems[0]["where"] == name and {problem["check"] for problem in problems} <= {
+        "contract", "journal", "indices", "files",
+    }  # fmt: skip
+
+
+def test_a_file_in_the_place_of_a_folder_is_a_problem(split) -> None:
+    shutil.rmtree(split / "rgb")
+    (split / "rgb").touch()
+    assert found(split) == [("files", file_name("rgb", index)) for index in range(3)]
+
+
 @pytest.fixture
 def dataset(tmp_path) -> Path:
     """A dataset of three splits."""
@@ -234,6 +327,8 @@ def test_scenes_of_another_split_are_found(dataset) -> None:
     assert checked == {"splits", "duplicates"}
     assert ("splits", "scene 0") in found(dataset)
     (dataset / "extra").rename(dataset / "train_dr_copy")
+    assert ("splits", "scene 0") in found(dataset)
+    (dataset / "train_dr_copy").rename(dataset / "train_dr_3")
     assert found(dataset) == []
 
 
@@ -330,7 +425,7 @@ def imported(split: Path) -> Path:
 def test_imported_split_has_no_intervals_and_no_domain(dataset) -> None:
     result = verify(imported(dataset / "val"))
     assert result["problems"] == []
-    assert [name for name in ("parameters", "splits", "domains") if checks(result)[name] is not None] == []
+    assert [name for name in ("parameters", "draws", "splits", "domains") if checks(result)[name] is not None] == []
     assert checks(result)["class counts"] == 3
 
 
@@ -406,6 +501,31 @@ def test_repair_refuses_what_it_cannot_restore(split, tmp_path) -> None:
     with pytest.raises(CheckError, match=r"dataset\.json is damaged and cannot be repaired"):
         repair(split)
     assert (split / JOURNAL).read_bytes() == journal
+
+
+def test_repair_of_a_disk_that_cannot_be_written_is_refused(generated, tmp_path, capsys) -> None:
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    (split / file_name("mask", 0)).unlink()
+    mount = ["mount", "--bind", str(split), str(split)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting takes root")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(split)], check=True)
+        assert cli.main(["verify", str(split), "--repair"]) == 2
+    finally:
+        subprocess.run(["umount", str(split)], check=True)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"regolith: out: '{split}' is not allowed") and "Read-only file system" in line
+
+
+def test_repair_on_another_back_end_has_to_be_asked_for(generated, tmp_path) -> None:
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    renderer = read_contract(split)["renderer"]
+    change_contract(split, renderer=renderer | {"backend": "another"})
+    (split / file_name("mask", 0)).unlink()
+    with pytest.raises(InputError, match=r"renderer\.backend.*other-backend"):
+        repair(split)
+    assert cli.main(["verify", str(split), "--repair", "--other-backend"]) == 0
 
 
 def test_duplicates_are_not_repaired(generated, tmp_path) -> None:

@@ -4,23 +4,40 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from regolith.lunar import cli
-from regolith.lunar.params import CheckError, load_preset
+from regolith.lunar.params import CheckError, Interval, load_preset
 from regolith.lunar.randomize import (
     SPLITS,
     draw_scene,
     draw_values,
     frame_intervals,
+    narrowed,
     scene_intervals,
     show,
 )
 from regolith.lunar.randomize.plot import plot_draws
 from regolith.lunar.randomize.show import Randomize, draw_split, measure_discrepancy
+from regolith.lunar.stage.author import build_scene
 
 V3 = load_preset("v3")
 RED = (255, 59, 78)
+SMALL = ["--terrain.size-m", "40", "--rocks.abundance", "0.005,0.01", "--rocks.far-radius-m", "0"]
+"""Scenes that are built in a moment."""
+OF = {"burial": "rocks", "freshness": "craters"}
+"""What a value is drawn for, item by item."""
+
+
+@pytest.fixture
+def saved(monkeypatch) -> list[Figure]:
+    """Figures that were written, in order."""
+    figures: list[Figure] = []
+    write = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), write(self, *a, **k))[1])
+    return figures
 
 
 def reds(path) -> int:
@@ -52,6 +69,32 @@ def test_result_is_what_draw_values_and_draw_scene_give(tmp_path, capsys, split:
     assert capsys.readouterr().out
 
 
+def test_a_figure_shows_what_the_rocks_and_craters_of_two_scenes_have(tmp_path, capsys, saved) -> None:
+    """They are those of the scenes the generator builds, and no parameter that varies is left out."""
+    file = tmp_path / "r.json"
+    args = ["randomize", "--split", "val", "--frames", "45", "--seed", "3", "--values", "--json", str(file)]
+    assert cli.main([*args, *SMALL, "--plot", str(tmp_path / "p.png")]) == 0
+    result = json.loads(file.read_text())
+    assert result["scenes_built"] == 2 and "here those of 2 scenes" in capsys.readouterr().out
+    rocks = V3.rocks.model_copy(update={"abundance": Interval(0.005, 0.01), "far_radius_m": 0.0})
+    terrain = V3.terrain.model_copy(update={"size_m": 40.0})
+    params = V3.model_copy(update={"rocks": rocks, "terrain": terrain})
+    scenes = [build_scene(narrowed(params, "val"), draw_scene(params, 3, "val", number)) for number in range(2)]
+    expected = {
+        "burial": np.concatenate([scene.rocks.burial for scene in scenes]),
+        "freshness": np.concatenate([scene.terrain.craters["freshness"] for scene in scenes]),
+    }
+    titles = {axes.get_title(loc="left"): axes for axes in saved[0].axes}
+    for name, values in expected.items():
+        assert len(values) > 100 and result["parameters"][name]["values"] == values.tolist()
+        assert titles[name].get_title(loc="right") == f"{len(values):,} {OF[name]} of 2 scenes"
+    varying = {
+        name for name, parameter in result["parameters"].items() if parameter["asked"][0] < parameter["asked"][1]
+    }
+    assert varying <= set(titles)
+    assert any("discrepancy²" in text.get_text() for text in saved[0].texts)
+
+
 def test_summary_fits_a_terminal_and_cuts_no_name(capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(["randomize", "--frames", "30", "--randomize.sampling", "sobol"]) == 0
@@ -77,9 +120,9 @@ def test_a_value_outside_its_range_is_named_and_the_result_is_kept(tmp_path, cap
         return {**values, "albedo": 0.2, "gamma": 1.5} if index == 4 else values
 
     clean, dirty, file = tmp_path / "clean.png", tmp_path / "dirty.png", tmp_path / "r.json"
-    assert cli.main(["randomize", "--frames", "20", "--plot", str(clean)]) == 0
+    assert cli.main(["randomize", "--frames", "20", *SMALL, "--plot", str(clean)]) == 0
     monkeypatch.setattr(show, "draw_values", strayed)
-    assert cli.main(["randomize", "--frames", "20", "--plot", str(dirty), "--json", str(file)]) == 1
+    assert cli.main(["randomize", "--frames", "20", *SMALL, "--plot", str(dirty), "--json", str(file)]) == 1
     err = capsys.readouterr().err
     assert "albedo 0.2 outside 0.09,0.17 (1 of 20)" in err and "gamma 1.5 outside 1,1" in err and "fov" not in err
     assert json.loads(file.read_text())["parameters"]["albedo"]["drawn"]["max"] == 0.2
@@ -101,7 +144,7 @@ def test_a_value_outside_its_range_is_named_and_the_result_is_kept(tmp_path, cap
 )
 def test_figure_of_any_draws_is_a_picture(tmp_path, args: list[str]) -> None:
     file = tmp_path / "new" / "p.png"
-    assert cli.main(["randomize", *args, "--plot", str(file)]) == 0
+    assert cli.main(["randomize", *SMALL, *args, "--plot", str(file)]) == 0
     with Image.open(file) as picture:
         rgb = np.asarray(picture.convert("RGB"))
     assert rgb.shape[1] == 1680 and rgb.shape[0] >= 200
@@ -110,14 +153,8 @@ def test_figure_of_any_draws_is_a_picture(tmp_path, args: list[str]) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["p.png"]
 
 
-def test_histograms_count_every_frame(monkeypatch, tmp_path) -> None:
+def test_histograms_count_every_frame(saved, tmp_path) -> None:
     """The heights of a panel's bars are the numbers of frames; the line is their mean."""
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
-    saved: list[Figure] = []
-    write = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), write(self, *a, **k))[1])
     draws = draw_split(V3, 0, "train_dr", 60)
     result = Randomize(frames=60).with_params(V3).run()
     plot_draws(draws, result, tmp_path / "p.png")
@@ -139,7 +176,7 @@ def test_histograms_count_every_frame(monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize("name", ["p.jpg", "p", "", "file/p.png"])
 def test_a_bad_place_for_the_figure_is_refused_before_the_work(tmp_path, capsys, monkeypatch, name: str) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(show, "draw_split", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(show, "draw_split", lambda *_, **__: pytest.fail("work was done"))
     assert cli.main(["randomize", "--plot", str(tmp_path / name)]) == 2
     err = capsys.readouterr().err
     assert err.startswith("regolith: plot: ") and len(err.splitlines()) == 1

@@ -17,17 +17,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "dataset"))
 from small_split import BASE, PARAMS, SIZE, arrays, write_split  # pyright: ignore[reportMissingImports]
 
 from regolith.lunar import cli
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import file_name, read_contract, read_journal, write_contract
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.dataset.write import write_frame, write_journal
 from regolith.lunar.labels import NAMES
+from regolith.lunar.params import Interval
 from regolith.lunar.randomize import frame_intervals
 from regolith.lunar.report.card import outline, write_card
 from regolith.lunar.report.split_stats import (
     collect_drawn,
     equivalent_diameter,
-    label_regions,
     measure_pixels,
     read_timings,
     spread,
@@ -52,7 +53,7 @@ def whole(tmp_path_factory) -> Path:
     second = CHUNK | {"frames": 10, "seconds": {"start": 0.5, "render": 3.5}, "peak_rss": 5, "host": "b"}
     lines = [json.dumps(line) for line in ({"event": "start", "frames": 99}, CHUNK, second, CHUNK | {"frames": 0})]
     (split / LOG).write_text("\n".join([*lines, '{"event": "chunk", "fra']))
-    result = write_card(split, split / "card.html")
+    result = write_card(read_source(split), split / "card.html")
     (split.parent / "result.json").write_text(json.dumps(result))
     return split
 
@@ -68,7 +69,7 @@ def split(tmp_path) -> Path:
 
 
 def page(folder: Path) -> str:
-    write_card(folder, folder / "card.html")
+    write_card(read_source(folder), folder / "card.html")
     return (folder / "card.html").read_text("utf-8")
 
 
@@ -118,10 +119,11 @@ MASK[10, 10] = 1  # 1 px
 def test_regions_are_connected_patches_where_there_are_no_ids(tmp_path) -> None:
     rgb = np.full((12, 12, 3), 90, np.uint8)
     rgb[MASK == 1] = 200
-    record = write_frame(tmp_path, 0, {"rgb": rgb, "mask": MASK}, seed=0, spec={})
-    found = measure_pixels(tmp_path, [record], by_instance=False, progress=lambda done, total: None)
+    split = write_split(tmp_path / "val", 1, params=BASE)
+    write_contract(split, read_contract(split) | {"width": 12, "height": 12})
+    write_journal(split, {0: write_frame(split, 0, {"rgb": rgb, "mask": MASK}, seed=0, spec={})})
+    found = measure_pixels(read_source(split), progress=lambda done, total: None)
     assert sorted(found.regions.tolist()) == [1, 3, 5]
-    assert label_regions(MASK)[1, 1] == label_regions(MASK)[3, 3] != label_regions(MASK)[8, 2]
     expected = np.zeros((3, 256), int)
     expected[0, 90], expected[1, 200] = 144 - 9, 9
     assert (found.brightness == expected).all()
@@ -136,8 +138,9 @@ def test_outline_lies_around_rocks_and_leaves_them_as_they_are() -> None:
 
 
 def test_values_are_the_journals_beside_the_range_asked_for(whole, split, html) -> None:
-    records = [record for _, record in sorted(read_journal(whole).items())]
-    drawn = {each.name: each for each in collect_drawn(FEW, read_contract(whole), records)}
+    source = read_source(whole)
+    records = source.records
+    drawn = {each.name: each for each in collect_drawn(FEW, source)}
     ranges = frame_intervals(FEW, "val")
     assert drawn.keys() > ranges.keys() and {each.name for each in drawn.values() if each.per == "scene"} == {
         "crater_density", "rock_abundance", "rock_exponent", "relief_strength",
@@ -157,6 +160,43 @@ def test_redraws_are_counted(whole, html) -> None:
     text = section(html, "Redraws")
     assert "20 of 30 frames were drawn again" in text and "1.5 times in the mean" in text
     assert json.loads((whole.parent / "result.json").read_text())["redrawn"] == 20
+
+
+def test_redrawn_frames_that_reached_the_share_asked_for_are_counted(tmp_path) -> None:
+    """Frames hold about a quarter of rock; three have been drawn again, one of them still lies outside."""
+    asked = FEW.randomize.model_copy(update={"rock_share": Interval(0.1, 0.4)})
+    split = write_split(tmp_path / "val", 4, params=FEW.model_copy(update={"randomize": asked}))
+    records = read_journal(split)
+    assert all(0.1 < record.counts["rock"] / SIZE**2 < 0.4 for record in records.values())
+    assert "No frame was drawn again: each had between 10.0% and 40.0%" in section(page(split), "Redraws")
+    counts = {"regolith": SIZE**2, "rock": 0, "sky": 0, "ignore": 0}
+    records = {i: dataclasses.replace(record, redraws=i) for i, record in records.items()}
+    write_journal(split, records | {2: dataclasses.replace(records[2], counts=counts)})
+    text = section(page(split), "Redraws")
+    assert "3 of 4 frames were drawn again, 2.0 times in the mean." in text
+    assert "between 10.0% and 40.0% of rock: 2 of the 3 came to lie there, and 3 of all 4 do." in text
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "folder", "changed"])
+def test_a_broken_picture_is_named_and_leads_to_verify(split, capsys, how: str) -> None:
+    path = split / file_name("rgb", 1)
+    data = path.read_bytes()
+    path.unlink()
+    if how == "folder":
+        path.mkdir()
+    elif how != "missing":
+        path.write_bytes(data[: len(data) // 2] if how == "cut" else data[:-1] + b"x")
+    assert cli.main(["card", str(split)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line and "regolith verify" in line
+    assert not (split / "card.html").exists()
+
+
+def test_one_frame_is_one_frame(tmp_path, capsys) -> None:
+    split = write_split(tmp_path / "val", 1, params=FEW)
+    assert cli.main(["card", str(split)]) == 0
+    assert "card.html: 1 frame of val" in capsys.readouterr().out
+    assert "1 of 1 frame, evenly" in section((split / "card.html").read_text("utf-8"), "Frames")
 
 
 def test_timings_are_added_up_over_the_log(whole, html) -> None:
@@ -196,7 +236,7 @@ def test_split_without_rock_and_without_ids_has_a_card(tmp_path) -> None:
     html = page(split)
     assert section(html, "Apparent rock sizes") == "There is no rock in 2 of 2 frames."
     assert "2 of 2 frames have none" in section(html, "Classes")
-    assert write_card(split, split / "card.html")["small_rock_share"] is None
+    assert write_card(read_source(split), split / "card.html")["small_rock_share"] is None
 
 
 def test_dataset_gets_one_card_in_each_split(tmp_path, capsys) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 
 from regolith.lunar import __version__
 from regolith.lunar.files import write_json
+from regolith.lunar.jobs.events import silence
 from regolith.lunar.params import (
     CheckError,
     Group,
@@ -79,8 +80,17 @@ VERBS: dict[str, tuple[str, str, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 check failed, 2 bad input, 130 interrupted."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    """Run the command line and return its exit code: 0 done, 1 check failed, 2 bad input, 130 interrupted.
+
+    A reader of our output who goes away changes nothing of it, unless the verb had to stop for that: then 1.
+    """
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        _flush()
+
+
+def _main(args: list[str]) -> int:
     debug = "--debug" in args
     try:
         return _dispatch(args)
@@ -97,9 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("regolith: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away: not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader of our output went away in the middle of the work
+        silence()
+        return 1
     except Exception as error:
         if debug:
             raise
@@ -110,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
-        print(_overview())
+        _say(_overview())
         return 0
     if args[0] == "--version":
         print(f"regolith.lunar {__version__}")
@@ -120,6 +130,8 @@ def _dispatch(args: list[str]) -> int:
     verb = parse_verb(getattr(importlib.import_module(module), attribute), name, rest)
     if verb is None:  # help was asked for and shown
         return 0
+    if verb.json_file is not None:
+        _check_writable(verb.json_file)
     failed: CheckError | None = None
     try:
         result = verb.run()
@@ -135,10 +147,38 @@ def _dispatch(args: list[str]) -> int:
             raise InputError("json", str(verb.json_file), f"a path that can be written ({error.strerror})") from None
     text = verb.summary(result)
     if text and not getattr(verb, "events", False):
-        print(text)
+        _say(text)
     if failed is not None:
         raise failed
     return 0
+
+
+def _say(text: str) -> None:
+    """Print what there is to say, to whom it may still concern: the work is done either way."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence()
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a result file that cannot be written before the work whose result it shall hold; leaves no trace."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        taken = path.is_dir()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError("json", str(path), f"a path that can be written ({error.strerror})") from None
+    if taken:
+        raise InputError("json", str(path), "a file; this is a folder")
 
 
 def _overview() -> str:
@@ -162,7 +202,7 @@ def _split_verb(args: list[str]) -> tuple[str, list[str]]:
     family = [name for name in VERBS if name.startswith(args[0] + " ")]
     if family:
         if set(args[1:]) & {"-h", "--help"} or len(args) == 1:
-            print("\n".join(f"regolith {name}: {VERBS[name][2]}" for name in family))
+            _say("\n".join(f"regolith {name}: {VERBS[name][2]}" for name in family))
             raise SystemExit(0 if len(args) > 1 else 2)
         raise InputError("verb", " ".join(args[:2]), ", ".join(family))
     raise InputError("verb", args[0], ", ".join(VERBS))
@@ -180,6 +220,9 @@ def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:
         try:
             tyro.cli(mirror, prog=f"regolith {name}", description=VERBS[name][2], args=args)
         except SystemExit:
+            return None
+        except BrokenPipeError:
+            silence()
             return None
     try:
         parsed, unknown = tyro.cli(

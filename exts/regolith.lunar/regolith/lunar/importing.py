@@ -14,14 +14,15 @@ import yaml
 from PIL import Image, ImageOps
 
 from regolith.lunar import __version__
-from regolith.lunar.dataset.formats.target import appearing
+from regolith.lunar.dataset.formats.target import new_folder
 from regolith.lunar.dataset.generate import parse_size
 from regolith.lunar.dataset.layout import SCHEMA_VERSION, FrameRecord, write_contract
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.write import append_records, write_frame
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Verb, quantity
-from regolith.lunar.perception.photos import find_photos, read_photo
+from regolith.lunar.perception.photos import ENDINGS, read_photo
 
 RENDERER = "import"
 """Renderer name in the contract of an imported split; its parameters are empty."""
@@ -33,7 +34,7 @@ CLASS_MAP = "a YAML file or text like rock=1,regolith=0,sky=2,ignore=255; colour
 
 
 class Import(Verb):
-    """Import labelled pictures as a split; sizes, names and mask values that do not match are refused by file."""
+    """Import labelled pictures as a split; files, sizes, names and mask values that do not match are refused."""
 
     images: Path = quantity(..., "Folder of pictures, of one size.")
     masks: Path = quantity(..., "Folder of masks, named like their pictures (the ending may differ).")
@@ -54,7 +55,7 @@ class Import(Verb):
                 self.out,
                 classes=read_class_map(self.classes),
                 split=self.split,
-                crop=parse_size(self.crop) if self.crop else None,
+                crop=read_crop(self.crop),
                 emit=emit,
             )
 
@@ -62,7 +63,8 @@ class Import(Verb):
         """Say where the split is and what is in it."""
         total = sum(result["counts"].values())
         shares = ", ".join(f"{name} {100 * count / total:.1f} %" for name, count in result["counts"].items())
-        return f"{result['split']}: {result['frames']} frames of {result['width']}x{result['height']}; {shares}"
+        size = f"{result['width']}x{result['height']}"
+        return f"{result['split']}: {counted(result['frames'], 'frame')} of {size}; {shares}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,20 @@ class ClassMap:
     """Value, or colour as R · 65536 + G · 256 + B, to one of `TARGETS`' values."""
     colors: bool
     """Whether the keys are colours."""
+
+
+def read_crop(text: str) -> tuple[int, int] | None:
+    """Read `256` or `640x480` as (width, height); None for an empty text.
+
+    Raises:
+        InputError: Not a size `regolith generate` would draw.
+    """
+    if not text:
+        return None
+    try:
+        return parse_size(text)
+    except InputError as error:
+        raise InputError("crop", error.value, error.allowed) from None
 
 
 def read_class_map(text: str) -> ClassMap:
@@ -153,20 +169,19 @@ def import_split(
         split: Name of the split.
         crop: Width and height every picture is cut to about its centre [px]; a split has pictures of one size, and
             nothing is resampled.
-        emit: Receives `progress` events; every picture counts twice, checked and written.
+        emit: Receives `progress` events once everything is checked.
 
     Returns:
         {split, frames, width, height, counts}: counts as pixels per class.
 
     Raises:
-        InputError: A name, a mask that is missing or left over, two files of one name, a file that cannot be read, a
-            size unlike its picture's or the others', a value the class map does not have, a split that is there.
-        OSError: The split cannot be written.
+        InputError: A name, a file that is no picture, a mask that is missing or left over, two files of one name, a
+            file that cannot be read, a size unlike its picture's or the others', a value the class map does not have,
+            a split that is there, a folder that cannot be written or has no room.
     """
     if not re.fullmatch(r"\w[\w.-]*", split, re.ASCII):
         raise InputError("split", split, "letters, digits, _, - and .")
     pairs = find_pairs(images, masks)
-    total, done = 2 * len(pairs), 0
     height, width = 0, 0
     for picture, mask in pairs:
         found = _read_pair(picture, mask, classes, crop)[0].shape[:2]
@@ -175,10 +190,8 @@ def import_split(
         if found != (height, width):
             allowed = f"{_size((height, width))}, the size of {pairs[0][0].name}; --crop cuts them alike"
             raise InputError(picture.name, _size(found), allowed)
-        done += 1
-        emit({"event": "progress", "done": done, "total": total})
     counts = dict.fromkeys(TARGETS, 0)
-    with appearing(out / split) as folder:
+    with new_folder(out / split) as folder:
         records: list[FrameRecord] = []
         for index, (picture, mask) in enumerate(pairs):
             rgb, label = _read_pair(picture, mask, classes, crop)
@@ -192,8 +205,7 @@ def import_split(
             record = write_frame(folder, index, {"rgb": rgb, "mask": label}, seed=0, spec=spec)
             counts = {name: counts[name] + record.counts[name] for name in counts}
             records.append(record)
-            done += 1
-            emit({"event": "progress", "done": done, "total": total})
+            emit({"event": "progress", "done": len(records), "total": len(pairs)})
         write_contract(folder, _contract(split, len(pairs), width, height))
         append_records(folder, records)
     return {"split": str(out / split), "frames": len(pairs), "width": width, "height": height, "counts": counts}
@@ -213,6 +225,7 @@ def _contract(split: str, frames: int, width: int, height: int) -> dict[str, Any
         "height": height,
         "outputs": ["rgb", "mask"],
         "renderer": {"name": RENDERER},
+        "other_renderers": [],
         "parameters": {},
     }
 
@@ -221,7 +234,8 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     """Pair pictures with masks by name without ending, ordered by name.
 
     Raises:
-        InputError: A folder has no picture, two files share a name, a picture has no mask, or a mask no picture.
+        InputError: A folder has no picture or something that is none, two files share a name, a picture has no mask,
+            or a mask no picture.
     """
     pictures, labels = (_by_stem(folder, field) for folder, field in ((images, "images"), (masks, "masks")))
     for stem, picture in pictures.items():
@@ -234,10 +248,17 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
 
 
 def _by_stem(folder: Path, field: str) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(field, str(folder), "a folder of pictures")
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(field, str(folder), f"a folder of pictures ({error.strerror})") from None
+    if not paths:
+        raise InputError(field, str(folder), "a folder with pictures in it")
     found: dict[str, Path] = {}
-    for path in find_photos(folder):
+    for path in paths:
+        if path.is_dir() or path.suffix.lower() not in ENDINGS:
+            what = "a folder" if path.is_dir() else "no picture"
+            raise InputError(f"{field}/{path.name}", what, f"pictures alone ({', '.join(sorted(ENDINGS))})")
         if path.stem in found:
             raise InputError(path.name, f"beside {found[path.stem].name}", "one file of a name, whatever its ending")
         found[path.stem] = path

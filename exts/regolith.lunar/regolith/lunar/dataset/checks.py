@@ -8,7 +8,7 @@ import io
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,9 @@ from regolith.lunar.dataset.layout import (
     read_contract,
     scan_journal,
 )
-from regolith.lunar.dataset.survey import OURS
+from regolith.lunar.dataset.splits import is_part
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
 from regolith.lunar.params import InputError, Params, validate
-from regolith.lunar.randomize import outside, scene_number
 
 CHECKS = {
     "contract": "dataset.json is as it was written",
@@ -42,6 +41,7 @@ CHECKS = {
     "depth": "infinite on the sky and only there",
     "normals": "of length 1, and 0 on the sky",
     "parameters": "inside the split's intervals",
+    "draws": "seeds and values are those of the dataset's seed",
     "splits": "share no frame seed and no scene",
     "domains": "the test domain lies apart",
     "duplicates": "no two frames show one picture",
@@ -101,7 +101,7 @@ class SplitCheck:
     @property
     def at_home(self) -> bool:
         """Whether the folder is named after its split, `train_dr` or `train_dr_750`, as in a dataset."""
-        return self.contract is not None and self.name.startswith(self.contract["split"])
+        return self.contract is not None and is_part(self.name, self.contract["split"])
 
     def report(self, check: str, where: str, problem: str, index: int | None = None) -> None:
         """Add a problem."""
@@ -114,15 +114,6 @@ def open_split(folder: Path) -> SplitCheck:
     _check_contract(split)
     _check_journal(split)
     return split
-
-
-def check_records(split: SplitCheck) -> None:
-    """Check which frames there are, and what they were drawn from; note files that belong to none."""
-    if split.contract is not None:
-        _check_indices(split, split.contract["frames"])
-    if split.params is not None:
-        _check_parameters(split, split.params)
-    split.notes += list(_extra_files(split))
 
 
 def _check_contract(split: SplitCheck) -> None:
@@ -145,74 +136,44 @@ def _check_contract(split: SplitCheck) -> None:
 
 def _check_journal(split: SplitCheck) -> None:
     path = split.folder / JOURNAL
-    split.records, damaged = scan_journal(path)
+    try:
+        data = path.read_bytes()
+        split.records, damaged = scan_journal(path)
+    except OSError as error:
+        split.report("journal", JOURNAL, f"cannot be read ({error.strerror})" if path.exists() else "missing")
+        return
     split.checked["journal"] += len(split.records) + len(damaged)
-    if not path.exists():
-        split.report("journal", JOURNAL, "missing")
     for number in damaged:
         split.report("journal", f"{JOURNAL}:{number}", "is not as it was written")
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
+    if not data.endswith(b"\n"):
         split.report("journal", JOURNAL, "does not end in a whole line: torn by a crash, or damaged")
+    if data != journal_bytes(split.records):
+        lines = data.split(b"\n")[:-1]
+        _check_lines(split, {i: line for i, line in enumerate(lines, start=1) if i not in damaged})
 
 
-def _check_indices(split: SplitCheck, frames: int) -> None:
-    split.checked["indices"] += frames
-    for first, last in _runs(index for index in range(frames) if index not in split.records):
-        split.report("indices", _frames(first, last), "missing from the journal")
-    for first, last in _runs(sorted(index for index in split.records if not 0 <= index < frames)):
-        split.report("indices", _frames(first, last), f"outside the {frames} frames of the contract")
+def journal_bytes(records: Mapping[int, FrameRecord]) -> bytes:
+    """Bytes of the journal a finished run leaves of these records (`write.write_journal`)."""
+    return b"".join(records[index].to_line().encode() + b"\n" for index in sorted(records))
 
 
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Runs of consecutive numbers, as (first, last)."""
-    first = last = None
-    for number in numbers:
-        if last is not None and number == last + 1:
-            last = number
+def _check_lines(split: SplitCheck, lines: dict[int, bytes]) -> None:
+    """Say which whole lines of a journal, by their number, are not as and where a finished run leaves them."""
+    seen: dict[int, int] = {}
+    last, ordered = -1, True
+    for number, line in lines.items():
+        if not line:
+            split.report("journal", f"{JOURNAL}:{number}", "is blank")
             continue
-        if first is not None and last is not None:
-            yield first, last
-        first = last = number
-    if first is not None and last is not None:
-        yield first, last
-
-
-def _frames(first: int, last: int) -> str:
-    return f"frame {first}" if first == last else f"frames {first}–{last}"
-
-
-def _check_parameters(split: SplitCheck, params: Params) -> None:
-    if split.contract is None:
-        return
-    name = split.contract["split"]
-    try:
-        outside(params, name, {})
-    except InputError as error:  # the ranges themselves do not fit: no frame can
-        split.report("parameters", CONTRACT, str(error))
-        return
-    for index, record in sorted(split.records.items()):
-        split.checked["parameters"] += 1
-        fixed = {"split": name, "index": index, "scene": scene_number(params, index), "seed": record.seed}
-        for key, wanted in fixed.items():
-            if record.spec.get(key) != wanted:
-                split.report("parameters", f"frame {index}", f"{key} {record.spec.get(key)}, should be {wanted}", index)
-        for key, value, interval in outside(params, name, record.spec):
-            allowed = "is no value of this split" if interval is None else f"outside {interval}"
-            split.report("parameters", f"frame {index}", f"{key} {value:g} {allowed}", index)
-
-
-def _extra_files(split: SplitCheck) -> Iterator[str]:
-    """Files that belong to no frame of the split; they are not ours to judge."""
-    known = {name for record in split.records.values() for name in record.sha256}
-    folders = {folder for folder, _ in FILES.values()}
-    for path in sorted(split.folder.iterdir()):
-        if path.is_dir() and path.name in folders:
-            for file in sorted(path.iterdir()):
-                name = f"{path.name}/{file.name}"
-                if name not in known:
-                    yield f"{split.name}/{name}: belongs to no frame of the journal"
-        elif path.name not in OURS and not path.name.endswith(".log.jsonl"):
-            yield f"{split.name}/{path.name}: belongs to no frame of the journal"
+        index = FrameRecord.from_line(line.decode("utf-8")).index
+        if index in seen:
+            split.report("journal", f"{JOURNAL}:{number}", f"frame {index} again, as in line {seen[index]}")
+        elif index < last:
+            ordered = False
+        seen.setdefault(index, number)
+        last = index
+    if not ordered:
+        split.report("journal", JOURNAL, "not in order: the split is unfinished, or was changed")
 
 
 @dataclasses.dataclass

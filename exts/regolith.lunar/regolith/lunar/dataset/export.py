@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regolith.lunar.dataset.formats.source import read_sources
-from regolith.lunar.dataset.formats.target import appearing
+from regolith.lunar.dataset.formats.target import new_folder
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Verb, quantity
 
@@ -38,6 +39,7 @@ class Export(Verb):
         ..., "Format to write; yolo-seg and voc call train_dr train and test_photoreal test, others keep the names."
     )
     out: Path = quantity(..., "Folder to write; it must not be there yet, or be empty.")
+    partial: bool = quantity(False, "Export also splits that lack frames of their contract: those they have.")
     shard: int = quantity(SHARD, "Samples a WebDataset shard holds at most.", ge=1, le=1_000_000)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -46,21 +48,30 @@ class Export(Verb):
         from regolith.lunar.jobs.progress import show
 
         with show(self.events, f"export {self.to}", "frames") as emit:
-            return export(self.folder, self.out, to=self.to, shard=self.shard, emit=emit)
+            return export(self.folder, self.out, to=self.to, partial=self.partial, shard=self.shard, emit=emit)
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say where the export is and what is in it."""
-        splits = ", ".join(f"{name} {frames}" for name, frames in result["splits"].items())
-        return f"{result['out']}: {result['format']}, frames: {splits}"
+        splits = ", ".join(f"{counted(frames, 'frame')} of {name}" for name, frames in result["splits"].items())
+        return f"{result['out']}: {result['format']}, {splits}"
 
 
-def export(folder: Path, out: Path, *, to: str, shard: int = SHARD, emit: Emit = lambda event: None) -> dict[str, Any]:
-    """Write the complete frames of a split, or of every split of a dataset, in another format; whole or not at all.
+def export(
+    folder: Path,
+    out: Path,
+    *,
+    to: str,
+    partial: bool = False,
+    shard: int = SHARD,
+    emit: Emit = lambda event: None,
+) -> dict[str, Any]:
+    """Write the frames of a split, or of every split of a dataset, in another format; whole or not at all.
 
     Args:
         folder: A split, or a dataset holding some.
         out: Folder to make.
         to: One of `MODULES`.
+        partial: Whether splits may lack frames of their contract.
         shard: Samples a WebDataset shard holds at most.
         emit: Receives `progress` events.
 
@@ -68,13 +79,13 @@ def export(folder: Path, out: Path, *, to: str, shard: int = SHARD, emit: Emit =
         {out, format, splits}: splits as name to number of frames.
 
     Raises:
-        InputError: No split, a format this is not, a package that is not installed, a target that is taken, a file
-            that is not as it was written, or a split that lacks what the format needs.
-        OSError: The target cannot be written, for want of room among others.
+        InputError: No split, one that is not finished, a format this is not, a package that is not installed, a target
+            that is taken, cannot be written or has no room, a file that is not as it was written, or a split that
+            lacks what the format needs.
     """
     if to not in MODULES:
         raise InputError("to", to, ", ".join(MODULES))
-    sources = read_sources(folder)
+    sources = read_sources(folder, partial=partial)
     total = sum(len(source.records) for source in sources)
     done = 0
 
@@ -85,8 +96,8 @@ def export(folder: Path, out: Path, *, to: str, shard: int = SHARD, emit: Emit =
 
     module = importlib.import_module(f"regolith.lunar.dataset.formats.{MODULES[to]}")
     options = {"shard": shard} if to == "webdataset" else {}
-    emit({"event": "progress", "done": 0, "total": total})
-    with _installed(to), appearing(out) as temporary:
+    with _installed(to), new_folder(out) as temporary:
+        emit({"event": "progress", "done": 0, "total": total})
         module.write(sources, temporary, step, **options)
     return {"out": str(out), "format": to, "splits": {source.name: len(source.records) for source in sources}}
 

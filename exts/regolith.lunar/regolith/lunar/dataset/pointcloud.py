@@ -54,10 +54,6 @@ class View:
         """Points of the camera frame in the world frame [m], shape [..., 3]."""
         return points @ self.camera_to_world[:3, :3].T + self.camera_to_world[:3, 3]
 
-    def to_camera(self, points: np.ndarray) -> np.ndarray:
-        """Points of the world frame in the camera frame [m], shape [..., 3]."""
-        return (points - self.camera_to_world[:3, 3]) @ self.camera_to_world[:3, :3]
-
 
 def unproject(depth: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray]:
     """Turn depth into points.

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.dataset.across import check_apart, check_duplicates
-from regolith.lunar.dataset.checks import CHECKS, SplitCheck, check_frame, check_records, open_split
+from regolith.lunar.dataset.checks import CHECKS, SplitCheck, check_frame, open_split
 from regolith.lunar.dataset.layout import CONTRACT, JOURNAL
+from regolith.lunar.dataset.record_checks import check_records
+from regolith.lunar.dataset.run import room
+from regolith.lunar.dataset.splits import counted, is_split, split_folders, splits_in
 from regolith.lunar.dataset.survey import lock
 from regolith.lunar.dataset.write import write_journal
 from regolith.lunar.jobs.events import Emit
@@ -42,9 +45,10 @@ class Verify(Verb):
     split: Path = quantity(..., "Folder of a split, or of a dataset: then each of its splits.", positional=True)
     repair: bool = quantity(False, "Drop frames with problems from the journal and draw them again.")
     workers: int = quantity(1, "Worker processes that draw for --repair.", ge=1, le=256)
+    other_backend: bool = quantity(False, "Let --repair draw on another renderer back end than the split's.")
 
     def run(self) -> dict[str, Any]:
-        """Print a table of checks and the problems; raises `CheckError` when there is one."""
+        """Check, and repair where asked; raises `CheckError` when there is a problem."""
         from regolith.lunar.jobs.progress import show
 
         frames = sum(_size(path / JOURNAL) for path in split_folders(self.split)) / LINE_BYTES
@@ -52,48 +56,29 @@ class Verify(Verb):
             emit: Emit = lambda event: None  # noqa: E731
             if self.repair or frames > BAR_FROM:
                 emit = stack.enter_context(show(False, "repair" if self.repair else "verify", "frames"))
-            result = (
-                repair(self.split, workers=self.workers, emit=emit) if self.repair else verify(self.split, emit=emit)
-            )
-        _print_table(result)
+            if self.repair:
+                result = repair(self.split, workers=self.workers, other_backend=self.other_backend, emit=emit)
+            else:
+                result = verify(self.split, emit=emit)
         if result["problems"]:
-            raise CheckError(f"{self.split}: {_counted(len(result['problems']), 'problem')}", result)
+            raise CheckError(f"{self.split}: {counted(len(result['problems']), 'problem')}", result)
         return result
 
     def summary(self, result: dict[str, Any]) -> str:
-        """Say how many frames were checked."""
+        """Tabulate the checks and list the problems; without one, say how many frames were checked."""
         drawn = sum(result.get("repaired", {}).values())
-        repaired = f", {_counted(drawn, 'frame')} drawn again" if "repaired" in result else ""
+        repaired = f", {counted(drawn, 'frame')} drawn again" if "repaired" in result else ""
+        table = _table(result)
         if result["problems"]:
-            return ""
+            return table
         return (
-            f"{result['folder']}: {_counted(result['frames'], 'frame')}, no problem{repaired} "
+            f"{table}\n{result['folder']}: {counted(result['frames'], 'frame')}, no problem{repaired} "
             f"({result['ms_per_frame']:.1f} ms a frame)"
         )
 
 
-def split_folders(folder: Path) -> list[Path]:
-    """Return the folder itself where it is a split, else the splits directly below it.
-
-    Raises:
-        InputError: There is none.
-    """
-    if _is_split(folder):
-        return [folder]
-    found = sorted(path for path in folder.iterdir() if _is_split(path)) if folder.is_dir() else []
-    if not found:
-        raise InputError(
-            "split", str(folder), f"a folder with a {CONTRACT}, as `regolith generate` writes, or a folder of these"
-        )
-    return found
-
-
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def _is_split(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (CONTRACT, JOURNAL))
 
 
 def verify(folder: Path, *, emit: Emit = lambda event: None) -> dict[str, Any]:
@@ -169,12 +154,17 @@ def _check_frames(split: SplitCheck) -> Iterator[int]:
 
 def _neighbours(folder: Path, splits: Sequence[SplitCheck]) -> list[SplitCheck]:
     """Open the other splits of the dataset a single split belongs to."""
-    if len(splits) != 1 or not splits[0].at_home or not _is_split(folder):
+    if len(splits) != 1 or not splits[0].at_home or not is_split(folder):
         return []
     own = folder.resolve()
     found: list[SplitCheck] = []
-    for path in sorted(own.parent.iterdir()):
-        if path != own and _is_split(path):
+    try:
+        beside = splits_in(own.parent)
+    except OSError as error:
+        splits[0].notes.append(f"{own.parent}: splits beside this one not compared ({error.strerror})")
+        return []
+    for path in beside:
+        if path != own:
             other = open_split(path)
             if other.at_home:
                 found.append(other)
@@ -183,7 +173,9 @@ def _neighbours(folder: Path, splits: Sequence[SplitCheck]) -> list[SplitCheck]:
     return found
 
 
-def repair(folder: Path, *, workers: int = 1, emit: Emit = lambda event: None) -> dict[str, Any]:
+def repair(
+    folder: Path, *, workers: int = 1, other_backend: bool = False, emit: Emit = lambda event: None
+) -> dict[str, Any]:
     """Drop frames with problems from the journal, draw them again from the contract's own parameters, check again.
 
     What no redraw puts right stays as it is: duplicates, and splits that are not apart.
@@ -191,13 +183,15 @@ def repair(folder: Path, *, workers: int = 1, emit: Emit = lambda event: None) -
     Args:
         folder: Folder of a split, or of a dataset.
         workers: Worker processes that draw.
+        other_backend: Whether they may draw on another renderer back end than the split was begun on.
         emit: Receives `progress` events.
 
     Returns:
         As `verify`, with `repaired`: split to the number of frames drawn.
 
     Raises:
-        InputError: There is no split, or one with problems was imported, is not named after its split, or is in use.
+        InputError: There is no split, or one with problems was imported, is not named after its split, is in use,
+            cannot be written, or was begun on a back end that is not here.
         CheckError: A contract is damaged: nothing says how to draw the frames.
     """
     splits = [split for split in _check_splits(folder, emit) if _repairable(split)]
@@ -211,7 +205,7 @@ def repair(folder: Path, *, workers: int = 1, emit: Emit = lambda event: None) -
             raise InputError("repair", str(split.folder), "generated splits; this one was imported: import it again")
         if split.name != split.contract["split"]:
             raise InputError("repair", str(split.folder), f"a folder named {split.contract['split']}, after its split")
-    repaired = {split.name: _redraw(split, workers, emit) for split in splits}
+    repaired = {split.name: _redraw(split, workers, other_backend, emit) for split in splits}
     return verify(folder, emit=emit) | {"repaired": repaired}
 
 
@@ -219,13 +213,13 @@ def _repairable(split: SplitCheck) -> bool:
     return any(problem.index is not None or problem.check in REDRAWN for problem in split.problems)
 
 
-def _redraw(split: SplitCheck, workers: int, emit: Emit) -> int:
+def _redraw(split: SplitCheck, workers: int, other_backend: bool, emit: Emit) -> int:
     from regolith.lunar.dataset.generate import generate
 
     contract = split.contract or {}
     bad = {problem.index for problem in split.problems}
     kept = {i: record for i, record in split.records.items() if i not in bad and 0 <= i < contract["frames"]}
-    with lock(split.folder):
+    with room(split.folder), lock(split.folder):
         write_journal(split.folder, kept)
     result = generate(
         validate(Params, contract["parameters"]),
@@ -236,12 +230,13 @@ def _redraw(split: SplitCheck, workers: int, emit: Emit) -> int:
         height=contract["height"],
         seed=contract["seed"],
         workers=workers,
+        other_backend=other_backend,
         emit=emit,
     )
     return result["drawn"]
 
 
-def _print_table(result: dict[str, Any]) -> None:
+def _table(result: dict[str, Any]) -> str:
     from rich.console import Console
     from rich.table import Table
 
@@ -255,7 +250,13 @@ def _print_table(result: dict[str, Any]) -> None:
             table.add_row(row["check"], row["holds"], f"{row['checked']:,}", f"{row['problems']:,}", style=style)
         else:
             table.add_row(row["check"], row["holds"], "not applicable", "", style="dim")
-    console.print(table)
+    with console.capture() as capture:
+        console.print(table)
+        _print_found(console, result)
+    return capture.get().rstrip("\n")
+
+
+def _print_found(console: Console, result: dict[str, Any]) -> None:
     several = len(result["splits"]) > 1
     for problem in result["problems"][:SHOWN]:
         where = f"{problem['split']}/{problem['where']}" if several else problem["where"]
@@ -268,8 +269,4 @@ def _print_table(result: dict[str, Any]) -> None:
 
 def _print_rest(console: Console, count: int, word: str) -> None:
     if count > 0:
-        console.print(f"… and {_counted(count, f'more {word}')} (all with --json FILE)", highlight=False)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+        console.print(f"… and {counted(count, f'more {word}')} (all with --json FILE)", highlight=False)

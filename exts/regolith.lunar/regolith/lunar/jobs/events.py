@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -77,9 +78,24 @@ def emit(event: Event, stream: TextIO | None = None) -> None:
     """Write an event in one piece and flush it.
 
     Raises:
-        BrokenPipeError: Nobody reads any more.
+        BrokenPipeError: Nobody reads any more; `emit_quietly` works on.
     """
     print(format_event(event), file=stream or sys.stdout, flush=True)
+
+
+def emit_quietly(event: Event) -> None:
+    """Write an event on standard output as long as somebody reads it: work whose files matter more goes on."""
+    try:
+        emit(event)
+    except BrokenPipeError:
+        silence()
+
+
+def silence() -> None:
+    """Send standard output nowhere from here on: its reader went away."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def parse_event(line: str) -> Event | None:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from regolith.lunar.jobs.events import Emit, Event, emit
+from regolith.lunar.jobs.events import Emit, Event, emit_quietly
 
 METRICS = ("val_loss", "rock_iou")
 """Metrics there is room for beside the bar."""
@@ -22,7 +22,7 @@ def show(events: bool, title: str, unit: str) -> Iterator[Emit]:
         unit: What `done` and `total` of a progress event count, in the plural.
     """
     if events:
-        yield emit
+        yield emit_quietly
         return
     from rich.console import Console
     from rich.progress import (

@@ -151,6 +151,11 @@ def _draw(
     return values
 
 
+def frame_seed(seed: int, split: str, index: int) -> int:
+    """Seed of frame `index` of a split, for what is drawn while it is rendered; below 2^62."""
+    return int(rng(seed, split, "frame", index, "seed").integers(2**62))
+
+
 def outside(params: Params, split: str, spec: Mapping[str, Any]) -> list[tuple[str, float, Interval | None]]:
     """Compare the values of a journal's frame with what its split draws from.
 
@@ -200,7 +205,7 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         split=split,
         index=index,
         scene=scene_number(params, index),
-        seed=int(rng(seed, split, "frame", index, "seed").integers(2**62)),
+        seed=frame_seed(seed, split, index),
         camera_x_m=float(x),
         camera_y_m=float(y),
         camera_z_m=float(z),

@@ -34,8 +34,9 @@ def plot_draws(draws: list[Draws], result: dict[str, Any], path: Path) -> None:
     """Draw a split's values against what was asked for.
 
     Every parameter that varies has a histogram: the line is the count even draws have in a bin, the band two standard
-    deviations of independent ones (binomial), the dotted lines the ends of the range; what lies outside is red. The
-    sun's places on the sky are one more panel. What is fixed, or drawn while a scene is built, is named below.
+    deviations of independent ones (binomial), the dotted lines the ends of the range; what lies outside is red. What is
+    drawn for each rock or crater is that of the scenes built, without a line: not all of it is drawn evenly. The sun's
+    places on the sky are one more panel. What is fixed, or of which there is nothing in these scenes, is named below.
 
     Args:
         draws: Parameters with their values.
@@ -63,7 +64,7 @@ def plot_draws(draws: list[Draws], result: dict[str, Any], path: Path) -> None:
     if rose:
         _rose(figure, grid, sun["sun_azimuth_deg"], sun["sun_elevation_deg"])
     for draw, cell in zip(shown, free, strict=False):
-        _histogram(figure.add_subplot(grid[cell]), draw)
+        _histogram(figure.add_subplot(grid[cell]), draw, result["scenes_built"])
     _head(figure, result, height)
     _foot(figure, notes, height)
     with replacing(path) as temporary:
@@ -76,7 +77,7 @@ def _shape(cells: int, *, rose: bool) -> tuple[int, int]:
     return max(rows, _ROSE if rose else 0), columns
 
 
-def _histogram(axes: Any, draw: Draws) -> None:
+def _histogram(axes: Any, draw: Draws, built: int) -> None:
     lo, hi, count = draw.asked.lo, draw.asked.hi, len(draw.values)
     bins = min(max(round(math.sqrt(count) / 1.4), 4), 24)
     color, even = _COLORS[draw.randomizer], count / bins
@@ -84,8 +85,9 @@ def _histogram(axes: Any, draw: Draws) -> None:
     counts, edges = np.histogram(draw.values, bins, (lo, hi))
     axes.set_facecolor(_CARD)
     axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=color, alpha=0.8, edgecolor=_CARD, linewidth=0.8)
-    axes.fill_between([lo, hi], max(even - spread, 0.0), even + spread, color=_INK, alpha=0.16, lw=0, zorder=3)
-    axes.plot([lo, hi], [even, even], color=_INK, lw=1.1, zorder=4)
+    if draw.per != "item":
+        axes.fill_between([lo, hi], max(even - spread, 0.0), even + spread, color=_INK, alpha=0.16, lw=0, zorder=3)
+        axes.plot([lo, hi], [even, even], color=_INK, lw=1.1, zorder=4)
     for end in (lo, hi):
         axes.axvline(end, color=_INK, lw=0.9, ls=(0, (1, 2)), zorder=4)
     if len(draw.stray):
@@ -95,11 +97,15 @@ def _histogram(axes: Any, draw: Draws) -> None:
     axes.set_xlim(min(every) - margin, max(every) + margin)
     axes.set_ylim(0, 1.08 * max(counts.max(), even + spread))
     axes.set_xticks([lo, draw.asked.center, hi], [_tick(value) for value in (lo, draw.asked.center, hi)])
-    axes.set_yticks([even], [f"{even:.3g}"])
+    tick = even if draw.per != "item" else float(counts.max())
+    axes.set_yticks([tick], [f"{tick:.3g}"])
     axes.tick_params(colors=_DIM, labelsize=7.5, length=2.5, pad=2)
     axes.set_xlabel(f"[{draw.unit}]" if draw.unit else "[1]", color=_DIM, fontsize=7.5, labelpad=0.5)
     axes.set_title(draw.name, color=_INK, fontsize=9, loc="left", pad=4)
-    scope = draw.randomizer if draw.per == "frame" else f"{count} scene{'s' * (count > 1)}"
+    scenes = count if draw.per == "scene" else built
+    scope = draw.randomizer if draw.per == "frame" else f"{scenes} scene{'s' * (scenes > 1)}"
+    if draw.per == "item":
+        scope = f"{count:,} {draw.randomizer} of {scope}"
     axes.set_title(scope, color=color, fontsize=7.5, loc="right", pad=4)
     for spine in axes.spines.values():
         spine.set_color(_FAINT)
@@ -157,7 +163,7 @@ def _head(figure: Figure, result: dict[str, Any], height: float) -> None:
     if measured is not None:
         case = measured["pairs"] or measured
         where = "over pairs of ranges: " if measured["pairs"] else "over the range: "
-        text = f"centred discrepancy {where}{case['drawn'] / case['independent']:.2f} × the mean of independent draws"
+        text = f"centred discrepancy² {where}{case['drawn'] / case['independent']:.2f} × the mean of independent draws"
         figure.text(_RIGHT, below, text, color=_DIM, fontsize=8.5, va="center", ha="right")
 
 
@@ -165,7 +171,7 @@ def _notes(draws: list[Draws]) -> list[tuple[str, list[str]]]:
     """What has no histogram, as headed lines of at most 190 characters."""
     import textwrap
 
-    items = [_words(draw) for draw in draws if draw.per == "item" and draw.varies]
+    items = [_words(draw) for draw in draws if draw.per == "item" and draw.varies and not len(draw.values)]
     fixed = [_words(draw) for draw in draws if not draw.varies]
     heads = (("drawn in the scene", items), ("fixed", fixed))
     return [(head, textwrap.wrap("   ".join(words), 190)) for head, words in heads if words]

@@ -1,8 +1,9 @@
-"""`regolith randomize`: what a split draws, against what was asked for, without building or rendering a scene."""
+"""`regolith randomize`: what a split draws, against what was asked for, without rendering."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,9 @@ from regolith.lunar.randomize.sampling import centred_discrepancy, expected_disc
 MEASURED = 2048
 """Most frames the discrepancy is measured on, the first ones; its cost goes with their square."""
 
+BUILT = 2
+"""Scenes built for a figure, for what is drawn rock by rock and crater by crater: about a second each on preset v3."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Draws:
@@ -51,7 +55,8 @@ class Draws:
     asked: Interval
     """The range the split draws from, after strength, switches and what the split freezes."""
     values: np.ndarray
-    """Values in the order of frames or scenes, shape [N]; empty for what is drawn per item, while a scene is built."""
+    """Values in the order of frames, scenes or items, shape [N], NaN where a frame lacks one; empty for what is drawn
+    per item where no scene was built."""
 
     @property
     def varies(self) -> bool:
@@ -65,8 +70,8 @@ class Draws:
 
     @property
     def stray(self) -> np.ndarray:
-        """The values outside the range, shape [M]."""
-        return self.values[(self.values < self.asked.lo) | (self.values > self.asked.hi)]
+        """The values outside the range, those that are missing among them, shape [M]."""
+        return self.values[~((self.values >= self.asked.lo) & (self.values <= self.asked.hi))]
 
     def to_dict(self, *, values: bool = False) -> dict[str, Any]:
         """Plain values for JSON; `values` adds every one drawn."""
@@ -88,8 +93,15 @@ class Draws:
         return plain | ({"values": self.values.tolist()} if values else {})
 
 
-def draw_split(params: Params, seed: int, split: str, frames: int) -> list[Draws]:
+def draw_split(params: Params, seed: int, split: str, frames: int, *, built: int = 0) -> list[Draws]:
     """Draw the values of the first frames of a split and of the scenes that serve them.
+
+    Args:
+        params: Parameters.
+        seed: Seed of the dataset.
+        split: One of `SPLITS`.
+        frames: Frames to draw.
+        built: Most scenes to build, the first ones, for what is drawn per item.
 
     Returns:
         One entry for every `Interval` that is drawn from, in the order of the groups and their fields.
@@ -98,9 +110,46 @@ def draw_split(params: Params, seed: int, split: str, frames: int) -> list[Draws
         InputError: There is no such split, or the test domain overlaps the training domain.
     """
     rows = [draw_values(params, seed, split, index) for index in range(frames)]
-    scenes = [
-        draw_scene(params, seed, split, number).to_dict() for number in range(scene_number(params, frames - 1) + 1)
-    ]
+    scenes = draw_scenes(params, seed, split, range(scene_number(params, frames - 1) + 1))
+    items = [_build_items(params, seed, split, number) for number in range(min(built, len(scenes)))]
+    return tabulate(params, split, rows, scenes, items)
+
+
+def draw_scenes(params: Params, seed: int, split: str, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Draw scenes of a split, without building them, as `SceneSpec.to_dict` gives them."""
+    return [draw_scene(params, seed, split, number).to_dict() for number in numbers]
+
+
+def _build_items(params: Params, seed: int, split: str, number: int) -> dict[str, np.ndarray]:
+    """Build a scene as the generator does and return what its rocks and craters were drawn with, by field."""
+    from regolith.lunar.stage.author import build_scene
+
+    scene = build_scene(narrowed(params, split), draw_scene(params, seed, split, number))
+    return {"freshness": scene.terrain.craters["freshness"], "burial": scene.rocks.burial}
+
+
+def tabulate(
+    params: Params,
+    split: str,
+    rows: Sequence[Mapping[str, Any]],
+    scenes: Sequence[Mapping[str, Any]],
+    items: Sequence[Mapping[str, np.ndarray]] = (),
+) -> list[Draws]:
+    """Lay the values of frames and scenes beside the ranges a split draws them from.
+
+    Args:
+        params: Parameters.
+        split: One of `SPLITS`.
+        rows: Values of each frame by name; one that is missing becomes NaN.
+        scenes: Values of each scene by name.
+        items: Values of each built scene's rocks or craters by name.
+
+    Returns:
+        One entry for every `Interval` that is drawn from, in the order of the groups and their fields.
+
+    Raises:
+        InputError: There is no such split, or the test domain overlaps the training domain.
+    """
     narrow = narrowed(params, split)
     asked = frame_intervals(params, split) | scene_intervals(params, split)
     scene_names = {place: name for name, place in SCENE_VALUES.items()}
@@ -114,7 +163,11 @@ def draw_split(params: Params, seed: int, split: str, frames: int) -> list[Draws
             if not extra["per"]:
                 continue
             name = scene_names.get((group_name, field_name), field_name)
-            drawn = {"frame": rows, "scene": scenes, "item": []}[extra["per"]]
+            if extra["per"] == "item":
+                values = np.concatenate([np.zeros(0), *(built[name] for built in items)])
+            else:
+                drawn = rows if extra["per"] == "frame" else scenes
+                values = np.array([row.get(name) for row in drawn], np.float64)
             found.append(
                 Draws(
                     name=name,
@@ -123,7 +176,7 @@ def draw_split(params: Params, seed: int, split: str, frames: int) -> list[Draws
                     per=extra["per"],
                     unit=extra["unit"],
                     asked=asked[name] if name in asked else getattr(group, field_name),
-                    values=np.array([row[name] for row in drawn], np.float64),
+                    values=values,
                 )
             )
     return found
@@ -155,7 +208,7 @@ def measure_discrepancy(draws: list[Draws]) -> dict[str, Any] | None:
 
 
 class Randomize(PresetVerb):
-    """Show what a split draws against what was asked for, without building or rendering a scene."""
+    """Show what a split draws against what was asked for, without rendering; only a figure builds scenes, two."""
 
     split: Split = quantity("train_dr", "Split whose values are drawn.")
     frames: int = quantity(300, "Frames to draw, from the first on.", ge=1, le=100_000)
@@ -170,7 +223,8 @@ class Randomize(PresetVerb):
                 raise InputError("plot", str(self.plot), "a .png file")
             writable_folder("plot", self.plot.parent)
         params = self.params
-        draws = draw_split(params, self.seed, self.split, self.frames)
+        built = BUILT if self.plot is not None else 0
+        draws = draw_split(params, self.seed, self.split, self.frames, built=built)
         result: dict[str, Any] = {
             "preset": params.preset,
             "split": self.split,
@@ -178,6 +232,7 @@ class Randomize(PresetVerb):
             "seed": self.seed,
             "sampling": params.randomize.sampling,
             "strength": params.randomize.strength,
+            "scenes_built": min(built, scene_number(params, self.frames - 1) + 1),
             "parameters": {draw.name: draw.to_dict(values=self.values) for draw in draws},
             "discrepancy": measure_discrepancy(draws),
         }
@@ -204,7 +259,9 @@ class Randomize(PresetVerb):
             console.print(_table(result))
         lines = [line.rstrip() for line in capture.get().splitlines()]
         later = [name for name, parameter in result["parameters"].items() if parameter["per"] == "item"]
-        lines.append(f"{', '.join(later)}: drawn for each rock and crater while a scene is built")
+        count = result["scenes_built"]
+        of = f", here those of {count} scene{'s' * (count > 1)}" if count else " while a scene is built"
+        lines.append(f"{', '.join(later)}: drawn for each rock and crater{of}")
         lines += _evenness(result["discrepancy"])
         return "\n".join(lines + ([result["plot"]] if "plot" in result else []))
 

@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
-from regolith.lunar.dataset.layout import FrameRecord, frame_paths, read_contract
+from regolith.lunar.dataset.formats.source import Source, read_source
+from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.splits import counted, split_folders
 from regolith.lunar.dataset.survey import LOG
-from regolith.lunar.dataset.verify import split_folders
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES, ROCK, SKY
-from regolith.lunar.params import InputError, Params, Verb, quantity, validate
+from regolith.lunar.params import InputError, Interval, Params, Verb, quantity, validate
+from regolith.lunar.randomize.show import Draws
 from regolith.lunar.report import card_plots as plots
 from regolith.lunar.report.page import Picture, Section, Table, drawing, picture, write_page
 from regolith.lunar.report.split_stats import (
     WRITER_STAGES,
-    Drawn,
     Pixels,
+    Timings,
     collect_drawn,
     measure_pixels,
     read_timings,
@@ -56,25 +57,28 @@ class Card(Verb):
         cards = []
         for folder in folders:
             with contextlib.ExitStack() as stack:
-                large = read_contract(folder)["frames"] > BAR_FROM
-                emit = stack.enter_context(show(False, f"card {folder.name}", "frames")) if large else _silent
-                cards.append(write_card(folder, self.out or folder / "card.html", emit=emit))
+                source = read_source(folder)
+                large = len(source.records) > BAR_FROM
+                emit = stack.enter_context(show(False, f"card {source.name}", "frames")) if large else _silent
+                cards.append(write_card(source, self.out or folder / "card.html", emit=emit))
         return {"cards": cards}
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say where the cards are."""
-        return "\n".join(f"{card['card']}: {card['frames']} frames of {card['split']}" for card in result["cards"])
+        return "\n".join(
+            f"{card['card']}: {counted(card['frames'], 'frame')} of {card['split']}" for card in result["cards"]
+        )
 
 
 def _silent(event: dict[str, Any]) -> None:
     pass
 
 
-def write_card(folder: Path, path: Path, *, emit: Emit = _silent) -> dict[str, Any]:
+def write_card(source: Source, path: Path, *, emit: Emit = _silent) -> dict[str, Any]:
     """Write the card of a split.
 
     Args:
-        folder: Folder of the split.
+        source: The split.
         path: HTML file to write.
         emit: Receives `progress` events.
 
@@ -84,30 +88,25 @@ def write_card(folder: Path, path: Path, *, emit: Emit = _silent) -> dict[str, A
         that were drawn again, mean drawing time [ms] by the log (None without one).
 
     Raises:
-        InputError: The folder is not a split, has no frame, or the file cannot be written.
-        OSError: A frame cannot be read; `regolith verify` says which.
+        InputError: A frame's file is missing or not as it was written, or the page cannot be written.
     """
-    contract = read_contract(folder)
-    records = [record for record, _, _ in frame_paths(folder)]
+    contract, records = source.contract, source.records
     imported = contract["renderer"].get("name") == "import"
     params = None if imported else validate(Params, contract["parameters"])
     pixels = measure_pixels(
-        folder,
-        records,
-        by_instance="instance" in contract["outputs"],
-        progress=lambda done, total: emit({"event": "progress", "done": done, "total": total}),
+        source, progress=lambda done, total: emit({"event": "progress", "done": done, "total": total})
     )
-    drawn = collect_drawn(params, contract, records) if params else []
-    times = Counter(record.redraws for record in records)
+    drawn = collect_drawn(params, source) if params else []
+    timings = read_timings(source.folder / LOG)
     counts = {name: sum(record.counts[name] for record in records) for name in (*NAMES, "ignore")}
     sections = [
-        _frames_section(folder, records, pixels),
+        _frames_section(source, pixels),
         _classes_section(records, counts, params),
         _rocks_section(pixels, len(records)),
         _light_section(pixels, drawn),
         _parameters_section(drawn, params),
-        _redraws_section(times, params),
-        _timings_section(folder, len(records)),
+        _redraws_section(records, params),
+        _timings_section(timings, len(records)),
         _contract_section(contract),
     ]
     try:
@@ -116,7 +115,6 @@ def write_card(folder: Path, path: Path, *, emit: Emit = _silent) -> dict[str, A
         )
     except OSError as error:
         raise InputError("out", str(path), f"a file that can be written ({error.strerror})") from None
-    timings = read_timings(folder / LOG)
     total = sum(counts.values())
     return {
         "card": str(path),
@@ -125,7 +123,7 @@ def write_card(folder: Path, path: Path, *, emit: Emit = _silent) -> dict[str, A
         "shares": {name: count / total for name, count in counts.items()},
         "rocks": len(pixels.regions),
         "small_rock_share": _small_share(pixels),
-        "redrawn": len(records) - times[0],
+        "redrawn": sum(record.redraws > 0 for record in records),
         "ms_per_frame": 1000 * timings.drawing_s / timings.frames if timings else None,
     }
 
@@ -168,12 +166,11 @@ def outline(rgb: np.ndarray, mask: np.ndarray, width: int = 1) -> np.ndarray:
     return out
 
 
-def _frames_section(folder: Path, records: Sequence[FrameRecord], pixels: Pixels) -> Section:
-    paths = list(frame_paths(folder))
+def _frames_section(source: Source, pixels: Pixels) -> Section:
+    records = source.records
     pictures: list[Picture] = []
-    for number in spread(len(records), SAMPLES):
-        record, rgb_path, mask_path = paths[number]
-        rgb, mask = np.asarray(Image.open(rgb_path)), np.asarray(Image.open(mask_path))
+    for record in (records[number] for number in spread(len(records), SAMPLES)):
+        rgb, mask = source.array("rgb", record), source.array("mask", record)
         scale = max(1, round(SIDE / max(mask.shape)))  # so that a line may be thinner than a pixel of the frame
         rgb, mask = (array.repeat(scale, axis=0).repeat(scale, axis=1) for array in (rgb, mask))
         sun = record.spec.get("sun_elevation_deg")
@@ -183,24 +180,31 @@ def _frames_section(folder: Path, records: Sequence[FrameRecord], pixels: Pixels
             picture(np.concatenate([rgb, outline(rgb, mask, width=-(-2 * scale // 3))], axis=1), caption, side=SIDE)
         )
     text = [
-        f"{len(pictures)} of {len(records)} frames, evenly spread, each beside its outline: rock red, horizon blue."
+        f"{len(pictures)} of {counted(len(records), 'frame')}, evenly spread, each beside its outline: rock red, "
+        "horizon blue."
     ]
     if pixels.frames < len(records):
-        text.append(f"Rock sizes and brightness below are measured on {pixels.frames} frames, evenly spread.")
+        text.append(
+            f"Rock sizes and brightness below are measured on {counted(pixels.frames, 'frame')}, evenly spread."
+        )
     return Section("Frames", text, pictures=pictures)
 
 
 def _classes_section(records: Sequence[FrameRecord], counts: dict[str, int], params: Params | None) -> Section:
     shares = np.array([record.counts["rock"] / sum(record.counts.values()) for record in records])
-    asked = params.randomize.rock_share if params else None
-    if asked is not None and asked.lo <= 0 and asked.hi >= 1:
-        asked = None
+    asked = _asked_share(params)
     without = int(np.count_nonzero(shares == 0))
     text = (
         f"Rock covers {shares.mean():.2%} of a frame in the mean, from {shares.min():.2%} to {shares.max():.2%}; "
         f"{'every frame has some' if not without else f'{without} of {len(records)} frames have none'}.",
     )
     return Section("Classes", text, pictures=[drawing(plots.class_shares(counts, shares, asked), wide=True)])
+
+
+def _asked_share(params: Params | None) -> Interval | None:
+    """Range a frame's rock share was asked to lie in; None where any would do."""
+    asked = params.randomize.rock_share if params else None
+    return None if asked is None or (asked.lo <= 0 and asked.hi >= 1) else asked
 
 
 def _small_share(pixels: Pixels) -> float | None:
@@ -210,7 +214,7 @@ def _small_share(pixels: Pixels) -> float | None:
 
 def _rocks_section(pixels: Pixels, frames: int) -> Section:
     if not len(pixels.regions):
-        return Section("Apparent rock sizes", (f"There is no rock in {pixels.frames} of {frames} frames.",))
+        return Section("Apparent rock sizes", (f"There is no rock in {pixels.frames} of {counted(frames, 'frame')}.",))
     kind = "rocks, told apart by their instance ids" if pixels.by_instance else "connected regions of rock"
     small = pixels.regions < plots.SMALL
     text = (
@@ -222,7 +226,7 @@ def _rocks_section(pixels: Pixels, frames: int) -> Section:
     return Section("Apparent rock sizes", text, pictures=[drawing(plots.rock_sizes(pixels), wide=True)])
 
 
-def _light_section(pixels: Pixels, drawn: Sequence[Drawn]) -> Section:
+def _light_section(pixels: Pixels, drawn: Sequence[Draws]) -> Section:
     by_name = {parameter.name: parameter for parameter in drawn}
     total = max(int(pixels.brightness.sum()), 1)
     black, white = (int(pixels.brightness[:, value].sum()) / total for value in (0, 255))
@@ -239,12 +243,12 @@ def _light_section(pixels: Pixels, drawn: Sequence[Drawn]) -> Section:
     return Section("Light", text, pictures=[*pictures, drawing(plots.brightness(pixels), wide=True)])
 
 
-def _parameters_section(drawn: Sequence[Drawn], params: Params | None) -> Section:
+def _parameters_section(drawn: Sequence[Draws], params: Params | None) -> Section:
     if params is None:
         return Section("Parameters", ("The frames were imported: no parameters were drawn.",))
-    varied = [parameter for parameter in drawn if parameter.asked.lo < parameter.asked.hi]
-    fixed = [parameter for parameter in drawn if parameter.asked.lo == parameter.asked.hi]
-    strayed = sum(int(np.count_nonzero(_outside(parameter))) for parameter in drawn)
+    varied = [parameter for parameter in drawn if parameter.varies]
+    fixed = [parameter for parameter in drawn if not parameter.varies]
+    strayed = sum(len(parameter.stray) for parameter in drawn)
     text = [
         f"{len(varied)} parameters vary, {len(fixed)} are held. "
         + (f"Outside their range: {strayed} values." if strayed else "Every value lies in the range asked for."),
@@ -259,28 +263,34 @@ def _parameters_section(drawn: Sequence[Drawn], params: Params | None) -> Sectio
     return Section("Parameters", text, pictures=pictures)
 
 
-def _outside(parameter: Drawn) -> np.ndarray:
-    return ~((parameter.values >= parameter.asked.lo) & (parameter.values <= parameter.asked.hi))
-
-
-def _redraws_section(times: Counter[int], params: Params | None) -> Section:
-    frames, again = sum(times.values()), sum(count for redraws, count in times.items() if redraws)
-    asked = params.randomize.rock_share if params else None
+def _redraws_section(records: Sequence[FrameRecord], params: Params | None) -> Section:
+    if params is None:
+        return Section("Redraws", ("The frames were imported: none was drawn, nor drawn again.",))
+    again = [record for record in records if record.redraws]
+    asked = _asked_share(params)
+    wanted = f"between {asked.lo:.1%} and {asked.hi:.1%} of rock" if asked else ""
     if not again:
-        if params is None:
-            return Section("Redraws", ("The frames were imported: none was drawn, nor drawn again.",))
-        why = "no range of rock shares was asked for" if asked is None or (asked.lo, asked.hi) == (0, 1) else (
-            f"each had between {asked.lo:.1%} and {asked.hi:.1%} of rock at once"
+        missed = len(records) - _reached(records, asked)
+        why = f"{'each' if not missed else f'all but {missed}'} had {wanted} at once" if asked else (
+            "no range of rock shares was asked for"
         )  # fmt: skip
         return Section("Redraws", (f"No frame was drawn again: {why}.",))
-    total = sum(redraws * count for redraws, count in times.items())
-    wanted = f" for a rock share between {asked.lo:.1%} and {asked.hi:.1%}" if asked else ""
-    text = (f"{again} of {frames} frames were drawn again{wanted}, {total / again:.1f} times in the mean.",)
-    return Section("Redraws", text, pictures=[drawing(plots.redraws(times), wide=True)])
+    mean = sum(record.redraws for record in again) / len(again)
+    text = f"{len(again)} of {counted(len(records), 'frame')} were drawn again, {mean:.1f} times in the mean."
+    if asked:
+        text += f" Asked for were frames with {wanted}: {_reached(again, asked)} of the {len(again)} came to lie there"
+        text += f", and {_reached(records, asked)} of all {len(records)} do."
+    times = Counter(record.redraws for record in records)
+    return Section("Redraws", (text,), pictures=[drawing(plots.redraws(times), wide=True)])
 
 
-def _timings_section(folder: Path, frames: int) -> Section:
-    timings = read_timings(folder / LOG)
+def _reached(records: Sequence[FrameRecord], asked: Interval | None) -> int:
+    """Number of frames whose share of rock is in the range asked for."""
+    shares = (record.counts["rock"] / max(sum(record.counts.values()), 1) for record in records)
+    return sum(asked is None or asked.contains(share) for share in shares)
+
+
+def _timings_section(timings: Timings | None, frames: int) -> Section:
     if timings is None:
         return Section("Timings", (f"There is no {LOG} beside the frames: how long they took is not known.",))
     each = 1000 * timings.drawing_s / timings.frames

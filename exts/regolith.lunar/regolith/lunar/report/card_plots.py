@@ -11,8 +11,9 @@ import numpy as np
 
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import Interval
+from regolith.lunar.randomize.show import Draws
 from regolith.lunar.report.plots import CARD, COLORS, DIM, INK, LINE, style_axes, to_svg
-from regolith.lunar.report.split_stats import WRITER_STAGES, Drawn, Pixels, Timings, equivalent_diameter
+from regolith.lunar.report.split_stats import WRITER_STAGES, Pixels, Timings, equivalent_diameter
 
 CLASS_COLORS = {"regolith": "#b9ac98", "rock": "#d8766f", "sky": "#6d8fb3", "ignore": "#55524e"}
 SMALL = 4
@@ -84,7 +85,7 @@ def rock_sizes(pixels: Pixels) -> str:
     return to_svg(figure)
 
 
-def sun_rose(azimuth: Drawn, elevation: Drawn, heading: Drawn) -> str:
+def sun_rose(azimuth: Draws, elevation: Draws, heading: Draws) -> str:
     """Draw where the sun stands on the sky, and where it stands seen from the camera.
 
     Args:
@@ -143,7 +144,7 @@ def brightness(pixels: Pixels) -> str:
     return to_svg(figure)
 
 
-def parameter_histograms(drawn: Sequence[Drawn]) -> str:
+def parameter_histograms(drawn: Sequence[Draws]) -> str:
     """Draw the values of every parameter against the range asked for: the band, its ends dotted, even draws the line.
 
     Args:
@@ -166,7 +167,7 @@ def parameter_histograms(drawn: Sequence[Drawn]) -> str:
     return to_svg(figure)
 
 
-def _histogram(axes: Any, drawn: Drawn) -> None:
+def _histogram(axes: Any, drawn: Draws) -> None:
     lo, hi, count = drawn.asked.lo, drawn.asked.hi, len(drawn.values)
     bins = _bins(count, 20)
     axes.hist(drawn.values, np.linspace(lo, hi, bins + 1), color=COLORS[0 if drawn.per == "frame" else 3], alpha=0.9)

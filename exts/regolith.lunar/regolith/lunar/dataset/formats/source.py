@@ -1,11 +1,10 @@
-"""What every export reads: the complete frames of one split, checked against their journal."""
+"""What exports and cards read: the complete frames of one split, checked against their journal."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import io
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from regolith.lunar.dataset.layout import CONTRACT, FrameRecord, file_name, frame_paths, read_contract
+from regolith.lunar.dataset.layout import FrameRecord, file_name, read_contract, read_journal
+from regolith.lunar.dataset.splits import is_part, split_folders
 from regolith.lunar.dataset.write import ARRAYS
 from regolith.lunar.labels import ROCK
 from regolith.lunar.params import InputError
@@ -24,7 +24,10 @@ Step = Callable[[], None]
 """Called by a format once a frame is written."""
 
 ROLES = ("train", "val", "test")
-"""The split names the field's trainers know; `train_dr` is a train split, `test_photoreal` a test split."""
+"""The split names the field's trainers know."""
+
+PLAYED = {"train_dr": "train", "train_nodr": "train", "test_photoreal": "test"} | {role: role for role in ROLES}
+"""Split to the role it plays."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +67,13 @@ class Source:
             InputError: The file is missing, or not as it was written.
         """
         name = file_name(output, record.index)
+        allowed = "the file as it was written; `regolith verify` lists what is broken"
         try:
             data = (self.folder / name).read_bytes()
         except OSError as error:
-            raise InputError(f"{self.folder / name}", error.strerror, "the file as it was written") from None
+            raise InputError(f"{self.folder / name}", error.strerror, allowed) from None
         if hashlib.sha256(data).hexdigest() != record.sha256.get(name):
-            raise InputError(
-                f"{self.folder / name}", "changed", "the file as it was written; `regolith verify` lists what is broken"
-            )
+            raise InputError(f"{self.folder / name}", "changed", allowed)
         return data
 
     def array(self, output: str, record: FrameRecord) -> np.ndarray:
@@ -89,19 +91,13 @@ class Source:
         return array
 
     def place(self, output: str, record: FrameRecord, target: Path) -> None:
-        """Put one output's file at `target`: a hard link where the file system has them, else a copy.
-
-        A link costs no room, and editing either file in place edits both.
+        """Put a copy of one output's file at `target`.
 
         Raises:
             InputError: The file is missing, or not as it was written.
             OSError: The target cannot be written.
         """
-        data = self.data(output, record)
-        try:
-            os.link((self.folder / file_name(output, record.index)).resolve(), target)  # link(2) would link a symlink
-        except OSError:
-            target.write_bytes(data)
+        target.write_bytes(self.data(output, record))
 
     def rocks(self, record: FrameRecord, mask: np.ndarray) -> np.ndarray:
         """Number the rocks of a frame.
@@ -124,33 +120,45 @@ class Source:
         return np.where(parts > 0, parts + numbers.max(initial=0), numbers).astype(np.int32)
 
 
-def read_sources(folder: Path) -> list[Source]:
+def read_sources(folder: Path, *, partial: bool = False) -> list[Source]:
     """Open a split, or every split of a dataset.
 
     Args:
-        folder: Folder with a `dataset.json`, or one whose folders have it.
+        folder: Folder of a split, or of a dataset.
+        partial: Whether splits may lack frames of their contract.
 
     Raises:
-        InputError: There is no split, one has no frame, or a name that formats cannot carry.
+        InputError: There is no split, one is damaged, lacks frames, has none at all, or a name that formats cannot
+            carry.
     """
-    try:
-        folders = [folder] if (folder / CONTRACT).exists() else sorted(p.parent for p in folder.glob(f"*/{CONTRACT}"))
-    except OSError:
-        folders = []
-    if not folders:
-        raise InputError("folder", str(folder), f"a split (a folder with a {CONTRACT}), or a dataset holding some")
-    sources: list[Source] = []
-    for split in folders:
-        name = split.resolve().name
-        if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-            raise InputError("folder", name, "a split named with letters, digits, _, - and .")
-        sources.append(Source(split, name, read_contract(split), tuple(record for record, _, _ in frame_paths(split))))
+    sources = [read_source(split) for split in split_folders(folder, field="folder")]
+    for source in sources:
+        if not re.fullmatch(r"\w[\w.-]*", source.name, re.ASCII):
+            raise InputError("folder", source.name, "a split named with letters, digits, _, - and .")
+        wanted = source.contract["frames"]
+        have = sum(0 <= record.index < wanted for record in source.records)
+        if have < wanted and not partial:
+            found = f"{source.folder}, {have} of {wanted} frames"
+            raise InputError("split", found, "a finished split; run its generate command again, or --partial")
     return sources
 
 
-def role(name: str) -> str:
-    """Which of `ROLES` a split plays by its name's beginning; its own name where none."""
-    return next((known for known in ROLES if name.startswith(known)), name)
+def read_source(split: Path) -> Source:
+    """Open one split.
+
+    Raises:
+        InputError: It is damaged, or has no frame.
+    """
+    contract, records = read_contract(split), read_journal(split)
+    if not records:
+        raise InputError("split", str(split), "a split with at least one frame")
+    return Source(split, split.resolve().name, contract, tuple(records[index] for index in sorted(records)))
+
+
+def role(source: Source) -> str:
+    """Which of `ROLES` a split plays, by the split it says it is; its own name where none."""
+    split = source.contract["split"]
+    return next((PLAYED[known] for known in PLAYED if is_part(split, known)), source.name)
 
 
 def by_role(sources: Iterable[Source]) -> dict[str, Source]:
@@ -158,7 +166,7 @@ def by_role(sources: Iterable[Source]) -> dict[str, Source]:
     ordered = sorted(sources, key=lambda source: (source.name not in ("train", "train_dr"), source.name))
     found: dict[str, Source] = {}
     for source in ordered:
-        found.setdefault(role(source.name), source)
+        found.setdefault(role(source), source)
     return found
 
 

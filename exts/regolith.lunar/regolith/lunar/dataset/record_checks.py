@@ -1,0 +1,118 @@
+"""Check what a split's journal says: which frames there are, and that they are those the contract asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from regolith.lunar import __version__
+from regolith.lunar.dataset.checks import SplitCheck
+from regolith.lunar.dataset.layout import CONTRACT, FILES, FrameRecord
+from regolith.lunar.dataset.splits import counted
+from regolith.lunar.dataset.survey import OURS
+from regolith.lunar.params import InputError, Params
+from regolith.lunar.randomize import draw_values, frame_seed, outside, scene_number
+
+
+def check_records(split: SplitCheck) -> None:
+    """Check which frames there are, and what they were drawn from; note files that belong to none."""
+    if split.contract is not None:
+        _check_indices(split, split.contract["frames"])
+    if split.params is not None:
+        _check_parameters(split, split.params)
+        _note_shares(split, split.params)
+    split.notes += list(_extra_files(split))
+
+
+def _check_indices(split: SplitCheck, frames: int) -> None:
+    split.checked["indices"] += frames
+    for first, last in _runs(index for index in range(frames) if index not in split.records):
+        split.report("indices", _frames(first, last), "missing from the journal")
+    for first, last in _runs(sorted(index for index in split.records if not 0 <= index < frames)):
+        split.report("indices", _frames(first, last), f"outside the {counted(frames, 'frame')} of the contract")
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive numbers, as (first, last)."""
+    first = last = None
+    for number in numbers:
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _frames(first: int, last: int) -> str:
+    return f"frame {first}" if first == last else f"frames {first}–{last}"
+
+
+def _check_parameters(split: SplitCheck, params: Params) -> None:
+    if split.contract is None:
+        return
+    name, version = split.contract["split"], split.contract.get("version")
+    try:
+        outside(params, name, {})
+    except InputError as error:  # the ranges themselves do not fit: no frame can
+        split.report("parameters", CONTRACT, str(error))
+        return
+    for index, record in sorted(split.records.items()):
+        split.checked["parameters"] += 1
+        fixed = {"split": name, "index": index, "scene": scene_number(params, index), "seed": record.seed}
+        for key, wanted in fixed.items():
+            if record.spec.get(key) != wanted:
+                split.report("parameters", f"frame {index}", f"{key} {record.spec.get(key)}, should be {wanted}", index)
+        strayed = outside(params, name, record.spec)
+        for key, value, interval in strayed:
+            allowed = "is no value of this split" if interval is None else f"outside {interval}"
+            split.report("parameters", f"frame {index}", f"{key} {value:g} {allowed}", index)
+        if version == __version__ and 0 <= index < split.contract["frames"]:
+            _check_draw(split, params, record, known={key for key, _, _ in strayed})
+    if version != __version__:
+        split.notes.append(f"{split.name}: drawn by version {version}, which alone knows what its seed gives")
+
+
+def _check_draw(split: SplitCheck, params: Params, record: FrameRecord, *, known: set[str]) -> None:
+    """Check that a frame's seed and values are what the split's seed gives; `known` ones are reported already.
+
+    A frame that was drawn again for its share of rock has the heading of one of its redraws.
+    """
+    contract = split.contract or {}
+    split.checked["draws"] += 1
+    key = (contract["seed"], contract["split"], record.index)
+    wanted = draw_values(params, *key) | {"seed": frame_seed(*key)}
+    given = record.spec | {"seed": record.seed}
+    free = known | ({"heading_deg"} if record.redraws else set())
+    wrong = [name for name, value in wanted.items() if name not in free and given.get(name) != value]
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        text = f"{wrong[0]} {given.get(wrong[0])}, the dataset's seed gives {wanted[wrong[0]]}{more}"
+        split.report("draws", f"frame {record.index}", text, record.index)
+
+
+def _note_shares(split: SplitCheck, params: Params) -> None:
+    """Note how many frames no redraw brought into the range of rock shares asked for."""
+    wanted = params.randomize.rock_share
+    shares = [record.counts["rock"] / max(sum(record.counts.values()), 1) for record in split.records.values()]
+    missed = sum(not wanted.contains(share) for share in shares)
+    if missed:
+        split.notes.append(
+            f"{split.name}: {missed} of {counted(len(shares), 'frame')} outside the rock shares asked for, {wanted}, "
+            f"after up to {counted(params.randomize.redraws, 'redraw')} each"
+        )
+
+
+def _extra_files(split: SplitCheck) -> Iterator[str]:
+    """Files that belong to no frame of the split; they are not ours to judge."""
+    known = {name for record in split.records.values() for name in record.sha256}
+    folders = {folder for folder, _ in FILES.values()}
+    for path in sorted(split.folder.iterdir()):
+        if path.is_dir() and path.name in folders:
+            for file in sorted(path.iterdir()):
+                name = f"{path.name}/{file.name}"
+                if name not in known:
+                    yield f"{split.name}/{name}: belongs to no frame of the journal"
+        elif path.name not in OURS and not path.name.endswith(".log.jsonl"):
+            yield f"{split.name}/{path.name}: belongs to no frame of the journal"
