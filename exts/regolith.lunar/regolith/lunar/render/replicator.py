@@ -299,11 +299,9 @@ class ReplicatorRenderer:
         self, width: int, height: int, names: set[str], subframes: int, pace: rtx.Pace
     ) -> dict[str, np.ndarray]:
         """Take a frame: arrays by our names of the annotators."""
-        rep = rtx.replicator()
         if self._product is not None and self._product.size != (width, height):
             self._let_go_of_product()
         if self._product is None:
-            rep.orchestrator.set_capture_on_play(False)
             self._product = _Product((width, height))
         if not names <= self._product.names:
             self._product.attach(names)
@@ -324,17 +322,19 @@ class ReplicatorRenderer:
             self._held.callback(self._settings.close)
 
     def _let_go_of_product(self) -> None:
-        if self._product is not None:
-            self._product.close()
-            self._product = None
+        product, self._product = self._product, None
+        if product is not None:
+            product.close()
 
     def _let_go_of_stage(self) -> None:
-        self._let_go_of_product()
-        if self._stage and self._layer:  # a stage that the app closed has expired
-            paths = self._stage.GetSessionLayer().subLayerPaths
-            if self._layer.identifier in paths:
-                paths.remove(self._layer.identifier)
-        self._stage = self._layer = None
+        stage, layer, self._stage, self._layer = self._stage, self._layer, None, None
+        try:
+            self._let_go_of_product()
+        finally:
+            if stage and layer:  # a stage that the app closed has expired
+                paths = stage.GetSessionLayer().subLayerPaths
+                if layer.identifier in paths:
+                    paths.remove(layer.identifier)
 
     def _next_path(self) -> Path:
         """File of the next scene: a new name each time, for OpenUSD keeps layers by theirs."""
@@ -354,21 +354,18 @@ class _Product:
     """A render product of the stage's camera, and the annotators on it."""
 
     def __init__(self, size: tuple[int, int]) -> None:
-        rep = rtx.replicator()
         self.size = size
         self.names: set[str] = set()
         self._annotators: dict[str, Any] = {}
         self._held = contextlib.ExitStack()
-        self._product = rep.create.render_product(schema.CAMERA, size, name="regolith", force_new=True)
+        self._product = rtx.make_product(schema.CAMERA, size)
         self._held.callback(self._product.destroy)
 
     def attach(self, names: set[str]) -> None:
         """Attach those annotators, by our names, that are not yet; they are detached before the product goes."""
-        rep = rtx.replicator()
         for name in sorted(names - self.names):
             theirs, options, _ = ANNOTATORS[name]
-            annotator = rep.AnnotatorRegistry.get_annotator(theirs, init_params=options)
-            annotator.attach([self._product])
+            annotator = rtx.attach_annotator(theirs, self._product, options)
             self._held.callback(annotator.detach)
             self._annotators[name] = annotator
             self.names.add(name)

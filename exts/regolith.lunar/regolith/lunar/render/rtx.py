@@ -1,7 +1,7 @@
 """Where rendering touches Kit: versions, settings, the open stage, the frames of the app, Replicator's orchestrator.
 
 Nothing is imported from Kit before a function here is called, so that the module loads on any machine. Kit's own room
-builds on it; these, and those of `render.replicator`, are all the calls with all their keywords:
+builds on it; these are all of rendering's calls with all their keywords:
 
 | call | arguments |
 |---|---|
@@ -17,7 +17,7 @@ builds on it; these, and those of `render.replicator`, are all the calls with al
 | context.open_stage, await context.open_stage_async | url |
 | context.new_stage(), await context.new_stage_async() | |
 | rep.create.render_product | camera path, (width, height), name=, force_new= |
-| product.path, .destroy() | |
+| product.destroy() | |
 | rep.AnnotatorRegistry.get_annotator | name, init_params= |
 | annotator.attach | [product] or [path] |
 | annotator.detach(), .get_data() | |
@@ -196,6 +196,32 @@ def open_stage_now() -> Usd.Stage | None:
 def stage_url() -> str:
     """Address of the open stage; empty where none is open, `anon:…` for one that was never saved."""
     return _context().get_stage_url() or ""
+
+
+def make_product(camera: str, size: tuple[int, int]) -> Any:
+    """Make a render product of a camera on the open stage; `destroy()` ends it.
+
+    Args:
+        camera: Prim path.
+        size: (width, height) [px].
+    """
+    rep = replicator()
+    return rep.create.render_product(camera, size, name="regolith", force_new=True)
+
+
+def attach_annotator(name: str, product: Any, options: Mapping[str, Any]) -> Any:
+    """Attach an annotator that is read by hand, not by playing; `detach()` ends it.
+
+    Args:
+        name: Replicator's name of it.
+        product: Render product, or the path of a viewport's.
+        options: Its parameters.
+    """
+    rep = replicator()
+    rep.orchestrator.set_capture_on_play(False)
+    annotator = rep.AnnotatorRegistry.get_annotator(name, init_params=dict(options))
+    annotator.attach([product])
+    return annotator
 
 
 class Pace(Protocol):

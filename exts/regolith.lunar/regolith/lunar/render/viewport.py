@@ -30,12 +30,9 @@ class ViewportFrames:
         if render_product_path == self.path:
             return
         self.detach()
-        rep = rtx.replicator()
         with contextlib.ExitStack() as held:
             held.callback(rtx.SettingsScope(keep=rtx.CAPTURE_ON_PLAY).close)
-            rep.orchestrator.set_capture_on_play(False)
-            annotator = rep.AnnotatorRegistry.get_annotator("rgb", init_params={})
-            annotator.attach([render_product_path])
+            annotator = rtx.attach_annotator("rgb", render_product_path, {})
             held.callback(annotator.detach)
             self._held = held.pop_all()
         self._annotator, self.path = annotator, render_product_path
