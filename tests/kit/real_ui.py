@@ -246,6 +246,7 @@ class Screen:
         """Save what is on the screen as a PNG."""
         from omni.ui import testing
 
+        self._run(testing.mouse_move(SIZE[0] - 2, SIZE[1] - 2))  # no tooltip over what is looked at
         self.frames(3)
         path.parent.mkdir(parents=True, exist_ok=True)
         testing.capture_screenshot(str(path))

@@ -102,7 +102,10 @@ class Row:
         ]
 
     def _check(self) -> None:
-        box = ui.CheckBox(width=style.ROW, tooltip=self._tooltip, identifier=self.field.path)
+        with ui.VStack(width=style.ROW):
+            ui.Spacer()
+            box = ui.CheckBox(height=0, tooltip=self._tooltip, identifier=self.field.path)
+            ui.Spacer()
         ui.Spacer()
         self._show = box.model.set_value
 

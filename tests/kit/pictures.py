@@ -1,0 +1,81 @@
+"""Take the pictures of the guide and the Extension Manager: `python tests/kit/pictures.py`, on the tests' kernel.
+
+The panel is the real one on the real omni.ui. The viewport's picture is the embedded renderer's, in the double that
+stands for Replicator: RTX would draw it otherwise.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import conftest
+import numpy as np
+from panel import Panel
+from PIL import Image
+
+DOCS = conftest.ROOT / "exts" / "regolith.lunar" / "docs" / "pictures"
+PREVIEW = conftest.ROOT / "exts" / "regolith.lunar" / "data" / "preview.png"
+SIZE = (768, 576)
+
+
+def shot(panel: Panel, path: Path, box: tuple[int, int, int, int] | None = None) -> None:
+    """Save the screen, or a part of it."""
+    panel.capture(path)
+    picture = Image.open(path).convert("RGB")
+    if box:
+        picture = picture.crop(box)
+    picture.save(path, optimize=True)
+
+
+def main() -> None:
+    """Author, preview, export, and look at each."""
+    folder = Path(tempfile.mkdtemp())
+    kit = conftest.Kit(folder)
+    for name in conftest.WINDOWED:
+        kit.enable(name)
+    try:
+        take(kit, folder)
+        kit.disable("regolith.lunar")
+    except BaseException:
+        traceback.print_exc()  # the harness keeps uncaught exceptions for its tests
+        raise
+    finally:
+        kit.close()
+
+
+def take(kit: conftest.Kit, folder: Path) -> None:
+    """Take all of them."""
+    import carb.settings
+    import omni.kit.viewport.utility as viewport
+
+    carb.settings.get_settings().set("/exts/regolith.lunar/dataFolder", "regolith")
+    carb.settings.get_settings().set("/exts/regolith.lunar/runsFolder", str(folder / "runs"))
+    kit.enable("regolith.lunar")
+    import omni.replicator.core as rep
+
+    panel = Panel(kit)
+    window = viewport.open_viewport(resolution=SIZE, width=812, height=640, x=460, y=10)
+    panel.author("v4")
+    panel.model.commit("domain.sun_elevation_deg", (14.0, 24.0))
+    panel.until_work("stage", "finished")
+    panel.press("preview")
+    kit.until(lambda: rep._annotators.ATTACHED, 30)
+    for _ in range(4):
+        rep.draw_viewports()
+    picture = np.array(rep._annotators.ATTACHED[0].get_data()).reshape(SIZE[1], SIZE[0], 4)[..., :3].copy()
+    viewport.draw(picture)
+    kit.until(lambda: panel.model.live is not None and panel.model.live.frames_per_s > 0, 60)
+    panel.open("light", "camera")
+    shot(panel, PREVIEW)
+    for key in ("rocks", "dataset", "model", "training"):
+        panel.open(key)
+        panel.screen.show(panel.widget(f"section:{key}"))
+        shot(panel, DOCS / f"section_{key}.png", (10, 10, 450, 830))
+    assert window is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
