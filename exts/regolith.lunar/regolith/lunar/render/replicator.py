@@ -2,13 +2,13 @@
 
 The picture comes from `HdrColor`, the linear light before RTX's tone curve, and goes through our own sensor
 (`render.sensor`), as the embedded renderer's does: two pictures of one stage then differ by their light transport
-alone. Exposure belongs to that sensor, so while frames are taken the camera's own is held at one (`NEUTRAL`), whatever
-an RTX mode makes of it. `picture="ldr"` saves what the viewport shows instead, without sensor.
+alone. Exposure belongs to that sensor, so while frames are taken the camera's own is held at one, whatever an RTX mode
+makes of it. `picture="ldr"` saves what the viewport shows instead, without sensor.
 
 Masks come from the labels on the stage, through Replicator's own tables (`render.annotations`).
 
 What a frame needs on the stage besides (neutral exposure, lens, no stars, no lights of the app) lies in a layer of our
-own below the session layer, and goes with it.
+own (`render.capture_layer`), and goes with it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux
+from pxr import Sdf, Usd
 
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render import annotations, rtx
 from regolith.lunar.render.base import Frame, Output, Quality, run_through
+from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.mitsuba import add_stars, develop_view, star_pixels
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.stage import schema
-from regolith.lunar.stage.lens import Lens
 
 Picture = Literal["hdr", "ldr"]
 
@@ -45,21 +45,8 @@ PATH_TRACING: dict[str, Any] = {
 }
 """Quality `reference`: as many samples as the embedded renderer's, `SUBFRAMES` times 16."""
 
-NEUTRAL: dict[str, float] = {
-    "exposure": 0.0,
-    "exposure:time": 1.0,
-    "exposure:iso": 100.0,
-    "exposure:fStop": 1.0,
-    "exposure:responsivity": 1.0,
-}
-"""Camera attributes that make OpenUSD's exposure scale, 2^exposure · time · iso / 100 · responsivity / fStop², one."""
-
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear Rec. 709 primaries."""
-
-LENS = "omni:lensdistortion:opencvPinhole:"
-"""Prefix of `rtx.LENS_SCHEMA`'s attributes (public reference: omni.usd.schema.omni_lens_distortion 1.0.0; ovrtx, Lens
-Distortion Schemas): imageSize int2; fx, fy, cx, cy [px], k1 … k6, p1, p2, s1 … s4 float."""
 
 WARM_UP = 4
 """Frames of the app between opening a stage and taking its first."""
@@ -114,7 +101,7 @@ class ReplicatorRenderer:
         self._ours = ""
         """End of the address of the one we opened last."""
         self._stage: Usd.Stage | None = None
-        self._layer: Sdf.Layer | None = None
+        self._layer: CaptureLayer | None = None
         self._product: _Product | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -225,10 +212,10 @@ class ReplicatorRenderer:
                 opened = await pace.open_stage(path.as_posix())
                 self._ours = f"{path.parent.name}/{path.name}"
                 self._forget_others(path)
-            self._stage, self._layer = opened, _add_layer(opened)
+            self._stage, self._layer = opened, CaptureLayer(opened)
             for _ in range(WARM_UP):
                 await pace.update()
-            _put_out(opened, self._layer)
+            self._layer.put_out_lamps()
             return opened
         except BaseException:
             self.close()
@@ -284,13 +271,11 @@ class ReplicatorRenderer:
         if not camera:
             raise InputError("stage", self._stage.GetRootLayer().identifier, f"a stage with {schema.CAMERA}")
         view = read_view(self._stage, ())
-        exposure = _below(camera.GetAttribute("exposure"), self._layer)
+        exposure = self._layer.own_exposure(camera)
         view = dataclasses.replace(view, sensor=dataclasses.replace(view.sensor, exposure_ev=exposure))
-        with Usd.EditContext(self._stage, self._layer):
-            _write_lens(camera, view.camera.lens(width, height), self._layer)
-            if self.picture == "hdr":
-                for name, value in NEUTRAL.items():
-                    camera.CreateAttribute(name, Sdf.ValueTypeNames.Float, custom=False).Set(value)
+        self._layer.bend(camera, view.camera.lens(width, height))
+        if self.picture == "hdr":
+            self._layer.expose_neutrally(camera)
         mode = PATH_TRACING if quality == "reference" else {"/rtx/rendermode": rtx.real_time_mode()}
         self._settings.set(rtx.capture_settings() | mode)  # opening a stage brings settings of its own
         return view
@@ -327,14 +312,12 @@ class ReplicatorRenderer:
             product.close()
 
     def _let_go_of_stage(self) -> None:
-        stage, layer, self._stage, self._layer = self._stage, self._layer, None, None
+        layer, self._stage, self._layer = self._layer, None, None
         try:
             self._let_go_of_product()
         finally:
-            if stage and layer:  # a stage that the app closed has expired
-                paths = stage.GetSessionLayer().subLayerPaths
-                if layer.identifier in paths:
-                    paths.remove(layer.identifier)
+            if layer is not None:
+                layer.remove()
 
     def _next_path(self) -> Path:
         """File of the next scene: a new name each time, for OpenUSD keeps layers by theirs."""
@@ -403,58 +386,3 @@ def _developed(hdr: np.ndarray, view: View, sky: np.ndarray, gain: float) -> np.
 def _export(root: Sdf.Layer, path: Path) -> None:
     if not root.Export(str(path)):
         raise RuntimeError(f"{path}: cannot be written")
-
-
-def _add_layer(stage: Usd.Stage) -> Sdf.Layer:
-    """Add our layer below the session layer; stars are hidden in it, for RTX would take them for unlabelled things."""
-    layer = Sdf.Layer.CreateAnonymous("regolith-capture.usda")
-    stage.GetSessionLayer().subLayerPaths.insert(0, layer.identifier)
-    stars = stage.GetPrimAtPath(schema.STARS)
-    if stars:
-        with Usd.EditContext(stage, layer):
-            UsdGeom.Imageable(stars).MakeInvisible()
-    return layer
-
-
-def _put_out(stage: Usd.Stage, layer: Sdf.Layer) -> None:
-    """Hide lights that only the session has: a rig that the app adds to stages it takes for dark."""
-    lasting = set(stage.GetLayerStack(includeSessionLayers=False))
-    for prim in stage.Traverse():
-        if UsdLux.LightAPI(prim) and not any(spec.layer in lasting for spec in prim.GetPrimStack()):
-            with Usd.EditContext(stage, layer):
-                UsdGeom.Imageable(prim).MakeInvisible()
-
-
-def _below(attribute: Usd.Attribute, layer: Sdf.Layer) -> float:
-    """Value of an attribute as if a layer were not there; 0 where there is none."""
-    for spec in attribute.GetPropertyStack(Usd.TimeCode.Default()):
-        if spec.layer != layer and spec.HasDefaultValue():
-            return float(spec.default)
-    return 0.0
-
-
-def _write_lens(camera: Usd.Prim, lens: Lens, layer: Sdf.Layer) -> None:
-    """Give RTX the lens; its schema then takes the place of focal length and aperture.
-
-    Raises:
-        InputError: The lens folds inside the picture, or this Kit does not know the schema and would draw another.
-    """
-    spec = layer.GetPrimAtPath(camera.GetPath())
-    if not lens.distorted:
-        if spec is not None and spec.HasInfo("apiSchemas"):
-            spec.ClearInfo("apiSchemas")
-        return
-    field, value = f"{schema.CAMERA}.{schema.SENSOR}k1, k2", f"{lens.k1:g}, {lens.k2:g}"
-    if lens.folds:
-        raise InputError(field, value, f"a lens that does not fold inside {lens.width}x{lens.height} pixels")
-    if not rtx.knows_schema(rtx.LENS_SCHEMA):
-        raise InputError(field, value, f"0, 0: this Kit has no {rtx.LENS_SCHEMA}, and would draw a straight lens")
-    camera.AddAppliedSchema(rtx.LENS_SCHEMA)
-    types = Sdf.ValueTypeNames
-    camera.CreateAttribute("omni:lensdistortion:model", types.Token, custom=False).Set("opencvPinhole")
-    size = camera.CreateAttribute(LENS + "imageSize", types.Int2, custom=False)
-    size.Set(Gf.Vec2i(lens.width, lens.height))
-    values = {"fx": lens.focal_px, "fy": lens.focal_px, "cx": 0.5 * lens.width, "cy": 0.5 * lens.height}
-    zero = ("k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4")
-    for name, number in (values | {"k1": lens.k1, "k2": lens.k2} | dict.fromkeys(zero, 0.0)).items():
-        camera.CreateAttribute(LENS + name, types.Float, custom=False).Set(number)
