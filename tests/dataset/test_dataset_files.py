@@ -44,6 +44,9 @@ def test_frames_are_read_back_as_written(split) -> None:
     assert sum(found[1][0].counts.values()) == SIZE * SIZE
     assert FrameSpec.from_dict(found[2][0].spec) == spec(2)
     assert found[0][1] == split / "rgb/rgb_00000.png" and found[0][2] == split / "mask/mask_00000.png"
+    (only,) = verify(split)["problems"]
+    assert only["check"] == "journal" and "not in order" in only["problem"]
+    write_journal(split, read_journal(split))
     assert verify(split)["problems"] == []
 
 
