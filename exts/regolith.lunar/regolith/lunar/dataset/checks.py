@@ -41,7 +41,7 @@ CHECKS = {
     "depth": "infinite on the sky and only there",
     "normals": "of length 1, and 0 on the sky",
     "parameters": "inside the split's intervals",
-    "draws": "seeds and values are those of the dataset's seed",
+    "draws": "as the dataset's seed gives them",
     "splits": "share no frame seed and no scene",
     "domains": "the test domain lies apart",
     "duplicates": "no two frames show one picture",
