@@ -16,7 +16,7 @@ import numpy as np
 
 from regolith.lunar.dataset.chunk import CHUNKS, Task, draw_task, read_part
 from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
-from regolith.lunar.dataset.run import log_fields, read_result, room
+from regolith.lunar.dataset.run import log_fields, note_renderer, read_result, room
 from regolith.lunar.dataset.steps import author_scene
 from regolith.lunar.dataset.survey import LOG, agree, lock, report_survey, survey
 from regolith.lunar.dataset.write import FrameWriter, append_records, write_journal
@@ -192,6 +192,8 @@ async def export_async(
             task = Task(path, path.parent.parent, contract, missing, other_backend=other_backend)
             done = await _draw(task, found.done, Alongside(renderer, paused=paused, stop=stop), emit)
             write_journal(folder, done)
+            if contract["other_renderers"]:
+                write_contract(folder, contract)
             shutil.rmtree(folder / CHUNKS, ignore_errors=True)
     except asyncio.CancelledError:
         renderer.close()
@@ -230,6 +232,7 @@ async def _draw(task: Task, done: dict[int, FrameRecord], steps: Alongside, emit
             offset = note(offset)
     note(offset)
     result = read_result(task, "ended")
+    note_renderer(task.contract, result["renderer"])
     append_lines(task.split / LOG, [json.dumps({"event": "chunk", "time": time.time(), **log_fields(result)})])
     return done
 

@@ -205,7 +205,7 @@ class Run:
             result = read_result(task, how)
             if result["frames"]:
                 self.need = max(self.need, result["peak_rss"])
-            self._note_renderer(result["renderer"])
+            note_renderer(self.contract, result["renderer"])
             append_lines(self.folder / LOG, [json.dumps({"event": "chunk", "time": time.time(), **log_fields(result)})])
             how = result["status"]
         left = tuple(sorted(chunk.waiting))
@@ -217,11 +217,6 @@ class Run:
             raise RuntimeError(f"{message}; out of memory? Run the same command again to go on")
         self.emit({"event": "note", "message": f"{message}; starting again"})
         return [(left, tries)]
-
-    def _note_renderer(self, renderer: dict[str, Any]) -> None:
-        """Keep in the contract which other renderers have drawn frames of the split."""
-        if renderer != self.contract["renderer"] and renderer not in self.contract["other_renderers"]:
-            self.contract["other_renderers"].append(renderer)
 
     def _check_memory(self, active: list[_Active]) -> bool:
         """Whether there is memory for one more worker beside those that have yet to grow.
@@ -268,6 +263,12 @@ def read_result(task: Task, how: str) -> dict[str, Any]:
     if error["errno"] in UNFIT:
         raise OSError(error["errno"], os.strerror(error["errno"]), error["filename"])
     raise RuntimeError(error["message"])
+
+
+def note_renderer(contract: dict[str, Any], renderer: dict[str, Any]) -> None:
+    """Keep in a contract that another renderer than its own has drawn frames of the split."""
+    if renderer not in (contract["renderer"], *contract["other_renderers"]):
+        contract["other_renderers"].append(renderer)
 
 
 def log_fields(result: dict[str, Any]) -> dict[str, Any]:
