@@ -14,6 +14,7 @@ from regolith.lunar.dataset.executors import ExecutorName, open_executor
 from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.run import Run, room
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.survey import agree, lock, report_survey, survey
 from regolith.lunar.dataset.write import write_journal
 from regolith.lunar.jobs.events import Emit
@@ -79,7 +80,7 @@ class Generate(PresetVerb):
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say where the split is and how much of it this run drew."""
-        return f"{result['split']}: {result['frames']} frames, {result['drawn']} drawn now"
+        return f"{result['split']}: {counted(result['frames'], 'frame')}, {result['drawn']} drawn now"
 
 
 def parse_size(text: str) -> tuple[int, int]:
