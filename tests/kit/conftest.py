@@ -28,6 +28,8 @@ EXTS = ROOT / "exts"
 OUT = ROOT / "out" / "kit"
 """Where screenshots go."""
 TITLE = "Regolith Lunar"
+CHATTER = ("captureScreenshot", "standalone::", "Vulkan", "HeadlessVulkan")
+"""What omni.ui says of itself."""
 WINDOWED = ("omni.kit.notification_manager", "omni.kit.viewport.utility", "omni.kit.window.filepicker")
 """What an app with windows has; the extension does without."""
 LEAKY = (
@@ -161,7 +163,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lunar(kit: Kit, data: Path, tmp_path: Path) -> Iterator[Kit]:
+def lunar(kit: Kit, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Kit]:
     """The kernel with `regolith.lunar` enabled; anything logged, leaked or left in a double fails the test."""
     import carb.settings
 
@@ -182,6 +184,11 @@ def lunar(kit: Kit, data: Path, tmp_path: Path) -> Iterator[Kit]:
     assert kit.until(lambda: not [t for t in threading.enumerate() if t.name.startswith("regolith-")], 60)
     gc.collect()
     _check_leaks()
+    said = capfd.readouterr()
+    with capfd.disabled():
+        print("".join(line for line in said.out.splitlines(keepends=True) if not line.startswith(CHATTER)), end="")
+    complaints = [line for line in (said.out + said.err).splitlines() if line.startswith("[omni.ui] [error]")]
+    assert not complaints, complaints
     assert not kit.logs, "\n".join(text for _, _, text in kit.logs)
 
 

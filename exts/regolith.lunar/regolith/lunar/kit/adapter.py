@@ -118,8 +118,12 @@ def has_unsaved_changes() -> bool:
 
 def use_stage_lights() -> None:
     """Make the viewport show the stage's own lights, where the lighting menu is there to do otherwise."""
-    if has_extension(LIGHT_MENU):
+    if not has_extension(LIGHT_MENU):
+        return
+    try:
         omni.kit.commands.execute("SetLightingMenuModeCommand", lighting_mode="stage", usd_context_name="")
+    except Exception as error:  # its name is not documented; the settings of `kit.host.LOOK` do the most of it
+        carb.log_warn(f"[{EXTENSION}] the viewport's lighting menu stays as it is: {error}")
 
 
 # viewport

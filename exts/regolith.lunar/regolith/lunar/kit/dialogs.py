@@ -45,16 +45,24 @@ class QuestionWindow:
             ui.Spacer(height=2)
         window.set_visibility_changed_fn(lambda shown: None if shown else self.close())
 
+    @property
+    def answered(self) -> bool:
+        """Whether it is done with, and can be destroyed: not from inside its own events."""
+        return self._answered is None
+
     def _answer(self, answer: str) -> None:
-        window, self._window = self._window, None
         told, self._answered = self._answered, None
-        if window is not None:
-            window.set_visibility_changed_fn(None)
-            window.visible = False
-            window.destroy()
-        if told is not None:
+        if told is not None and self._window is not None:
+            self._window.visible = False
             told(answer)
 
     def close(self) -> None:
-        """Take it away with the answer that changes nothing."""
+        """Hide it with the answer that changes nothing."""
         self._answer(self._last)
+
+    def destroy(self) -> None:
+        """Take the window away."""
+        if self._window is not None:
+            window, self._window, self._answered = self._window, None, None
+            window.set_visibility_changed_fn(None)
+            window.destroy()

@@ -74,6 +74,7 @@ class KitHost:
         self._look: rtx.SettingsScope | None = None
         self._live: LivePreview | None = None
         self._dialogs: dict[int, Answer] = {}
+        self._questions: list[QuestionWindow] = []
         self.on_stage_lost: Callable[[], None] | None = None
         """Called where an export could not open our stage again."""
         self._jobs: list[Job] = []
@@ -113,6 +114,8 @@ class KitHost:
         finally:
             self._opening = False
         self._adopt(opened)
+        await pace.update()
+        adapter.look_through(schema.CAMERA)  # viewports choose a camera of their own when a stage has opened
         if before and before[0].is_file() and before[0].stat().st_mtime == before[1]:  # nobody saved into it
             before[0].unlink()
 
@@ -140,7 +143,8 @@ class KitHost:
             return
         root = stage.GetRootLayer()
         for path in (*notice.GetResyncedPaths(), *notice.GetChangedInfoOnlyPaths()):
-            if root.GetObjectAtPath(path) and not any(path.HasPrefix(own) for own in EDITED):
+            named = path != Sdf.Path.absoluteRootPath  # Kit keeps notes of its own in the layer's metadata
+            if named and root.GetObjectAtPath(path) and not any(path.HasPrefix(own) for own in EDITED):
                 self._touched = True
 
     def apply_frame(self, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
@@ -211,6 +215,9 @@ class KitHost:
 
     def tick(self) -> None:
         """Once a frame, before the panel's own tick."""
+        for question in [q for q in self._questions if q.answered]:
+            self._questions.remove(question)
+            question.destroy()
         if self._live is not None:
             self._live.tick()
             if self._live.failed:  # whoever started it is told by the task
@@ -250,6 +257,7 @@ class KitHost:
         answer = Answer()
         window = QuestionWindow(question, lambda text: self._settle(answer, text))
         answer.on_cancel = window.close
+        self._questions.append(window)
         self._dialogs[id(answer)] = answer
         return answer
 
@@ -300,6 +308,9 @@ class KitHost:
             self._export.abort()
         for answer in list(self._dialogs.values()):
             answer.cancel()
+        for question in self._questions:
+            question.destroy()
+        self._questions.clear()
         for job in self._jobs:
             job.cancel()
         self._jobs.clear()
