@@ -179,6 +179,18 @@ def test_a_failing_start_leaves_nothing_behind(kit: Kit, tmp_path: Path) -> None
     kit.logs.clear()
 
 
+def test_a_package_that_is_missing_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from omni.kit.notification_manager import posted
+
+    kit.logs.clear()
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    kit.enable("regolith.lunar")
+    assert "pydantic" in posted[-1].text and "pip install" in posted[-1].text
+    kit.disable("regolith.lunar")
+    posted.clear()
+    assert not kit.logs, kit.logs
+
+
 @pytest.mark.skipif(bool(kit_missing()), reason=kit_missing() or "-")
 def test_hot_reload(tmp_path: Path) -> None:
     """In a process of its own with the file watcher on: a saved file reloads the extension with its new text."""

@@ -31,7 +31,9 @@ class QuestionWindow:
         self._window: ui.Window | None = window
         with window.frame, ui.VStack(height=0, width=WIDTH, spacing=12, style=style.PANEL_STYLE):
             ui.Spacer(height=2)
-            ui.Label(plain(question.text), word_wrap=True, width=WIDTH - 20, identifier="question:text")
+            with ui.HStack(height=0):
+                ui.Spacer(width=12)
+                ui.Label(plain(question.text), word_wrap=True, width=WIDTH - 24, identifier="question:text")
             with ui.HStack(height=28, spacing=8):
                 ui.Spacer()
                 for index, answer in enumerate(question.answers):
@@ -42,6 +44,7 @@ class QuestionWindow:
                         identifier=f"question:{answer}",
                         clicked_fn=lambda answer=answer: self._answer(answer),
                     )
+                ui.Spacer(width=4)
             ui.Spacer(height=2)
         window.set_visibility_changed_fn(lambda shown: None if shown else self.close())
 

@@ -8,10 +8,11 @@ import omni.ui as ui
 from omni.kit.menu.utils import MenuHelperExtensionFull
 
 from regolith.lunar.kit import adapter
-from regolith.lunar.kit.controller import Controller
-from regolith.lunar.kit.window import TITLE, RegolithWindow
 
 __all__ = ["RegolithExtension"]
+
+NEEDED = "pydantic pyyaml scipy pillow psutil jinja2"
+"""Packages that Kit's Python may lack."""
 
 
 class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
@@ -19,6 +20,14 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
 
     def on_startup(self, ext_id: str) -> None:
         """Start; what was started is ended again where something fails, for Kit then calls no `on_shutdown`."""
+        self._controller = None
+        try:
+            from regolith.lunar.kit.controller import Controller
+            from regolith.lunar.kit.window import TITLE, RegolithWindow
+        except ModuleNotFoundError as error:
+            install = f"./python.sh -m pip install {NEEDED}"
+            adapter.notify(f"Regolith Lunar needs {error.name} in Isaac Sim's Python: {install}", warning=True)
+            return
         self._controller = controller = Controller()
         try:
             self.menu_startup(lambda: RegolithWindow(controller), TITLE, TITLE, "Tools")
@@ -30,5 +39,6 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
 
     def on_shutdown(self) -> None:
         """End: window and menu first, then what they showed."""
-        self.menu_shutdown()
-        self._controller.close()
+        if self._controller is not None:
+            self.menu_shutdown()
+            self._controller.close()

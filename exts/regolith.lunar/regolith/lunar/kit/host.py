@@ -88,7 +88,8 @@ class KitHost:
             return None
         url = adapter.stage_url()
         ours = bool(self._url) and url == self._url and schema.LAYER_DATA in stage.GetRootLayer().customLayerData
-        return OpenStage(ours, self._touched if ours else adapter.has_unsaved_changes(), Path(url).name)
+        name = "" if url.startswith("anon:") else Path(url).name
+        return OpenStage(ours, self._touched if ours else adapter.has_unsaved_changes(), name)
 
     def author(self, stage: Usd.Stage, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Save a stage on a worker thread and open it, lit by its own sun and seen through its own camera."""

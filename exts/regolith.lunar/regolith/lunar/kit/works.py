@@ -14,6 +14,8 @@ from regolith.lunar.panel.work import Work
 POINTS = 400
 """Most values a plot shows."""
 LOG_LINES = 6
+BAR_LETTERS = 56
+"""Longest text that fits on a bar."""
 
 
 class ProgressModel(ui.AbstractValueModel):
@@ -55,10 +57,10 @@ class Bar:
         self.root.visible = work.state != "idle" or bool(work.text)
         self._title.text = plain(f"{work.title}: {work.state}")
         self._bar.visible = work.total > 0
-        share = f"{100 * work.fraction:.0f} %"
-        self._model.put(work.fraction, f"{work.done:g} / {work.total:g}  ({share})" if work.total > 1 else share)
+        on_bar = work.total > 0 and work.active and 0 < len(work.text) <= BAR_LETTERS
+        self._model.put(work.fraction, plain(work.text) if on_bar else f"{100 * work.fraction:.0f} %")
         self._note.text = plain(work.text)
-        self._note.visible = bool(work.text)
+        self._note.visible = bool(work.text) and not on_bar
         self._note.name = "message" if work.state == "failed" else "faint"
 
 
