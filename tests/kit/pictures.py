@@ -1,7 +1,7 @@
 """Take the pictures of the guide and the Extension Manager: `python tests/kit/pictures.py`, on the tests' kernel.
 
 The panel is the real one on the real omni.ui. The viewport's picture is the embedded renderer's, in the double that
-stands for Replicator: RTX would draw it otherwise.
+stands for Replicator: RTX would draw it otherwise. The picture of a training is the one `test_kit_training.py` leaves.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def take(kit: conftest.Kit, folder: Path) -> None:
     kit.until(lambda: panel.model.live is not None and panel.model.live.frames_per_s > 0, 60)
     panel.open("light", "camera")
     shot(panel, PREVIEW)
-    for key in ("rocks", "dataset", "model", "training"):
+    for key in ("rocks", "dataset", "model"):
         panel.open(key)
         panel.screen.show(panel.widget(f"section:{key}"))
         shot(panel, DOCS / f"section_{key}.png", (10, 10, 450, 830))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from conftest import OUT, TITLE, Kit
 from panel import Panel
@@ -167,3 +168,15 @@ def test_screenshots_of_every_section(panel: Panel) -> None:
         panel.screen.show(panel.widget(f"section:{section.key}"))
         panel.capture(OUT / f"section_{section.key}.png")
         assert (OUT / f"section_{section.key}.png").stat().st_size > 20_000
+
+
+def test_numbers_and_text_as_they_are_shown(lunar: Kit) -> None:
+    from regolith.lunar.kit.rows import number_format, tidy
+    from regolith.lunar.kit.text import plain, tooltip
+
+    assert [number_format(step) for step in (1.0, 0.1, 0.05, 0.005, 1e-7)] == ["%.0f", "%.1f", "%.2f", "%.3f", "%.3g"]
+    single = float(np.float32(0.35))
+    assert single != 0.35 and tidy(single, 0.05) == 0.35
+    assert tidy(float(np.float32(3e-5)), 1e-5) == 3e-5
+    assert plain("lo ≤ hi … 2 m²") == "lo <= hi ... 2 m²" and plain("x→ﬁ") == "x->fi"
+    assert max(len(line) for line in tooltip("word " * 60).splitlines()) <= 64
