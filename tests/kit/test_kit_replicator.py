@@ -136,5 +136,5 @@ def test_live_pictures_of_a_viewport(lunar: Any, rep: Any) -> None:
         assert frames.poll(64, 48) is None
         rep.draw_viewports()
     picture = frames.poll(64, 48)
-    assert picture is not None and picture.shape == (48, 64, 3) and picture.std() > 1.0
+    assert picture is not None and picture.shape == (48, 64, 4) and picture[..., :3].std() > 1.0
     frames.detach()

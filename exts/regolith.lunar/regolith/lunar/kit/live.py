@@ -1,7 +1,7 @@
 """Live preview: the viewport's newest frame through the model on a worker thread, the result over the viewport.
 
-The main thread's share is one short `tick` a frame: pick up a finished layer, hand over the newest frame. It never
-waits.
+The main thread's share is one short `tick` a frame: hand omni.ui a finished layer of bounded size, hand the worker a
+plain copy of the newest picture. It never waits, at the end neither.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Frames(Protocol):
         ...
 
     def poll(self, width: int, height: int) -> np.ndarray | None:
-        """Copy the newest picture of that size, uint8 [H, W, 3]; None while there is none."""
+        """Copy the newest picture of that size, uint8 [H, W, 3 or 4]; None while there is none.
+
+        The next call may use the array again; there is none before the worker is done with it.
+        """
         ...
 
     def detach(self) -> None:
@@ -88,7 +91,7 @@ def segment(model: Model, frame: np.ndarray, settings: LiveSettings) -> Result:
 
     Args:
         model: Loaded model.
-        frame: Picture, uint8 [H, W, 3].
+        frame: Picture, uint8 [H, W, 3 or 4].
         settings: Opacity and the classes on show.
     """
     rgb = scale_frame(frame)
@@ -102,8 +105,8 @@ def segment(model: Model, frame: np.ndarray, settings: LiveSettings) -> Result:
 
 
 def scale_frame(frame: np.ndarray) -> np.ndarray:
-    """Bring a frame to at most `LONG_SIDE_PX`, uint8 [H, W, 3], at its own aspect ratio."""
-    rgb = np.ascontiguousarray(frame)
+    """Bring a frame without its alpha to at most `LONG_SIDE_PX`, uint8 [H, W, 3], at its own aspect ratio."""
+    rgb = np.ascontiguousarray(frame[..., :3])
     height, width = rgb.shape[:2]
     scale = LONG_SIDE_PX / max(height, width)
     if scale >= 1.0:
@@ -138,7 +141,9 @@ class LivePreview:
         self._settings = settings
         self._model: Model | None = None
         self._loading: Future[Model] = self._pool.submit(load, settings.model)
-        self._job: Future[Result] | None = None
+        self._job: tuple[Future[Result], int] | None = None
+        self._generation = 0
+        """Counts viewports, render products and models; what a frame of an older one gave is not shown."""
         self._overlay: ViewportOverlay | None = None
         self._product, self._size = "", (0, 0)
         self._next = self._last = 0.0
@@ -167,17 +172,19 @@ class LivePreview:
             return
         now = self._clock()
         if self._job is not None:
-            if not self._job.done():
+            job, generation = self._job
+            if not job.done():
                 return
-            job, self._job = self._job, None
-            self._show(job, now)
+            self._job = None
+            if generation == self._generation:
+                self._show(job, now)
         if now < self._next:
             return
         frame = self._frames.poll(*self._size)
         if frame is None:
             return
         self._next = now + 1.0 / self._settings.rate_hz
-        self._job = self._pool.submit(segment, self._model, frame, self._settings)
+        self._job = self._pool.submit(segment, self._model, frame, self._settings), self._generation
 
     def _take_model(self) -> bool:
         """Whether there is a model; a load that failed is told in the state."""
@@ -190,6 +197,7 @@ class LivePreview:
         loaded = self._loading.result()
         if loaded is not self._model:
             self._model = loaded
+            self._generation += 1
             provider = loaded.provider.removesuffix("ExecutionProvider")
             self.state = LiveState(model=_model_name(self._settings.model, loaded), provider=provider)
         return True
@@ -210,6 +218,7 @@ class LivePreview:
             self._frames.detach()
             self._frames.attach(product)
             self._product = product
+            self._generation += 1
         return True
 
     def _show(self, job: Future[Result], now: float) -> None:
@@ -247,12 +256,13 @@ class LivePreview:
         if self._overlay is not None:
             self._overlay.destroy()
             self._overlay = None
+        self._generation += 1
         self._last = 0.0
 
     def close(self) -> None:
-        """End it; waits for the frame the worker has in hand."""
+        """End it at once; the worker drops what it has in hand, a model being loaded too, and ends by itself."""
         self.detach()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._job = self._model = None
 
 
