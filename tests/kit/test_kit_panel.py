@@ -180,3 +180,52 @@ def test_numbers_and_text_as_they_are_shown(lunar: Kit) -> None:
     assert tidy(float(np.float32(3e-5)), 1e-5) == 3e-5
     assert plain("lo ≤ hi … 2 m²") == "lo <= hi ... 2 m²" and plain("x→ﬁ") == "x->fi"
     assert max(len(line) for line in tooltip("word " * 60).splitlines()) <= 64
+
+
+def test_a_plot_follows_an_epoch_that_is_said_again(lunar: Kit) -> None:
+    """A resumed run reports an epoch a second time: as many values as before, but others."""
+    import omni.ui as ui
+
+    from regolith.lunar.kit.works import MetricPlot, plot_scale
+    from regolith.lunar.panel.work import Work
+
+    work = Work("training", "Training", metrics={"rock_iou": [(1.0, 0.02), (2.0, 0.31)]})
+    window = ui.Window("Plots")
+    with window.frame:
+        plot = MetricPlot(work, "rock_iou", "Rock-IoU", "iou", best="max")
+    assert "0.310" in plot._label.text
+    work.metrics["rock_iou"][-1] = (2.0, 0.44)
+    plot.refresh()
+    assert "0.440" in plot._label.text
+    assert (plot._low.text, plot._high.text) == ("0", "0.5")
+    assert (plot._first.text, plot._last.text) == ("epoch 1", "epoch 2")
+    assert plot_scale([0.001, 0.013], share=True) == (0.0, 0.1)
+    low, high = plot_scale([0.5, 1.5], share=False)
+    assert low < 0.5 and high > 1.5
+    window.destroy()
+
+
+def test_what_is_under_way_is_said_with_every_section_shut(panel: Panel) -> None:
+    panel.open()
+    panel.press("author")
+    assert panel.kit.until(lambda: panel.widget("line:stage").visible)
+    assert "building terrain" in panel.text("line-text:stage")
+    line, button = panel.widget("line-text:stage"), panel.widget("action:author")
+    panel.screen.frames(1)
+    assert line.screen_position_y < button.screen_position_y
+    panel.capture(OUT / "line.png")
+    panel.until_work("stage", "finished")
+    assert not panel.widget("line:stage").visible
+
+
+def test_counts_are_whole_numbers(panel: Panel) -> None:
+    work = panel.model.works["training"]
+    from regolith.lunar.panel.work import counted
+
+    work.state, work.done, work.total = "running", 1_234_567.0, 1_500_000.0
+    work.text = counted(work.done, work.total, "steps")
+    panel.model._desk.changed("work", "training")
+    assert panel.text("line-text:training") == "Training: 1,234,567 / 1,500,000 steps"
+    shown = [text for text in panel.screen.texts("Regolith Lunar") if "1,234,567" in text]
+    assert len(shown) == 1, shown
+    work.state = "idle"

@@ -128,7 +128,7 @@ def test_a_terrain_edit_rebuilds_on_release_with_a_note(panel: Panel) -> None:
     work = panel.model.works["stage"]
     assert work.state == "running"
     panel.screen.frames(2)
-    assert panel.widget("note:stage").visible and panel.text("note:stage")
+    assert panel.widget("line:stage").visible and panel.text("line-text:stage")
     panel.until_work("stage", "finished")
     assert omni.usd.get_context().get_stage_url() != url and not Path(url).exists()
 
@@ -212,3 +212,53 @@ def test_the_labels_are_what_replicator_reads(panel: Panel) -> None:
     rock = stage.GetPrimAtPath("/World/Rocks/rock_00000")
     assert list(query.ComputeUniqueInheritedLabels(rock)) == ["rock"]
     assert list(query.ComputeUniqueInheritedLabels(stage.GetPrimAtPath("/World/Ground/Terrain"))) == ["regolith"]
+
+
+def test_a_stage_opened_while_terrain_is_built_is_asked_for(panel: Panel) -> None:
+    import omni.usd
+
+    context = omni.usd.get_context()
+    panel.model.use_preset("v1")
+    panel.press("author")
+    context.new_stage()
+    mine = context.get_stage()
+    mine.DefinePrim("/World/Rover", "Xform")
+    title, keep = "Author stage", "question:Keep the open one"
+
+    def asked() -> bool:
+        panel.screen.frames(1)
+        try:
+            return bool(panel.screen.find(title, keep))
+        except LookupError:
+            return False
+
+    assert panel.kit.until(asked, 60)
+    panel.screen.click(panel.screen.find(title, keep))
+    panel.kit.pump(10)
+    assert context.get_stage() == mine and panel.model.works["stage"].state == "idle"
+
+
+def test_a_stage_edited_while_the_new_one_is_saved_stays(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    import omni.usd
+
+    from regolith.lunar.kit import host
+
+    stage = panel.author()
+    save = host.save_stage
+
+    edited = threading.Event()
+
+    def slow(new: Any, path: Path) -> None:
+        save(new, path)
+        assert edited.wait(30)
+
+    monkeypatch.setattr(host, "save_stage", slow)
+    panel.press("author")
+    assert panel.kit.until(lambda: panel.model.works["stage"].text == "opening the stage", 60)
+    stage.DefinePrim("/World/Rover", "Xform")
+    edited.set()
+    work = panel.until_work("stage", "failed", "finished")
+    assert work.state == "failed" and "meanwhile" in work.text
+    assert omni.usd.get_context().get_stage() == stage and stage.GetPrimAtPath("/World/Rover")

@@ -12,6 +12,8 @@ WIDTH, HEIGHT = 440, 800
 """Size of the window [px]."""
 LABEL_WIDTH = 150
 """Column of the labels [px]."""
+SCALE_WIDTH = 36
+"""Column of a plot's scale [px]."""
 ROW = 22
 """Height of a row [px]."""
 GAP = 4
@@ -95,6 +97,7 @@ PANEL_STYLE = {
     },
     "Plot::loss": {"color": LOSS, "background_color": FIELD, "border_radius": 3},
     "Plot::iou": {"color": IOU, "background_color": FIELD, "border_radius": 3},
+    "Label::scale": {"color": FAINT, "font_size": 12},
     "Label::loss": {"color": LOSS, "font_size": 13},
     "Label::iou": {"color": IOU, "font_size": 13},
     "Rectangle::reset": {"background_color": ACCENT, "border_radius": 2, "margin": 3},

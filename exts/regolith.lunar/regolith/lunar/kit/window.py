@@ -12,6 +12,7 @@ from regolith.lunar.kit import style
 from regolith.lunar.kit.controller import Controller
 from regolith.lunar.kit.sections import MAIN, ActionButton, SectionView, action_tooltip, build_rows
 from regolith.lunar.kit.text import plain, tooltip
+from regolith.lunar.kit.works import Line
 from regolith.lunar.panel.observe import Change
 from regolith.lunar.params import preset_names
 
@@ -28,6 +29,7 @@ class RegolithWindow(MenuHelperWindow):
         self._sections: list[SectionView] = []
         self._rows: dict[str, Any] = {}
         self._buttons: list[ActionButton] = []
+        self._lines: dict[str, Line] = {}
         self._tools: dict[str, ui.Button] = {}
         self._updating = False
         self._query = ""
@@ -133,6 +135,7 @@ class RegolithWindow(MenuHelperWindow):
     def _build_main(self) -> None:
         with ui.VStack(height=0, spacing=style.GAP):
             ui.Line(height=1)
+            self._lines = {key: Line(work) for key, work in self._model.works.items()}
             self._live = ui.Label("", name="faint", height=0, visible=False, word_wrap=True, identifier="live")
             with ui.HStack(height=28, spacing=style.GAP):
                 ui.Spacer(width=2)
@@ -150,6 +153,9 @@ class RegolithWindow(MenuHelperWindow):
         elif change.kind == "actions":
             self._refresh_actions()
         elif change.kind == "work":
+            for key, line in self._lines.items():
+                if not change.keys or key in change.keys:
+                    line.refresh()
             for view in self._sections:
                 for key, shown in view.works.items():
                     if not change.keys or key in change.keys:
@@ -229,6 +235,7 @@ class RegolithWindow(MenuHelperWindow):
         self._subscriptions.clear()
         self._close_sections()
         self._buttons.clear()
+        self._lines.clear()
         self._tools.clear()
 
     def destroy(self) -> None:

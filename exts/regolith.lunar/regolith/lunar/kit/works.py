@@ -1,4 +1,4 @@
-"""Long work on show: bar with text, last lines, plots of loss and rock-IoU."""
+"""Long work on show: a line while it runs, bar, last lines, plots of loss and rock-IoU."""
 
 # pyright: reportMissingImports=false
 from __future__ import annotations
@@ -14,8 +14,8 @@ from regolith.lunar.panel.work import Work
 POINTS = 400
 """Most values a plot shows."""
 LOG_LINES = 6
-BAR_LETTERS = 56
-"""Longest text that fits on a bar."""
+LEAST_IOU = 0.1
+"""Least upper end of a plot of IoU: below it noise would look like progress."""
 
 
 class ProgressModel(ui.AbstractValueModel):
@@ -39,8 +39,45 @@ class ProgressModel(ui.AbstractValueModel):
         self._value_changed()
 
 
+class Line:
+    """What a line of work is doing, in sight whatever is collapsed; there only while it is under way or held."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        with ui.VStack(height=0, spacing=1, visible=False, identifier=f"line:{work.key}") as self.root:
+            with ui.HStack(height=16):
+                ui.Spacer(width=4)
+                self._text = ui.Label("", name="faint", elided_text=True, identifier=f"line-text:{work.key}")
+                ui.Spacer(width=4)
+            with ui.HStack(height=4, visible=False) as self._bar:
+                ui.Spacer(width=4)
+                self._done = ui.Rectangle(name="span", width=ui.Fraction(0))
+                self._left = ui.Rectangle(name="range", width=ui.Fraction(1))
+                ui.Spacer(width=4)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the work's present state."""
+        work = self._work
+        self.root.visible = under_way(work)
+        if not self.root.visible:
+            return
+        state = "" if work.state == "running" else f" ({work.state})"
+        text = plain(f"{work.title}{state}: {work.text}" if work.text else f"{work.title}: {work.state}")
+        if text != self._text.text:
+            self._text.text = text
+            self._text.set_tooltip(text)
+        self._bar.visible = work.total > 0
+        self._done.width, self._left.width = ui.Fraction(work.fraction), ui.Fraction(1.0 - work.fraction)
+
+
+def under_way(work: Work) -> bool:
+    """Whether work runs, or is held and goes on."""
+    return work.active or work.state == "paused"
+
+
 class Bar:
-    """Progress of one line of work; hidden while there is nothing to say."""
+    """Share done of one line of work, and what came of it; what it is doing stands in its `Line`."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -57,10 +94,9 @@ class Bar:
         self.root.visible = work.state != "idle" or bool(work.text)
         self._title.text = plain(f"{work.title}: {work.state}")
         self._bar.visible = work.total > 0
-        on_bar = work.total > 0 and work.active and 0 < len(work.text) <= BAR_LETTERS
-        self._model.put(work.fraction, plain(work.text) if on_bar else f"{100 * work.fraction:.0f} %")
+        self._model.put(work.fraction, f"{100 * work.fraction:.0f} %")
         self._note.text = plain(work.text)
-        self._note.visible = bool(work.text) and not on_bar
+        self._note.visible = bool(work.text) and not under_way(work)
         self._note.name = "message" if work.state == "failed" else "faint"
 
 
@@ -94,28 +130,55 @@ class MetricPlot:
         """
         self._work, self._metric, self._title = work, metric, title
         self._best = min if best == "min" else max
-        self._seen = -1
+        self._share = name == "iou"
+        self._seen: list[tuple[float, float]] = []
         with ui.VStack(height=0, spacing=1, visible=False) as self.root:
             self._label = ui.Label(title, name=name, height=16, identifier=f"plot-label:{metric}")
-            self._plot = ui.Plot(ui.Type.LINE, 0.0, 1.0, 0.0, name=name, height=72, identifier=f"plot:{metric}")
+            with ui.HStack(height=72, spacing=style.GAP):
+                with ui.VStack(width=style.SCALE_WIDTH):
+                    self._high = ui.Label("", name="scale", height=14, identifier=f"plot-high:{metric}")
+                    ui.Spacer()
+                    self._low = ui.Label("", name="scale", height=14, identifier=f"plot-low:{metric}")
+                self._plot = ui.Plot(ui.Type.LINE, 0.0, 1.0, 0.0, name=name, height=72, identifier=f"plot:{metric}")
+            with ui.HStack(height=14):
+                ui.Spacer(width=style.SCALE_WIDTH + style.GAP)
+                self._first = ui.Label("", name="scale", width=0, identifier=f"plot-first:{metric}")
+                ui.Spacer()
+                self._last = ui.Label("", name="scale", width=0, identifier=f"plot-last:{metric}")
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the values reported so far; nothing is done where none came."""
+        """Draw the values reported so far; nothing is done where they are those on show."""
         history = self._work.metrics.get(self._metric, [])
-        if len(history) == self._seen:
+        if history == self._seen:
             return
-        self._seen = len(history)
-        values = [value for _, value in history if value is not None and math.isfinite(value)]
+        self._seen = list(history)  # a resumed run says an epoch again: as many values, but others
+        points = [(step, value) for step, value in history if value is not None and math.isfinite(value)]
+        values = [value for _, value in points]
         self.root.visible = bool(values)
         if not values:
             return
         self._label.text = f"{self._title}: {values[-1]:.3f} (best {self._best(values):.3f}, {len(values)} values)"
         shown = thin(values, POINTS)
-        low, high = min(shown), max(shown)
-        margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
-        self._plot.scale_min, self._plot.scale_max = low - margin, high + margin
+        low, high = plot_scale(shown, share=self._share)
+        self._plot.scale_min, self._plot.scale_max = low, high
         self._plot.set_data(*(shown if len(shown) > 1 else shown * 2))
+        self._low.text, self._high.text = f"{low:.3g}", f"{high:.3g}"
+        self._first.text, self._last.text = f"epoch {points[0][0]:,.0f}", f"epoch {points[-1][0]:,.0f}"
+
+
+def plot_scale(values: list[float], *, share: bool) -> tuple[float, float]:
+    """Ends of a plot's scale.
+
+    Args:
+        values: What is plotted; at least one.
+        share: Whether the values are shares: then it starts at 0 and ends at a tenth, at least `LEAST_IOU`.
+    """
+    low, high = min(values), max(values)
+    if share:
+        return 0.0, max(LEAST_IOU, math.ceil(10 * high) / 10)
+    margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - margin, high + margin
 
 
 def thin(values: list[float], count: int) -> list[float]:

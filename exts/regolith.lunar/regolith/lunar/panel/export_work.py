@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from regolith.lunar.dataset.generate import Generate, parse_size
 from regolith.lunar.jobs.runs import Run
+from regolith.lunar.panel.consent import Consent
 from regolith.lunar.panel.desk import CANCELLED, Desk, say
 from regolith.lunar.panel.host import ExportRequest, Pausable, Task
 from regolith.lunar.panel.run_work import RESULT, RunWork, progress_words, speed
-from regolith.lunar.panel.work import Work, WorkState
+from regolith.lunar.panel.work import Work, WorkState, counted
 from regolith.lunar.params import InputError, PresetVerb, save_params
 from regolith.lunar.randomize import narrowed
 
@@ -28,6 +29,7 @@ class ExportWork:
         self._companion = RunWork(desk, "export", "Export", unit="frames", describe=_describe)
         self.work: Work = self._companion.work
         self._companion.ended = self._run_ended
+        self._consent = Consent(desk, "Export dataset", "Export in its place")
         self._task: Task | None = None
         self._request: ExportRequest | None = None
         self._by_host = False
@@ -41,6 +43,8 @@ class ExportWork:
         """Why nothing can be exported now; empty where it can."""
         if self.work.active:
             return "an export is under way"
+        if self._consent.asking:
+            return "a question is open"
         values = self._desk.values
         if self._checked[0] is not values:
             try:
@@ -92,9 +96,32 @@ class ExportWork:
     def start(self) -> None:
         """Export what is entered."""
         try:
-            self._begin(self.request())
+            self._ask(self.request())
         except (InputError, OSError) as error:
             self._companion.fail(error)
+
+    def _ask(self, request: ExportRequest) -> None:
+        """Begin, after a question where the open stage has to make room and the user has something to lose.
+
+        The stage is opened again afterwards, from its file: what is not saved would be gone.
+        """
+        if not self._here(request):
+            self._begin(request)
+            return
+
+        def begin() -> None:
+            try:
+                self._begin(request)
+            except (InputError, OSError) as error:
+                self._companion.fail(error)
+
+        self._consent.forget()
+        text = "Draw the dataset in its place? It is opened again afterwards, without what is not saved."
+        self._consent.get(text, begin)
+
+    def _here(self, request: ExportRequest) -> bool:
+        """Whether the host draws it in the place of the open stage."""
+        return self._desk.host.exports_here and not request.headless
 
     def _begin(self, request: ExportRequest) -> None:
         self._request, self._then = request, "interrupted"
@@ -149,7 +176,7 @@ class ExportWork:
                 self._task.resume()
                 self._say("running", self.work.text)
             elif self._by_host and self._request is not None:
-                self._begin(self._request)
+                self._ask(self._request)
             else:
                 self._companion.resume()
         except (InputError, OSError) as error:
@@ -195,7 +222,7 @@ class ExportWork:
             self._desk.changed("work", "export")
 
     def _end(self, task: Task) -> None:
-        kept = f" at {self.work.done:g} / {self.work.total:g} frames" if self.work.total else ""
+        kept = f" at {counted(self.work.done, self.work.total, 'frames')}" if self.work.total else ""
         try:
             result = task.result()
         except (*CANCELLED, KeyboardInterrupt):

@@ -12,7 +12,7 @@ from typing import Any
 from regolith.lunar.jobs.events import Event
 from regolith.lunar.jobs.runs import Run, find_runs, new_folder, prune_runs
 from regolith.lunar.panel.desk import Desk, package_environment, say
-from regolith.lunar.panel.work import Work, WorkState
+from regolith.lunar.panel.work import Work, WorkState, counted
 
 GRACE_S = 60.0
 """How long a companion may take to finish the frame or save the run before it is killed [s]."""
@@ -162,7 +162,7 @@ class RunWork:
             self._say("finished", self._describe(self.result))
         elif state in ("interrupted", "lost"):
             then: WorkState = self._then if state == "interrupted" else "interrupted"
-            kept = f" at {self.work.done:g} / {self.work.total:g} {self._unit}".rstrip() if self.work.total else ""
+            kept = f" at {counted(self.work.done, self.work.total, self._unit)}" if self.work.total else ""
             self._say(then, ("killed" if state == "lost" else then) + kept)
         else:
             self._say("failed", self._reason())
@@ -224,7 +224,7 @@ def speed(samples: deque[tuple[float, float]], now: float) -> float | None:
 
 def progress_words(done: float, total: float, unit: str, rate: float | None) -> str:
     """`42 / 100 frames, 3.1 frames/s, 19 s left`."""
-    text = f"{done:g} / {total:g} {unit}".rstrip()
+    text = counted(done, total, unit)
     if rate:
         left = (total - done) / rate
         words = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min" if left < 5400 else f"{left / 3600:.1f} h"

@@ -39,3 +39,14 @@ class Work:
     def active(self) -> bool:
         """Whether something of it is under way."""
         return self.state in ("running", "pausing", "stopping")
+
+
+def counted(done: float, total: float, unit: str) -> str:
+    """`1,200 / 1,500,000 steps`: whole numbers, with separators.
+
+    Args:
+        done: Units done.
+        total: Units in all.
+        unit: What is counted; may be empty.
+    """
+    return f"{done:,.0f} / {total:,.0f} {unit}".rstrip()
