@@ -131,3 +131,31 @@ def test_headless_chunks_start_isaac_sims_own_python(
     (tmp_path / "isaac" / "python.sh").write_text("")
     monkeypatch.setenv("ISAAC_PATH", str(tmp_path / "isaac"))
     assert str(tmp_path / "isaac" / "python.sh") in chunk_options()["command"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_stage_with_something_to_lose_is_asked_for(panel: Panel, data: Path, ours: bool) -> None:
+    import omni.usd
+
+    context = omni.usd.get_context()
+    if ours:
+        panel.press("author")
+        panel.until_work("stage", "finished")
+    else:
+        context.new_stage()
+        context.set_pending_edit(True)
+    mine = context.get_stage()
+    mine.DefinePrim("/World/Rover", "Xform")
+    panel.open("dataset")
+    panel.press("export")
+    panel.screen.frames(3)
+    assert not panel.model.actions["export"].enabled and panel.model.works["export"].state == "idle"
+    panel.screen.click(panel.screen.find("Export dataset", "question:Keep the open one"))
+    panel.kit.pump(10)
+    assert context.get_stage() == mine and mine.GetPrimAtPath("/World/Rover")
+    assert panel.model.works["export"].state == "idle" and panel.model.actions["export"].enabled
+    panel.model.commit("export.frames", 1)
+    panel.press("export")
+    panel.screen.frames(3)
+    panel.screen.click(panel.screen.find("Export dataset", "question:Export in its place"))
+    assert panel.until_work("export", "finished", "failed", seconds=200).state == "finished"

@@ -246,17 +246,16 @@ def test_a_stage_edited_while_the_new_one_is_saved_stays(panel: Panel, monkeypat
     from regolith.lunar.kit import host
 
     stage = panel.author()
-    save = host.save_stage
-
-    edited = threading.Event()
+    save, saved, edited = host.save_stage, threading.Event(), threading.Event()
 
     def slow(new: Any, path: Path) -> None:
         save(new, path)
+        saved.set()
         assert edited.wait(30)
 
     monkeypatch.setattr(host, "save_stage", slow)
     panel.press("author")
-    assert panel.kit.until(lambda: panel.model.works["stage"].text == "opening the stage", 60)
+    assert panel.kit.until(saved.is_set, 60)
     stage.DefinePrim("/World/Rover", "Xform")
     edited.set()
     work = panel.until_work("stage", "failed", "finished")

@@ -115,6 +115,8 @@ class MemoryHost:
         self.placing: Task | None = None
         self.answers: dict[str, str] = {}
         """Title of a question to its answer; questions without one stay open."""
+        self.held: dict[str, Held] = {}
+        """Title of a question to an answer that is given later."""
         self.questions: list[Question] = []
         self.picks: list[Pick] = []
         self.picked: Path | None = None
@@ -128,6 +130,10 @@ class MemoryHost:
         self.draws_here = False
         self.waiting: Waiting | None = None
         self.options: dict[str, Any] = {}
+
+    @property
+    def exports_here(self) -> bool:
+        return self.draws_here or self.waiting is not None
 
     def stage_state(self) -> OpenStage | None:
         return self.state
@@ -164,6 +170,8 @@ class MemoryHost:
 
     def ask(self, question: Question) -> Task:
         self.questions.append(question)
+        if question.title in self.held:
+            return self.held[question.title]
         answer = self.answers.get(question.title)
         return Held() if answer is None else Finished(answer)
 

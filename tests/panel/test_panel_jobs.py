@@ -21,6 +21,7 @@ from regolith.lunar.dataset.write import append_records, write_frame
 from regolith.lunar.jobs.runs import find_runs
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.panel.desk import find_python
+from regolith.lunar.panel.host import OpenStage
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.params import Params
 from regolith.lunar.stage.spec import rng
@@ -240,6 +241,34 @@ def test_export_in_the_host_draws_the_same_bytes(
     bench.run("export")  # left to a companion: fewer frames than there are
     bench.rest("export")
     assert len(find_runs(bench.host.runs_folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "state", [OpenStage(ours=False, unsaved=False, name="rover.usd"), OpenStage(ours=True, unsaved=True, name="mine")]
+)
+def test_export_in_the_place_of_a_stage_asks_first(bench: Bench, state: OpenStage) -> None:
+    bench.host.draws_here, bench.host.state = True, state
+    bench.host.answers["Export dataset"] = "Keep the open one"
+    enter_export(bench, 1)
+    bench.run("export")
+    bench.model.tick()
+    (question,) = bench.host.questions
+    assert state.name in question.text and question.answers[-1] == "Keep the open one"
+    assert not bench.host.exports and bench.model.works["export"].state == "idle"
+    bench.host.answers["Export dataset"] = "Export in its place"
+    bench.run("export")
+    bench.until(lambda: bench.host.exports)
+    bench.rest("export")
+    assert bench.model.works["export"].state == "finished"
+
+
+def test_export_elsewhere_asks_nothing(bench: Bench) -> None:
+    bench.host.draws_here, bench.host.state = True, OpenStage(ours=False, unsaved=True)
+    enter_export(bench, 1)
+    bench.model.commit("drawing.headless", True)
+    bench.run("export")
+    assert not bench.host.questions
+    bench.rest("export")
 
 
 def test_task_that_can_wait_is_held_and_not_ended(bench: Bench) -> None:

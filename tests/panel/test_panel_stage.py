@@ -176,10 +176,49 @@ def test_rebuilt_terrain_asks_before_it_replaces_a_users_changes(bench: Bench) -
     bench.model.commit("terrain.size_m", 44.0)
     bench.until(lambda: bench.host.questions)
     bench.rest("stage")
-    assert "changes of yours" in bench.host.questions[0].text and len(bench.host.authored) == 1
+    assert "unsaved changes" in bench.host.questions[0].text and len(bench.host.authored) == 1
     bench.model.commit("domain.sun_elevation_deg", (70.0, 70.0))  # the kept stage is no longer followed
     bench.model.tick()
     assert not bench.model.works["stage"].active and not bench.model.actions["randomize"].enabled
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        OpenStage(ours=False, unsaved=False, name="rover.usd", key="2"),
+        OpenStage(ours=False, unsaved=True, name="old.usd", key="1"),
+    ],
+)
+def test_stage_opened_or_edited_while_terrain_is_built_is_asked_about(bench: Bench, later: OpenStage) -> None:
+    """The user agreed to lose one stage as it was, not the next one."""
+    bench.host.state = OpenStage(ours=False, unsaved=False, name="old.usd", key="1")
+    bench.host.answers["Author stage"] = "Open the new stage"
+    bench.run("author")
+    bench.model.tick()
+    assert bench.model.works["stage"].state == "running"
+    bench.host.state, bench.host.answers["Author stage"] = later, "Keep the open one"
+    bench.rest("stage")
+    assert [later.name in question.text for question in bench.host.questions] == [later.name == "old.usd", True]
+    assert not bench.host.authored and bench.model.works["stage"].state == "idle"
+
+
+def test_stage_agreed_to_is_not_asked_about_twice(bench: Bench) -> None:
+    bench.host.state = OpenStage(ours=False, unsaved=True, name="old.usd", key="1")
+    bench.host.answers["Author stage"] = "Open the new stage"
+    bench.run("author")
+    bench.until(lambda: bench.host.authored)
+    assert len(bench.host.questions) == 1
+
+
+def test_stage_opened_while_the_question_is_open_is_asked_about_too(bench: Bench) -> None:
+    bench.host.state = OpenStage(ours=False, unsaved=False, name="old.usd", key="1")
+    held = bench.host.held["Author stage"] = Held()
+    bench.run("author")
+    bench.host.state = OpenStage(ours=False, unsaved=False, name="rover.usd", key="2")
+    del bench.host.held["Author stage"]
+    held.finish("Open the new stage")
+    bench.until(lambda: len(bench.host.questions) == 2)
+    assert "rover.usd" in bench.host.questions[1].text and not bench.host.authored
 
 
 def test_closed_stage_is_let_go(bench: Bench) -> None:

@@ -111,6 +111,12 @@ def stage_url() -> str:
     return context.get_stage_url() if context.get_stage() else ""
 
 
+def stage_key() -> str:
+    """What tells the open stage from every other of this session; empty where none is open."""
+    context = omni.usd.get_context()
+    return str(context.get_stage_id()) if context.get_stage() else ""
+
+
 def has_unsaved_changes() -> bool:
     """Whether opening another stage would lose what a user did."""
     return bool(omni.usd.get_context().has_pending_edit())

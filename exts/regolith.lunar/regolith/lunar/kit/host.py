@@ -51,7 +51,7 @@ exposure. Given back when the stage is closed."""
 class KitHost:
     """`panel.host.Host` in Kit. `close` gives back everything it changed."""
 
-    baked = True
+    baked = exports_here = True
     python: Path | None = None
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class KitHost:
         url = adapter.stage_url()
         ours = bool(self._url) and url == self._url and schema.LAYER_DATA in stage.GetRootLayer().customLayerData
         name = "" if url.startswith("anon:") else Path(url).name
-        return OpenStage(ours, self._touched if ours else adapter.has_unsaved_changes(), name)
+        return OpenStage(ours, self._touched if ours else adapter.has_unsaved_changes(), name, adapter.stage_key())
 
     def author(self, stage: Usd.Stage, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Save a stage on a worker thread and open it, lit by its own sun and seen through its own camera."""
@@ -103,7 +103,12 @@ class KitHost:
     async def _open(self, stage: Usd.Stage, preset: str) -> None:
         pace = rtx.Guest()
         path = self._free_file(preset)
+        agreed = self.stage_state()
         await pace.aside(lambda: save_stage(stage, path))
+        found = self.stage_state()
+        if found is not None and found != agreed and not (found.ours and not found.unsaved):
+            path.unlink()
+            raise InputError("stage", "another or edited meanwhile", "the one the panel asked about; author again")
         before, self._file = self._file, (path, path.stat().st_mtime)
         self._hold_look()
         self._opening = True

@@ -81,6 +81,11 @@ class ExportWork:
         )
 
     @property
+    def asking(self) -> bool:
+        """Whether a question has to be answered first."""
+        return self._consent.asking
+
+    @property
     def split(self) -> Path | None:
         """Folder of the split the last export wrote, or the entered one."""
         if self._request is not None:

@@ -110,6 +110,8 @@ class OpenStage:
     """Whether a user would lose changes by opening another."""
     name: str = ""
     """What a question calls it."""
+    key: str = ""
+    """Tells it from another stage with the same name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,6 +197,8 @@ class Host(Protocol):
     """Interpreter in which `regolith.lunar` and all it needs to draw, score and report is installed; None for the one
     of training, as in Kit, whose own lacks a renderer."""
 
+    exports_here: bool
+    """Whether `start_export` draws in the place of the open stage, unless the request is headless."""
     baked: bool
     """Whether stages for this host have the fine ground as meshes: its renderer does not know the relief recipe."""
 

@@ -251,7 +251,7 @@ class PanelModel:
 
     @property
     def _work_states(self) -> tuple[Any, ...]:
-        return self._live.on, self._stage.ours, *(work.state for work in self.works.values())
+        return self._live.on, self._stage.ours, self._export.asking, *(work.state for work in self.works.values())
 
     def _refresh_actions(self) -> None:
         self._states, self._looked = self._work_states, self._clock()

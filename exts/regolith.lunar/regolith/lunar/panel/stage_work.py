@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from regolith.lunar.dataset.generate import parse_size
+from regolith.lunar.panel.consent import Consent
 from regolith.lunar.panel.desk import CANCELLED, Desk, say
-from regolith.lunar.panel.host import Question, Task
+from regolith.lunar.panel.host import Task
 from regolith.lunar.panel.staging import Built, Shot, Staging, redraws_wanted
 from regolith.lunar.panel.work import Work
 from regolith.lunar.params import InputError
 
-OPEN, KEEP = "Open the new stage", "Keep the open one"
+OPEN = "Open the new stage"
 
 
 class StageWork:
@@ -22,7 +23,7 @@ class StageWork:
         self._desk = desk
         self._staging = Staging(baked=desk.host.baked)
         self._placing: tuple[Task, Built] | None = None
-        self._asking = False
+        self._consent = Consent(desk, "Author stage", OPEN)
         self.ours = False
         """Whether the host has a stage of ours open, or is about to."""
 
@@ -39,12 +40,9 @@ class StageWork:
 
     def author(self) -> None:
         """Author a new stage and open it, after a question where the user has something to lose."""
-        state = self._desk.host.stage_state()
-        if state is None or (state.ours and not state.unsaved):
-            self._author()
-        elif not self._asking:
-            why = "has unsaved changes" if state.unsaved else "was not made here"
-            self._ask(f"{state.name or 'The open stage'} {why}. Open the new stage in its place?", self._author)
+        if not self._consent.asking:
+            self._consent.forget()
+            self._consent.get("Open the new stage in its place?", self._author)
 
     def show(self, *, committed: bool) -> None:
         """Bring the open stage to what is entered; a new terrain only where the edit is committed."""
@@ -62,6 +60,7 @@ class StageWork:
     def closed(self) -> None:
         """Let go of a stage that is no longer open."""
         self._staging.forget()
+        self._consent.forget()
         self._placing = None
         self.ours = False
         self._say("idle", "")
@@ -75,7 +74,7 @@ class StageWork:
                 return
             self._placing = None
             self._placed(task, built)
-        if self._asking:
+        if self._consent.asking:
             return
         done = self._staging.poll()
         if done is not None:
@@ -111,19 +110,6 @@ class StageWork:
         self._staging.wish(shot)
         self._say("running", "building terrain and rocks")
 
-    def _ask(self, text: str, then: Any, otherwise: Any = None) -> None:
-        self._asking = True
-
-        def answered(answer: str) -> None:
-            self._asking = False
-            if answer == OPEN:
-                then()
-            elif otherwise is not None:
-                otherwise()
-
-        question = Question("Author stage", text, (OPEN, KEEP))
-        self._desk.after(self._desk.host.ask(question), answered)
-
     def _built(self, done: Any) -> None:
         try:
             built: Built | None = done.result()
@@ -135,17 +121,14 @@ class StageWork:
         if built.stage is None:
             self._place(built)
             return
-        state = self._desk.host.stage_state()
-        if state is not None and state.ours and state.unsaved:
-            text = f"{state.name or 'The open stage'} has changes of yours. Open the rebuilt terrain in its place?"
-            self._ask(text, lambda: self._place(built), self.closed)
-        else:
-            self._place(built)
+        text = "Open the new terrain in its place?"
+        self._consent.get(text, lambda: self._place(built) if self.ours else None, self.closed)
 
     def _place(self, built: Built) -> None:
         shot, host = built.shot, self._desk.host
         try:
             if built.stage is not None:
+                self._consent.forget()
                 task = host.author(built.stage, shot.params, built.spec, shot.width, shot.height)
             else:
                 task = host.apply_frame(shot.params, built.spec, shot.width, shot.height)
