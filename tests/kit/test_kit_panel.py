@@ -229,3 +229,44 @@ def test_counts_are_whole_numbers(panel: Panel) -> None:
     shown = [text for text in panel.screen.texts("Regolith Lunar") if "1,234,567" in text]
     assert len(shown) == 1, shown
     work.state = "idle"
+
+
+def test_what_was_typed_is_kept(panel: Panel) -> None:
+    """The slider shows two decimals; the value has all that were typed."""
+    field = panel.model.field("sensor.exposure_key")
+    panel.open("sensor")
+    panel.widget(field.path).model.set_value(0.12345)
+    assert field.value == 0.12345
+    panel.drag(field.path, 0.2, 0.8)
+    assert field.value == round(field.value, 2)
+
+
+def test_fields_that_share_a_name_are_told_apart(panel: Panel) -> None:
+    from regolith.lunar.kit.rows import labels
+
+    for section in panel.model.sections:
+        names = list(labels(section.fields).values())
+        assert len(names) == len(set(names)), section.key
+    assert "Hurst, terrain" in panel.screen.texts(TITLE)
+
+
+def test_a_fresh_panel_has_hints_and_no_complaints(panel: Panel) -> None:
+    wrong = [
+        p for s in panel.model.sections for p in (f.path for f in s.fields) if panel.widget(f"message:{p}").visible
+    ]
+    assert not wrong
+    assert panel.text("face:photos.images") == "choose a folder" and panel.widget("face:photos.images").visible
+    assert panel.text("face:training.lr") == "auto"
+    assert not panel.model.actions["evaluate_photos"].enabled
+
+
+def test_a_long_path_shows_its_end(panel: Panel) -> None:
+    path = "/data/somewhere/very/deep/inside/of/a/disk/photographs"
+    panel.model.commit("photos.images", path)
+    assert panel.text("face:photos.images") == ".../of/a/disk/photographs"
+    assert panel.widget("photos.images").model.as_string == path
+    assert panel.widget("photos.images").tooltip.startswith(path)
+    panel.open("model")
+    panel.enter("photos.images", "/elsewhere")
+    assert str(panel.model.field("photos.images").value) == "/elsewhere"
+    assert not panel.widget("face:photos.images").visible

@@ -39,12 +39,12 @@ class QuestionWindow:
                 for index, answer in enumerate(question.answers):
                     ui.Button(
                         plain(answer),
-                        name="first" if index == 0 else "",
+                        name="first" if index == len(question.answers) - 1 else "",  # the one that changes nothing
                         width=0,
                         identifier=f"question:{answer}",
                         clicked_fn=lambda answer=answer: self._answer(answer),
                     )
-                ui.Spacer(width=4)
+                ui.Spacer(width=12)
             ui.Spacer(height=2)
         window.set_visibility_changed_fn(lambda shown: None if shown else self.close())
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,23 @@ from regolith.lunar.params import Interval
 
 UNBOUNDED = 1e9
 """Limit of a number that has none."""
+PATH_LETTERS = 28
+"""Longest path that a field shows from its beginning."""
 
 
 class Row:
     """A field's row; `refresh` shows the field's present state."""
 
-    def __init__(self, model: PanelModel, field: Field, pick: Callable[[Pick, Callable[[Path], None]], None]) -> None:
+    def __init__(
+        self, model: PanelModel, field: Field, pick: Callable[[Pick, Callable[[Path], None]], None], label: str
+    ) -> None:
         """Build it in the present container.
 
         Args:
             model: The panel's model.
             field: The field on show.
             pick: Lets the user choose a path and hands it on.
+            label: What it is called.
         """
         self._model, self.field, self._pick = model, field, pick
         self._tooltip = tooltip(field.tooltip)
@@ -49,9 +55,10 @@ class Row:
         with ui.VStack(height=0, spacing=1) as self.root:
             with ui.HStack(height=style.ROW, spacing=style.GAP):
                 unit = f"  [{field.unit}]" if field.unit else ""
-                self._label = ui.Label(
-                    plain(field.label + unit), width=style.LABEL_WIDTH, tooltip=self._tooltip, elided_text=True
-                )
+                with ui.VStack(width=style.LABEL_WIDTH):
+                    self._label = ui.Label(
+                        plain(label + unit), height=style.ROW, tooltip=self._tooltip, elided_text=True
+                    )
                 build()
                 self._reset = reset_mark(field.path, lambda: model.reset(field.path))
             self._message = ui.Label(
@@ -62,8 +69,9 @@ class Row:
     def refresh(self) -> None:
         """Show value, message and whether a reset would change it; a value under the user's hand is left alone."""
         field = self.field
+        missing = field.value in (None, "") and not field.changed  # the field itself says what it is for
         self._message.text = plain(field.message)
-        self._message.visible = bool(field.message)
+        self._message.visible = bool(field.message) and not missing
         self._label.name = "changed" if field.changed else ""
         self._reset.visible = field.changed
         if not self._editing:
@@ -157,7 +165,7 @@ class Row:
         low, high = (-UNBOUNDED if field.ge is None else field.ge), (UNBOUNDED if field.le is None else field.le)
         ends: list[Any] = []
         with ui.VStack(spacing=1, identifier=field.path):
-            with ui.HStack(spacing=style.GAP):
+            with ui.HStack(height=style.ROW, spacing=style.GAP):
                 for name in ("lo", "hi"):
                     ends.append(
                         ui.FloatDrag(
@@ -205,19 +213,38 @@ class Row:
 
     def _text(self) -> None:
         field = self.field
-        entry = ui.StringField(tooltip=self._tooltip, identifier=field.path)
-        self._show = lambda value: entry.model.set_value("" if value is None else str(value))
+        with ui.ZStack():
+            entry = ui.StringField(tooltip=self._tooltip, identifier=field.path)
+            with ui.HStack():
+                ui.Spacer(width=8)
+                face = ui.Label("", visible=False, elided_text=True, identifier=f"face:{field.path}")
+
+        def show(value: Any) -> None:
+            text = "" if value is None else str(value)
+            entry.model.set_value(text)
+            dress(text)
+
+        def dress(text: str) -> None:
+            """While nobody types: a hint for nothing, the end of a long path."""
+            long = bool(field.picks) and len(text) > PATH_LETTERS
+            face.text = path_end(text) if long else "" if text else hint(field)
+            face.name, face.visible = "" if long else "faint", bool(face.text)
+            entry.name = "faced" if long else ""
+            entry.set_tooltip(f"{plain(text)}\n{self._tooltip}" if long else self._tooltip)
 
         def begin(_: Any) -> None:
             self._editing = True
+            face.visible, entry.name = False, ""
 
         def end(model: Any) -> None:
             self._editing = False
+            dress(model.as_string)
             text = model.as_string.strip()
             known = "" if field.value is None else str(field.value)
             if not self._updating and text != known:
                 self._model.commit(field.path, text if text or not field.optional else None)
 
+        self._show = show
         self._subscriptions += [entry.model.subscribe_begin_edit_fn(begin), entry.model.subscribe_end_edit_fn(end)]
         if field.picks:
             ui.Button(
@@ -269,5 +296,32 @@ def number_format(step: float) -> str:
 
 
 def tidy(value: float, step: float) -> float:
-    """A slider's single-precision value as the decimal number it shows."""
-    return round(value, decimals(step) + 1)
+    """A single-precision value as the decimal number that was meant: on the slider's steps, or as it was typed."""
+    rounded = round(value, decimals(step) + 1)
+    return rounded if abs(rounded - value) <= 1e-6 * max(abs(value), step) else float(f"{value:.7g}")
+
+
+def hint(field: Field) -> str:
+    """What an empty text field says."""
+    if field.optional:
+        return "auto" if field.kind in ("int", "float", "interval") else ""
+    return f"choose a {field.picks}" if field.picks else "needed"
+
+
+def path_end(path: str) -> str:
+    """End of a long path, from a folder's name on where that fits."""
+    end = plain(path)[-(PATH_LETTERS - 4) :]
+    cut = end.find("/")
+    return f".../{end[cut + 1 :]}" if 0 <= cut < len(end) - 1 else f"...{end}"
+
+
+def labels(fields: Iterable[Field]) -> dict[str, str]:
+    """Path to label; where several fields of a section share one, with the last word of their group's heading."""
+    fields = list(fields)
+    count = Counter(field.label for field in fields)
+    return {
+        field.path: f"{field.label}, {field.group.split()[-1].lower()}"
+        if count[field.label] > 1 and field.group
+        else field.label
+        for field in fields
+    }

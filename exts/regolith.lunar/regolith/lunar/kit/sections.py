@@ -9,7 +9,7 @@ from pathlib import Path
 import omni.ui as ui
 
 from regolith.lunar.kit import style
-from regolith.lunar.kit.rows import Row
+from regolith.lunar.kit.rows import Row, labels
 from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.kit.works import Bar, Log, MetricPlot
 from regolith.lunar.panel.forms import Field, Section
@@ -86,7 +86,7 @@ class SectionView:
         )
         self.frame.set_collapsed_changed_fn(toggled)
         with self.frame, ui.VStack(height=0, spacing=3):
-            self.rows = build_rows(model, section.fields, choose)
+            self.rows = build_rows(model, section, section.fields, choose)
             with ui.HStack(height=20):
                 ui.Spacer()
                 ui.Button(
@@ -125,14 +125,15 @@ def training_views(model: PanelModel) -> list[Bar | Log | MetricPlot]:
     ]
 
 
-def build_rows(model: PanelModel, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:
-    """Build a row a field, under the headings of their groups."""
+def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:
+    """Build a row for each of some fields of a section, under the headings of their groups."""
     rows: dict[str, Row] = {}
+    names = labels(section.fields)
     group = None
     for field in fields:
         if field.group != group:
             group = field.group
             if group:
                 ui.Label(group, name="group", height=20)
-        rows[field.path] = Row(model, field, choose)
+        rows[field.path] = Row(model, field, choose, names[field.path])
     return rows

@@ -71,6 +71,7 @@ PANEL_STYLE = {
     "Button.Label::tool": {"color": TEXT, "font_size": 14},
     "Button::toolgrey": {"background_color": CLEAR, "padding": 2, "border_radius": 3},
     "Button.Label::toolgrey": {"color": cl("#6a6a68"), "font_size": 14},
+    "Field::faced": {"background_color": FIELD, "color": CLEAR, "border_radius": 3},
     "Field": {"background_color": FIELD, "color": TEXT, "border_radius": 3},
     "ComboBox": {"background_color": FIELD, "secondary_color": HEADER, "color": TEXT, "border_radius": 3},
     "Slider": {

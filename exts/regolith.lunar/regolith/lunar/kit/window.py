@@ -128,7 +128,7 @@ class RegolithWindow(MenuHelperWindow):
             fields = [field for field in section.fields if field.path in found]
             if fields:
                 ui.Label(section.title, name="title", height=26)
-                self._rows |= build_rows(self._model, fields, self._controller.choose)
+                self._rows |= build_rows(self._model, section, fields, self._controller.choose)
         if not found:
             ui.Label("No parameter has these words.", name="faint", height=30, alignment=ui.Alignment.CENTER)
 
@@ -136,7 +136,10 @@ class RegolithWindow(MenuHelperWindow):
         with ui.VStack(height=0, spacing=style.GAP):
             ui.Line(height=1)
             self._lines = {key: Line(work) for key, work in self._model.works.items()}
-            self._live = ui.Label("", name="faint", height=0, visible=False, word_wrap=True, identifier="live")
+            with ui.HStack(height=0):
+                ui.Spacer(width=4)
+                self._live = ui.Label("", name="faint", height=0, visible=False, word_wrap=True, identifier="live")
+                ui.Spacer(width=4)
             with ui.HStack(height=28, spacing=style.GAP):
                 ui.Spacer(width=2)
                 self._buttons = [ActionButton(self._model.actions[key], main=True) for key in MAIN]
