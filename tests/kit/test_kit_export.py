@@ -159,3 +159,30 @@ def test_a_stage_with_something_to_lose_is_asked_for(panel: Panel, data: Path, o
     panel.screen.frames(3)
     panel.screen.click(panel.screen.find("Export dataset", "question:Export in its place"))
     assert panel.until_work("export", "finished", "failed", seconds=200).state == "finished"
+
+
+def test_disabled_before_the_first_frame(panel: Panel) -> None:
+    """The export ends after the extension: nothing is taken back, held or kept alive any more (the fixture looks)."""
+    import carb.settings
+
+    panel.author()
+    panel.model.commit("export.split", "val")
+    panel.press("export")
+    panel.kit.pump(3)
+    assert panel.model.works["export"].state == "running" and panel.model.works["export"].done == 0
+    panel.kit.disable("regolith.lunar")
+    panel.kit.until(lambda: False, 0.3)
+    assert carb.settings.get_settings().get("/rtx/rendermode") is None
+
+
+def test_our_stage_is_known_again_by_the_address_kit_gives(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    import omni.usd
+
+    context = omni.usd.get_context()
+    plain = type(context).get_stage_url
+    monkeypatch.setattr(type(context), "get_stage_url", lambda self: plain(self) and "//" + plain(self).lstrip("/"))
+    panel.author()
+    panel.model.commit("export.frames", 1)
+    panel.press("export")
+    assert panel.until_work("export", "finished", "failed", seconds=200).state == "finished"
+    assert panel.controller.host.stage_state().ours and panel.model.actions["randomize"].enabled

@@ -261,3 +261,59 @@ def test_a_stage_edited_while_the_new_one_is_saved_stays(panel: Panel, monkeypat
     work = panel.until_work("stage", "failed", "finished")
     assert work.state == "failed" and "meanwhile" in work.text
     assert omni.usd.get_context().get_stage() == stage and stage.GetPrimAtPath("/World/Rover")
+
+
+@pytest.mark.parametrize("before", ["foreign", "ours"])
+def test_sky_and_light_hold_from_the_first_frame_on(panel: Panel, before: str) -> None:
+    """The app looks for lights, and draws, once a stage is open: the settings have to hold by then."""
+    import carb.settings
+    import omni.usd
+
+    from regolith.lunar.kit import adapter
+    from regolith.lunar.kit.host import LOOK
+    from regolith.lunar.render import rtx
+
+    settings, seen = carb.settings.get_settings(), {}
+    if before == "ours":
+        panel.author()
+    else:
+        omni.usd.get_context().new_stage()
+    names = (*LOOK, "/rtx/rendermode")
+    guards = [
+        adapter.observe_stage(name, lambda event, name=name: seen.update({name: [settings.get(n) for n in names]}))
+        for name in ("OPENING", "OPENED")
+    ]
+    panel.model.use_preset("v1")
+    panel.model.commit("terrain.hill_height_m", 4.0)
+    panel.press("author")
+    if before == "foreign":
+        panel.screen.frames(3)
+        panel.screen.click(panel.screen.find("Author stage", "question:Open the new stage"))
+    assert panel.kit.until(lambda: len(seen) == 2, 60)
+    panel.until_work("stage", "finished")
+    del guards
+    wanted = [*(rtx.CAPTURE_SETTINGS[name] for name in LOOK), rtx.real_time_mode()]
+    assert seen == {"OPENING": wanted, "OPENED": wanted}
+    omni.usd.get_context().new_stage()
+    assert settings.get("/rtx/rendermode") is None  # given back
+
+
+@pytest.mark.parametrize(
+    ("path", "entered"),
+    [
+        ("/World/Sun.inputs:intensity", 5.0),
+        ("/World/Camera.focalLength", 50.0),
+        ("/World/Looks/Rock/Surface.inputs:roughness", 0.1),
+    ],
+)
+def test_sun_camera_and_material_edited_by_hand_are_a_users_changes(panel: Panel, path: str, entered: float) -> None:
+    from pxr import Sdf
+
+    stage = panel.author()
+    panel.model.commit("domain.sun_elevation_deg", (33.0, 33.0))
+    panel.until_work("stage", "finished")
+    camera = stage.GetPrimAtPath("/World/Camera")
+    camera.CreateAttribute("omni:kit:centerOfInterest", Sdf.ValueTypeNames.Vector3d).Set((0.0, 0.0, -9.0))
+    assert not panel.controller.host.stage_state().unsaved
+    assert stage.GetAttributeAtPath(path).Set(entered)
+    assert panel.controller.host.stage_state().unsaved

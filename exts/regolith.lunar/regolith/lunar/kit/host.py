@@ -36,6 +36,9 @@ from regolith.lunar.stage.spec import FrameSpec
 EDITED = (schema.SUN, schema.CAMERA, schema.LOOK_GROUND, schema.LOOK_ROCK)
 """Prims whose attributes make a frame of a scene."""
 
+NOTES = "omni:kit:"
+"""What the names of attributes begin with that Kit writes by itself, as where a camera turns about."""
+
 LOOK = (
     "/rtx/post/histogram/enabled",
     "/rtx/useViewLightingMode",
@@ -64,13 +67,15 @@ class KitHost:
         """Address of the stage we opened, while it is open."""
         self._file: tuple[Path, float] | None = None
         """Its file and when we wrote it."""
+        self._home = ""
+        """Address of the stage we opened last, as Kit gives it."""
         self._shape: Usd.Stage | None = None
         """The prims a frame edits, in memory."""
         self._frame: tuple[Params, FrameSpec, int, int] | None = None
         """The frame on show."""
         self._export: AppExport | None = None
         self._notice: Any = None
-        self._editing = self._touched = self._opening = False
+        self._editing = self._touched = self._opening = self._ended = False
         self._look: rtx.SettingsScope | None = None
         self._live: LivePreview | None = None
         self._dialogs: dict[int, Answer] = {}
@@ -127,9 +132,10 @@ class KitHost:
 
     def _adopt(self, stage: Usd.Stage) -> None:
         """Take the stage that is open as ours."""
-        self._forget()
+        self._let_go()
         self._hold_look()
         self._url, self._shape = adapter.stage_url(), shape_of(stage)
+        self._home = self._url
         self._notice = Tf.Notice.Register(Usd.Notice.ObjectsChanged, self._changed, stage)
         adapter.use_stage_lights()
         adapter.look_through(schema.CAMERA)
@@ -149,8 +155,8 @@ class KitHost:
             return
         root = stage.GetRootLayer()
         for path in (*notice.GetResyncedPaths(), *notice.GetChangedInfoOnlyPaths()):
-            named = path != Sdf.Path.absoluteRootPath  # Kit keeps notes of its own in the layer's metadata
-            if named and root.GetObjectAtPath(path) and not any(path.HasPrefix(own) for own in EDITED):
+            # Kit keeps notes of its own in the layer's metadata and with cameras
+            if path != Sdf.Path.absoluteRootPath and not path.name.startswith(NOTES) and root.GetObjectAtPath(path):
                 self._touched = True
 
     def apply_frame(self, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
@@ -170,9 +176,11 @@ class KitHost:
             self._editing = False
 
     def _hold_look(self) -> None:
+        values = {path: rtx.CAPTURE_SETTINGS[path] for path in LOOK} | {"/rtx/rendermode": rtx.real_time_mode()}
         if self._look is None:
-            values = {path: rtx.CAPTURE_SETTINGS[path] for path in LOOK}
-            self._look = rtx.SettingsScope(values | {"/rtx/rendermode": rtx.real_time_mode()})
+            self._look = rtx.SettingsScope(values)
+        else:
+            self._look.set(values)
 
     def _drop_look(self) -> None:
         if self._look is not None:
@@ -187,14 +195,20 @@ class KitHost:
     def stage_closed(self) -> bool:
         """Give back what held for our stage; whether it was ours that closed, and for good."""
         ours = bool(self._url)
-        self._forget()
+        if self._opening:  # it makes room for ours, which is to be lit right from its first frame
+            self._let_go()
+        else:
+            self._forget()
         return ours and not self._opening and self._export is None
 
     def _forget(self) -> None:
+        self._let_go()
+        self._drop_look()
+
+    def _let_go(self) -> None:
         if self._notice is not None:
             self._notice.Revoke()
         self._url, self._shape, self._notice, self._touched = "", None, None, False
-        self._drop_look()
 
     # live preview
 
@@ -242,10 +256,10 @@ class KitHost:
     def _exported(self, ours: bool) -> None:
         """Take our stage back that made room for the export's; its file is without the edits since."""
         self._export = None
-        stage = adapter.stage()
-        if not ours or self._url:
+        if self._ended or not ours or self._url:
             return
-        if stage is not None and self._file is not None and adapter.stage_url() == self._file[0].as_posix():
+        stage = adapter.stage()
+        if stage is not None and adapter.stage_url() == self._home:
             self._adopt(stage)
             if self._frame is not None:
                 self.apply_frame(*self._frame)
@@ -308,7 +322,7 @@ class KitHost:
 
     def close(self) -> None:
         """End everything and give everything back; the open stage stays, without our settings."""
-        self.on_stage_lost = None
+        self._ended, self.on_stage_lost = True, None
         self._end_live()
         if self._export is not None:
             self._export.abort()
