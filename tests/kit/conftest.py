@@ -218,7 +218,7 @@ def _close_doubles() -> None:
 
     assert not omni.kit.menu.utils.menus
     assert not omni.kit.commands._registry and not omni.kit.commands._done
-    assert not filepicker.shown
+    assert not filepicker.shown and not filepicker.alive
     assert not rep.leftovers()
     assert not isinstance(ui.Workspace.get_window(TITLE), ui.Window)  # a handle without window stays
     viewport.close_viewport()

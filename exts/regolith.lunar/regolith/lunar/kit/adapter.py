@@ -231,12 +231,15 @@ def pick_path(
 
     dialog: Any = None
 
-    def close(path: Path | None) -> None:
+    def close(path: Path | None, *, inside: bool = True) -> None:
         nonlocal dialog
         if dialog is not None:
             gone, dialog = dialog, None
             gone.hide()
-            gone.destroy()
+            if inside:  # omni.ui takes no widget away inside its own event
+                asyncio.get_event_loop().call_soon(gone.destroy)
+            else:
+                gone.destroy()
             done(path)
 
     def apply(filename: str, dirname: str) -> None:
@@ -257,7 +260,7 @@ def pick_path(
     if start is not None and not folder and start.suffix:
         dialog.set_filename(start.name)
     dialog.show(str(start.parent if start and start.suffix else start) if start else None)
-    return lambda: close(None)
+    return lambda: close(None, inside=False)
 
 
 def _is_shown(item: Any, endings: tuple[str, ...], folder: bool) -> bool:

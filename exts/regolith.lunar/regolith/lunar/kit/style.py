@@ -14,7 +14,7 @@ LABEL_WIDTH = 150
 """Column of the labels [px]."""
 SCALE_WIDTH = 36
 """Column of a plot's scale [px]."""
-ROW = 22
+ROW = 24
 """Height of a row [px]."""
 GAP = 4
 

@@ -51,7 +51,7 @@ class Consent:
                 otherwise()
 
         why = "has unsaved changes" if state.unsaved else "was not made here"
-        question = Question(self._title, f"{state.name or 'The open stage'} {why}. {text}", (self._yes, KEEP))
+        question = Question(self._title, f"{state.name or 'The untitled stage'} {why}. {text}", (self._yes, KEEP))
         self._desk.after(self._desk.host.ask(question), answered)
 
     def forget(self) -> None:
