@@ -15,7 +15,7 @@ from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_cont
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.run import Run, room
 from regolith.lunar.dataset.splits import counted
-from regolith.lunar.dataset.survey import agree, lock, report_survey, survey
+from regolith.lunar.dataset.survey import agree, lock, report_survey, survey, tidy
 from regolith.lunar.dataset.write import write_journal
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, writable_folder
@@ -208,6 +208,7 @@ def _finish(folder: Path, contract: dict[str, Any], done: dict[int, FrameRecord]
     if contract["other_renderers"]:
         write_contract(folder, contract)
     shutil.rmtree(folder / CHUNKS, ignore_errors=True)
+    tidy(folder, contract["outputs"])
 
 
 def _outside_share(params: Params, done: dict[int, FrameRecord], pixels: int) -> int:

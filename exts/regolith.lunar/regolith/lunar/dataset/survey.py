@@ -153,10 +153,7 @@ def survey(split: Path, *, frames: int, outputs: list[str], hashes: bool = False
         outputs: Outputs each frame shall have.
         hashes: Whether to read every file and compare its hash.
     """
-    remove_leftovers(split, stem=r"dataset|frames|generate\.log")
-    for output in outputs:
-        folder = FILES[output][0]
-        remove_leftovers(split / folder, stem=rf"{folder}_\d+")
+    tidy(split, outputs)
     records, damaged = scan_journal(split / JOURNAL)
     late = _take_parts(split, records)
     sizes = _sizes(split, outputs)
@@ -175,6 +172,14 @@ def survey(split: Path, *, frames: int, outputs: list[str], hashes: bool = False
     expected = {file_name(output, index) for output in outputs for index in range(frames)}
     extra = sorted(name for name in sizes if name not in expected)
     return Survey(done=done, broken=sorted(broken), extra=extra, damaged_lines=len(damaged))
+
+
+def tidy(split: Path, outputs: list[str]) -> None:
+    """Delete the temporary files of writers that were killed."""
+    remove_leftovers(split, stem=r"dataset|frames|generate\.log")
+    for output in outputs:
+        folder = FILES[output][0]
+        remove_leftovers(split / folder, stem=rf"{folder}_\d+")
 
 
 def report_survey(found: Survey, folder: Path, emit: Emit) -> None:
