@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from conftest import OUT, TITLE, Kit
@@ -62,9 +64,75 @@ def test_kits_undo_takes_a_committed_edit_back(panel: Panel) -> None:
     assert omni.kit.undo.undo() and field.value == before
     assert omni.kit.undo.redo() and field.value == dragged
     panel.press("undo")
-    assert omni.kit.undo.undo()  # taken back already: nothing further happens
     assert field.value == before and panel.model.undo_depth == 0
-    assert not omni.kit.undo.can_undo()
+    assert not omni.kit.undo.can_undo()  # taken back there too
+
+
+def test_kits_undo_and_the_panels_stay_in_step(panel: Panel) -> None:
+    import omni.kit.undo
+
+    field = panel.model.field("terrain.hurst")
+    start = field.value
+    for value in (0.4, 0.5, 0.6):
+        panel.model.commit("terrain.hurst", value)
+    panel.press("undo")
+    assert field.value == 0.5
+    panel.press("redo")
+    assert field.value == 0.6 and not omni.kit.undo.can_redo()
+    panel.press("undo")
+    panel.model.commit("terrain.hurst", 0.7)
+    seen = []
+    while omni.kit.undo.undo():
+        seen.append(field.value)
+    assert seen == [0.5, 0.4, start] and panel.model.undo_depth == 0
+    for value in (0.4, 0.5, 0.7):
+        assert omni.kit.undo.redo() and field.value == value
+
+
+def test_a_slider_that_was_not_released_is_a_step_in_both(panel: Panel) -> None:
+    import omni.kit.undo
+
+    field = panel.model.field("terrain.hurst")
+    panel.model.commit("terrain.hurst", 0.4)
+    panel.model.set("terrain.hurst", 0.5)
+    panel.press("undo")
+    assert field.value == 0.4 and panel.model.undo_depth == 1
+    assert omni.kit.undo.undo() and field.value == field.default
+    assert not omni.kit.undo.can_undo() and panel.model.undo_depth == 0
+
+
+def test_the_panels_undo_leaves_somebody_elses_step_alone(panel: Panel) -> None:
+    import omni.kit.commands
+    import omni.kit.undo
+
+    class Move(omni.kit.commands.Command):
+        def do(self) -> None: ...
+
+        def undo(self) -> None: ...
+
+    panel.model.commit("terrain.hurst", 0.4)
+    omni.kit.commands.register(Move)
+    omni.kit.commands.execute("Move")
+    panel.press("undo")
+    assert panel.model.field("terrain.hurst").value == panel.model.field("terrain.hurst").default
+    assert [entry.name for entry in omni.kit.undo.get_undo_stack()] == ["RegolithEdit", "Move"]
+    omni.kit.commands.unregister(Move)
+
+
+def test_nothing_is_alive_behind_kits_undo_stack(panel: Panel) -> None:
+    """Kit keeps what was done; after the end it leads nowhere and does nothing (the fixture looks for leaks)."""
+    import omni.kit.undo
+
+    panel.model.commit("terrain.hurst", 0.4)
+    panel.press("undo")
+    panel.press("redo")
+    panel.model.commit("terrain.hurst", 0.5)
+    panel.press("undo")
+    panel.kit.disable("regolith.lunar")
+    panel.kit.pump(3)
+    gc.collect()
+    assert panel.controller is None and omni.kit.undo.can_undo() and omni.kit.undo.can_redo()
+    assert omni.kit.undo.undo() and omni.kit.undo.redo() and omni.kit.undo.redo()
 
 
 def test_an_end_dragged_past_the_other_takes_it_along(panel: Panel) -> None:

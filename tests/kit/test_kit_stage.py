@@ -317,3 +317,17 @@ def test_sun_camera_and_material_edited_by_hand_are_a_users_changes(panel: Panel
     assert not panel.controller.host.stage_state().unsaved
     assert stage.GetAttributeAtPath(path).Set(entered)
     assert panel.controller.host.stage_state().unsaved
+
+
+def test_the_lighting_menu_is_told_and_is_no_step_of_the_users(panel: Panel) -> None:
+    import omni.kit.undo
+
+    panel.kit.enable("omni.kit.viewport.menubar.lighting")
+    try:
+        from omni.kit.viewport.menubar.lighting import chosen
+
+        panel.author()
+        assert chosen == [("stage", "")]
+        assert {entry.name for entry in omni.kit.undo.get_undo_stack()} == {"RegolithEdit"}
+    finally:
+        panel.kit.disable("omni.kit.viewport.menubar.lighting")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import webbrowser
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import carb.settings
 import carb.tokens
 import omni.kit.app
 import omni.kit.commands
+import omni.kit.undo
 import omni.usd
 from pxr import Usd
 
@@ -127,7 +128,8 @@ def use_stage_lights() -> None:
     if not has_extension(LIGHT_MENU):
         return
     try:
-        omni.kit.commands.execute("SetLightingMenuModeCommand", lighting_mode="stage", usd_context_name="")
+        with omni.kit.undo.disabled():  # no step of the user's
+            omni.kit.commands.execute("SetLightingMenuModeCommand", lighting_mode="stage", usd_context_name="")
     except Exception as error:  # its name is not documented; the settings of `kit.host.LOOK` do the most of it
         carb.log_warn(f"[{EXTENSION}] the viewport's lighting menu stays as it is: {error}")
 
@@ -154,7 +156,8 @@ def look_through(camera: str) -> None:
 # undo
 
 
-_undo_commands: list[type] = []
+_undo_commands: list[tuple[type, dict[str, Callable[[int], None]]]] = []
+"""Our command, and the functions its instances reach: Kit keeps those on its stack beyond our end."""
 
 
 def register_undo(undo: Callable[[int], None], redo: Callable[[int], None]) -> Callable[[int], None]:
@@ -168,27 +171,59 @@ def register_undo(undo: Callable[[int], None], redo: Callable[[int], None]) -> C
         A function that puts a step that was just done on Kit's undo stack.
     """
 
+    reached = {"undo": undo, "redo": redo}
+
     class RegolithEdit(omni.kit.commands.Command):
         """One committed edit of the panel; the panel's own history does the work."""
 
         def __init__(self, step: int) -> None:
-            self._step = step
+            self.step = step
 
         def do(self) -> None:
-            redo(self._step)
+            if "redo" in reached:
+                reached["redo"](self.step)
 
         def undo(self) -> None:
-            undo(self._step)
+            if "undo" in reached:
+                reached["undo"](self.step)
 
     omni.kit.commands.register(RegolithEdit)
-    _undo_commands.append(RegolithEdit)
+    _undo_commands.append((RegolithEdit, reached))
     return lambda step: omni.kit.commands.execute("RegolithEdit", step=step)
 
 
 def unregister_undo() -> None:
-    """Take the command away again."""
+    """Take the command away again; what is on Kit's stack does nothing from now on."""
     while _undo_commands:
-        omni.kit.commands.unregister(_undo_commands.pop())
+        command, reached = _undo_commands.pop()
+        reached.clear()
+        omni.kit.commands.unregister(command)
+
+
+def next_undo() -> int | None:
+    """Our step that Kit's undo takes back next; None where that is somebody else's, or nothing."""
+    return _top(omni.kit.undo.get_undo_stack())
+
+
+def next_redo() -> int | None:
+    """Our step that Kit's redo does next; None where that is somebody else's, or nothing."""
+    return _top(omni.kit.undo.get_redo_stack())
+
+
+def _top(stack: Iterable[Any]) -> int | None:
+    commands = [getattr(entry, "command", None) for entry in list(stack)[-1:]]
+    ours = tuple(command for command, _ in _undo_commands)
+    return next((command.step for command in commands if isinstance(command, ours)), None)
+
+
+def undo() -> None:
+    """Take Kit's last step back."""
+    omni.kit.undo.undo()
+
+
+def redo() -> None:
+    """Do Kit's last undone step again."""
+    omni.kit.undo.redo()
 
 
 # messages and dialogs

@@ -30,15 +30,23 @@ class History:
             self._push(depth)
 
     def undo(self) -> None:
-        """Take a step back from the panel."""
-        self._run(self._model.actions["undo"].run)
+        """Take a step back from the panel: by Kit's undo where it is next there, so that both stay in step."""
+        self._model.settle()
+        if self._model.can_undo and adapter.next_undo() == self._model.undo_depth:
+            adapter.undo()
+        else:
+            self._run(self._model.actions["undo"].run)
 
     def redo(self) -> None:
         """Do it again from the panel."""
-        self._run(self._model.actions["redo"].run)
+        self._model.settle()
+        if self._model.can_redo and adapter.next_redo() == self._model.undo_depth + 1:
+            adapter.redo()
+        else:
+            self._run(self._model.actions["redo"].run)
 
     def _undo(self, step: int) -> None:
-        if self._model.undo_depth >= step:
+        while self._model.undo_depth >= step and self._model.can_undo:  # what a slider did since goes with it
             self._run(self._model.undo)
 
     def _redo(self, step: int) -> None:
@@ -53,7 +61,7 @@ class History:
             self._busy = False
 
     def close(self) -> None:
-        """Take our steps off Kit's stack."""
+        """Let go of Kit's stack: our steps on it do nothing any more."""
         self._subscription.close()
         adapter.unregister_undo()
 

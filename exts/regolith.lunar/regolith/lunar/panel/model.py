@@ -180,6 +180,10 @@ class PanelModel:
         """File the parameters were loaded from or saved to."""
         return self._entry.file
 
+    def settle(self) -> None:
+        """Make one undo step of what was set and not committed, if anything."""
+        self._entry.commit({})
+
     def undo(self) -> bool:
         """Take back the last step; False where there is none."""
         return self._edit(self._entry.undo, committed=True)

@@ -1,8 +1,9 @@
-"""Double of omni.kit.commands: registry, execution and the stack `omni.kit.undo` reads."""
+"""Double of omni.kit.commands: registry, execution and the stacks `omni.kit.undo` reads."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 
 class Command:
@@ -12,9 +13,20 @@ class Command:
         raise NotImplementedError
 
 
+class Entry(NamedTuple):
+    """A step on a stack."""
+
+    command: Command
+    name: str
+    level: int
+    history_key: int
+
+
 _registry: dict[str, type[Command]] = {}
-_done: list[Command] = []
-_undone: list[Command] = []
+_done: deque[Entry] = deque()
+_undone: deque[Entry] = deque()
+_off = 0
+"""How many `omni.kit.undo.disabled` are open."""
 
 
 def _name(command: type[Command]) -> str:
@@ -30,9 +42,8 @@ def register(command_class: type[Command]) -> None:
 
 
 def unregister(command_class: type[Command]) -> None:
+    """What was done stays on the stacks, as it does in Kit."""
     del _registry[_name(command_class)]
-    for stack in (_done, _undone):
-        stack[:] = [command for command in stack if not isinstance(command, command_class)]
 
 
 def execute(name: str, **arguments: Any) -> tuple[bool, Any]:
@@ -41,7 +52,7 @@ def execute(name: str, **arguments: Any) -> tuple[bool, Any]:
         raise KeyError(f"command {name} is not registered")
     command = command_class(**arguments)
     result = command.do()
-    if hasattr(command, "undo"):
-        _done.append(command)
+    if hasattr(command, "undo") and not _off:
+        _done.append(Entry(command, _name(command_class), 0, len(_done)))
         _undone.clear()
     return True, result

@@ -1,8 +1,34 @@
-"""Double of omni.kit.undo over the stack of omni.kit.commands."""
+"""Double of omni.kit.undo over the stacks of omni.kit.commands."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+
 from omni.kit import commands
+
+
+def get_undo_stack() -> deque[commands.Entry]:
+    return commands._done
+
+
+def get_redo_stack() -> deque[commands.Entry]:
+    return commands._undone
+
+
+@contextlib.contextmanager
+def disabled() -> Iterator[None]:
+    commands._off += 1
+    try:
+        yield
+    finally:
+        commands._off -= 1
+
+
+def clear_stack() -> None:
+    commands._done.clear()
+    commands._undone.clear()
 
 
 def can_undo() -> bool:
@@ -16,16 +42,16 @@ def can_redo() -> bool:
 def undo() -> bool:
     if not commands._done:
         return False
-    command = commands._done.pop()
-    command.undo()
-    commands._undone.append(command)
+    entry = commands._done.pop()
+    entry.command.undo()
+    commands._undone.append(entry)
     return True
 
 
 def redo() -> bool:
     if not commands._undone:
         return False
-    command = commands._undone.pop()
-    command.do()
-    commands._done.append(command)
+    entry = commands._undone.pop()
+    entry.command.do()
+    commands._done.append(entry)
     return True
