@@ -19,6 +19,8 @@ from PIL import Image
 DOCS = conftest.ROOT / "exts" / "regolith.lunar" / "docs" / "pictures"
 PREVIEW = conftest.ROOT / "exts" / "regolith.lunar" / "data" / "preview.png"
 SIZE = (768, 576)
+PANEL = (10, 10, 450, 830)
+"""The panel's place on the screen [px]."""
 
 
 def shot(panel: Panel, path: Path, box: tuple[int, int, int, int] | None = None) -> None:
@@ -70,11 +72,14 @@ def take(kit: conftest.Kit, folder: Path) -> None:
     kit.until(lambda: panel.model.live is not None and panel.model.live.frames_per_s > 0, 60)
     panel.open("light", "camera")
     shot(panel, PREVIEW)
-    for key in ("rocks", "dataset", "model"):
+    for key, sight in {"rocks": "section:rocks", "dataset": "action:open_folder", "model": "action:evaluate"}.items():
         panel.open(key)
-        panel.screen.show(panel.widget(f"section:{key}"))
-        shot(panel, DOCS / f"section_{key}.png", (10, 10, 450, 830))
+        panel.screen.show(panel.widget(sight))
+        shot(panel, DOCS / f"section_{key}.png", PANEL)
     assert window is not None
+    training = conftest.OUT / "training.png"
+    if training.is_file():
+        Image.open(training).convert("RGB").crop(PANEL).save(DOCS / "section_training.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def test_started_watched_and_stopped(panel: Panel, tmp_path: Path) -> None:
     assert panel.widget("plot:rock_iou").visible and panel.widget("plot:train_loss").visible
     before = panel.text("plot-label:rock_iou")
     assert panel.kit.until(lambda: panel.text("plot-label:rock_iou") != before, 60)
-    panel.screen.show(panel.widget("plot:rock_iou"))
+    panel.screen.show(panel.widget("plot-last:rock_iou"))  # the section's end: buttons, bar and plots
     panel.capture(OUT / "training.png")
     panel.press("train")
     panel.until_work("training", "interrupted", "finished", seconds=90)
