@@ -186,3 +186,35 @@ def test_our_stage_is_known_again_by_the_address_kit_gives(panel: Panel, monkeyp
     panel.press("export")
     assert panel.until_work("export", "finished", "failed", seconds=200).state == "finished"
     assert panel.controller.host.stage_state().ours and panel.model.actions["randomize"].enabled
+
+
+def test_a_slider_moved_meanwhile_is_shown_afterwards(panel: Panel) -> None:
+    import omni.usd
+    from omni.kit.notification_manager import posted
+
+    panel.author()
+    url = omni.usd.get_context().get_stage_url()
+    panel.press("export")
+    work = panel.model.works["export"]
+    assert panel.kit.until(lambda: work.done >= 1, 120)
+    panel.model.set("domain.sun_elevation_deg", (33.0, 33.0))
+    panel.kit.pump(20)
+    assert not panel.model.actions["author"].enabled and panel.model.actions["author"].reason == "an export runs"
+    assert panel.until_work("export", "finished", "failed", seconds=200).state == "finished"
+    context = omni.usd.get_context()
+    sun = "/World/Sun.xformOp:rotateXYZ"
+    assert panel.kit.until(lambda: abs(context.get_stage().GetAttributeAtPath(sun).Get()[1] - 57.0) < 1e-3)
+    assert context.get_stage_url() == url and not any("closed" in note.text for note in posted)
+
+
+def test_a_bad_model_ends_the_preview(panel: Panel, tmp_path: Path) -> None:
+    import omni.kit.viewport.utility as viewport
+    from omni.kit.notification_manager import posted
+
+    viewport.open_viewport()
+    panel.press("preview")
+    assert panel.kit.until(lambda: panel.model.live is not None and panel.model.live.provider, 60)
+    panel.model.commit("model.path", str(tmp_path / "none.onnx"))
+    assert panel.kit.until(lambda: panel.model.live is None, 60)
+    panel.kit.pump(3)
+    assert panel.controller.host.live_state() is None and "none.onnx" in posted[-1].text

@@ -151,7 +151,7 @@ class MemoryHost:
 
     def set_live(self, settings: LiveSettings | None) -> Task:
         self.lives.append(settings)
-        if self.live_error is not None:
+        if self.live_error is not None and settings is not None:
             return Finished(error=self.live_error)
         self.live = settings
         return Finished()

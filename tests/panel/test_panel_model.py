@@ -368,6 +368,30 @@ def test_preview_that_the_host_ends_is_off(bench: Bench) -> None:
     assert bench.model.actions["preview"].label == "Start live preview"
 
 
+def test_preview_whose_new_model_fails_ends_in_the_host_too(bench: Bench) -> None:
+    bench.run("preview")
+    bench.model.tick()
+    bench.host.live_error = RuntimeError("no model")
+    bench.model.commit("model.path", "nets/bad.onnx")
+    bench.until(lambda: bench.host.notes)
+    assert bench.host.lives[-1] is None and bench.host.live is None
+    assert bench.model.live is None and bench.model.actions["preview"].label == "Start live preview"
+
+
+def test_companions_without_an_interpreter_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regolith.lunar.panel.desk.find_python", lambda host: host)
+    bench.host.python, bench.host.draws_here = None, True
+    actions = bench.model.actions
+    bench.model.commit("drawing.headless", True)
+    assert "Python" in actions["export"].reason
+    assert "Python" in actions["evaluate"].reason and "Python" in actions["evaluate_photos"].reason
+    bench.model.commit("drawing.headless", False)
+    assert actions["export"].enabled
+    bench.model.commit("drawing.headless", True)
+    bench.model.commit("companion.python", Path("/usr/bin/python3"))
+    assert actions["export"].enabled and "Python" not in actions["evaluate"].reason
+
+
 def test_closing_stops_the_preview(bench: Bench) -> None:
     bench.run("preview")
     bench.model.tick()

@@ -7,7 +7,7 @@ import statistics
 import time
 
 import pytest
-from panel_host import Bench, Held, MemoryHost
+from panel_host import Bench, Held, MemoryHost, Waiting
 from pxr import Sdf, Usd
 
 from regolith.lunar.panel.host import OpenStage
@@ -306,3 +306,50 @@ def test_shot_is_hashable_and_knows_its_size(bench: Bench) -> None:
     bench.model.commit("export.size", "640x480")
     shot = bench.model._stage._shot()
     assert (shot.width, shot.height) == (640, 480) and dataclasses.replace(shot, frame=1) != shot
+
+
+def test_edits_during_an_export_wait_until_the_stage_is_back(bench: Bench) -> None:
+    bench.author()
+    task = bench.host.waiting = Waiting()
+    bench.run("export")
+    assert bench.model.actions["author"].reason == "an export runs" == bench.model.actions["randomize"].reason
+    for lo in (10.0, 20.0, 30.0):
+        bench.model.set("domain.sun_elevation_deg", (lo, lo))
+        for _ in range(20):
+            bench.model.tick()
+            time.sleep(0.002)
+    assert not bench.host.applied and not bench.host.notes and bench.model.works["stage"].state == "finished"
+    task.finish({"split": "train_dr", "frames": 4, "drawn": 4})
+    bench.until(lambda: bench.host.applied)
+    assert bench.host.applied[-1].sun_elevation_deg == 30.0 and len(bench.host.authored) == 1
+    task = bench.host.waiting = Waiting()
+    bench.run("export")
+    bench.model.commit("terrain.size_m", 44.0)
+    bench.model.set("domain.sun_elevation_deg", (40.0, 40.0))
+    task.cancel()
+    bench.until(lambda: len(bench.host.authored) == 2)
+    assert bench.host.authored[-1].sun_elevation_deg == 40.0
+
+
+def test_what_is_built_when_an_export_starts_waits_too(bench: Bench) -> None:
+    bench.author()
+    task = bench.host.waiting = Waiting()
+    bench.model.commit("terrain.size_m", 44.0)
+    bench.run("export")
+    time.sleep(0.6)
+    bench.model.tick()
+    assert len(bench.host.authored) == 1
+    task.finish({"split": "train_dr", "frames": 4, "drawn": 4})
+    bench.until(lambda: len(bench.host.authored) == 2)
+
+
+def test_no_export_while_a_stage_is_being_opened(bench: Bench) -> None:
+    held = bench.host.placing = Held()
+    bench.host.waiting = Waiting()
+    bench.run("author")
+    bench.until(lambda: bench.host.authored)
+    bench.model.actions["export"].run()
+    assert not bench.host.exports and "being opened" in bench.host.notes[-1][1]
+    held.finish()
+    bench.rest("stage")
+    assert bench.model.actions["export"].enabled

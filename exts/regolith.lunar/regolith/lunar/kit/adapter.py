@@ -170,7 +170,6 @@ def register_undo(undo: Callable[[int], None], redo: Callable[[int], None]) -> C
     Returns:
         A function that puts a step that was just done on Kit's undo stack.
     """
-
     reached = {"undo": undo, "redo": redo}
 
     class RegolithEdit(omni.kit.commands.Command):

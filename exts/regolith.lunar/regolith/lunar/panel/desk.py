@@ -18,6 +18,7 @@ from regolith.lunar.panel.observe import Change, ChangeKind, Observers
 from regolith.lunar.panel.values import Values
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
 
+NO_PYTHON = "python: missing; allowed: a Python with regolith-lunar installed, chosen under Training"
 CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 

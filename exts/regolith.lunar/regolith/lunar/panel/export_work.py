@@ -9,7 +9,7 @@ from typing import Any, cast
 from regolith.lunar.dataset.generate import Generate, parse_size
 from regolith.lunar.jobs.runs import Run
 from regolith.lunar.panel.consent import Consent
-from regolith.lunar.panel.desk import CANCELLED, Desk, say
+from regolith.lunar.panel.desk import CANCELLED, NO_PYTHON, Desk, say
 from regolith.lunar.panel.host import ExportRequest, Pausable, Task
 from regolith.lunar.panel.run_work import RESULT, RunWork, progress_words, speed
 from regolith.lunar.panel.work import Work, WorkState, counted
@@ -48,8 +48,8 @@ class ExportWork:
         values = self._desk.values
         if self._checked[0] is not values:
             try:
-                self.request()
-                problem = ""
+                here = self._here(self.request())
+                problem = "" if here or self._desk.python is not None else NO_PYTHON
             except InputError as error:
                 problem = str(error)
             self._checked = (values, problem)
@@ -84,6 +84,11 @@ class ExportWork:
     def asking(self) -> bool:
         """Whether a question has to be answered first."""
         return self._consent.asking
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the host draws in the place of the open stage now."""
+        return self._task is not None
 
     @property
     def split(self) -> Path | None:
@@ -141,7 +146,7 @@ class ExportWork:
             return
         python = self._desk.python
         if python is None:
-            raise InputError("python", None, "a Python with regolith-lunar installed, under Training")
+            raise InputError.from_line(NO_PYTHON)
         verb = cast(Generate, self._desk.values.models["export"])
         folder = self._companion.folder()
         save_params(request.params, folder / "params.yaml")

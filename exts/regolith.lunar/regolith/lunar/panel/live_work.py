@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from regolith.lunar.panel.desk import CANCELLED, Desk, say
 from regolith.lunar.panel.host import LiveSettings, LiveState, Task
 
@@ -49,6 +51,7 @@ class LiveWork:
             try:
                 task.result()
             except CANCELLED:
+                self._stop_host()
                 self._ended()
             except Exception as error:
                 self._failed(error)
@@ -65,7 +68,13 @@ class LiveWork:
 
     def _failed(self, error: Exception) -> None:
         self._desk.host.notify(say(error), "error")
+        self._stop_host()
         self._ended()
+
+    def _stop_host(self) -> None:
+        """End what the host still shows: a button that says Start beside a preview that runs would be a lie."""
+        with contextlib.suppress(Exception):  # the failure that led here has been told
+            self._desk.host.set_live(None)
 
     def _ended(self) -> None:
         self.on, self._task, self._settings = False, None, None

@@ -58,6 +58,7 @@ class PanelModel:
         self._stage = StageWork(self._desk)
         self._live = LiveWork(self._desk)
         self._export = ExportWork(self._desk)
+        self._stage.held = lambda: self._export.in_place
         self._training = TrainWork(self._desk)
         self._tools = Tools(self._desk, self._training, self._export, lambda path: self.commit("model.path", path))
         self._runs: tuple[RunWork, ...] = (self._training, *self._tools.runs)
@@ -291,9 +292,10 @@ class PanelModel:
 
     def _job_actions(self) -> list[Action]:
         action, export, training, tools = self._action, self._export, self._training, self._tools
+        stage = self._stage
         return [
             action("export", "Export dataset", "Draw the split into its folder; again to go on or to grow it.",
-                   export.start, export.problem),
+                   export.start, lambda: export.problem() or ("a stage is being opened" if stage.opening else "")),
             action("pause", lambda: "Resume" if export.can_resume() else "Pause",
                    "Hold the export after the frame being drawn; go on with it later, even after a restart.",
                    lambda: export.resume() if export.can_resume() else export.pause(),

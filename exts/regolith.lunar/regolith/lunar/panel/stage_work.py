@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from regolith.lunar.dataset.generate import parse_size
@@ -24,11 +25,22 @@ class StageWork:
         self._staging = Staging(baked=desk.host.baked)
         self._placing: tuple[Task, Built] | None = None
         self._consent = Consent(desk, "Author stage", OPEN)
+        self.held: Callable[[], bool] = lambda: False
+        """Whether the host needs its place for something else now: edits wait until it is back."""
+        self._waiting: bool | None = None
+        """Whether an edit waits, and one that may need a new terrain."""
         self.ours = False
         """Whether the host has a stage of ours open, or is about to."""
 
+    @property
+    def opening(self) -> bool:
+        """Whether the host is opening a stage of ours."""
+        return self._placing is not None
+
     def problem(self) -> str:
         """Why no stage can be authored; empty where one can."""
+        if self.held():
+            return "an export runs"
         problem = self._desk.values.problem("", "shot")
         if problem:
             return problem
@@ -48,6 +60,9 @@ class StageWork:
         """Bring the open stage to what is entered; a new terrain only where the edit is committed."""
         if not self.ours:
             return
+        if self.held():
+            self._waiting = committed or bool(self._waiting)
+            return
         try:
             shot = self._shot()
         except InputError as error:
@@ -61,7 +76,7 @@ class StageWork:
         """Let go of a stage that is no longer open."""
         self._staging.forget()
         self._consent.forget()
-        self._placing = None
+        self._placing = self._waiting = None
         self.ours = False
         self._say("idle", "")
 
@@ -74,8 +89,11 @@ class StageWork:
                 return
             self._placing = None
             self._placed(task, built)
-        if self._consent.asking:
+        if self._consent.asking or self.held():
             return
+        if self._waiting is not None:
+            committed, self._waiting = self._waiting, None
+            self.show(committed=committed)
         done = self._staging.poll()
         if done is not None:
             self._built(done)

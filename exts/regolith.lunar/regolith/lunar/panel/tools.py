@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar.dataset.layout import JOURNAL
-from regolith.lunar.panel.desk import Desk
+from regolith.lunar.panel.desk import NO_PYTHON, Desk
 from regolith.lunar.panel.export_work import ExportWork
 from regolith.lunar.panel.train_work import TrainWork, VerbWork, split_problem
 from regolith.lunar.panel.work import WorkState
@@ -72,6 +72,8 @@ class Tools:
         """Why nothing can be evaluated; empty where it can."""
         if self._evaluate.work.active:
             return "an evaluation is under way"
+        if self._desk.python is None:
+            return NO_PYTHON
         values, prefix = self._desk.values, "photos" if photos else "evaluate"
         problem = values.problem(prefix)
         verb = values.models[prefix]
