@@ -210,9 +210,9 @@ def next_redo() -> int | None:
 
 
 def _top(stack: Iterable[Any]) -> int | None:
-    commands = [getattr(entry, "command", None) for entry in list(stack)[-1:]]
-    ours = tuple(command for command, _ in _undo_commands)
-    return next((command.step for command in commands if isinstance(command, ours)), None)
+    top: Any = next(iter(list(stack)[-1:]), None)
+    command: Any = getattr(top, "command", None)
+    return command.step if isinstance(command, tuple(kind for kind, _ in _undo_commands)) else None
 
 
 def undo() -> None:

@@ -197,10 +197,13 @@ class Host(Protocol):
     """Interpreter in which `regolith.lunar` and all it needs to draw, score and report is installed; None for the one
     of training, as in Kit, whose own lacks a renderer."""
 
-    exports_here: bool
-    """Whether `start_export` draws in the place of the open stage, unless the request is headless."""
     baked: bool
     """Whether stages for this host have the fine ground as meshes: its renderer does not know the relief recipe."""
+
+    @property
+    def exports_here(self) -> bool:
+        """Whether `start_export` draws in the place of the open stage, unless the request is headless."""
+        ...
 
     def stage_state(self) -> OpenStage | None:
         """The stage that is open; None for none."""
