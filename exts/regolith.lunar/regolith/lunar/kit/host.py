@@ -67,6 +67,8 @@ class KitHost:
         """Address of the stage we opened, while it is open."""
         self._file: tuple[Path, float] | None = None
         """Its file and when we wrote it."""
+        self._left = ""
+        """Key of the stage an export left open where there was no file to open again: nobody would miss it."""
         self._home = ""
         """Address of the stage we opened last, as Kit gives it."""
         self._shape: Usd.Stage | None = None
@@ -93,8 +95,9 @@ class KitHost:
             return None
         url = adapter.stage_url()
         ours = bool(self._url) and url == self._url and schema.LAYER_DATA in stage.GetRootLayer().customLayerData
-        name = "" if url.startswith("anon:") else Path(url).name
-        return OpenStage(ours, self._touched if ours else adapter.has_unsaved_changes(), name, adapter.stage_key())
+        name, key = "" if url.startswith("anon:") else Path(url).name, adapter.stage_key()
+        unsaved = self._touched if ours else adapter.has_unsaved_changes()
+        return OpenStage(ours or key == self._left, unsaved, name, key)
 
     def author(self, stage: Usd.Stage, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Save a stage on a worker thread and open it, lit by its own sun and seen through its own camera."""
@@ -256,7 +259,10 @@ class KitHost:
     def _exported(self, ours: bool) -> None:
         """Take our stage back that made room for the export's; its file is without the edits since."""
         self._export = None
-        if self._ended or not ours or self._url:
+        if self._ended or self._url:
+            return
+        if not ours:
+            self._left = adapter.stage_key() if adapter.stage_url().startswith("anon:") else ""
             return
         stage = adapter.stage()
         if stage is not None and adapter.stage_url() == self._home:
