@@ -3,6 +3,8 @@
 import fcntl
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,6 @@ def test_processes_write_the_same_bytes(undisturbed: Path, tmp_path: Path, chang
 
 def test_command_template_runs_a_chunk(undisturbed: Path, tmp_path: Path) -> None:
     """What Isaac Sim is started by: any command that takes a task file; here our own interpreter behind a shell."""
-    import sys
-
     template = f"sh -c '{sys.executable} -m regolith.lunar.dataset.chunk \"$0\"' {{task}}"
     draw(tmp_path, executor="isaac", command=template)
     assert digest(tmp_path / "val") == digest(undisturbed)
@@ -266,6 +266,14 @@ def test_fewer_workers_run_where_memory_is_short(
     draw(tmp_path, executor="processes", workers=2, chunk_frames=2, emit=emit)
     assert any("1 of 2 workers" in note for note in notes)
     assert digest(tmp_path / "val") == digest(undisturbed)
+
+
+def test_peak_memory_is_the_process_own() -> None:
+    """A small process that a large one starts does not inherit its peak."""
+    ballast = np.ones(600_000_000, np.uint8)
+    program = "from regolith.lunar.dataset.chunk import peak_bytes; print(peak_bytes())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ballast.nbytes > int(done.stdout) > 10_000_000
 
 
 def test_container_limits_count(tmp_path: Path) -> None:

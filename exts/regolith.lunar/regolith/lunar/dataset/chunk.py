@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import resource
 import signal
 import sys
@@ -157,8 +158,20 @@ def failed(error: Exception) -> dict[str, Any]:
 
 def write_result(task: Task, result: dict[str, Any]) -> None:
     """Write a task's result file: what is given, with this process's peak memory and host."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    write_json(task.result, result | {"peak_rss": peak, "host": platform.node()})
+    write_json(task.result, result | {"peak_rss": peak_bytes(), "host": platform.node()})
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far [bytes].
+
+    `getrusage` would tell that of the process it was forked from, where that was larger: Linux carries `ru_maxrss` over
+    `execve`; the mark in `/proc` starts anew (proc_pid_status(5), VmHWM).
+    """
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+        if found:
+            return 1024 * int(found[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 class _Clock:

@@ -31,9 +31,18 @@ RunState = Literal["running", "finished", "interrupted", "failed", "lost"]
 
 RUN, EVENTS, LOG, STATUS, STOP = "run.json", "events.jsonl", "log.txt", "status", "stop"
 
-WAIT = 'trap : TERM INT; "$@"; status=$?; echo $status >"$0.part" && mv "$0.part" "$0"'
-"""Shell script that runs its arguments and writes their exit status to the file `$0`. SIGTERM goes to the whole process
-group; the trap, which the command does not inherit, lets the shell wait for what the command makes of it."""
+WAIT = """
+send() { if [ -n "$child" ] && [ -z "$sent" ]; then sent=1; sleep 0.1; kill -TERM "$child" 2>/dev/null; fi; }
+stop=; child=; sent=
+trap "stop=1; send" TERM INT
+"$@" & child=$!
+[ -z "$stop" ] || send
+wait "$child"; status=$?
+while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
+echo $status >"$0.part" && mv "$0.part" "$0"
+"""
+"""Shell script that runs its arguments and writes their exit status to the file `$0`. SIGTERM goes to the shell alone,
+which hands it on once, a moment later: a signal that meets the command between fork and exec would be lost."""
 
 INTERRUPTED = frozenset({130, 128 + signal.SIGINT, 128 + signal.SIGTERM})
 """Exit statuses of a run that was asked to stop: by our own verbs, or before they could say so."""
@@ -215,16 +224,14 @@ class Run:
         """Ask it to stop in a state it can resume from; returns at once."""
         if self.alive:
             (self.folder / STOP).touch()
-        self._signal(signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.info["pid"], signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and its process group at once."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
         if self.alive:  # never a process that only has its number
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.info["pid"], number)
+                os.killpg(self.info["pid"], signal.SIGKILL)
 
     def detach(self) -> None:
         """Let go of it: it runs on, and is found again by its folder."""
