@@ -13,7 +13,7 @@ from regolith.lunar.kit import adapter
 from regolith.lunar.kit.dialogs import QuestionWindow
 from regolith.lunar.kit.export import AppExport, chunk_options
 from regolith.lunar.kit.live import LivePreview
-from regolith.lunar.kit.tasks import Answer, Job, Waiting
+from regolith.lunar.kit.tasks import Job
 from regolith.lunar.panel.host import (
     ExportRequest,
     Finished,
@@ -26,6 +26,7 @@ from regolith.lunar.panel.host import (
     Question,
     Task,
 )
+from regolith.lunar.panel.tasks import Answer, Waiting
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.render import rtx
 from regolith.lunar.stage import schema

@@ -1,0 +1,1 @@
+"""The studio: the panel in a browser. A second view of `regolith.lunar.panel`, served by viser from one process."""

@@ -1,0 +1,131 @@
+"""The folder the studio works in: what pages can write and read lies inside it."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from regolith.lunar.files import write_json
+from regolith.lunar.params import InputError
+
+FILES = "/files/"
+"""What addresses of workspace files begin with."""
+STATE = ".studio"
+"""Folder in the workspace that is the studio's own: runs, what it remembers. Not served."""
+
+
+class Workspace:
+    """A folder, made where it is not there yet."""
+
+    def __init__(self, root: Path) -> None:
+        """Open it.
+
+        Args:
+            root: The folder.
+
+        Raises:
+            InputError: It is a file, or cannot be written.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self.root = root.resolve(strict=True)
+            self.own = self.root / STATE
+            """Folder of the studio's own files."""
+            self.runs = self.own / "runs"
+            """Folder of the runs of companions."""
+            self.runs.mkdir(parents=True, exist_ok=True)
+            self._file = self.own / "state.json"
+            self._state = self._read()
+            write_json(self._file, self._state)
+        except OSError as error:
+            raise InputError("workspace", str(root), f"a folder that can be written ({error.strerror})") from None
+        self.data = self.root
+        """Folder of datasets and training runs unless the user says otherwise."""
+
+    def inside(self, path: Path | str) -> Path:
+        """Resolve a path, relative to the workspace, that has to lie in it.
+
+        Args:
+            path: Relative or absolute; it need not exist.
+
+        Returns:
+            The absolute path without `..` and links.
+
+        Raises:
+            InputError: It leaves the workspace, by `..`, by a link, or from the start.
+        """
+        allowed = f"a path inside the workspace {self.root}"
+        try:
+            found = (self.root / path).resolve()
+        except (OSError, ValueError, RuntimeError):  # a loop of links, a NUL character, a name that is too long
+            raise InputError("path", str(path), allowed) from None
+        if not found.is_relative_to(self.root):
+            raise InputError("path", str(path), allowed)
+        return found
+
+    def url(self, path: Path | str) -> str:
+        """Address on this server under which a page opens a file of the workspace.
+
+        Raises:
+            InputError: It is not inside the workspace, or is the studio's own.
+        """
+        found = self.inside(path)
+        if found.is_relative_to(self.own):
+            raise InputError("path", str(path), "a path outside the studio's own folder")
+        return FILES + quote(found.relative_to(self.root).as_posix())
+
+    def served(self, address: str) -> Path | None:
+        """The file behind an address; None where there is none to show.
+
+        Args:
+            address: Path of a request, percent-encoded, without its query.
+        """
+        if not address.startswith(FILES):
+            return None
+        name = unquote(address.removeprefix(FILES))
+        if "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            return None
+        try:
+            found = self.inside(name)
+            return None if found.is_relative_to(self.own) or not found.is_file() else found
+        except (InputError, OSError):
+            return None
+
+    # -- what is remembered -------------------------------------------------------------------------------------------
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a text beyond this session.
+
+        Raises:
+            InputError: The workspace cannot be written.
+        """
+        state = {**self._state, key: value}
+        try:
+            write_json(self._file, state)
+        except OSError as error:
+            allowed = f"a folder that can be written ({error.strerror})"
+            raise InputError("workspace", str(self.root), allowed) from None
+        self._state = state
+
+    def remembered(self, key: str) -> str:
+        """Text kept under a key, empty for none."""
+        return self._state.get(key, "")
+
+    def _read(self) -> dict[str, str]:
+        try:
+            found = json.loads(self._file.read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def content_type(path: Path) -> str:
+    """Content type a browser is told for a file; text is shown as such, what is not known is offered to be saved."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    if path.suffix in (".yaml", ".yml", ".jsonl", ".md", ".log", ".usda") or kind in ("text/csv", "text/markdown"):
+        kind = "text/plain"
+    if kind.startswith("text/") or kind in ("application/json", "image/svg+xml"):
+        return f"{kind}; charset=utf-8"
+    return kind or "application/octet-stream"
