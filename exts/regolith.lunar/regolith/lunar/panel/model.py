@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from regolith.lunar.panel.tools import Tools
 from regolith.lunar.panel.train_work import TrainWork
 from regolith.lunar.panel.values import start_values
 from regolith.lunar.params import Params, load_preset, preset_names
+from regolith.lunar.stage.spec import FrameSpec
 
 PYTHON_KEY = "python"
 """Key under which a host remembers the interpreter of training."""
@@ -55,7 +56,7 @@ class PanelModel:
         self._looked = clock()
         self._states: tuple[Any, ...] = ()
         self._asked: tuple[Any, bool] = (self._shown_values, True)
-        self._stage = StageWork(self._desk)
+        self._stage = StageWork(self._desk, self._entry.fields.values())
         self._live = LiveWork(self._desk)
         self._export = ExportWork(self._desk)
         self._stage.held = lambda: self._export.in_place
@@ -66,7 +67,7 @@ class PanelModel:
         """Keys: stage, export, training, evaluate, model, report."""
         self._adopt()
         self.actions: dict[str, Action] = {action.key: action for action in self._make_actions()}
-        """Keys: author, randomize, preview, choose_model, export, pause, cancel, train, use_model, evaluate,
+        """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, train, use_model, evaluate,
         evaluate_photos, report, open_folder, open_run, choose_python, undo, redo, load, save."""
 
     # -- fields -------------------------------------------------------------------------------------------------------
@@ -148,6 +149,51 @@ class PanelModel:
         if now[0] != self._asked[0] or (committed and not self._asked[1]):
             self._asked = now
             self._stage.show(committed=committed)
+
+    # -- the frame on show --------------------------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> FrameSpec | None:
+        """The frame the stage shows, what is held by hand included; None before one is authored."""
+        return self._stage.spec
+
+    @property
+    def aimed(self) -> Mapping[str, float]:
+        """Values of the frame on show that are held by hand, by their names in `aim`; read only."""
+        return self._stage.aimed
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is held: the frame is exactly the one that is exported (before any redraw)."""
+        return not self._stage.aimed
+
+    def aim(self, values: Mapping[str, float]) -> None:
+        """Hold values of the frame on show over what was drawn, as a hand that moves sun or camera does.
+
+        Cheap: no terrain is built, the stage is edited at once; told as `shot`. What is held is no parameter, no undo
+        step and never exported. It is let go of one value each where its range is edited, and of all where split,
+        frame or seed change or the stage is closed.
+
+        The camera keeps `height_m` above the ground wherever it is put. It may stand anywhere in the working area at
+        least `camera.clearance_m` from ground and rocks, and look anywhere, also at a rock that fills its view; every
+        other place is refused, and so is a value beyond the limits of its parameter. A direction of 360 degrees' range
+        may be any number of turns.
+
+        Args:
+            values: By their names in `FrameSpec.values` (`sun_elevation_deg`, `heading_deg`, `fov_deg`, …), or
+                `camera_x_m`, `camera_y_m` [m, world frame]; beside those already held. One equal to what was drawn is
+                let go.
+
+        Raises:
+            InputError: It cannot be; then nothing changes.
+        """
+        self._stage.aim(values)
+        self._refresh_actions()
+
+    def release_aim(self, *names: str) -> None:
+        """Let go of values held by hand, or of all: without any the frame is the exact one again."""
+        self._stage.release_aim(names or tuple(self.aimed))
+        self._refresh_actions()
 
     # -- history and files --------------------------------------------------------------------------------------------
 
@@ -256,7 +302,9 @@ class PanelModel:
 
     @property
     def _work_states(self) -> tuple[Any, ...]:
-        return self._live.on, self._stage.ours, self._export.asking, *(work.state for work in self.works.values())
+        stage, export = self._stage, self._export
+        looks = self._live.on, stage.ours, stage.spec is None, bool(stage.aimed), export.asking
+        return *looks, *(work.state for work in self.works.values())
 
     def _refresh_actions(self) -> None:
         self._states, self._looked = self._work_states, self._clock()
@@ -284,6 +332,9 @@ class PanelModel:
                    stage.author, stage.problem),
             action("randomize", "Randomize once", "Show the next frame of the split, exactly as it is exported.",
                    self._randomize, lambda: stage.problem() or ("" if stage.ours else "author a stage first")),
+            action("exact", "Exact frame", "Let go of what was aimed by hand: the frame just as it is exported.",
+                   self.release_aim,
+                   lambda: "" if self.aimed else "it is the exact frame" if self.spec else "author a stage first"),
             action("preview", lambda: "Stop live preview" if live.on else "Start live preview",
                    "Segment the viewport's picture as it is drawn.", lambda: live.stop() if live.on else live.start()),
             action("choose_model", "Choose model…", "Choose the model of the preview and the evaluation.",

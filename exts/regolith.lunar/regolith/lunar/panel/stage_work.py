@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from regolith.lunar.dataset.generate import parse_size
+from regolith.lunar.panel.aim import PLACE, Aim
 from regolith.lunar.panel.consent import Consent
 from regolith.lunar.panel.desk import CANCELLED, Desk, say
+from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.host import Task
 from regolith.lunar.panel.staging import Built, Shot, Staging, redraws_wanted
 from regolith.lunar.panel.work import Work
 from regolith.lunar.params import InputError
+from regolith.lunar.stage.edit import apply_frame
+from regolith.lunar.stage.spec import FrameSpec
 
 OPEN = "Open the new stage"
 
@@ -19,9 +24,20 @@ OPEN = "Open the new stage"
 class StageWork:
     """Builds stages and frames on a worker, and hands them to the host."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, fields: Iterable[Field]) -> None:
+        """Make it, with nothing on show.
+
+        Args:
+            desk: Of the panel.
+            fields: All of the panel.
+        """
         self.work = Work("stage", "Stage")
+        self.spec: FrameSpec | None = None
+        """The frame the host shows, what is held by hand included; None where no stage of ours is open."""
         self._desk = desk
+        self._aim = Aim(fields)
+        self._aim_due = False
+        self._shown: Built | None = None
         self._staging = Staging(baked=desk.host.baked)
         self._placing: tuple[Task, Built] | None = None
         self._consent = Consent(desk, "Author stage", OPEN)
@@ -60,6 +76,7 @@ class StageWork:
         """Bring the open stage to what is entered; a new terrain only where the edit is committed."""
         if not self.ours:
             return
+        self._follow_frame()
         if self.held():
             self._waiting = committed or bool(self._waiting)
             return
@@ -76,9 +93,54 @@ class StageWork:
         """Let go of a stage that is no longer open."""
         self._staging.forget()
         self._consent.forget()
-        self._placing = self._waiting = None
-        self.ours = False
+        self._placing = self._waiting = self._shown = None
+        self.ours = self._aim_due = False
+        released = self._aim.release(list(self.aimed))
+        if released or self.spec is not None:
+            self.spec = None
+            self._desk.changed("shot")
         self._say("idle", "")
+
+    # -- free look ----------------------------------------------------------------------------------------------------
+
+    @property
+    def aimed(self) -> Mapping[str, float]:
+        """Values of the frame that are held by hand, by name; read only."""
+        return self._aim.held
+
+    def aim(self, values: Mapping[str, float]) -> None:
+        """Hold values of the frame on show over what was drawn, and show it.
+
+        Raises:
+            InputError: No frame is on show, or it cannot be held so; then nothing changes.
+        """
+        if self._shown is None:
+            raise InputError("aim", ", ".join(values), "a frame on show: author a stage first")
+        self._follow_frame()
+        self._aim.hold(values, self._shown)
+        self._aim_due = True
+        self._show_aim()
+
+    def release_aim(self, names: Iterable[str]) -> None:
+        """Let go of held values, and show the frame without them."""
+        if self._aim.release(names):
+            self._aim_due = True
+            self._show_aim()
+
+    def _follow_frame(self) -> None:
+        """Let go of what was held in another frame than the one that is entered."""
+        try:
+            shot = self._shot()
+            released = self._aim.follow(shot)
+        except InputError:
+            return  # nothing new is shown before that is mended
+        self._aim_due = self._aim_due or released
+
+    def _show_aim(self) -> None:
+        """Show what is held, once the host has time and nothing newer is being built."""
+        busy = self._placing is not None or self._staging.busy or self._consent.asking or self.held()
+        if self._aim_due and self._shown is not None and not busy:
+            self._place(self._shown)
 
     def tick(self) -> None:
         """Look at the worker and the host."""
@@ -99,6 +161,8 @@ class StageWork:
             self._built(done)
         elif self._staging.building and self.work.state == "running":
             self._say("running", "building terrain and rocks")
+        else:
+            self._show_aim()
 
     def close(self) -> None:
         """End the worker."""
@@ -144,19 +208,35 @@ class StageWork:
 
     def _place(self, built: Built) -> None:
         shot, host = built.shot, self._desk.host
+        shown, spec, before = self._shown, self._over(built), self.spec
+        self._aim_due = False
+        self._shown, self.spec = dataclasses.replace(built, stage=None), spec
         try:
             if built.stage is not None:
                 self._consent.forget()
-                task = host.author(built.stage, shot.params, built.spec, shot.width, shot.height)
+                if spec is not built.spec:
+                    apply_frame(built.stage, shot.params, spec, shot.width, shot.height)
+                task = host.author(built.stage, shot.params, spec, shot.width, shot.height)
             else:
-                task = host.apply_frame(shot.params, built.spec, shot.width, shot.height)
+                task = host.apply_frame(shot.params, spec, shot.width, shot.height)
         except Exception as error:
+            self._shown, self.spec = shown, before
             self._fail(error)
             return
+        self._desk.changed("shot")
         if task.done():
             self._placed(task, built)
         else:
             self._placing = (task, built)
+
+    def _over(self, built: Built) -> FrameSpec:
+        """Return the frame with what is held; a place that new ground does not allow is let go."""
+        try:
+            return self._aim.over(built)
+        except InputError as error:
+            self._aim.release(PLACE)
+            self._desk.host.notify(f"The camera is where it was drawn again: {error}", "warning")
+            return self._aim.over(built)
 
     def _placed(self, task: Task, built: Built) -> None:
         try:
@@ -172,7 +252,9 @@ class StageWork:
         shot = built.shot
         text = f"frame {shot.frame} of {shot.split}: {len(built.scene.terrain.craters)} craters, "
         text += f"{len(built.scene.rocks)} rocks"
-        if redraws_wanted(shot.params):
+        if self.aimed:
+            text += "; aimed by hand"
+        elif redraws_wanted(shot.params):
             text += "; frames outside the wanted share of rock are drawn again at export"
         self._say("finished", text)
 

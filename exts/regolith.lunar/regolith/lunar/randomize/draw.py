@@ -211,3 +211,34 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         camera_z_m=float(z),
         values=values,
     )
+
+
+def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> FrameSpec:
+    """Return a frame with values held over those drawn; with none held, the frame itself.
+
+    The lens stays `height_m` above the ground below it wherever it is held.
+
+    Args:
+        spec: Frame as it was drawn.
+        scene: Scene of the frame.
+        held: Value by its name in `FrameSpec.values`, or `camera_x_m`, `camera_y_m` [m].
+
+    Raises:
+        InputError: There is no such value, or the camera cannot be there (`stage.camera.check_lens`).
+    """
+    from regolith.lunar.stage.camera import check_lens, lens_above
+
+    known = {*spec.values, "camera_x_m", "camera_y_m"}
+    for name, value in held.items():
+        if name not in known:
+            raise InputError(name, value, "a value that is drawn per frame, camera_x_m or camera_y_m")
+    if not held:
+        return spec
+    values = {name: held.get(name, value) for name, value in spec.values.items()}
+    x, y = (held.get(name, getattr(spec, name)) for name in ("camera_x_m", "camera_y_m"))
+    if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec.height_m):
+        return dataclasses.replace(spec, values=values)
+    lens = lens_above(scene, x, y, values["height_m"])
+    check_lens(scene, lens)
+    x, y, z = (float(part) for part in lens)
+    return dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values)

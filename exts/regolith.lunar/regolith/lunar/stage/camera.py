@@ -54,7 +54,7 @@ def place_camera(
     for _ in range(DRAWS):
         radius, angle = camera.roam_m * math.sqrt(rng.random()), 2.0 * math.pi * rng.random()
         x, y = radius * math.cos(angle), radius * math.sin(angle)
-        lens = np.array([x, y, float(scene.terrain.height(np.array([x]), np.array([y]))[0]) + height_m])
+        lens = lens_above(scene, x, y, height_m)
         if not _clear_of_ground(scene, lens, camera.clearance_m):
             continue
         if _clear_of_rocks(scene, lens, camera.clearance_m) and not _walled_off(scene, lens, axis, fov_deg):
@@ -63,6 +63,44 @@ def place_camera(
         raise InputError("domain.height_m", height_m, f"above camera.clearance_m, {camera.clearance_m:g} m")
     share = scene.spec.rock_abundance
     raise InputError("rocks.abundance", share, f"fewer rocks: no room for the camera in {DRAWS} draws")
+
+
+def lens_above(scene: Scene, x: float, y: float, height_m: float) -> np.ndarray:
+    """Lens `height_m` above the ground below it.
+
+    Args:
+        scene: Scene to stand in.
+        x: Place in the world frame [m].
+        y: Place in the world frame [m].
+        height_m: Lens above the local ground [m].
+
+    Returns:
+        Position in the world frame [m], float64, shape [3].
+    """
+    return np.array([x, y, float(scene.terrain.height(np.array([x]), np.array([y]))[0]) + height_m])
+
+
+def check_lens(scene: Scene, lens: np.ndarray) -> None:
+    """Refuse a place where no camera can be: outside the working area, in a rock, too near a surface.
+
+    It is less than `place_camera` asks for: the lens may be further than `camera.roam_m` from the origin, and a rock
+    may fill its view.
+
+    Args:
+        scene: Scene to stand in.
+        lens: Position in the world frame [m], shape [3].
+
+    Raises:
+        InputError: It cannot be there.
+    """
+    clearance, grid = scene.params.camera.clearance_m, scene.terrain.grid
+    for name, place, half in (("camera_x_m", lens[0], grid.half_x), ("camera_y_m", lens[1], grid.half_y)):
+        limit = half - clearance
+        if not abs(place) <= limit:
+            raise InputError(name, round(float(place), 3), f"in the working area, {-limit:g} … {limit:g} m")
+    if not _clear_of_ground(scene, lens, clearance) or not _clear_of_rocks(scene, lens, clearance):
+        where = f"({lens[0]:.2f}, {lens[1]:.2f}, {lens[2]:.2f}) m"
+        raise InputError("camera", where, f"a place {clearance:g} m or more from ground and rocks")
 
 
 def _clear_of_ground(scene: Scene, lens: np.ndarray, clearance: float) -> bool:
