@@ -1,0 +1,151 @@
+"""What the studio's tests run: the real program in a process of its own, or a bare server for one of its parts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from regolith.lunar.jobs.runs import find_runs
+from regolith.lunar.studio.access import Access
+from regolith.lunar.studio.loop import Loop
+from regolith.lunar.studio.serving import start_server, stop_server
+from regolith.lunar.studio.workspace import Workspace
+
+SMALL = ("--preset=v1", "--size=240x180")
+"""Options of a stage that is built in a fraction of a second."""
+
+QUIET = re.compile(r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock", re.IGNORECASE)
+"""What Chromium says about drawing without a graphics card."""
+
+
+class Studio:
+    """The program, as `regolith studio` starts it."""
+
+    def __init__(self, workspace: Path, *options: str, port: int = 0) -> None:
+        self.workspace = workspace
+        workspace.mkdir(parents=True, exist_ok=True)
+        self._log = workspace.with_name(f"{workspace.name}.log")
+        with self._log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "regolith.lunar.cli", "studio", f"--workspace={workspace}", f"--port={port}",
+                 *options],
+                stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+            )  # fmt: skip
+        self.url = ""
+        until(lambda: self._found() or self.process.poll() is not None, 60)
+        assert self.url, self.log()
+
+    def _found(self) -> bool:
+        match = re.search(r"https?://\S+", self.log())
+        self.url = match[0] if match else ""
+        return bool(match)
+
+    def log(self) -> str:
+        return self._log.read_text("utf-8", "replace")
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit code; companions that still run are killed."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(10)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+    def clear(self) -> None:
+        """Kill the companions that go on without it."""
+        for run in find_runs(self.workspace / ".studio" / "runs"):
+            run.kill()
+
+    def check(self) -> None:
+        """Its log has no traceback and no error."""
+        assert not re.search(r"Traceback|Error\b|ERROR|exception", self.log()), self.log()
+
+
+class Stand:
+    """A server with the studio's guard and loop, for one part of the page."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root)
+        self.access = Access("127.0.0.1", 0, None, self.workspace)
+        self.url = self.access.url
+        self.server = start_server(self.access, "Part")
+        self.loop = Loop()
+        self.told: list[str] = []
+        """What failed on the loop."""
+        self.loop.tell = self.told.append
+        self._thread = threading.Thread(target=self.loop.run, name="studio-loop", daemon=True)
+        self._thread.start()
+
+    def on(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function on the loop, as everything that touches widgets has to be, and return what it returns."""
+        return self.loop.result(function, *args)
+
+    def close(self) -> None:
+        self.loop.stop()
+        assert self.loop.wait(10)
+        stop_server(self.server)
+        assert not self.told, self.told
+
+
+class Tabs:
+    """Pages of a browser; what goes wrong in one is found when they are closed."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.problems: list[str] = []
+        """Errors of scripts, and of the console."""
+
+    def open(self, url: str, *, width: int = 1280, height: int = 720, wait: bool = True, **options: Any) -> Page:
+        """Open a page in a fresh profile and wait until viser has connected and drawn its panel."""
+        context = self._browser.new_context(viewport={"width": width, "height": height}, **options)
+        self._contexts.append(context)
+        page = context.new_page()
+        self.watch(page)
+        page.goto(url)
+        if wait:
+            page.locator("canvas").first.wait_for(timeout=30_000)
+        return page
+
+    def watch(self, page: Page) -> None:
+        """Collect what goes wrong in a page that was opened otherwise."""
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
+        page.on("console", self._said)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not QUIET.search(message.text):
+            self.problems.append(f"console: {message.text} ({message.location.get('url', '')})")
+
+    def close(self) -> None:
+        """Close them all; nothing may have gone wrong in any."""
+        for context in self._contexts:
+            with contextlib.suppress(Exception):  # one that a test closed or crashed
+                context.close()
+        self._contexts.clear()
+        problems, self.problems = self.problems, []
+        assert not problems, problems
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Wait for something to hold and return it; for what no page shows, pages have waits of their own."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not come to hold in time"
+        time.sleep(0.02)
+    return value
