@@ -103,8 +103,10 @@ class MemoryHost:
 
     name = "test"
     baked = False
+    withheld: frozenset[str] = frozenset()
 
     def __init__(self, root: Path) -> None:
+        self.confine: Path | None = None
         self.runs_folder = root / "runs"
         self.data_folder = root / "data"
         self.python: Path | None = Path(sys.executable)

@@ -57,6 +57,8 @@ class KitHost:
 
     baked = exports_here = True
     python: Path | None = None
+    confine: Path | None = None
+    withheld: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.name = "Isaac Sim"

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import regolith.lunar
+from regolith.lunar.panel.forms import OUTPUTS
 from regolith.lunar.panel.host import Host, Task
 from regolith.lunar.panel.observe import Change, ChangeKind, Observers
 from regolith.lunar.panel.values import Values
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
 
-NO_PYTHON = "python: missing; allowed: a Python with regolith-lunar installed, chosen under Training"
 CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
@@ -74,9 +74,54 @@ class Desk:
         """Interpreter of all other companions."""
         return self.host.python or self.training_python
 
+    def no_python(self, what: str = "torch") -> str:
+        """Line for the user where there is no interpreter.
+
+        Args:
+            what: What has to be installed in it.
+        """
+        where = "named by REGOLITH_PYTHON" if "companion.python" in self.host.withheld else "chosen under Training"
+        return f"python: missing; allowed: a Python with {what}, {where}"
+
     def absolute(self, path: Path) -> Path:
         """A path as entered; a relative one lies in the data folder, wherever this process was started."""
         return self.host.data_folder / path
+
+    def refuse(self, path: str, value: Any) -> str:
+        """What a field allows where the host confines what is written and the value leaves that; empty where it may be.
+
+        Args:
+            path: Of the field.
+            value: What is entered there, not None.
+        """
+        return self._elsewhere(Path(value)) if path in OUTPUTS else ""
+
+    def check_inside(self, name: str, path: Path) -> None:
+        """Refuse to write where the host does not allow it; asked again before anything is written, for links move.
+
+        Args:
+            name: What the error calls it.
+            path: File or folder to be written; it need not exist.
+
+        Raises:
+            InputError: The host does not allow it.
+        """
+        allowed = self._elsewhere(path)
+        if allowed:
+            raise InputError(name, str(path), allowed)
+
+    def _elsewhere(self, path: Path) -> str:
+        """What is allowed instead of a path that the host does not let be written; empty where it does."""
+        root = self.host.confine
+        if root is None:
+            return ""
+        try:
+            place = self.absolute(path).resolve()
+        except (OSError, RuntimeError, ValueError):  # a ring of links, a name that is too long
+            return f"a path inside {root}"
+        if not place.is_relative_to(root.resolve()):
+            return f"a path inside {root}"
+        return "a folder other than that of the runs" if place.is_relative_to(self.host.runs_folder.resolve()) else ""
 
     def arguments(self, verb: Verb, /, **changes: Any) -> list[str]:
         """Flags of a verb of the command line: every field that differs from its default.

@@ -42,7 +42,7 @@ class Entry:
         unknown = [path for path in changes if path not in self.fields]
         if unknown:
             raise KeyError(unknown[0])
-        self._desk.values = enter(self._desk.values, changes)
+        self._desk.values = enter(self._desk.values, changes, refuse=self._desk.refuse)
         self._refresh()
 
     def commit(self, changes: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ class Entry:
 
     def _replace(self, params: Params, file: Path | None) -> None:
         self._step()
-        flat = flatten(params)
+        flat = {path: value for path, value in flatten(params).items() if path in self.fields or path == PRESET}
         entered = enter(self._desk.values, flat)
         base = dict(entered.base) | flat
         self._desk.values = Values(entered.entered, entered.good, entered.models, entered.messages, base)
@@ -144,6 +144,7 @@ class Entry:
         """Write the parameters that count to a file; False with a message where that cannot be."""
         params = self._desk.values.params
         try:
+            self._desk.check_inside("params", path)
             path.parent.mkdir(parents=True, exist_ok=True)
             save_params(params, path)
         except InputError as error:

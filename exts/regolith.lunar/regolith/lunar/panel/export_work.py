@@ -9,7 +9,7 @@ from typing import Any, cast
 from regolith.lunar.dataset.generate import Generate, parse_size
 from regolith.lunar.jobs.runs import Run
 from regolith.lunar.panel.consent import Consent
-from regolith.lunar.panel.desk import CANCELLED, NO_PYTHON, Desk, say
+from regolith.lunar.panel.desk import CANCELLED, Desk, say
 from regolith.lunar.panel.host import ExportRequest, Pausable, Task
 from regolith.lunar.panel.run_work import RESULT, RunWork, progress_words, speed
 from regolith.lunar.panel.work import Work, WorkState, counted
@@ -49,7 +49,7 @@ class ExportWork:
         if self._checked[0] is not values:
             try:
                 here = self._here(self.request())
-                problem = "" if here or self._desk.python is not None else NO_PYTHON
+                problem = "" if here or self._desk.python is not None else self._desk.no_python("regolith-lunar")
             except InputError as error:
                 problem = str(error)
             self._checked = (values, problem)
@@ -67,6 +67,7 @@ class ExportWork:
             raise InputError.from_line(problem)
         verb = cast(Generate, values.models["export"])
         width, height = parse_size(verb.size)
+        self._desk.check_inside("out", verb.out / verb.split)
         narrowed(values.params, verb.split)
         return ExportRequest(
             params=values.params,
@@ -146,7 +147,7 @@ class ExportWork:
             return
         python = self._desk.python
         if python is None:
-            raise InputError.from_line(NO_PYTHON)
+            raise InputError.from_line(self._desk.no_python("regolith-lunar"))
         verb = cast(Generate, self._desk.values.models["export"])
         folder = self._companion.folder()
         save_params(request.params, folder / "params.yaml")
@@ -182,6 +183,8 @@ class ExportWork:
     def resume(self) -> None:
         """Go on."""
         try:
+            if self.split is not None:
+                self._desk.check_inside("out", self.split)
             if isinstance(self._task, Pausable):
                 self._task.resume()
                 self._say("running", self.work.text)

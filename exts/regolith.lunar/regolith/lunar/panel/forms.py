@@ -56,6 +56,12 @@ UNIT_SUFFIXES = ("_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
 FILES = frozenset({"model.path", "companion.python", "evaluate.model"})
 """Fields that take a file; other paths are folders."""
 
+PROGRAMS = frozenset({"companion.python", "export.command"})
+"""Fields that name what a companion executes: a host whose users may not run what they like withholds them."""
+
+OUTPUTS = frozenset({"export.out", "training.out", "evaluate.out", "photos.out"})
+"""Fields that name a folder a companion writes."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -142,6 +148,15 @@ def build_sections(sources: Sequence[Source] = SOURCES) -> tuple[Section, ...]:
     return tuple(
         Section(key, SECTIONS[key], tuple(_by_group(fields)), key in CLOSED) for key, fields in found.items() if fields
     )
+
+
+def offered(sections: Sequence[Section], withheld: frozenset[str]) -> tuple[Section, ...]:
+    """Leave fields out by their paths, and sections that have no others."""
+    left = (
+        dataclasses.replace(section, fields=tuple(field for field in section.fields if field.path not in withheld))
+        for section in sections
+    )
+    return tuple(section for section in left if section.fields)
 
 
 def _by_group(fields: list[Field]) -> list[Field]:

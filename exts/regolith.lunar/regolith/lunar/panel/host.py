@@ -199,6 +199,13 @@ class Host(Protocol):
 
     baked: bool
     """Whether stages for this host have the fine ground as meshes: its renderer does not know the relief recipe."""
+    confine: Path | None
+    """Folder that all the panel's user names for writing has to lie in, links resolved: datasets, trainings,
+    evaluations, saved parameters; never the runs folder. None where the user may write wherever the system lets them,
+    as in Kit."""
+    withheld: frozenset[str]
+    """Paths of fields that are not offered: they are in no section, keep their defaults and cannot be set. A host whose
+    users may not run what they like withholds at least `panel.forms.PROGRAMS`."""
 
     @property
     def exports_here(self) -> bool:

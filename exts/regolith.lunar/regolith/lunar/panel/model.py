@@ -12,7 +12,7 @@ from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.desk import Desk
 from regolith.lunar.panel.entry import Entry, find_fields
 from regolith.lunar.panel.export_work import ExportWork
-from regolith.lunar.panel.forms import Field, build_sections
+from regolith.lunar.panel.forms import OUTPUTS, Field, build_sections, offered
 from regolith.lunar.panel.host import Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
@@ -20,7 +20,7 @@ from regolith.lunar.panel.run_work import RunWork, latest_runs
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.tools import Tools
 from regolith.lunar.panel.train_work import TrainWork
-from regolith.lunar.panel.values import start_values
+from regolith.lunar.panel.values import enter, start_values
 from regolith.lunar.params import Params, load_preset, preset_names
 from regolith.lunar.stage.spec import FrameSpec
 
@@ -46,11 +46,13 @@ class PanelModel:
         Raises:
             InputError: There is no such preset.
         """
-        self.sections = build_sections()
+        everything = build_sections()
+        self.sections = offered(everything, host.withheld)
         """Their `Field` objects stay the same; `value`, `default` and `message` follow the state."""
         self.presets: tuple[str, ...] = preset_names()
-        values = start_values(self.sections, load_preset(preset), _defaults(host))
+        values = start_values(everything, load_preset(preset), _defaults(host))
         self._desk = Desk(host, clock, values)
+        self._desk.values = enter(values, {path: values.good[path] for path in OUTPUTS}, refuse=self._desk.refuse)
         self._entry = Entry(self._desk, self.sections)
         self._host, self._clock = host, clock
         self._looked = clock()
@@ -68,7 +70,8 @@ class PanelModel:
         self._adopt()
         self.actions: dict[str, Action] = {action.key: action for action in self._make_actions()}
         """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, train, use_model, evaluate,
-        evaluate_photos, report, open_folder, open_run, choose_python, undo, redo, load, save."""
+        evaluate_photos, report, open_folder, open_run, choose_python, undo, redo, load, save; none that edits a
+        withheld field."""
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -368,6 +371,8 @@ class PanelModel:
 
     def _file_actions(self) -> list[Action]:
         action, training, tools = self._action, self._training, self._tools
+        python = action("choose_python", "Choose Python…", "Choose the interpreter that training runs in.",
+                        lambda: self._pick("companion.python", Pick("Python with torch", "file")))  # fmt: skip
         return [
             action("report", "Open report", "Open the card of the exported split: what it holds, in pictures.",
                    tools.open_report, tools.report_problem),
@@ -377,8 +382,7 @@ class PanelModel:
             action("open_run", "Open run", "Open the folder of the training.",
                    lambda: training.out is not None and self._host.open_path(training.out),
                    lambda: "" if training.out is not None and training.out.is_dir() else "nothing is trained yet"),
-            action("choose_python", "Choose Python…", "Choose the interpreter that training runs in.",
-                   lambda: self._pick("companion.python", Pick("Python with torch", "file"))),
+            *([] if "companion.python" in self._host.withheld else [python]),
         ]  # fmt: skip
 
     def _entry_actions(self) -> list[Action]:
@@ -428,7 +432,7 @@ class PanelModel:
 def _defaults(host: Host) -> dict[str, Any]:
     """What takes the place of the command line's defaults: paths in the host's data folder, and what it remembers."""
     data = host.data_folder
-    python = host.remembered(PYTHON_KEY)
+    python = "" if "companion.python" in host.withheld else host.remembered(PYTHON_KEY)
     return {
         "export.split": "train_dr",
         "export.frames": 100,

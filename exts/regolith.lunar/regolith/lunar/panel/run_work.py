@@ -184,7 +184,8 @@ class RunWork:
         module = re.search(r"No module named '?([\w.]+)", text)
         if module:
             python = self.run.info["arguments"][0]
-            text = f"{python} has no {module[1]}: choose another Python, or install 'regolith-lunar[train]' in it"
+            another = "" if "companion.python" in self._desk.host.withheld else "choose another Python, or "
+            text = f"{python} has no {module[1]}: {another}install 'regolith-lunar[train]' in it"
         return text
 
     def _say(self, state: WorkState, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar.dataset.layout import JOURNAL
-from regolith.lunar.panel.desk import NO_PYTHON, Desk
+from regolith.lunar.panel.desk import Desk
 from regolith.lunar.panel.export_work import ExportWork
 from regolith.lunar.panel.train_work import TrainWork, VerbWork, split_problem
 from regolith.lunar.panel.work import WorkState
@@ -56,7 +56,7 @@ class Tools:
         else:
             python = self._desk.training_python  # the one that has torch
             self._convert.begin(
-                "export-model", [str(checkpoint), f"--out={model}"], {"model": str(model)}, python=python
+                "export-model", [str(checkpoint), f"--out={model}"], {"model": str(model)}, writes=model, python=python
             )
 
     def _converted(self, state: WorkState) -> None:
@@ -73,7 +73,7 @@ class Tools:
         if self._evaluate.work.active:
             return "an evaluation is under way"
         if self._desk.python is None:
-            return NO_PYTHON
+            return self._desk.no_python("regolith-lunar")
         values, prefix = self._desk.values, "photos" if photos else "evaluate"
         problem = values.problem(prefix)
         verb = values.models[prefix]
@@ -94,7 +94,7 @@ class Tools:
         model = path if path == "default" else str(self._desk.absolute(Path(path)))
         out = self._desk.absolute(values.good[f"{prefix}.out"])
         name = "evaluate real" if photos else "evaluate synth"
-        self._evaluate.begin(name, self._desk.arguments(verb, model=model), {"out": str(out)})
+        self._evaluate.begin(name, self._desk.arguments(verb, model=model), {"out": str(out)}, writes=out)
         self._evaluate.work.folder = out
 
     def _evaluated(self, state: WorkState) -> None:
@@ -122,7 +122,8 @@ class Tools:
         if _card_is_new(split):
             self._desk.host.open_path(split / "card.html")
         else:
-            self._report.begin("card", [str(split)], {"card": str(split / "card.html")})
+            page = split / "card.html"
+            self._report.begin("card", [str(split)], {"card": str(page)}, writes=page)
 
     def _reported(self, state: WorkState) -> None:
         run = self._report.run

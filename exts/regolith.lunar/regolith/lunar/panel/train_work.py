@@ -17,7 +17,6 @@ from regolith.lunar.params import InputError
 from regolith.lunar.params.training import TrainParams
 
 USE, LATER = "Use this model", "Not now"
-NO_PYTHON = "python: missing; allowed: a Python with torch, chosen under Training"
 
 
 def split_problem(name: str, folder: Path) -> str:
@@ -56,7 +55,7 @@ class TrainWork(RunWork):
             problem = split_problem(name, self._desk.absolute(folder)) if folder is not None else ""
             if problem:
                 return problem
-        return "" if self._desk.training_python is not None else NO_PYTHON
+        return "" if self._desk.training_python is not None else self._desk.no_python()
 
     def begin(self) -> None:
         """Train what is entered; a run of the same recipe in the same folder goes on."""
@@ -67,11 +66,12 @@ class TrainWork(RunWork):
         absolute = {name: self._desk.absolute(place) for name, place in places.items() if place is not None}
         config = params.model_copy(update=absolute).model_dump(mode="json")
         try:
+            self._desk.check_inside("out", absolute["out"])
             folder = self.folder()
             (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
             command = [python, "-m", "training.train", "--config", folder / "config.json"]
             self.start(folder, command, {"out": str(absolute["out"])})
-        except OSError as error:
+        except (InputError, OSError) as error:
             self.fail(error)
             return
         self._read_history(absolute["out"])
@@ -125,24 +125,35 @@ class TrainWork(RunWork):
 class VerbWork(RunWork):
     """A verb of the command line that ends with a result."""
 
-    def begin(self, verb: str, arguments: list[str], details: dict[str, Any], *, python: Path | None = None) -> None:
+    def begin(
+        self,
+        verb: str,
+        arguments: list[str],
+        details: dict[str, Any],
+        *,
+        writes: Path | None = None,
+        python: Path | None = None,
+    ) -> None:
         """Run it.
 
         Args:
             verb: Its name, of one word or two.
             arguments: Its flags.
             details: What to note.
+            writes: File or folder it writes; left out, none.
             python: Interpreter; left out, the one of all verbs.
         """
         python = python or self._desk.python
         if python is None:
-            self._desk.host.notify(NO_PYTHON, "error")
+            self._desk.host.notify(self._desk.no_python("regolith-lunar"), "error")
             return
         try:
+            if writes is not None:
+                self._desk.check_inside("out", writes)
             folder = self.folder()
             command = [str(python), "-m", "regolith.lunar.cli", *verb.split(), *arguments, f"--json={folder / RESULT}"]
             self.start(folder, command, details)
-        except OSError as error:
+        except (InputError, OSError) as error:
             self.fail(error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +21,15 @@ from regolith.lunar.params import (
     is_group,
     validate_text,
 )
+
+Refuse = Callable[[str, Any], str]
+"""Path of a field and a value to what is allowed there instead; empty where the value is."""
+
+
+def allow(path: str, value: Any) -> str:
+    """Refuse nothing."""
+    return ""
+
 
 PRESET = "preset"
 """Path of the preset's name, which has no field."""
@@ -112,11 +121,16 @@ def flatten(params: Params) -> dict[str, Any]:
     return found
 
 
-def enter(values: Values, changes: Mapping[str, Any]) -> Values:
+def enter(values: Values, changes: Mapping[str, Any], *, refuse: Refuse = allow) -> Values:
     """Enter values: each model with all of them that are allowed, and a message where one is not.
 
     Never fails: a value that is not allowed stays entered, with the command line's line as its message, and the last
     allowed one counts until something makes it valid.
+
+    Args:
+        values: What is entered so far.
+        changes: Path to what is entered there now.
+        refuse: What is not allowed beside what the models refuse.
 
     Raises:
         KeyError: No field has that path.
@@ -132,7 +146,7 @@ def enter(values: Values, changes: Mapping[str, Any]) -> Values:
         form = _FORMS[index]
         for path in form.infos:
             messages.pop(path, None)
-        model, accepted, problems = _check(form, entered, good, paths)
+        model, accepted, problems = _check(form, entered, good, paths, refuse)
         prefix = form.source.prefix
         models[prefix] = model
         messages |= problems
@@ -167,7 +181,7 @@ def _no_home(text: str) -> bool:
 
 
 def _check(
-    form: _Form, entered: Mapping[str, Any], good: Mapping[str, Any], edited: Iterable[str]
+    form: _Form, entered: Mapping[str, Any], good: Mapping[str, Any], edited: Iterable[str], refuse: Refuse
 ) -> tuple[Group | None, dict[str, Any], dict[str, str]]:
     """Validate what is entered, and put the last allowed value in the place of what is not.
 
@@ -179,10 +193,13 @@ def _check(
     problems: dict[str, str] = {}
     missing: set[str] = set()
     for path, info in form.infos.items():
-        if values[path] is None and not strip_optional(info.annotation)[1]:
-            problems[path] = str(InputError(_own_name(form, path), None, describe_allowed(info)))
+        value, optional = values[path], strip_optional(info.annotation)[1]
+        allowed = refuse(path, value) if value is not None else "" if optional else describe_allowed(info)
+        if allowed:
+            given = None if value is None else str(value)
+            problems[path] = str(InputError(_own_name(form, path), given, allowed))
             values[path] = good[path]
-            if good[path] is None:
+            if good[path] is None and not optional:
                 missing.add(path)
     while True:
         try:
@@ -222,7 +239,7 @@ def _texts(form: _Form, values: Mapping[str, Any], missing: set[str]) -> dict[st
     texts: dict[str, Any] = {}
     for path, info in form.infos.items():
         value = values[path]
-        text = _placeholder(info) if path in missing else as_text(value)
+        text = _some_allowed(info) if path in missing else as_text(value)
         if value is None and path not in missing:
             continue
         *groups, name = _own_name(form, path).split(".")
@@ -233,7 +250,7 @@ def _texts(form: _Form, values: Mapping[str, Any], missing: set[str]) -> dict[st
     return texts
 
 
-def _placeholder(info: FieldInfo) -> str:
+def _some_allowed(info: FieldInfo) -> str:
     """Some allowed value of a required field, so that the others can be checked while it is missing."""
     annotation, _ = strip_optional(info.annotation)
     choices = get_args(annotation)
