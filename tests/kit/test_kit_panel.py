@@ -239,8 +239,9 @@ def test_screenshots_of_every_section(panel: Panel) -> None:
 
 
 def test_numbers_and_text_as_they_are_shown(lunar: Kit) -> None:
-    from regolith.lunar.kit.rows import number_format, tidy
+    from regolith.lunar.kit.rows import number_format
     from regolith.lunar.kit.text import plain, tooltip
+    from regolith.lunar.panel.shown import tidy
 
     assert [number_format(step) for step in (1.0, 0.1, 0.05, 0.005, 1e-7)] == ["%.0f", "%.1f", "%.2f", "%.3f", "%.3g"]
     single = float(np.float32(0.35))
@@ -254,13 +255,14 @@ def test_a_plot_follows_an_epoch_that_is_said_again(lunar: Kit) -> None:
     """A resumed run reports an epoch a second time: as many values as before, but others."""
     import omni.ui as ui
 
-    from regolith.lunar.kit.works import MetricPlot, plot_scale
+    from regolith.lunar.kit.works import MetricPlot
+    from regolith.lunar.panel.shown import CURVES, plot_scale
     from regolith.lunar.panel.work import Work
 
     work = Work("training", "Training", metrics={"rock_iou": [(1.0, 0.02), (2.0, 0.31)]})
     window = ui.Window("Plots")
     with window.frame:
-        plot = MetricPlot(work, "rock_iou", "Rock-IoU", "iou", best="max")
+        plot = MetricPlot(work, CURVES[2])
     assert "0.310" in plot._label.text
     work.metrics["rock_iou"][-1] = (2.0, 0.44)
     plot.refresh()
@@ -310,7 +312,7 @@ def test_what_was_typed_is_kept(panel: Panel) -> None:
 
 
 def test_fields_that_share_a_name_are_told_apart(panel: Panel) -> None:
-    from regolith.lunar.kit.rows import labels
+    from regolith.lunar.panel.shown import labels
 
     for section in panel.model.sections:
         names = list(labels(section.fields).values())

@@ -3,9 +3,7 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.model import PanelModel
+from regolith.lunar.panel.shown import decimals, hint, step_of, tidy
 from regolith.lunar.params import Interval
 
 UNBOUNDED = 1e9
@@ -277,35 +276,9 @@ def reset_mark(path: str, reset: Callable[[], None]) -> ui.ZStack:
     return mark
 
 
-def step_of(field: Field) -> float:
-    """Step of a slider: the field's own, or a hundredth of its value's power of ten."""
-    if field.step:
-        return field.step
-    value = field.default if isinstance(field.default, float) and field.default > 0.0 else 1.0
-    return 10.0 ** (math.floor(math.log10(value)) - 2)
-
-
-def decimals(step: float) -> int:
-    """Decimals a step needs: 2 for 0.05."""
-    return next((n for n in range(12) if abs(round(step, n) - step) < 1e-6 * step), 12)
-
-
 def number_format(step: float) -> str:
     """Printf format of a value on a slider of that step."""
     return f"%.{decimals(step)}f" if step >= 1e-4 else "%.3g"
-
-
-def tidy(value: float, step: float) -> float:
-    """A single-precision value as the decimal number that was meant: on the slider's steps, or as it was typed."""
-    rounded = round(value, decimals(step) + 1)
-    return rounded if abs(rounded - value) <= 1e-6 * max(abs(value), step) else float(f"{value:.7g}")
-
-
-def hint(field: Field) -> str:
-    """What an empty text field says."""
-    if field.optional:
-        return "auto" if field.kind in ("int", "float", "interval") else ""
-    return f"choose a {field.picks}" if field.picks else "needed"
 
 
 def path_end(path: str) -> str:
@@ -313,15 +286,3 @@ def path_end(path: str) -> str:
     end = plain(path)[-(PATH_LETTERS - 4) :]
     cut = end.find("/")
     return f".../{end[cut + 1 :]}" if 0 <= cut < len(end) - 1 else f"...{end}"
-
-
-def labels(fields: Iterable[Field]) -> dict[str, str]:
-    """Path to label; where several fields of a section share one, with the last word of their group's heading."""
-    fields = list(fields)
-    count = Counter(field.label for field in fields)
-    return {
-        field.path: f"{field.label}, {field.group.split()[-1].lower()}"
-        if count[field.label] > 1 and field.group
-        else field.label
-        for field in fields
-    }

@@ -9,40 +9,20 @@ from pathlib import Path
 import omni.ui as ui
 
 from regolith.lunar.kit import style
-from regolith.lunar.kit.rows import Row, labels
+from regolith.lunar.kit.rows import Row
 from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.kit.works import Bar, Log, MetricPlot
 from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.model import Action, PanelModel
-
-BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "stage": (("randomize",),),
-    "dataset": (
-        ("pause", "cancel"),
-        ("report", "open_folder"),
-    ),
-    "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos")),
-    "training": (("choose_python", "open_run"),),
-}
-"""Rows of buttons below a section's fields, by the keys of the model's actions."""
-
-MAIN = ("author", "preview", "export", "train")
-"""Buttons that are always in sight."""
-
-WORKS: dict[str, tuple[str, ...]] = {
-    "stage": ("stage",),
-    "dataset": ("export", "report"),
-    "model": ("evaluate", "model"),
-}
-"""Progress below a section's buttons, by the keys of the model's works; training has its own, with plots."""
+from regolith.lunar.panel.shown import BUTTONS, CURVES, WORKS, action_words, labels
 
 Choose = Callable[[Pick, Callable[[Path], None]], None]
 
 
 def action_tooltip(action: Action) -> str:
     """What an action does, and why it cannot be done now."""
-    return tooltip(action.tooltip if action.enabled else f"{action.tooltip}\nNot now: {action.reason}")
+    return tooltip(action_words(action))
 
 
 class ActionButton:
@@ -102,9 +82,7 @@ class SectionView:
                     for key in keys:
                         self.buttons[key] = ActionButton(model.actions[key])
             for key in WORKS.get(section.key, ()):
-                self.works[key] = [Bar(model.works[key])]
-            if section.key == "training":
-                self.works["training"] = training_views(model)
+                self.works[key] = training_views(model) if key == "training" else [Bar(model.works[key])]
 
     def close(self) -> None:
         """Drop the subscriptions."""
@@ -116,13 +94,7 @@ class SectionView:
 def training_views(model: PanelModel) -> list[Bar | Log | MetricPlot]:
     """Progress, curves and log of a training run."""
     work = model.works["training"]
-    return [
-        Bar(work),
-        MetricPlot(work, "train_loss", "Training loss", "loss", best="min"),
-        MetricPlot(work, "val_loss", "Validation loss", "loss", best="min"),
-        MetricPlot(work, "rock_iou", "Rock-IoU", "iou", best="max"),
-        Log(work),
-    ]
+    return [Bar(work), *(MetricPlot(work, curve) for curve in CURVES), Log(work)]
 
 
 def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:

@@ -10,10 +10,11 @@ from omni.kit.menu.utils import MenuHelperWindow
 
 from regolith.lunar.kit import style
 from regolith.lunar.kit.controller import Controller
-from regolith.lunar.kit.sections import MAIN, ActionButton, SectionView, action_tooltip, build_rows
+from regolith.lunar.kit.sections import ActionButton, SectionView, action_tooltip, build_rows
 from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.kit.works import Line
 from regolith.lunar.panel.observe import Change
+from regolith.lunar.panel.shown import MAIN, live_words
 from regolith.lunar.params import preset_names
 
 TITLE = "Regolith Lunar"
@@ -204,10 +205,7 @@ class RegolithWindow(MenuHelperWindow):
         if live is None:
             return
         self._live.name = "message" if live.problem else "faint"
-        self._live.text = plain(live.problem) or plain(
-            f"{live.model} · {live.provider} · {live.milliseconds:.0f} ms · {live.frames_per_s:.1f} frames/s · "
-            f"rock {100 * live.rock_share:.1f} %"
-        )
+        self._live.text = plain(live_words(live))
 
     # what the user does
 

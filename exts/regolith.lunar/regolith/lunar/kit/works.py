@@ -9,13 +9,12 @@ import omni.ui as ui
 
 from regolith.lunar.kit import style
 from regolith.lunar.kit.text import plain
+from regolith.lunar.panel.shown import Curve, curve_words, plot_scale, thin, under_way, work_words
 from regolith.lunar.panel.work import Work
 
 POINTS = 400
 """Most values a plot shows."""
 LOG_LINES = 6
-LEAST_IOU = 0.1
-"""Least upper end of a plot of IoU: below it noise would look like progress."""
 
 
 class ProgressModel(ui.AbstractValueModel):
@@ -62,18 +61,12 @@ class Line:
         self.root.visible = under_way(work)
         if not self.root.visible:
             return
-        state = "" if work.state == "running" else f" ({work.state})"
-        text = plain(f"{work.title}{state}: {work.text}" if work.text else f"{work.title}: {work.state}")
+        text = plain(work_words(work))
         if text != self._text.text:
             self._text.text = text
             self._text.set_tooltip(text)
         self._bar.visible = work.total > 0
         self._done.width, self._left.width = ui.Fraction(work.fraction), ui.Fraction(1.0 - work.fraction)
-
-
-def under_way(work: Work) -> bool:
-    """Whether work runs, or is held and goes on."""
-    return work.active or work.state == "paused"
 
 
 class Bar:
@@ -118,22 +111,18 @@ class Log:
 class MetricPlot:
     """One curve over the steps of a run."""
 
-    def __init__(self, work: Work, metric: str, title: str, name: str, *, best: str) -> None:
+    def __init__(self, work: Work, curve: Curve) -> None:
         """Build it.
 
         Args:
             work: Work whose metrics are plotted.
-            metric: Name of the metric.
-            title: What the plot is called.
-            name: Name of its style.
-            best: `min` or `max`: which value is quoted as the best.
+            curve: Which of them.
         """
-        self._work, self._metric, self._title = work, metric, title
-        self._best = min if best == "min" else max
-        self._share = name == "iou"
+        self._work, self._curve = work, curve
+        name, metric = curve.kind, curve.metric
         self._seen: list[tuple[float, float]] = []
         with ui.VStack(height=0, spacing=1, visible=False) as self.root:
-            self._label = ui.Label(title, name=name, height=16, identifier=f"plot-label:{metric}")
+            self._label = ui.Label(curve.title, name=name, height=16, identifier=f"plot-label:{metric}")
             with ui.HStack(height=72, spacing=style.GAP):
                 with ui.VStack(width=style.SCALE_WIDTH):
                     self._high = ui.Label("", name="scale", height=14, identifier=f"plot-high:{metric}")
@@ -149,7 +138,7 @@ class MetricPlot:
 
     def refresh(self) -> None:
         """Draw the values reported so far; nothing is done where they are those on show."""
-        history = self._work.metrics.get(self._metric, [])
+        history = self._work.metrics.get(self._curve.metric, [])
         if history == self._seen:
             return
         self._seen = list(history)  # a resumed run says an epoch again: as many values, but others
@@ -158,32 +147,10 @@ class MetricPlot:
         self.root.visible = bool(values)
         if not values:
             return
-        self._label.text = f"{self._title}: {values[-1]:.3f} (best {self._best(values):.3f}, {len(values)} values)"
+        self._label.text = curve_words(self._curve, values)
         shown = thin(values, POINTS)
-        low, high = plot_scale(shown, share=self._share)
+        low, high = plot_scale(shown, share=self._curve.kind == "iou")
         self._plot.scale_min, self._plot.scale_max = low, high
         self._plot.set_data(*(shown if len(shown) > 1 else shown * 2))
         self._low.text, self._high.text = f"{low:.3g}", f"{high:.3g}"
         self._first.text, self._last.text = f"epoch {points[0][0]:,.0f}", f"epoch {points[-1][0]:,.0f}"
-
-
-def plot_scale(values: list[float], *, share: bool) -> tuple[float, float]:
-    """Ends of a plot's scale.
-
-    Args:
-        values: What is plotted; at least one.
-        share: Whether the values are shares: then it starts at 0 and ends at a tenth, at least `LEAST_IOU`.
-    """
-    low, high = min(values), max(values)
-    if share:
-        return 0.0, max(LEAST_IOU, math.ceil(10 * high) / 10)
-    margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
-    return low - margin, high + margin
-
-
-def thin(values: list[float], count: int) -> list[float]:
-    """At most `count` of the values, evenly picked, the last one always."""
-    if len(values) <= count:
-        return list(values)
-    step = (len(values) - 1) / (count - 1)
-    return [values[round(i * step)] for i in range(count)]
