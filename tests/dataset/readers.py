@@ -10,13 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 READERS = Path(sys.prefix) / "readers"
-
-needs_readers = pytest.mark.skipif(
-    not READERS.is_dir(), reason=f"no {READERS}: scripts/setup.sh installs Ultralytics and torchvision there"
-)
 
 
 def run_reader(code: str, *args: Path, home: Path) -> None:

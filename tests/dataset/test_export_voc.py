@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from readers import needs_readers, run_reader
+from readers import run_reader
 from rocky_split import HEIGHT, WIDTH, write_rocky
 
 from regolith.lunar.dataset.export import export
@@ -58,7 +58,6 @@ def test_label_map_names_the_classes(exported) -> None:
     assert lines[1:] == ["regolith:0,0,0::", "rock:128,0,0::", "sky:0,128,0::", "ignore:224,224,192::"]
 
 
-@needs_readers
 def test_torchvision_reads_it(exported, tmp_path) -> None:
     out, _, written = exported
     run_reader(READ, out, tmp_path / "read.npz", home=tmp_path)

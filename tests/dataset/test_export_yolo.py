@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as random_arrays
-from readers import needs_readers, run_reader
+from readers import run_reader
 from rocky_split import HEIGHT, WIDTH, write_rocky
 from scipy import ndimage
 
@@ -111,7 +111,6 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
-@needs_readers
 def test_every_rock_comes_back(read) -> None:
     """Pixel by pixel as written; IoU of at least 0.98 over 200 px after the resampling and scaling of training."""
     _, written, found = read
@@ -139,7 +138,6 @@ def test_every_rock_comes_back(read) -> None:
     assert large >= 20
 
 
-@needs_readers
 def test_splits_have_the_names_trainers_know(read) -> None:
     out, written, _ = read
     data = yaml.safe_load((out / "data.yaml").read_text())

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from split_drawing import digest, draw
 
 from regolith.lunar.params import InputError
-
-ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 
 @pytest.fixture(scope="module")

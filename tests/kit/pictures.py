@@ -6,10 +6,12 @@ stands for Replicator: RTX would draw it otherwise. The picture of a training is
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import traceback
 from pathlib import Path
+from types import TracebackType
 
 import conftest
 import numpy as np
@@ -38,14 +40,17 @@ def main() -> None:
     kit = conftest.Kit(folder)
     for name in conftest.WINDOWED:
         kit.enable(name)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(kit.close)
+        stack.push(print_failure)
         take(kit, folder)
         kit.disable("regolith.lunar")
-    except BaseException:
-        traceback.print_exc()  # the harness keeps uncaught exceptions for its tests
-        raise
-    finally:
-        kit.close()
+
+
+def print_failure(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    """Print what ended the block: the harness keeps uncaught exceptions for its tests."""
+    if error is not None:
+        traceback.print_exception(kind, error, trace)
 
 
 def take(kit: conftest.Kit, folder: Path) -> None:

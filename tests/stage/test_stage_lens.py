@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -67,7 +68,6 @@ def test_the_fold_is_where_growth_ends(k1: float, k2: float) -> None:
 @pytest.mark.parametrize(("k1", "k2"), [(0.0, 0.0), (-0.2, 0.05), (-0.15, 0.0), (0.2, 0.1), (0.1, -0.03)])
 def test_agrees_with_opencv(k1: float, k2: float) -> None:
     """Projection and its inverse are OpenCV's, whose pixels count from the first one's centre."""
-    cv2 = pytest.importorskip("cv2")
     lens = Lens.from_fov(62.0, 640, 480, k1=k1, k2=k2)
     matrix = lens.matrix - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]
     points = np.random.default_rng(0).uniform([-0.6, -0.45, 1], [0.6, 0.45, 1], (200, 3))

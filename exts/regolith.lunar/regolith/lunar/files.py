@@ -109,16 +109,16 @@ def _sync_tree(folder: Path) -> None:
 
 def _move_out(inner: Path, folder: Path) -> None:
     """Rename everything in `inner` into the folder around it; on an exception all of it goes back."""
-    moved: list[str] = []
-    try:
+
+    def put_back(name: str) -> None:
+        with contextlib.suppress(OSError):
+            (folder / name).rename(inner / name)
+
+    with contextlib.ExitStack() as stack:
         for name in sorted(path.name for path in inner.iterdir()):
-            moved.append(name)
+            stack.callback(put_back, name)
             (inner / name).rename(folder / name)
-    except BaseException:
-        for name in moved:
-            with contextlib.suppress(OSError):
-                (folder / name).rename(inner / name)
-        raise
+        stack.pop_all()
     inner.rmdir()
 
 

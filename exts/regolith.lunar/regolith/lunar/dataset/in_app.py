@@ -180,6 +180,7 @@ async def export_async(
     folder = out / split
     contract = make_contract(params, split=split, frames=frames, seed=seed, width=width, height=height, renderer={})
     writable_folder("out", folder)
+    cancelled = False
     try:
         with room(folder), lock(folder):
             if not agree(folder, contract, extend=extend):
@@ -195,13 +196,14 @@ async def export_async(
             if contract["other_renderers"]:
                 write_contract(folder, contract)
             shutil.rmtree(folder / CHUNKS, ignore_errors=True)
-    except asyncio.CancelledError:
-        renderer.close()
+    except (asyncio.CancelledError, GeneratorExit):  # nothing may be waited for any more
+        cancelled = True
         raise
-    except Exception:
-        await _restore(renderer, emit)
-        raise
-    await _restore(renderer, emit)
+    finally:
+        if cancelled:
+            renderer.close()
+        else:
+            await _restore(renderer, emit)
     return {
         "split": str(folder),
         "frames": len(done),

@@ -3,6 +3,8 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+import contextlib
+
 import omni.ext
 import omni.ui as ui
 from omni.kit.menu.utils import MenuHelperExtensionFull
@@ -29,13 +31,12 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
             adapter.notify(f"Regolith Lunar needs {error.name} in Isaac Sim's Python: {install}", warning=True)
             return
         self._controller = controller = Controller()
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(controller.close)
             self.menu_startup(lambda: RegolithWindow(controller), TITLE, TITLE, "Tools")
             if adapter.setting("showOnStartup"):
                 ui.Workspace.show_window(TITLE, True)
-        except BaseException:
-            controller.close()
-            raise
+            stack.pop_all()
 
     def on_shutdown(self) -> None:
         """End: window and menu first, then what they showed."""

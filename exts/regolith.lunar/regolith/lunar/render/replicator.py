@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -199,7 +200,7 @@ class ReplicatorRenderer:
             await rtx.Guest().open_stage("" if before.startswith("anon:") else before)
 
     async def _load(self, stage: Usd.Stage, pace: rtx.Pace) -> Usd.Stage:
-        try:
+        with self._closed_on_failure():
             self._let_go_of_stage()
             self._hold_settings()
             opened = rtx.open_stage_now()
@@ -217,22 +218,24 @@ class ReplicatorRenderer:
                 await pace.update()
             self._layer.put_out_lamps()
             return opened
-        except BaseException:
-            self.close()
-            raise
+
+    @contextlib.contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        """Close this where the block does not come to its end, for whatever reason."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.close)
+            yield
+            stack.pop_all()
 
     async def _render(
         self, width: int, height: int, quality: Quality, outputs: frozenset[Output], pace: rtx.Pace
     ) -> Frame:
-        try:
+        with self._closed_on_failure():
             if quality not in SUBFRAMES:
                 raise InputError("quality", quality, ", ".join(SUBFRAMES))
             view = self._prepare(width, height, quality)
             names = {self.picture, "label", *outputs}
             arrays = await self._take(width, height, names, SUBFRAMES[quality], pace)
-        except BaseException:
-            self.close()
-            raise
         label = arrays["label"]
         sky = label == SKY
         if "depth" in arrays:
@@ -253,12 +256,9 @@ class ReplicatorRenderer:
         )
 
     async def _labels(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
-        try:
+        with self._closed_on_failure():
             self._prepare(width, height, "draft")
             return (await self._take(width, height, {"label"}, 1, pace))["label"]
-        except BaseException:
-            self.close()
-            raise
 
     def _prepare(self, width: int, height: int, quality: Quality) -> View:
         """Read the view off the stage, and put lens, neutral exposure and render mode in place."""

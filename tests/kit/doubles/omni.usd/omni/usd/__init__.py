@@ -6,7 +6,7 @@ import asyncio
 import enum
 
 import carb.eventdispatcher
-from pxr import Usd, UsdGeom, UsdUtils
+from pxr import Tf, Usd, UsdGeom, UsdUtils
 
 
 class StageEventType(enum.Enum):
@@ -104,7 +104,7 @@ class UsdContext:
     def open_stage(self, url: str) -> bool:
         try:
             stage = Usd.Stage.Open(url)
-        except Exception:
+        except (Tf.ErrorException, RuntimeError):
             self._tell(StageEventType.OPEN_FAILED)
             return False
         self._take(stage, url)

@@ -10,7 +10,7 @@ class Command:
     """Base class; a subclass with `undo` goes on the stack."""
 
     def do(self) -> Any:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no do()")
 
 
 class Entry(NamedTuple):

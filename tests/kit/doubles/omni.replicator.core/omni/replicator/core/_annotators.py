@@ -128,7 +128,7 @@ def read(name: str, picture: Picture, params: dict[str, Any], frame: int) -> tup
     if name == "normals":
         return np.concatenate([picture.normals, np.zeros_like(picture.normals[..., :1])], axis=-1), {}
     if params.get("colorize", True):
-        raise NotImplementedError("colours are not drawn; colorize=False")
+        raise ValueError("colours are not drawn; colorize=False")
     semantic = name == "semantic_segmentation"
     names = picture.labels if semantic else picture.prims
     met = list(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,117 @@
+"""Repair: what is broken is drawn again to the same bytes, and what cannot be restored is refused."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from small_split import write_split
+from verify_split import change_contract, change_record, imported
+
+from regolith.lunar import cli
+from regolith.lunar.dataset.generate import generate
+from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, file_name, read_contract, read_journal
+from regolith.lunar.dataset.survey import lock
+from regolith.lunar.dataset.verify import repair, verify
+from regolith.lunar.params import CheckError, InputError, load_preset
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """An undamaged split of three frames; tests that damage one damage a copy."""
+    return write_split(tmp_path_factory.mktemp("whole") / "val")
+
+
+@pytest.fixture
+def split(whole, tmp_path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "val"))
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory) -> Path:
+    """A real split: six frames of two scenes."""
+    base = load_preset("v1")
+    dataset = base.dataset.model_copy(update={"frames_per_scene": 3, "instance": True})
+    out = tmp_path_factory.mktemp("generated")
+    generate(base.model_copy(update={"dataset": dataset}), out, split="val", frames=6, width=48, height=48, seed=3)
+    return out / "val"
+
+
+def files(split: Path) -> dict[str, bytes]:
+    """Every frame's files, the journal and the contract."""
+    keep = [*split.glob("*/*.*"), split / JOURNAL, split / CONTRACT]
+    return {str(path.relative_to(split)): path.read_bytes() for path in sorted(keep)}
+
+
+def test_repair_restores_the_same_bytes(generated, tmp_path) -> None:
+    """A flipped bit, a lost file, a damaged line and a frame of other values: drawn again, and nothing else."""
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    before = files(split)
+    kept = (split / file_name("rgb", 5)).stat().st_mtime_ns
+    change_record(split, 4, spec=read_journal(split)[4].spec | {"albedo": 0.9})
+    (split / file_name("mask", 0)).unlink()
+    data = bytearray((split / file_name("rgb", 1)).read_bytes())
+    data[len(data) // 2] ^= 1
+    (split / file_name("rgb", 1)).write_bytes(data)
+    journal = bytearray((split / JOURNAL).read_bytes())
+    journal[journal.index(b'"index":3') + 8] ^= 1
+    (split / JOURNAL).write_bytes(journal)
+    assert len(verify(split)["problems"]) == 5
+    result = repair(split)
+    assert result["problems"] == [] and result["repaired"] == {"val": 4}
+    assert files(split) == before
+    assert (split / file_name("rgb", 5)).stat().st_mtime_ns == kept
+    assert repair(split)["repaired"] == {}
+
+
+def test_repair_refuses_what_it_cannot_restore(split, tmp_path) -> None:
+    (split / file_name("rgb", 0)).unlink()
+    journal = (split / JOURNAL).read_bytes()
+    with lock(split), pytest.raises(InputError, match="no other run"):
+        repair(split)
+    assert (split / JOURNAL).read_bytes() == journal
+    aside = Path(shutil.copytree(split, tmp_path / "elsewhere"))
+    with pytest.raises(InputError, match="a folder named val"):
+        repair(aside)
+    with pytest.raises(InputError, match="imported"):
+        repair(imported(aside))
+    (split / CONTRACT).write_text("{")
+    with pytest.raises(CheckError, match=r"dataset\.json is damaged and cannot be repaired"):
+        repair(split)
+    assert (split / JOURNAL).read_bytes() == journal
+
+
+def test_repair_of_a_disk_that_cannot_be_written_is_refused(generated, tmp_path, capsys) -> None:
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    (split / file_name("mask", 0)).unlink()
+    mount = ["mount", "--bind", str(split), str(split)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting takes root")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(split)], check=True)
+        assert cli.main(["verify", str(split), "--repair"]) == 2
+    finally:
+        subprocess.run(["umount", str(split)], check=True)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"regolith: out: '{split}' is not allowed") and "Read-only file system" in line
+
+
+def test_repair_on_another_back_end_has_to_be_asked_for(generated, tmp_path) -> None:
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    renderer = read_contract(split)["renderer"]
+    change_contract(split, renderer=renderer | {"backend": "another"})
+    (split / file_name("mask", 0)).unlink()
+    with pytest.raises(InputError, match=r"renderer\.backend.*other-backend"):
+        repair(split)
+    assert cli.main(["verify", str(split), "--repair", "--other-backend"]) == 0
+
+
+def test_duplicates_are_not_repaired(generated, tmp_path) -> None:
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    records = read_journal(split)
+    name, copied = file_name("rgb", 2), file_name("rgb", 0)
+    shutil.copyfile(split / copied, split / name)
+    sha256, size = records[0].sha256[copied], records[0].bytes[copied]
+    change_record(split, 2, sha256=records[2].sha256 | {name: sha256}, bytes=records[2].bytes | {name: size})
+    result = repair(split)
+    assert [problem["check"] for problem in result["problems"]] == ["duplicates"] and result["repaired"] == {}
