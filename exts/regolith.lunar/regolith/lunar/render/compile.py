@@ -15,8 +15,9 @@ from scipy import sparse
 
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
+from regolith.lunar.render.reading import NOTHING, hidden, read_ground, read_mesh
 from regolith.lunar.stage import relief, schema
-from regolith.lunar.stage.mesh import Heightfield, TriMesh
+from regolith.lunar.stage.mesh import TriMesh
 
 CREASE_COS = 0.82
 """Cosine of the largest angle (35°) between two rock facets that are shaded as one smooth surface."""
@@ -194,33 +195,6 @@ def _length(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(x * x + y * y + z * z)
 
 
-def triangulate(counts: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Split polygons into fans from their first vertex, int32, shape [F, 3]; polygons below 3 corners vanish."""
-    if len(counts) and (counts == 3).all():
-        return indices.reshape(-1, 3)
-    if len(counts) and (counts == 4).all():
-        return indices.reshape(-1, 4)[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    fans = np.maximum(counts - 2, 0)
-    polygon = np.repeat(np.arange(len(counts)), fans)
-    step = np.arange(len(polygon)) - np.repeat(np.concatenate([[0], np.cumsum(fans)[:-1]]), fans)
-    first = starts[polygon]
-    return np.stack([indices[first], indices[first + step + 1], indices[first + step + 2]], axis=1)
-
-
-def _read_mesh(prim: Usd.Prim) -> TriMesh:
-    mesh = UsdGeom.Mesh(prim)
-    points = np.array(mesh.GetPointsAttr().Get(), np.float32).reshape(-1, 3)
-    counts = np.array(mesh.GetFaceVertexCountsAttr().Get(), np.int64)
-    indices = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32)
-    if len(indices) and (indices.min() < 0 or indices.max() >= len(points)):
-        raise InputError(f"{prim.GetPath()}.faceVertexIndices", int(indices.max()), f"0 … {len(points) - 1}")
-    faces = triangulate(counts, indices)
-    if mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded:
-        faces = faces[:, ::-1]
-    return TriMesh(points=points, faces=np.ascontiguousarray(faces))
-
-
 def _unshaded(prim: Usd.Prim, mesh: TriMesh, label: int) -> Unshaded:
     """Choose shading normals: the authored ones, smooth for ground, flat for pebbles, crisp for solids."""
     if prim.GetPath() == schema.PEBBLES:
@@ -277,7 +251,7 @@ class _Reader:
             path = prim.GetPath()
             if path.IsAbsoluteRootPath():
                 continue
-            if self._hidden(prim):
+            if hidden(prim):
                 walk.PruneChildren()
                 continue
             label, material = inherited[str(path.GetParentPath())]
@@ -290,15 +264,6 @@ class _Reader:
             elif UsdGeom.Mesh(prim):
                 self._add_mesh(prim, label, material)
         return Geometry(tuple(self.shapes), tuple(self.objects), tuple(self.materials))
-
-    @staticmethod
-    def _hidden(prim: Usd.Prim) -> bool:
-        imageable = UsdGeom.Imageable(prim)
-        if not imageable:
-            return False
-        return imageable.GetVisibilityAttr().Get() == UsdGeom.Tokens.invisible or (
-            imageable.GetPurposeAttr().Get() in (UsdGeom.Tokens.guide, UsdGeom.Tokens.proxy)
-        )
 
     def _ground_prims(self) -> set[str]:
         """Meshes that the relief replaces: the terrain grid and the far mesh, where Terrain carries its grid."""
@@ -328,7 +293,7 @@ class _Reader:
     def _add_mesh(self, prim: Usd.Prim, label: int, material: str) -> None:
         key = (*_source(prim), label == CLASSES["regolith"])
         if key not in self.by_source:
-            mesh = _read_mesh(prim)
+            mesh = read_mesh(prim)
             if not len(mesh.faces):
                 return
             self.by_source[key] = len(self.shapes)
@@ -337,37 +302,13 @@ class _Reader:
 
     def _add_ground(self, prim: Usd.Prim, label: int, material: str) -> None:
         """Tessellate the ground from its grid and relief recipe."""
-        points = np.array(UsdGeom.Mesh(prim).GetPointsAttr().Get(), np.float32).reshape(-1, 3)
-        rows, columns = prim.GetAttribute(schema.GRID_SHAPE).Get()
-        cell = float(prim.GetAttribute(schema.GRID_CELL).Get())
-        if rows * columns != len(points):
-            raise InputError(f"{prim.GetPath()}.{schema.GRID_SHAPE}", (rows, columns), f"{len(points)} vertices")
-        grid = Heightfield(z=points[:, 2].reshape(rows, columns), cell=cell)
-        far_prim = self.stage.GetPrimAtPath(schema.FAR)
-        empty = TriMesh(points=np.zeros((0, 3), np.float32), faces=np.zeros((0, 3), np.int32))
-        far = _read_mesh(far_prim) if far_prim and not self._hidden(far_prim) else empty
-        recipe = self._recipe(relief.ReliefRecipe)
-        self.shapes.append(Unshaded(relief.ground_mesh(grid, recipe, far), "smooth"))
+        ground = read_ground(self.stage)
+        self.shapes.append(Unshaded(relief.ground_mesh(ground.grid, ground.recipe, ground.far), "smooth"))
         self._place(prim, len(self.shapes) - 1, label, material)
-        pebbles = relief.pebbles(grid, recipe) if recipe is not None else empty
+        pebbles = relief.pebbles(ground.grid, ground.recipe) if ground.recipe is not None else NOTHING
         if len(pebbles.faces):
             self.shapes.append(Unshaded(pebbles, "flat"))
             self._place(prim, len(self.shapes) - 1, label, material)
-
-    def _recipe(self, kind: type) -> Any:
-        """Build the relief recipe from Ground's attributes; None where there is none or it is baked."""
-        ground = self.stage.GetPrimAtPath(schema.GROUND)
-        values = {}
-        for field in dataclasses.fields(kind):
-            attribute = ground.GetAttribute(schema.RELIEF + field.name)
-            if attribute and attribute.HasValue():
-                values[field.name] = attribute.Get()
-        if values.pop("baked", False) or not values:
-            return None
-        needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
-        if absent := [name for name in needed if name not in values]:
-            raise InputError(f"{schema.GROUND}.{schema.RELIEF}{absent[0]}", "nothing", "all fields of a relief recipe")
-        return kind(**values)
 
 
 def read_geometry(stage: Usd.Stage) -> Geometry:
