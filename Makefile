@@ -4,22 +4,26 @@ BIN := $(VENV)/bin
 VENV_KIT := .venv-kit
 PYTHON312 ?= $(shell for p in python3.12 "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12"; do "$$p" -c '' 2>/dev/null && command -v "$$p" && break; done)
 OUT ?= out/demo
+WORKSPACE ?= workspace
 REAL ?=
 MASKS ?=
 
-.PHONY: help setup demo test test-kit lint bench clean
+.PHONY: help setup demo studio test test-kit lint bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.complete ## build .venv with everything the other targets need
 
-$(VENV)/.complete: pyproject.toml constraints.txt scripts/setup.sh scripts/llvm.sh
+$(VENV)/.complete: pyproject.toml constraints.txt scripts/setup.sh scripts/llvm.sh scripts/chromium.sh
 	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
 	touch $@
 
 demo: setup ## author, generate, train, export, evaluate, report (REAL=DIR adds photographs, MASKS=DIR their masks)
 	$(BIN)/regolith demo --out $(OUT) $(if $(REAL),--real "$(REAL)") $(if $(MASKS),--masks "$(MASKS)")
+
+studio: setup ## the panel in a browser, on this machine (WORKSPACE=DIR; more with ARGS="--port 9000 …")
+	$(BIN)/regolith studio --workspace "$(WORKSPACE)" $(ARGS)
 
 test: setup lint ## lint, type-check and run the tests
 	$(BIN)/python -m pytest -n 2

@@ -23,8 +23,9 @@ fi
 "$venv/bin/python" -m pip install --quiet --upgrade pip
 # torch first and alone: a resolver that sees its pin late may fetch another build of several gigabytes
 "$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" torch
-"$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,dev,export,ray]"
+"$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray]"
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
 [ -d "$venv/readers/ultralytics-8.4.190.dist-info" ] || "$venv/bin/python" -m pip install --quiet --no-deps \
     --target "$venv/readers" ultralytics==8.4.190 torchvision==0.28.0
 sh "$here/llvm.sh" "$venv"
+sh "$here/chromium.sh" "$venv"

@@ -22,6 +22,7 @@ ALLOWED = {
     "perception": {*BASE, "params", "dataset", "jobs"},
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
     "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "jobs"},
+    "studio": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "panel", "jobs"},
     "tests": {"kit", "panel", "render", "dataset"},
     "kit": {"tests", *BASE, "params", "stage", "render", "dataset", "perception", "panel", "jobs"},
 }

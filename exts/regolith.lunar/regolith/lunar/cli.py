@@ -74,6 +74,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "EvaluateReal",
         "Score a model on real photographs: flood, and rock-IoU where masks are given.",
     ),
+    "studio": (
+        "regolith.lunar.studio.serve",
+        "Studio",
+        "Serve the panel as a web page: author, tune, look, preview, export, train.",
+    ),
     "demo": ("regolith.lunar.demo", "Demo", "The main job end to end, at a size for two cores."),
 }
 """Verb to module, class and summary; a verb's module is imported only when it is asked for."""

@@ -137,8 +137,11 @@ class Access:
         return False
 
     def _welcome(self) -> Response:
-        """Put the cookie in the token's place. The page goes on by itself: a redirect would still be the request of
-        whoever linked here, with which browsers do not send a cookie of this kind."""
+        """Put the cookie in the token's place.
+
+        The page goes on by itself: a redirect would still be the request of whoever linked here, with which browsers do
+        not send a cookie of this kind.
+        """
         body = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Regolith studio</title>'
         cookie = f"{self._cookie_name}={self._cookie}; Path=/; HttpOnly; SameSite=Strict"
         return _response(

@@ -1,0 +1,86 @@
+"""`regolith studio`: the panel in a browser."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from regolith.lunar.dataset.generate import parse_size
+from regolith.lunar.params import InputError, Verb, load_preset, quantity
+from regolith.lunar.studio.access import Access
+from regolith.lunar.studio.assembly import Assembly
+from regolith.lunar.studio.loop import Loop
+from regolith.lunar.studio.workspace import Workspace
+
+END_S = 1.5
+"""How long the studio waits at its end for what its threads still compute [s]: nothing of that is kept."""
+SIZE = "480x360"
+
+
+class Studio(Verb):
+    """Serve the panel as a web page on this machine: author, tune, look, preview, export, train."""
+
+    host: str = quantity(
+        "127.0.0.1", "Name or address to listen on. Anything but loopback lets other machines in, who need the token."
+    )
+    port: int = quantity(8080, "Port; 0 for a free one.", ge=0, le=65535)
+    token: str | None = quantity(
+        None, "What the address has to carry as ?token=…; left out, one is made up where other machines are let in."
+    )
+    workspace: Path = quantity(Path("workspace"), "Folder that all the page can read and write lies in.")
+    preset: str = quantity("v3", "Preset to start from.")
+    params_file: Path | None = quantity(None, "Parameter file (.yaml, .yml, .json) to load.", flag="params")
+    size: str = quantity(SIZE, "Size of the rover's picture and of exported frames: SIDE or WIDTHxHEIGHT.", unit="px")
+
+    def run(self) -> dict[str, Any]:
+        """Serve until it is interrupted (exit code 130) or told to end (SIGTERM, exit code 0)."""
+        _check_installed()
+        load_preset(self.preset)
+        parse_size(self.size)
+        access = Access(self.host, self.port, self.token, Workspace(self.workspace))
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+        loop = Loop()
+        ended: list[int] = []
+
+        def end(number: int, frame: object) -> None:
+            ended.append(number)
+            loop.stop()
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            with Assembly(loop, access, preset=self.preset, params=self.params_file, size=self.size):
+                print(f"Regolith studio: {access.url}", flush=True)
+                loop.run()
+                _end_soon(130 if signal.SIGINT in ended else 0)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if signal.SIGINT in ended:
+            raise KeyboardInterrupt
+        return {"url": access.url.partition("?")[0]}
+
+
+def _check_installed() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("viser") is None:
+        raise InputError("studio", sys.executable, "an interpreter with viser: pip install 'regolith-lunar[studio]'")
+
+
+def _end_soon(code: int, exit_now: Callable[[int], object] = os._exit) -> None:
+    """End the process even where a thread is still computing, such as a terrain that nobody will see."""
+
+    def leave() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        exit_now(code)
+
+    timer = threading.Timer(END_S, leave)
+    timer.daemon = True
+    timer.start()
