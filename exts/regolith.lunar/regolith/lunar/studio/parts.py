@@ -1,0 +1,113 @@
+"""Small parts of the page: containers whose children flow in rows, marked pieces of HTML, buttons of actions."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Coroutine, Hashable
+from typing import TYPE_CHECKING, Any
+
+from regolith.lunar.panel.actions import Action
+from regolith.lunar.panel.shown import action_words
+
+if TYPE_CHECKING:
+    from viser import GuiApi, GuiButtonHandle, GuiHtmlHandle, IconName
+
+    from regolith.lunar.studio.loop import Loop
+
+QUIET = "gray"
+"""Color of a button that cannot be pressed now, or that is none of the main ones."""
+
+
+def from_page(
+    loop: Loop, function: Callable[[Any], object], *, key: Hashable = None
+) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    """Callback of a widget that calls `function(value)` on the loop at what a page sends, never at our own changes.
+
+    Args:
+        loop: The loop.
+        function: Takes the widget's new value.
+        key: A newer call takes the place of a queued one of the same key.
+    """
+
+    async def handle(event: Any) -> None:
+        if event.client is not None:
+            loop.call(function, event.target.value, key=key)
+
+    return handle
+
+
+def marked(gui: GuiApi, name: str, text: str = "", **options: Any) -> GuiHtmlHandle:
+    """Add a piece of HTML of one of the classes `style.CSS` knows; the text is shown as it is.
+
+    Args:
+        gui: Of the server.
+        name: Class, without its `rl-`; several are separated by spaces.
+        text: What it says.
+        options: Of viser's `add_html`.
+    """
+    return gui.add_html(markup(name, text), **options)
+
+
+def markup(name: str, text: str = "") -> str:
+    """HTML of a marked piece."""
+    classes = " ".join(f"rl-{part}" for part in name.split())
+    return f'<div class="{classes}">{html.escape(text)}</div>'
+
+
+class ActionButton:
+    """A button that shows an action's label, what it does and, greyed, why it cannot be done.
+
+    It can be pressed all the same: the user is told the reason then, and what is missing is marked.
+    """
+
+    def __init__(
+        self,
+        gui: GuiApi,
+        loop: Loop,
+        action: Action,
+        press: Callable[[Action], object],
+        *,
+        icon: IconName | None = None,
+        color: str | None = None,
+        name: str = "action",
+        label: bool = True,
+    ) -> None:
+        """Build it in the present container: the words that appear while it is pointed at or focused, and the button.
+
+        Args:
+            gui: Of the server.
+            loop: Calls `press`.
+            action: What it does.
+            press: Runs an action.
+            icon: On the button.
+            color: Of the button where it can be pressed; left out, the theme's.
+            name: Class of the words, which decides how wide the button is.
+            label: Whether it has a label, or its icon alone.
+        """
+        self._action, self._color, self._name, self._labelled = action, color, name, label
+        self._words: GuiHtmlHandle = gui.add_html(self._tip())
+        self._button: GuiButtonHandle = gui.add_button(self._label(), icon=icon, color=self._shade())  # type: ignore
+        self._button.on_click(from_page(loop, lambda value: press(action)))
+
+    def refresh(self) -> None:
+        """Show the action's present state."""
+        assign(self._words, "content", self._tip())
+        assign(self._button, "label", self._label())
+        assign(self._button, "color", self._shade())
+
+    def _label(self) -> str:
+        return self._action.label if self._labelled else ""
+
+    def _shade(self) -> Any:
+        return self._color if self._action.enabled else "dark"
+
+    def _tip(self) -> str:
+        key, text = html.escape(self._action.key), html.escape(action_words(self._action))
+        state = "" if self._action.enabled else " rl-off"
+        return f'<div class="rl-tip rl-{self._name}{state}" data-action="{key}" role="tooltip">{text}</div>'
+
+
+def assign(handle: Any, name: str, value: Any) -> None:
+    """Give a widget's property a value, and tell the pages only where it is another."""
+    if getattr(handle, name) != value:
+        setattr(handle, name, value)
