@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from regolith.lunar.panel.desk import say
+from regolith.lunar.params import InputError
 
 RATE_HZ = 30.0
 """Ticks per second."""
@@ -39,7 +40,8 @@ class Loop:
         self._running = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._failures: set[str] = set()
+        self._failing: dict[Callable[[], object], str] = {}
+        """What each tick fails with at present."""
 
     @property
     def here(self) -> bool:
@@ -111,7 +113,7 @@ class Loop:
                 if not self._running:
                     break
                 for tick in self.ticks:
-                    self._guard(tick)
+                    self._tick(tick)
                 now = self._clock()
                 due = max(due + 1.0 / RATE_HZ, now + 0.2 / RATE_HZ)  # a slow tick leaves time for calls
         finally:
@@ -138,19 +140,32 @@ class Loop:
             if self._clock() >= until:
                 return
 
+    def _tick(self, tick: Callable[[], object]) -> None:
+        """Make a tick; one that fails the same way each time says so once, until it has worked again."""
+        try:
+            tick()
+        except Exception as error:
+            if self._failing.get(tick) != say(error):
+                self._failing[tick] = say(error)
+                self._failed(error)
+        else:
+            self._failing.pop(tick, None)
+
     def _guard(self, function: Callable[..., object], *args: Any) -> None:
-        """Call a function; what goes wrong is logged whole once, told each time, and the loop goes on."""
+        """Make a call; what goes wrong is logged and told, and the loop goes on."""
         try:
             function(*args)
         except Exception as error:
-            line = say(error)
-            trace = line not in self._failures
-            self._failures.add(line)
-            logging.getLogger(__name__).error("%s", line, exc_info=trace)
-            try:
-                self.tell(line)
-            except Exception:
-                logging.getLogger(__name__).exception("the failure could not be shown")
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Log a failure, with its traceback unless it is a refusal, and tell the user."""
+        refused = isinstance(error, InputError)
+        logging.getLogger(__name__).error("%s", say(error), exc_info=None if refused else error)
+        try:
+            self.tell(say(error))
+        except Exception:
+            logging.getLogger(__name__).exception("a failure could not be shown")
 
     def stop(self) -> None:
         """End `run` after the call that is being made; from any thread, also from a signal handler."""
