@@ -35,12 +35,20 @@ SHOWN = frozenset({"shot.split", "shot.frame", "export.seed", "export.size"})
 class PanelModel:
     """State of the panel. It outlives any window; all calls on the host's main thread."""
 
-    def __init__(self, host: Host, *, preset: str = "v3", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *,
+        preset: str = "v3",
+        defaults: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Make it, and find runs again that an earlier panel started.
 
         Args:
             host: The program it is in.
             preset: Preset to start from.
+            defaults: By their paths, what takes the place of the panel's own defaults of fields beside the parameters.
             clock: Monotonic time [s].
 
         Raises:
@@ -50,7 +58,7 @@ class PanelModel:
         self.sections = offered(everything, host.withheld)
         """Their `Field` objects stay the same; `value`, `default` and `message` follow the state."""
         self.presets: tuple[str, ...] = preset_names()
-        values = start_values(everything, load_preset(preset), _defaults(host))
+        values = start_values(everything, load_preset(preset), _defaults(host) | dict(defaults or {}))
         self._desk = Desk(host, clock, values)
         self._desk.values = enter(values, {path: values.good[path] for path in OUTPUTS}, refuse=self._desk.refuse)
         self._entry = Entry(self._desk, self.sections)
