@@ -60,6 +60,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Check every frame of a split or dataset; --repair draws broken ones again.",
     ),
     "card": ("regolith.lunar.report.card", "Card", "Write a page that shows what a split or dataset holds."),
+    "report": (
+        "regolith.lunar.report.outcome",
+        "Report",
+        "Write a page that shows what a training or an evaluation came to.",
+    ),
     "export": (
         "regolith.lunar.dataset.export",
         "Export",
@@ -73,6 +78,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "regolith.lunar.perception.evaluate",
         "EvaluateReal",
         "Score a model on real photographs: flood, and rock-IoU where masks are given.",
+    ),
+    "ablate": (
+        "training.ablate.verb",
+        "Ablate",
+        "Measure what fidelity, domain randomization and the number of frames do; run again to resume.",
     ),
     "studio": (
         "regolith.lunar.studio.serve",

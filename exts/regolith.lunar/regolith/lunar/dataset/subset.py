@@ -1,0 +1,60 @@
+"""The first frames of a split as a split of its own, made of links: `train_dr_750`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from regolith.lunar.dataset.layout import CONTRACT, present, read_contract, read_journal, write_contract
+from regolith.lunar.dataset.write import write_journal
+from regolith.lunar.files import appearing
+from regolith.lunar.params import InputError
+
+
+def link_subset(split: Path, target: Path, frames: int) -> None:
+    """Make a split of the first frames of another; no picture is copied where the file system has hard links.
+
+    Args:
+        split: Split that has them.
+        target: Folder to make; one that is there already is replaced if it is a split.
+        frames: How many.
+
+    Raises:
+        InputError: The split has fewer frames, or the target holds something else.
+    """
+    contract, records = read_contract(split), read_journal(split)
+    kept = {index: record for index, record in records.items() if index < frames}
+    if len(kept) != frames or not all(present(split, record) for record in kept.values()):
+        raise InputError("frames", frames, f"at most the {len(records)} frames that {split} has")
+    if target.exists():
+        if not (target / CONTRACT).exists() and any(target.iterdir()):
+            raise InputError("out", str(target), "a new folder, or the one of a split")
+        shutil.rmtree(target)
+    with appearing(target) as folder:
+        for record in kept.values():
+            for name in record.bytes:
+                path = folder / name
+                path.parent.mkdir(exist_ok=True)
+                try:
+                    os.link(split / name, path)
+                except OSError:  # another disk, or one without hard links
+                    shutil.copyfile(split / name, path)
+        write_contract(folder, contract | {"frames": frames})
+        write_journal(folder, kept)
+
+
+def split_digest(split: Path) -> str | None:
+    """SHA-256 over the journal of a split that is whole, None for one that is not: equal for equal frames.
+
+    Raises:
+        InputError: There is a `dataset.json`, or a journal, that is damaged.
+    """
+    if not (split / CONTRACT).exists():
+        return None
+    contract, records = read_contract(split), read_journal(split)
+    if len(records) != contract["frames"] or not all(present(split, record) for record in records.values()):
+        return None
+    lines = "".join(records[index].to_line() + "\n" for index in sorted(records))
+    return hashlib.sha256(lines.encode()).hexdigest()

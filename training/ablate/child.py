@@ -1,0 +1,62 @@
+"""A step's process: `python -m training.ablate.child LOCK verb …`.
+
+It holds the step's lock, so that a step a killed study left running ends before it is started again, and it ends with
+the process that started it, however that one ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+"""Linux, prctl(2): the signal this process gets when its parent dies."""
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask the kernel for SIGTERM when the process that started this one is gone; only Linux can.
+
+    Args:
+        parent: Its process id; where it is gone already, this process ends now.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(130)
+
+
+@contextlib.contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Hold a lock, waiting for whoever has it; the kernel frees it with the process."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb under a lock: PARENT LOCK VERB ARGUMENTS …; returns the exit status."""
+    parent, lock, verb, *rest = arguments
+    end_with_parent(int(parent))
+    with holding(Path(lock)):
+        if verb == "train":
+            from training.train import run_companion
+
+            return run_companion(Path(rest[0]))
+        if verb == "subset":
+            from regolith.lunar.dataset.subset import link_subset
+
+            link_subset(Path(rest[0]), Path(rest[1]), int(rest[2]))
+            return 0
+        from regolith.lunar.cli import main as regolith
+
+        return regolith([verb, *rest])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
