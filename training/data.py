@@ -1,9 +1,10 @@
-"""Frames of a split as arrays: read once, kept in memory where they fit, handed out in batches."""
+"""Frames of splits as arrays: read once, kept in memory where they fit, handed out in batches made ahead by threads."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError
 
 MEMORY_SHARE = 0.4
-"""Share of the free memory a split may take; a larger one is read from disk at every pass."""
+"""Share of the free memory a run's splits may take; larger ones are read from disk at every pass."""
+BATCHES_AHEAD = 3
+"""Batches being made while one is computed."""
+
+Change = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Position in the order, picture and mask to what the network sees of them."""
 
 
 def fingerprint(records: list[FrameRecord]) -> str:
@@ -26,47 +32,67 @@ def fingerprint(records: list[FrameRecord]) -> str:
 
 
 class Frames:
-    """The usable frames of a split; one whose every pixel is ignored teaches nothing and is left out."""
+    """The usable frames of splits; one whose every pixel is ignored teaches nothing and is left out."""
 
-    def __init__(self, split: Path, *, field: str, workers: int) -> None:
-        """Read the journal and, where they fit, the pixels.
+    def __init__(self, splits: Path | Sequence[Path], *, field: str, workers: int) -> None:
+        """Read the journals and, where they fit, the pixels.
 
         Args:
-            split: Folder of the split.
-            field: Parameter that named the folder, for messages.
-            workers: Threads that decode.
+            splits: Folder of a split, or of several, whose frames follow each other.
+            field: Parameter that named the folders, for messages.
+            workers: Threads that read and change frames.
 
         Raises:
-            InputError: No split, no usable frame, a file that does not read, or frames of several sizes.
+            InputError: No split, no usable frame, a file that does not read, or a split with frames of several sizes.
         """
-        self.split, self.field, self.workers = split, field, workers
+        self.splits = (splits,) if isinstance(splits, Path) else tuple(splits)
+        self.field, self.workers = field, workers
+        self.records: list[FrameRecord] = []
+        self.paths: list[tuple[Path, Path]] = []
+        self.shapes: list[tuple[int, int]] = []
+        """Height and width of every frame."""
+        prints = [self._add(split) for split in self.splits]
+        self.fingerprint = prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
+        self._memory: list[tuple[np.ndarray, np.ndarray]] | None = None
+        if sum(4 * h * w for h, w in self.shapes) < MEMORY_SHARE * psutil.virtual_memory().available:
+            with ThreadPoolExecutor(workers) as pool:
+                self._memory = list(pool.map(self._read, range(len(self))))
+
+    def _add(self, split: Path) -> str:
+        """Take in the usable frames of a split; returns the fingerprint of all it has."""
         try:
             rows = list(frame_paths(split))
         except InputError as error:
-            raise InputError(field, error.value, error.allowed) from None
-        self.fingerprint = fingerprint([record for record, _, _ in rows])
-        rows = [row for row in rows if any(row[0].counts.get(name, 0) for name in NAMES)]
-        if not rows:
-            raise InputError(field, str(split), "a split with at least one labelled frame")
-        self.records = [record for record, _, _ in rows]
-        self.paths = [(rgb, mask) for _, rgb, mask in rows]
-        rgb, _ = self._read(0, None)
-        self.shape = rgb.shape[:2]
-        """Height and width of every frame."""
-        self._rgb: np.ndarray | None = None
-        self._mask: np.ndarray | None = None
-        if len(rows) * rgb.size // 3 * 4 < MEMORY_SHARE * psutil.virtual_memory().available:
-            self._rgb, self._mask = self._read_many(range(len(rows)))
+            raise InputError(self.field, error.value, error.allowed) from None
+        usable = [row for row in rows if any(row[0].counts.get(name, 0) for name in NAMES)]
+        if not usable:
+            raise InputError(self.field, str(split), "a split with at least one labelled frame")
+        first = len(self.paths)
+        self.records += [record for record, _, _ in usable]
+        self.paths += [(rgb, mask) for _, rgb, mask in usable]
+        shape = self._open(first)[0].shape
+        self.shapes += [(shape[0], shape[1])] * len(usable)
+        return fingerprint([record for record, _, _ in rows])
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @property
+    def name(self) -> str:
+        """The folders, as the parameter is written."""
+        return ",".join(map(str, self.splits))
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """The widths and heights [px] that occur."""
+        return sorted({(w, h) for h, w in self.shapes})
+
+    @property
     def counts(self) -> np.ndarray:
-        """Pixels per class over the split, int64 [3]."""
+        """Pixels per class over the splits, int64 [3]."""
         return np.array([sum(r.counts.get(name, 0) for r in self.records) for name in NAMES], np.int64)
 
-    def _read(self, i: int, shape: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray]:
+    def _open(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         arrays = []
         for path, mode in zip(self.paths[i], ("RGB", "L"), strict=True):
             try:
@@ -76,47 +102,75 @@ class Frames:
                     arrays.append(np.asarray(image))
             except OSError as error:
                 raise InputError(self.field, str(path), f"a readable PNG ({error})") from None
-        rgb, mask = arrays
-        expected = shape or rgb.shape[:2]
+        return arrays[0], arrays[1]
+
+    def _read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        rgb, mask = self._open(i)
+        expected = self.shapes[i]
         if rgb.shape[:2] != expected or mask.shape != expected:
             raise InputError(self.field, str(self.paths[i][0]), f"picture and mask of {expected[1]}×{expected[0]} px")
         return rgb, mask
 
-    def _read_many(self, indices: range | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with ThreadPoolExecutor(self.workers) as pool:
-            pairs = list(pool.map(lambda i: self._read(int(i), self.shape), indices))
-        return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs])
-
     def batches(
-        self, order: np.ndarray, size: int, *, flips: np.ndarray | None = None
+        self,
+        order: np.ndarray,
+        size: int,
+        *,
+        flips: np.ndarray | None = None,
+        change: Change | None = None,
+        shape: tuple[int, int] | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield pictures uint8 [N, H, W, 3] and masks uint8 [N, H, W], the next batch being read meanwhile.
+        """Yield pictures uint8 [N, H, W, 3] and masks uint8 [N, H, W], the next batches being made meanwhile.
 
         Args:
             order: Frame numbers to go through.
-            size: Frames per batch; the last one may be smaller.
+            size: Frames per batch; the last one may be smaller, and one before a frame of another size.
             flips: Whether to mirror each frame of `order` left to right; left out, none.
+            change: What to do to each frame, before it is mirrored.
+            shape: Height and width `change` brings every frame to; left out, it keeps them.
         """
+        ahead: deque[tuple[np.ndarray, np.ndarray, list[Future[None]]]] = deque()
+        pool = ThreadPoolExecutor(self.workers)
 
-        def submit(start: int) -> Future[tuple[np.ndarray, np.ndarray]]:
-            flip = None if flips is None else flips[start : start + size]
-            return ahead.submit(self._gather, order[start : start + size], flip)
+        def fill(k: int, rgb_out: np.ndarray, mask_out: np.ndarray) -> None:
+            i = int(order[k])
+            rgb, mask = self._memory[i] if self._memory is not None else self._read(i)
+            if change is not None:
+                rgb, mask = change(k, rgb, mask)
+            if flips is not None and flips[k]:
+                rgb, mask = rgb[:, ::-1], mask[:, ::-1]
+            rgb_out[:], mask_out[:] = rgb, mask
 
-        starts = range(0, len(order), size)
-        with ThreadPoolExecutor(1) as ahead:
-            following = submit(0) if starts else None
-            for start in starts:
-                current = following
-                following = submit(start + size) if start + size < len(order) else None
-                assert current is not None
-                yield current.result()
+        def submit(start: int, stop: int) -> None:
+            height, width = shape or self.shapes[int(order[start])]
+            rgb = np.empty((stop - start, height, width, 3), np.uint8)
+            mask = np.empty((stop - start, height, width), np.uint8)
+            tasks = [pool.submit(fill, k, rgb[k - start], mask[k - start]) for k in range(start, stop)]
+            ahead.append((rgb, mask, tasks))
 
-    def _gather(self, indices: np.ndarray, flips: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        if self._rgb is not None and self._mask is not None:
-            rgb, mask = self._rgb[indices], self._mask[indices]
-        else:
-            rgb, mask = self._read_many(indices)
-        if flips is not None:
-            rgb[flips] = rgb[flips][:, :, ::-1]
-            mask[flips] = mask[flips][:, :, ::-1]
-        return rgb, mask
+        try:
+            for start, stop in self._ranges(order, size, split_shapes=shape is None):
+                submit(start, stop)
+                if len(ahead) > BATCHES_AHEAD:
+                    yield _finish(*ahead.popleft())
+            while ahead:
+                yield _finish(*ahead.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _ranges(self, order: np.ndarray, size: int, *, split_shapes: bool) -> Iterator[tuple[int, int]]:
+        """Ranges of positions that make a batch."""
+        start = 0
+        while start < len(order):
+            stop = min(start + size, len(order))
+            if split_shapes:
+                shapes = [self.shapes[int(i)] for i in order[start:stop]]
+                stop = start + next((k for k, s in enumerate(shapes) if s != shapes[0]), len(shapes))
+            yield start, stop
+            start = stop
+
+
+def _finish(rgb: np.ndarray, mask: np.ndarray, tasks: list[Future[None]]) -> tuple[np.ndarray, np.ndarray]:
+    for task in tasks:
+        task.result()
+    return rgb, mask

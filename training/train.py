@@ -4,9 +4,11 @@
     python training/train.py --train-split DATA/train_dr --val-split DATA/val --out RUN --init random
     python -m training.train --config RUN.json        # companion process: one JSON event a line on stdout
 
-Cross-entropy weighted inversely to the training split's pixel counts, AdamW, cosine to lr_min, mirrored frames, early
-stop on the rock-IoU of the validation split. The same command again resumes: a kill loses at most the running epoch,
-SIGTERM or Ctrl-C nothing. A resumed run ends in the same weights as an undisturbed one on the same CPU.
+The defaults are the published recipe: cross-entropy weighted inversely to the training split's pixel counts, AdamW,
+cosine to lr_min, mirrored whole frames, early stop on the rock-IoU of the validation split. Crops and magnification,
+photometric changes, further losses, averaged weights and gradient clipping are parameters. The same command again
+resumes: a kill loses at most the running epoch, SIGTERM or Ctrl-C nothing. A resumed run ends in the same weights as an
+undisturbed one on the same CPU.
 
 Writes best.pt, last.pt, metrics.jsonl (a line an epoch) and summary.json into --out.
 """
@@ -14,13 +16,14 @@ Writes best.pt, last.pt, metrics.jsonl (a line an epoch) and summary.json into -
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +38,12 @@ from regolith.lunar.params import CheckError, InputError, writable_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
+from training.augment import Augmentation
 from training.checkpoint import read_checkpoint, write_torch
 from training.data import Frames
+from training.losses import segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
-from training.model import build_model
+from training.model import LunarSegformer, build_model
 
 Stop = Callable[[], bool]
 
@@ -76,19 +81,23 @@ class Run:
         keep_freed_memory()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.amp = params.amp == "bf16" or (params.amp == "auto" and has_bf16(self.device))
-        self.data = Frames(params.train_split, field="train_split", workers=params.workers)
-        self.val = Frames(params.val_split, field="val_split", workers=params.workers)
+        self.data = Frames(params.train_splits, field="train_split", workers=params.workers)
+        self.val = Frames(params.val_splits, field="val_split", workers=params.workers)
         self.test = params.test_split and Frames(params.test_split, field="test_split", workers=params.workers)
         self.selection = self.test or self.val
         if not self.selection.counts[ROCK]:
-            raise InputError(self.selection.field, str(self.selection.split), "a split in which some pixel is rock")
+            raise InputError(self.selection.field, self.selection.name, "a split in which some pixel is rock")
+        if not params.crop_px and len(self.data.sizes) > 1:
+            raise InputError("train_split", self.data.name, "splits with frames of one size; or a --crop-px")
+        self.augmentation = Augmentation(params)
         self.weight = torch.tensor(self._class_weights(), dtype=torch.float32, device=self.device)
 
         torch.manual_seed(params.seed)
         self.model = build_model(params.init).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), params.lr_peak, weight_decay=params.weight_decay)
+        self.average = copy.deepcopy(self.model).requires_grad_(False) if params.ema_decay else None
         self.epoch, self.batch = 0, 0  # the next batch of the running epoch
-        self.loss_sum, self.seconds = 0.0, 0.0  # of the running epoch
+        self.loss_sum, self.seconds, self.waited = 0.0, 0.0, 0.0  # of the running epoch
         self.history: list[dict[str, Any]] = []
         if (params.out / "last.pt").exists():
             self._resume()
@@ -97,15 +106,14 @@ class Run:
 
     def train_epoch(self, stop: Stop) -> bool:
         """Train on the rest of the running epoch; False where it was stopped first."""
-        p, n = self.params, len(self.data)
-        order = rng(p.seed, "order", self.epoch).permutation(n)
-        flips = rng(p.seed, "flip", self.epoch).random(n) < 0.5 if p.flip else np.zeros(n, bool)
+        p = self.params
         if self.batch == 0:
             torch.manual_seed(int(rng(p.seed, "dropout", self.epoch).integers(2**63 - 1)))
         self.model.train()
         done = self.batch * p.batch
-        for rgb, mask in self.data.batches(order[done:], p.batch, flips=flips[done:]):
-            began = time.monotonic()
+        began = time.monotonic()
+        for rgb, mask in self._training_batches(done):
+            self.waited += time.monotonic() - began
             self.loss_sum += self._step(rgb, mask) * len(rgb)
             self.batch += 1
             done += len(rgb)
@@ -116,29 +124,68 @@ class Run:
             )  # fmt: skip
             if stop():
                 return False
+            began = time.monotonic()
         return True
 
+    def _training_batches(self, done: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the batches of the running epoch after its first `done` frames, changed as the recipe says."""
+        p, n = self.params, len(self.data)
+        order = rng(p.seed, "order", self.epoch).permutation(n)
+        flips = rng(p.seed, "flip", self.epoch).random(n) < 0.5 if p.flip else np.zeros(n, bool)
+        epoch = self.epoch
+
+        def change(k: int, rgb: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.augmentation(rgb, mask, rng(p.seed, "augment", epoch, done + k))
+
+        shape = self.augmentation.shape(self.data.shapes[0])
+        yield from self.data.batches(order[done:], p.batch, flips=flips[done:], change=change, shape=shape)
+
     def _step(self, rgb: np.ndarray, mask: np.ndarray) -> float:
-        lr = learning_rate(self.epoch * self.steps_per_epoch + self.batch, self.total_steps, self.params)
+        """Make one step of the optimizer on a batch and return its loss."""
+        p = self.params
+        step = self.epoch * self.steps_per_epoch + self.batch
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        logits, target = self._forward(rgb, mask)
-        loss = F.cross_entropy(logits, target, self.weight, ignore_index=IGNORE)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise CheckError(
-                f"loss is {value} in epoch {self.epoch + 1}: try a smaller --lr than {self.params.lr_peak:g}"
-            )
+            group["lr"] = learning_rate(step, self.total_steps, p)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value = self._backward(rgb, mask)
+        if not math.isfinite(value):
+            raise CheckError(f"loss is {value} in epoch {self.epoch + 1}: try a smaller --lr than {p.lr_peak:g}")
+        if p.grad_clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), p.grad_clip)
         self.optimizer.step()
+        if self.average is not None:
+            update_average(self.average, self.model, min(p.ema_decay, (1 + step) / (10 + step)))
         return value
+
+    def _backward(self, rgb: np.ndarray, mask: np.ndarray) -> float:
+        """Add up the gradients of a batch, `micro_batch` frames at once, and return its loss.
+
+        The cross-entropy is that of the whole batch; the losses of a region are averages over its parts.
+        """
+        size = self.params.micro_batch or len(rgb)
+        if size >= len(rgb):
+            logits, target = self._forward(rgb, mask)
+            loss = segmentation_loss(logits, target, self.weight, self.params)
+            loss.backward()
+            return loss.item()
+        counts = torch.from_numpy(np.bincount(mask.ravel(), minlength=256)[: len(NAMES)]).to(self.device)
+        weight_sum = (counts * self.weight).sum()
+        total = torch.zeros((), device=self.device)
+        for start in range(0, len(rgb), size):
+            part = slice(start, start + size)
+            logits, target = self._forward(rgb[part], mask[part])
+            share = len(logits) / len(rgb)
+            loss = segmentation_loss(logits, target, self.weight, self.params, weight_sum=weight_sum, share=share)
+            loss.backward()
+            total += loss.detach()
+        return total.item()
 
     def _forward(self, rgb: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         image = torch.from_numpy(rgb).to(self.device)  # (N, H, W, 3) uint8
         target = torch.from_numpy(mask).to(self.device).long()  # (N, H, W)
+        network = self.model if self.model.training else self.kept
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            logits = self.model(image)  # (N, 3, H, W) float32
+            logits = network(image)  # (N, 3, H, W) float32
         return logits, target
 
     def close_epoch(self, stop: Stop) -> bool:
@@ -156,10 +203,13 @@ class Run:
             "test": test,
             "lr": self.optimizer.param_groups[0]["lr"],
             "seconds": round(self.seconds + time.monotonic() - began, 3),
+            "frames_per_s": round(len(self.data) / self.seconds, 3),
+            "waiting_share": round(self.waited / self.seconds, 5),
         }
         row["selection_iou"] = (test or val)["iou"]["rock"]
         self.history.append(row)
-        self.epoch, self.batch, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss_sum, self.seconds, self.waited = 0.0, 0.0, 0.0
         if self.best == row:
             write_torch(self.params.out / "best.pt", self._checkpoint() | {"metrics": row})
             self.emit({"event": "artifact", "path": str(self.params.out / "best.pt"), "kind": "checkpoint"})
@@ -176,6 +226,7 @@ class Run:
     @torch.no_grad()
     def _evaluate(self, frames: Frames, stop: Stop) -> dict[str, Any] | None:
         self.model.eval()
+        self.kept.eval()
         confusion = torch.zeros(9, dtype=torch.int64, device=self.device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         weight_sum = torch.zeros_like(loss_sum)
@@ -191,6 +242,11 @@ class Run:
         return result | {"loss": (loss_sum / weight_sum).item() if weight_sum > 0 else None}
 
     # -- state -------------------------------------------------------------------------------------------------------
+
+    @property
+    def kept(self) -> LunarSegformer:
+        """The network that is validated and kept: the averaged one where the recipe averages."""
+        return self.model if self.average is None else self.average
 
     @property
     def steps_per_epoch(self) -> int:
@@ -218,7 +274,7 @@ class Run:
         counts = self.data.counts
         for name, count in zip(NAMES, counts, strict=True):
             if not count:
-                self.emit({"event": "note", "message": f"no {name} pixel in {self.data.split}: its class weight is 0"})
+                self.emit({"event": "note", "message": f"no {name} pixel in {self.data.name}: its class weight is 0"})
         inverse = np.divide(1.0, counts, out=np.zeros(3), where=counts > 0) ** self.params.class_weight_power
         inverse[counts == 0] = 0  # also where the power is 0
         return 3 * inverse / inverse.sum()
@@ -228,7 +284,7 @@ class Run:
         splits = {f.field: f.fingerprint for f in (self.data, self.val, self.test) if f}
         return {
             "kind": "regolith.lunar segformer-b0",
-            "model": self.model.state_dict(),
+            "model": self.kept.state_dict(),
             "recipe": self.params.recipe(),
             "fingerprints": splits,
             "classes": dict(CLASSES),
@@ -238,12 +294,14 @@ class Run:
     def save(self) -> None:
         """Write last.pt: everything the run needs to go on from the next batch (the schedule follows from the step)."""
         state = self._checkpoint() | {
+            "running": self.model.state_dict() if self.average is not None else None,
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
             "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "batch": self.batch,
             "loss_sum": self.loss_sum,
             "seconds": self.seconds,
+            "waited": self.waited,
             "history": self.history,
         }
         write_torch(self.params.out / "last.pt", state)
@@ -252,17 +310,20 @@ class Run:
         path = self.params.out / "last.pt"
         state = read_checkpoint(path)
         mine = self._checkpoint()
+        defaults = TrainParams.recipe_defaults()  # of fields that came after the run was begun
         for key in ("recipe", "fingerprints"):
             for name in mine[key] | state[key]:
-                old, new = state[key].get(name), mine[key].get(name)
+                old, new = state[key].get(name, defaults.get(name)), mine[key].get(name)
                 if old != new:
                     raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
-        self.model.load_state_dict(state["model"])
+        self.kept.load_state_dict(state["model"])
+        if self.average is not None:
+            self.model.load_state_dict(state["running"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         if state["rng_cuda"] and self.device.type == "cuda":
             torch.cuda.set_rng_state_all(state["rng_cuda"])
-        for name in ("epoch", "batch", "loss_sum", "seconds", "history"):
+        for name in ("epoch", "batch", "loss_sum", "seconds", "waited", "history"):
             setattr(self, name, state[name])
         self.emit({"event": "note", "message": f"resumes {self.params.out} after {self.epoch} epochs"})
 
@@ -280,7 +341,7 @@ class Run:
             "epochs": self.epoch,
             "seconds": round(sum(r["seconds"] for r in self.history), 3),
             "splits": {
-                f.field: {"path": str(f.split), "fingerprint": f.fingerprint, "frames": len(f), "size": f.shape[::-1]}
+                f.field: {"path": f.name, "fingerprint": f.fingerprint, "frames": len(f), "sizes": f.sizes}
                 for f in (self.data, self.val, self.test) if f
             },
             "class_weights": dict(zip(NAMES, self.weight.tolist(), strict=True)),
@@ -294,12 +355,26 @@ class Run:
 
 
 def learning_rate(step: int, total: int, params: TrainParams) -> float:
-    """Return the learning rate of a step: linear warm-up, then half a cosine from lr to lr_min at the last step."""
+    """Return the learning rate of a step: linear warm-up, then the schedule from lr to lr_min at the last step."""
     warmup = min(params.warmup, total // 2)
     if step < warmup:
         return params.lr_peak * (step + 1) / (warmup + 1)
     progress = (step - warmup) / max(total - 1 - warmup, 1)
-    return params.lr_min + 0.5 * (params.lr_peak - params.lr_min) * (1 + math.cos(math.pi * progress))
+    if params.schedule == "poly":
+        left = (1 - progress) ** params.poly_power
+    else:
+        left = 0.5 * (1 + math.cos(math.pi * progress))
+    return params.lr_min + (params.lr_peak - params.lr_min) * left
+
+
+@torch.no_grad()
+def update_average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
+    """Move an averaged network towards a network: decay · average + (1 − decay) · network; counters are copied."""
+    for a, m in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if a.is_floating_point():
+            a.lerp_(m, 1 - decay)
+        else:
+            a.copy_(m)
 
 
 def run_companion(config: Path) -> int:

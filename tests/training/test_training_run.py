@@ -29,8 +29,9 @@ from training.train import learning_rate, train
 
 def rows(out: Path) -> list[dict]:
     """Epoch records without their times."""
+    times = ("seconds", "frames_per_s", "waiting_share")
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in times} for line in lines]
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError, model_validator
 
 from regolith.lunar.params.errors import InputError
-from regolith.lunar.params.fields import cross_field, input_error, quantity
+from regolith.lunar.params.fields import Interval, cross_field, input_error, quantity
 from regolith.lunar.params.verb import Verb
 
 RUNTIME_FIELDS = frozenset(
@@ -18,11 +18,20 @@ RUNTIME_FIELDS = frozenset(
 """Fields a resumed run may change: where things are (the splits' fingerprints must stay) and how fast it runs."""
 
 
+def split_folders(path: Path) -> tuple[Path, ...]:
+    """Return the folders of a parameter that takes several, separated by commas."""
+    return tuple(Path(part.strip()) for part in str(path).split(",") if part.strip())
+
+
 class TrainParams(Verb):
     """Train SegFormer-B0 on a labelled split; the same command again resumes a stopped run."""
 
-    train_split: Path = quantity(..., "Split to train on, a folder written by `regolith generate`.")
-    val_split: Path = quantity(..., "Split that selects the best epoch and stops the run early.")
+    train_split: Path = quantity(
+        ..., "Split to train on, a folder written by `regolith generate`; several are separated by commas."
+    )
+    val_split: Path = quantity(
+        ..., "Split that selects the best epoch and stops the run early; several are separated by commas."
+    )
     test_split: Path | None = quantity(None, "Split that selects instead of val_split where select_on is test.")
     out: Path = quantity(..., "Folder of the run: best.pt, last.pt, metrics.jsonl, summary.json.")
     init: str = quantity(
@@ -36,7 +45,13 @@ class TrainParams(Verb):
         ge=1e-8,
         le=1,
     )
-    lr_min: float = quantity(1e-7, "Learning rate the cosine ends at.", ge=0, le=1, step=1e-7)
+    lr_min: float = quantity(1e-7, "Learning rate the schedule ends at.", ge=0, le=1, step=1e-7)
+    schedule: Literal["cosine", "poly"] = quantity(
+        "cosine", "How the learning rate falls after the warm-up: half a cosine, or a power of the steps left."
+    )
+    poly_power: float = quantity(
+        1.0, "Power of the poly schedule; SegFormer was trained with 1.", ge=0.1, le=5, step=0.1
+    )
     warmup_steps: int | None = quantity(
         None,
         "Steps of linear warm-up; left out, 0 for a pretrained encoder and 100 for random.",
@@ -52,18 +67,88 @@ class TrainParams(Verb):
         le=2,
         step=0.1,
     )
+    loss_cross_entropy: float = quantity(1.0, "Weight of the class-weighted cross-entropy.", ge=0, le=10, step=0.1)
+    loss_focal: float = quantity(
+        0.0, "Focal exponent of the cross-entropy: pixels already right count less; 0 is plain.", ge=0, le=5, step=0.5
+    )
+    loss_dice: float = quantity(0.0, "Weight of the Dice loss of rock over a batch.", ge=0, le=10, step=0.1)
+    loss_lovasz: float = quantity(
+        0.0, "Weight of the Lovász-softmax loss of rock, a surrogate of its IoU.", ge=0, le=10, step=0.1
+    )
+    grad_clip: float = quantity(
+        0.0, "Largest norm of a step's gradient, a longer one is scaled to it; 0 leaves it.", ge=0, le=1000, step=0.1
+    )
+    ema_decay: float = quantity(
+        0.0,
+        "Decay per step of the averaged weights that are validated and kept; 0 keeps the last step's.",
+        ge=0,
+        le=0.99999,
+        step=0.001,
+    )
     batch: int = quantity(8, "Frames per step.", unit="frames", ge=1, le=256)
+    micro_batch: int | None = quantity(
+        None,
+        "Frames computed at once, the gradients of a step add up; left out, the whole batch or what fits in memory.",
+        unit="frames",
+        ge=1,
+        le=256,
+        step=1,
+    )
     epochs: int = quantity(40, "Most passes over the training split.", ge=1, le=10000)
     patience: int = quantity(8, "Epochs without a better rock-IoU after which the run stops.", ge=1, le=10000)
     flip: bool = quantity(True, "Mirror half of the training frames left to right.")
-    seed: int = quantity(0, "Seed of weights, order, flips and dropout.", ge=0, le=2**63 - 1)
+    crop_px: int = quantity(
+        0,
+        "Side of the square cut at random from each frame, a multiple of 32; 0 trains on whole frames.",
+        unit="px",
+        ge=0,
+        le=2048,
+        step=32,
+    )
+    scale: Interval = quantity(
+        Interval(1, 1),
+        "Magnification of a frame before the crop, drawn log-uniformly; never so small that the crop leaves the frame.",
+        ge=0.1,
+        le=8,
+        step=0.05,
+    )
+    rock_bias: float = quantity(
+        0.0, "Share of crops that hold a random rock pixel of their frame for certain.", ge=0, le=1, step=0.05
+    )
+    photo_share: float = quantity(
+        0.5, "Probability of each photo_* change whose range changes anything.", ge=0, le=1, step=0.05
+    )
+    photo_gamma: Interval = quantity(
+        Interval(1, 1), "Exponent of the tone curve, drawn log-uniformly.", ge=0.2, le=5, step=0.05
+    )
+    photo_contrast: Interval = quantity(
+        Interval(1, 1), "Contrast about the picture's mean, drawn log-uniformly.", ge=0.1, le=5, step=0.05
+    )
+    photo_brightness: Interval = quantity(
+        Interval(0, 0), "Brightness added, as a share of full scale.", ge=-1, le=1, step=0.01
+    )
+    photo_tint: Interval = quantity(
+        Interval(0, 0), "Standard deviation of the gains of red, green and blue.", ge=0, le=1, step=0.01
+    )
+    photo_gray: float = quantity(0.0, "Share of pictures turned grey, as black-and-white film.", ge=0, le=1, step=0.05)
+    photo_vignette: Interval = quantity(
+        Interval(0, 0), "Share of light lost in the corners of the crop.", ge=0, le=1, step=0.05
+    )
+    photo_blur_px: Interval = quantity(
+        Interval(0, 0), "Standard deviation of a Gaussian blur.", unit="px", ge=0, le=10, step=0.1
+    )
+    photo_noise: Interval = quantity(
+        Interval(0, 0), "Standard deviation of noise, as a share of full scale.", ge=0, le=0.5, step=0.005
+    )
+    photo_jpeg: Interval = quantity(Interval(100, 100), "Quality of a JPEG compression.", ge=5, le=100, step=5)
+    seed: int = quantity(0, "Seed of weights, order, flips, crops and dropout.", ge=0, le=2**63 - 1)
     select_on: Literal["val", "test"] = quantity(
         "val", "Split whose rock-IoU selects the epoch; test is the published protocol and marks the summary so."
     )
     amp: Literal["auto", "bf16", "off"] = quantity(
         "auto", "Mixed precision; auto is bf16 on CUDA and on CPUs with bf16 arithmetic, and off elsewhere."
     )
-    workers: int = quantity(2, "Threads that decode frames.", ge=1, le=64)
+    workers: int = quantity(2, "Threads that decode and augment frames.", ge=1, le=64)
     threads: int | None = quantity(
         None,
         "Threads of the CPU arithmetic; left out, one per core. Leave a core free where others work on the machine.",
@@ -78,6 +163,27 @@ class TrainParams(Verb):
             raise cross_field("select_on", self.select_on, "test together with a test_split, val without one")
         return self
 
+    @model_validator(mode="after")
+    def _crops(self) -> TrainParams:
+        if self.crop_px % 32:
+            raise cross_field("crop_px", self.crop_px, "a multiple of 32, or 0 for whole frames")
+        if not self.crop_px and (self.scale != Interval(1, 1) or self.rock_bias):
+            name = "rock_bias" if self.rock_bias else "scale"
+            raise cross_field(name, str(getattr(self, name)), f"{'0' if self.rock_bias else '1,1'} without a crop_px")
+        if not (self.loss_cross_entropy or self.loss_dice or self.loss_lovasz):
+            raise cross_field("loss_cross_entropy", 0, "above 0 where loss_dice and loss_lovasz are 0")
+        return self
+
+    @property
+    def train_splits(self) -> tuple[Path, ...]:
+        """The splits trained on, in order."""
+        return split_folders(self.train_split)
+
+    @property
+    def val_splits(self) -> tuple[Path, ...]:
+        """The splits validated on, in order."""
+        return split_folders(self.val_split)
+
     @property
     def lr_peak(self) -> float:
         """Peak learning rate, defaults resolved."""
@@ -88,15 +194,15 @@ class TrainParams(Verb):
         """Warm-up steps, defaults resolved."""
         return self.warmup_steps if self.warmup_steps is not None else (100 if self.init == "random" else 0)
 
-    @property
-    def selection_split(self) -> Path:
-        """The split whose rock-IoU selects the best epoch."""
-        return self.test_split if self.test_split is not None else self.val_split
-
     def recipe(self) -> dict[str, Any]:
         """What decides the result beside the data: every field but `RUNTIME_FIELDS`, defaults resolved."""
         recipe = self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
         return recipe | {"lr": self.lr_peak, "warmup_steps": self.warmup}
+
+    @classmethod
+    def recipe_defaults(cls) -> dict[str, Any]:
+        """The recipe where nothing is asked for, which is also that of a run older than one of its fields."""
+        return cls(train_split=Path(), val_split=Path(), out=Path()).recipe()
 
 
 def load_train_params(path: Path) -> TrainParams:
