@@ -42,7 +42,13 @@ NO_SCRIPT = (
     "font-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Content security policy of workspace files: pictures and styles, never a script, however one got into a report."""
+PAGE = (
+    "default-src 'self' 'unsafe-inline' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "object-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The same of the page: all in one file, as viser's client is, and nothing from or to anywhere but this server."""
 ALWAYS = {
+    "Content-Security-Policy": PAGE,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
