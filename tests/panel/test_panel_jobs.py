@@ -157,7 +157,8 @@ def test_export_by_a_companion_can_be_verified_scored_and_shown(bench: Bench) ->
 
     bench.model.commit("evaluate.split", split)
     bench.run("evaluate")
-    assert bench.model.actions["evaluate"].reason == "an evaluation is under way"
+    assert bench.model.actions["evaluate"].label == "Stop evaluation"
+    assert bench.model.actions["evaluate_photos"].reason == "an evaluation is under way"
     bench.rest("evaluate")
     assert bench.model.works["evaluate"].state == "finished", bench.model.works["evaluate"].text
     assert re.fullmatch(r"(rock-IoU 0\.\d+, )?3 pictures", bench.model.works["evaluate"].text)
@@ -331,7 +332,7 @@ def test_trained_model_is_written_and_taken(bench: Bench, toys: Path, speaker: P
     bench.run("train")
     bench.rest("training")
     bench.run("use_model")
-    assert bench.model.actions["use_model"].reason == "the model is being written"
+    assert bench.model.actions["use_model"].label == "Stop writing the model"
     bench.rest("model")
     assert bench.model.works["model"].state == "finished", bench.model.works["model"].text
     assert bench.model.field("model.path").value == str(out / "model.onnx")

@@ -46,6 +46,7 @@ class Verify(Verb):
     repair: bool = quantity(False, "Drop frames with problems from the journal and draw them again.")
     workers: int = quantity(1, "Worker processes that draw for --repair.", ge=1, le=256)
     other_backend: bool = quantity(False, "Let --repair draw on another renderer back end than the split's.")
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:
         """Check, and repair where asked; raises `CheckError` when there is a problem."""
@@ -54,8 +55,8 @@ class Verify(Verb):
         frames = sum(_size(path / JOURNAL) for path in split_folders(self.split)) / LINE_BYTES
         with contextlib.ExitStack() as stack:
             emit: Emit = lambda event: None  # noqa: E731
-            if self.repair or frames > BAR_FROM:
-                emit = stack.enter_context(show(False, "repair" if self.repair else "verify", "frames"))
+            if self.repair or self.events or frames > BAR_FROM:
+                emit = stack.enter_context(show(self.events, "repair" if self.repair else "verify", "frames"))
             if self.repair:
                 result = repair(self.split, workers=self.workers, other_backend=self.other_backend, emit=emit)
             else:

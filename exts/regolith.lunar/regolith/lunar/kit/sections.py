@@ -79,7 +79,7 @@ class SectionView:
                 )
             for keys in BUTTONS.get(section.key, ()):
                 with ui.HStack(height=0, spacing=style.GAP):
-                    for key in keys:
+                    for key in (key for key in keys if key in model.actions):
                         self.buttons[key] = ActionButton(model.actions[key])
             for key in WORKS.get(section.key, ()):
                 self.works[key] = training_views(model) if key == "training" else [Bar(model.works[key])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from regolith.lunar.panel.forms import OUTPUTS, Field, build_sections, offered
 from regolith.lunar.panel.host import Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
+from regolith.lunar.panel.pages import PageKind
 from regolith.lunar.panel.run_work import RunWork, latest_runs
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.tools import Tools
@@ -74,12 +76,12 @@ class PanelModel:
         self._tools = Tools(self._desk, self._training, self._export, lambda path: self.commit("model.path", path))
         self._runs: tuple[RunWork, ...] = (self._training, *self._tools.runs)
         self.works = {work.key: work for work in (self._stage.work, self._export.work, *(r.work for r in self._runs))}
-        """Keys: stage, export, training, evaluate, model, report."""
+        """Keys: stage, export, training, evaluate, model, verify, report."""
         self._adopt()
         self.actions: dict[str, Action] = {action.key: action for action in self._make_actions()}
-        """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, train, use_model, evaluate,
-        evaluate_photos, report, open_folder, open_run, choose_python, undo, redo, load, save; none that edits a
-        withheld field."""
+        """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, verify, train, use_model,
+        evaluate, evaluate_photos, report, evaluation_report, training_report, open_folder, open_run, choose_python,
+        undo, redo, load, save; none that edits a withheld field."""
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -333,6 +335,35 @@ class PanelModel:
 
         return Action(key, label, tooltip, act, reason=reason, refuse=self._refuse)
 
+    def _stoppable(
+        self, key: str, label: str, stop: str, tooltip: str, run: RunWork, begin: Callable[[], Any],
+        problem: Callable[[], str], ours: Callable[[], bool] | None = None,
+    ) -> Action:  # fmt: skip
+        """Make the button of a companion, which ends it while it is under way.
+
+        Args:
+            key: Of the action.
+            label: Text while nothing is under way.
+            stop: Text while it is.
+            tooltip: What it does.
+            run: The companion's line of work.
+            begin: Starts it.
+            problem: Says why it cannot be started.
+            ours: Whether what is under way was started by this button; left out, whatever is.
+        """
+
+        def going() -> bool:
+            return run.work.active if ours is None else ours()
+
+        def reason() -> str:
+            if not going():
+                return problem()
+            return "it is stopping" if run.work.state == "stopping" else ""
+
+        return self._action(
+            key, lambda: stop if going() else label, tooltip, lambda: run.stop() if going() else begin(), reason
+        )
+
     def _make_actions(self) -> list[Action]:
         return [*self._stage_actions(), *self._job_actions(), *self._file_actions(), *self._entry_actions()]
 
@@ -364,26 +395,36 @@ class PanelModel:
                    lambda: "" if export.can_pause() or export.can_resume() else "no export is under way"),
             action("cancel", "Cancel", "End the export; what is drawn stays and counts.", export.cancel,
                    lambda: "" if export.work.state in ("running", "pausing", "paused") else "no export is under way"),
-            action("train", lambda: "Stop training" if training.work.active else "Start training",
-                   "Train in a process of its own; stopped, the same training goes on later.",
-                   lambda: training.stop() if training.work.active else training.begin(),
-                   lambda: ("it is stopping" if training.work.state == "stopping" else "")
-                   if training.work.active else training.problem()),
-            action("use_model", "Use this model", "Take the last training's best model for preview and evaluation.",
-                   tools.use_model, tools.use_problem),
-            action("evaluate", "Evaluate", "Score the model on a split.",
-                   lambda: tools.evaluate(photos=False), lambda: tools.evaluate_problem(photos=False)),
-            action("evaluate_photos", "Evaluate on photographs", "Score the model on real photographs.",
-                   lambda: tools.evaluate(photos=True), lambda: tools.evaluate_problem(photos=True)),
+            self._stoppable("train", "Start training", "Stop training",
+                            "Train in a process of its own; stopped, the same training goes on later.",
+                            training, training.begin, training.problem),
+            self._stoppable("use_model", "Use this model", "Stop writing the model",
+                            "Take the last training's best model for preview and evaluation.",
+                            tools.convert_run, tools.use_model, tools.use_problem),
+            *(self._stoppable(key, label, "Stop evaluation", tooltip, tools.evaluate_run,
+                              partial(tools.evaluate, photos=photos), partial(tools.evaluate_problem, photos=photos),
+                              partial(tools.evaluating, photos=photos))
+              for key, label, tooltip, photos in (
+                  ("evaluate", "Evaluate", "Score the model on a split.", False),
+                  ("evaluate_photos", "Evaluate on photographs", "Score the model on real photographs.", True))),
+            self._stoppable("verify", "Verify", "Stop verification",
+                            "Check every frame of the exported split: whole, as drawn, apart from the other splits.",
+                            tools.verify_run, tools.verify, tools.verify_problem),
         ]  # fmt: skip
 
     def _file_actions(self) -> list[Action]:
-        action, training, tools = self._action, self._training, self._tools
+        action, training, tools, pages = self._action, self._training, self._tools, self._tools.pages
         python = action("choose_python", "Choose Python…", "Choose the interpreter that training runs in.",
                         lambda: self._pick("companion.python", Pick("Python with torch", "file")))  # fmt: skip
+        reports: tuple[tuple[PageKind, str, str], ...] = (
+            ("report", "Open report", "Open the card of the exported split: what it holds, in pictures."),
+            ("evaluation_report", "Open evaluation", "Open the report of the last evaluation: scores and pictures."),
+            ("training_report", "Open training", "Open the report of the training: its course so far and its recipe."),
+        )
         return [
-            action("report", "Open report", "Open the card of the exported split: what it holds, in pictures.",
-                   tools.open_report, tools.report_problem),
+            *(self._stoppable(key, label, "Stop writing", tooltip, pages.run, partial(pages.open, key),
+                              partial(pages.problem, key), partial(pages.writing, key))
+              for key, label, tooltip in reports),
             action("open_folder", "Open folder", "Open the folder of the dataset.",
                    lambda: self._host.open_path(tools.dataset_folder()),
                    lambda: "" if tools.dataset_folder().is_dir() else "nothing is exported yet"),

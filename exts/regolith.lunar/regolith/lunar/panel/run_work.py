@@ -33,13 +33,13 @@ class RunWork:
             key: Of the work, and kind of its runs.
             title: What it is called.
             unit: What progress counts.
-            describe: Says in a line what a finished run's result is.
+            describe: Says in a line what the result is of a run that came to its end.
         """
         self.work = Work(key, title)
         self.run: Run | None = None
         """The run that is followed, or was last."""
         self.result: Any = None
-        """What the last finished run reported."""
+        """What the last run that came to its end reported."""
         self.ended: Callable[[WorkState], None] = lambda state: None
         """Called when a run that was under way while we looked has ended, with its new state."""
         self._desk, self._unit, self._describe = desk, unit, describe
@@ -165,7 +165,8 @@ class RunWork:
             kept = f" at {counted(self.work.done, self.work.total, self._unit)}" if self.work.total else ""
             self._say(then, ("killed" if state == "lost" else then) + kept)
         else:
-            self._say("failed", self._reason())
+            self.result = self._file_result()  # there where it ran to its end, and what it checked does not hold
+            self._say("failed", self._reason() if self.result is None else self._describe(self.result))
         if self._lived:
             self.ended(self.work.state)
 

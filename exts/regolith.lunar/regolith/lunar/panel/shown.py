@@ -18,18 +18,15 @@ MAIN = ("author", "preview", "export", "train")
 
 BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "stage": (("randomize", "exact"),),
-    "dataset": (
-        ("pause", "cancel"),
-        ("report", "open_folder"),
-    ),
-    "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos")),
-    "training": (("choose_python", "open_run"),),
+    "dataset": (("pause", "cancel"), ("verify", "report"), ("open_folder",)),
+    "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos"), ("evaluation_report",)),
+    "training": (("choose_python",), ("training_report", "open_run")),
 }
-"""Rows of buttons of a section, by the keys of the model's actions."""
+"""Rows of buttons of a section, by the keys of the model's actions; an action that is not there has no button."""
 
 WORKS: dict[str, tuple[str, ...]] = {
     "stage": ("stage",),
-    "dataset": ("export", "report"),
+    "dataset": ("export", "verify", "report"),
     "model": ("evaluate", "model"),
     "training": ("training",),
 }

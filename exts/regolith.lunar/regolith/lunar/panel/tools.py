@@ -1,4 +1,4 @@
-"""What is done with datasets and models: evaluation, the trained model's way into the preview, the card."""
+"""What is done with datasets and models: verification, evaluation, the trained model's way into the preview."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar.dataset.layout import JOURNAL
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.panel.desk import Desk
 from regolith.lunar.panel.export_work import ExportWork
+from regolith.lunar.panel.pages import RESULTS, Pages, modified
 from regolith.lunar.panel.train_work import TrainWork, VerbWork, split_problem
 from regolith.lunar.panel.work import WorkState
 from regolith.lunar.params import InputError, Verb
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
+
+NAMED = 3
+"""Problems of a verification that its line names; its log has more."""
 
 
 class Tools:
@@ -28,21 +33,20 @@ class Tools:
             choose: Makes a model file the one of preview and evaluation.
         """
         self._desk, self._training, self._export, self._choose = desk, training, export, choose
-        self._evaluate = VerbWork(desk, "evaluate", "Evaluation", describe=_describe_evaluation)
-        self._convert = VerbWork(desk, "model", "Model", describe=lambda result: "model written")
-        self._report = VerbWork(desk, "report", "Report", describe=lambda result: "card written")
-        self._evaluate.ended = self._evaluated
-        self._convert.ended = self._converted
-        self._report.ended = self._reported
+        self.evaluate_run = VerbWork(desk, "evaluate", "Evaluation", unit="pictures", describe=_describe_evaluation)
+        self.convert_run = VerbWork(desk, "model", "Model", describe=lambda result: "model written")
+        self.verify_run = VerbWork(desk, "verify", "Verification", unit="frames", describe=_describe_verification)
+        self.pages = Pages(desk, training, export, self.evaluation)
+        self.evaluate_run.ended = self._evaluated
+        self.convert_run.ended = self._converted
+        self.verify_run.ended = self._verified
         training.use = self.use_model
-        self.runs = (self._evaluate, self._convert, self._report)
+        self.runs = (self.evaluate_run, self.convert_run, self.verify_run, self.pages.run)
 
     # -- model --------------------------------------------------------------------------------------------------------
 
     def use_problem(self) -> str:
         """Why the trained model cannot be used; empty where it can."""
-        if self._convert.work.active:
-            return "the model is being written"
         return "" if self._training.checkpoint is not None else "no training has made a model yet"
 
     def use_model(self) -> None:
@@ -55,22 +59,22 @@ class Tools:
             self._choose(str(model))
         else:
             python = self._desk.training_python  # the one that has torch
-            self._convert.begin(
+            self.convert_run.begin(
                 "export-model", [str(checkpoint), f"--out={model}"], {"model": str(model)}, writes=model, python=python
             )
 
     def _converted(self, state: WorkState) -> None:
-        run = self._convert.run
+        run = self.convert_run.run
         if state == "finished" and run is not None:
             self._choose(run.details["model"])
         elif state == "failed":
-            self._desk.host.notify(self._convert.work.text, "error")
+            self._desk.host.notify(self.convert_run.work.text, "error")
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 
     def evaluate_problem(self, *, photos: bool) -> str:
         """Why nothing can be evaluated; empty where it can."""
-        if self._evaluate.work.active:
+        if self.evaluate_run.work.active:
             return "an evaluation is under way"
         if self._desk.python is None:
             return self._desk.no_python("regolith-lunar")
@@ -86,6 +90,11 @@ class Tools:
         allowed = "a folder of photographs, or one photograph"
         return "" if images.exists() else str(InputError("images", str(images), allowed))
 
+    def evaluating(self, *, photos: bool) -> bool:
+        """Whether photographs, or a split, are being scored."""
+        run = self.evaluate_run
+        return run.work.active and run.run is not None and run.run.details.get("photos", False) == photos
+
     def evaluate(self, *, photos: bool) -> None:
         """Score the model on the entered split or photographs."""
         values, prefix = self._desk.values, "photos" if photos else "evaluate"
@@ -94,51 +103,72 @@ class Tools:
         model = path if path == "default" else str(self._desk.absolute(Path(path)))
         out = self._desk.absolute(values.good[f"{prefix}.out"])
         name = "evaluate real" if photos else "evaluate synth"
-        self._evaluate.begin(name, self._desk.arguments(verb, model=model), {"out": str(out)}, writes=out)
-        self._evaluate.work.folder = out
+        details = {"out": str(out), "photos": photos}
+        self.evaluate_run.begin(name, [*self._desk.arguments(verb, model=model), "--events"], details, writes=out)
+        self.evaluate_run.work.folder = out
 
     def _evaluated(self, state: WorkState) -> None:
         level = "error" if state == "failed" else "info"
-        self._desk.host.notify(f"Evaluation {state}: {self._evaluate.work.text}", level)
+        self._desk.host.notify(f"Evaluation {state}: {self.evaluate_run.work.text}", level)
 
-    # -- card ---------------------------------------------------------------------------------------------------------
+    def evaluation(self) -> Path | None:
+        """Folder of the last evaluation: the run's, or of the entered ones that with the newest results."""
+        place = self.evaluate_run.run.details.get("out") if self.evaluate_run.run is not None else None
+        if isinstance(place, str) and (Path(place) / RESULTS).is_file():
+            return Path(place)
+        entered = (self._desk.values.good[path] for path in ("evaluate.out", "photos.out"))
+        folders = [self._desk.absolute(out) for out in entered if out is not None]
+        dated = [(modified(folder / RESULTS) or 0.0, folder) for folder in folders if (folder / RESULTS).is_file()]
+        return max(dated)[1] if dated else None
+
+    # -- datasets -----------------------------------------------------------------------------------------------------
 
     def dataset_folder(self) -> Path:
         """Folder of the exported split, or where datasets go."""
         split = self._export.split
         return split if split is not None and split.is_dir() else self._desk.host.data_folder
 
-    def report_problem(self) -> str:
-        """Why there is no report to open; empty where there is one, or one can be written."""
-        if self._report.work.active:
-            return "it is being written"
+    def verify_problem(self) -> str:
+        """Why nothing can be verified; empty where something can."""
+        if self._export.work.active:
+            return "an export is under way"
         split = self._export.split
-        return "" if split is not None and (split / JOURNAL).is_file() else "nothing is exported yet"
+        if split is None or not (split / JOURNAL).is_file():
+            return "nothing is exported yet"
+        return "" if self._desk.python is not None else self._desk.no_python("regolith-lunar")
 
-    def open_report(self) -> None:
-        """Open the card of the exported split, written first where it is older than the frames."""
+    def verify(self) -> None:
+        """Check every frame of the exported split."""
         split = self._export.split
         assert split is not None
-        if _card_is_new(split):
-            self._desk.host.open_path(split / "card.html")
-        else:
-            page = split / "card.html"
-            self._report.begin("card", [str(split)], {"card": str(page)}, writes=page)
+        self.verify_run.begin("verify", [str(split), "--events"], {"split": str(split)})
+        self.verify_run.work.folder = split
 
-    def _reported(self, state: WorkState) -> None:
-        run = self._report.run
-        if state == "finished" and run is not None:
-            self._desk.host.open_path(Path(run.details["card"]))
-        elif state == "failed":
-            self._desk.host.notify(self._report.work.text, "error")
+    def _verified(self, state: WorkState) -> None:
+        result, work = self.verify_run.result, self.verify_run.work
+        if isinstance(result, dict) and result.get("problems"):
+            work.log.clear()
+            work.log.extend(_say_problem(problem) for problem in result["problems"])
+            self._desk.changed("work", work.key)
+        level = "error" if state == "failed" else "info"
+        self._desk.host.notify(f"Verification {state}: {work.text}", level)
 
 
-def _card_is_new(split: Path) -> bool:
-    """Whether a split's card is at least as new as its frames."""
-    try:
-        return (split / "card.html").stat().st_mtime >= (split / JOURNAL).stat().st_mtime
-    except OSError:
-        return False
+def _say_problem(problem: dict[str, Any]) -> str:
+    where = " ".join(filter(None, (problem["split"], str(problem["where"] or ""))))
+    return f"{where}: {problem['problem']}"
+
+
+def _describe_verification(result: Any) -> str:
+    """How many frames were looked at, and the first problems."""
+    if not isinstance(result, dict):
+        return "finished"
+    frames, problems = result["frames"], result["problems"]
+    if not problems:
+        return f"{counted(frames, 'frame')}, no problem"
+    named = "; ".join(_say_problem(problem) for problem in problems[:NAMED])
+    more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+    return f"{counted(len(problems), 'problem')} in {counted(frames, 'frame')}: {named}{more}"
 
 
 def _describe_evaluation(result: Any) -> str:
@@ -153,4 +183,6 @@ def _describe_evaluation(result: Any) -> str:
     if flood is not None:
         words.append(f"flood {flood:.1%}")
     count = result.get("frames", result.get("photographs"))
-    return ", ".join([*words, f"{count} pictures"])
+    problems = result.get("problems") or []
+    text = ", ".join([*words, f"{count} pictures"])
+    return f"{text}; {counted(len(problems), 'problem')}: {problems[0]}" if problems else text

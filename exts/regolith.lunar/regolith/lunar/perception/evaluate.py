@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.dataset.layout import frame_paths
+from regolith.lunar.dataset.layout import FrameRecord, frame_paths
 from regolith.lunar.files import write_json
+from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES, ROCK, SKY
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.perception.metrics import (
@@ -32,6 +35,8 @@ FLOOD_NOTE = (
     "flood is the share of a photograph's own pixels called rock; a model that never predicts rock scores 0, "
     "so read it beside rock recall and IoU on labelled photographs (--masks)"
 )
+BAR_FROM = 200
+"""Pictures above which a progress bar is shown."""
 WORST_MIN_ROCK_PX = 50
 """Frames with less rock than this are never among the worst: a handful of pixels decides their IoU."""
 
@@ -44,12 +49,17 @@ class EvaluateSynth(Verb):
     out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
     worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:
         """Score the split, write results and pictures, and return the results."""
         writable_folder("out", self.out)
         segmenter = Segmenter(self.model, threads=self.threads)
         frames = list(frame_paths(self.split))
+        with _progress(self.events, "frames", len(frames)) as emit:
+            return self._run(segmenter, frames, emit)
+
+    def _run(self, segmenter: Segmenter, frames: list[tuple[FrameRecord, Path, Path]], emit: Emit) -> dict[str, Any]:
         total = np.zeros((3, 3), np.int64)
         by_sun = [np.zeros((3, 3), np.int64) for _ in SUN_EDGES_DEG[1:]]
         by_size = RockSizeRecall()
@@ -65,6 +75,7 @@ class EvaluateSynth(Verb):
             if place is not None:
                 by_sun[place] += confusion
             rows.append({"index": record.index, "rock_px": int(confusion[ROCK].sum()), **scores(confusion)["rock"]})
+            emit({"event": "progress", "done": len(rows), "total": len(frames)})
         result = {
             "model": _model_name(segmenter),
             "split": str(self.split),
@@ -124,6 +135,7 @@ class EvaluateReal(Verb):
         False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
     )
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:
         """Score the photographs, write results and pictures, and return the results.
@@ -136,10 +148,15 @@ class EvaluateReal(Verb):
         photos = find_photos(self.images)
         if self.masks is not None and not self.masks.is_dir():
             raise InputError("masks", str(self.masks), "a folder of masks")
+        with _progress(self.events, "photographs", len(photos)) as emit:
+            return self._run(segmenter, photos, emit)
+
+    def _run(self, segmenter: Segmenter, photos: Sequence[Path], emit: Emit) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         problems: list[str] = []
         sheet: list[tuple[np.ndarray, str]] = []
-        for path in photos:
+        for number, path in enumerate(photos):
+            emit({"event": "progress", "done": number, "total": len(photos)})
             try:
                 row, overlay = self._score(segmenter, path, problems)
             except InputError as error:
@@ -149,6 +166,7 @@ class EvaluateReal(Verb):
             Image.fromarray(overlay).save(target)
             rows.append(row | {"overlay": str(target)})
             sheet.append((_thumbnail(overlay), f"{path.name}  flood {row['flood']:.1%}"))
+        emit({"event": "progress", "done": len(photos), "total": len(photos)})
         result = self._result(segmenter, rows, problems)
         if sheet:
             contact_sheet(sheet).save(self.out / "contact_sheet.png")
@@ -226,6 +244,18 @@ def spread(values: list[float]) -> dict[str, float | None]:
     if not values:
         return {"mean": None, "median": None, "worst": None}
     return {"mean": statistics.fmean(values), "median": statistics.median(values), "worst": max(values)}
+
+
+@contextlib.contextmanager
+def _progress(events: bool, unit: str, count: int) -> Iterator[Emit]:
+    """Yield what shows progress events: JSON lines, a bar where it takes long, or nothing."""
+    from regolith.lunar.jobs.progress import show
+
+    if events or count > BAR_FROM:
+        with show(events, "evaluate", unit) as emit:
+            yield emit
+    else:
+        yield lambda event: None
 
 
 def _say(value: float | None) -> str:

@@ -46,6 +46,7 @@ class Card(Verb):
 
     split: Path = quantity(..., "Folder of a split, or of a dataset: then each of its splits.", positional=True)
     out: Path | None = quantity(None, "HTML file to write; left out, card.html in the split's folder.")
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:
         """Write the cards and say where they are."""
@@ -58,8 +59,9 @@ class Card(Verb):
         for folder in folders:
             with contextlib.ExitStack() as stack:
                 source = read_source(folder)
-                large = len(source.records) > BAR_FROM
-                emit = stack.enter_context(show(False, f"card {source.name}", "frames")) if large else _silent
+                bar = show(self.events, f"card {source.name}", "frames")
+                told = self.events or len(source.records) > BAR_FROM
+                emit = stack.enter_context(bar) if told else _silent
                 cards.append(write_card(source, self.out or folder / "card.html", emit=emit))
         return {"cards": cards}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,14 @@ def write_run_report(path: Path, run: Path, results: dict[str, Any], seconds: di
         _stage_section(results["author"]),
         _samples_section(results["generate"]),
         _training_section(run, results["train"]),
-        _synth_section(results["synth"]),
+        synth_section(
+            results["synth"],
+            "On unseen synthetic frames",
+            f"{results['synth']['frames']} frames of test_photoreal, a domain outside training",
+        ),
     ]
     if "real" in results:
-        sections.append(_real_section(results["real"]))
+        sections.append(real_section(results["real"], results["real"]["per_image"]))
     sections.append(_machine_section(results, seconds))
     write_page(path, "regolith.lunar: one run, end to end", lead, sections)
 
@@ -91,11 +96,18 @@ def _training_section(run: Path, summary: dict[str, Any]) -> Section:
     return Section("Training", text, pictures=(drawing(curves, "Loss and validation IoU by epoch", wide=True),))
 
 
-def _synth_section(synth: dict[str, Any]) -> Section:
+def synth_section(synth: dict[str, Any], heading: str, where: str) -> Section:
+    """Show the scores on a generated split.
+
+    Args:
+        synth: As `regolith evaluate synth` writes it.
+        heading: Of the section.
+        where: What it was scored on.
+    """
     rock = synth["rock"]
     scores = Table(
         ["", *NAMES, "mean"], [["IoU", *(synth["iou"][name] for name in NAMES), synth["miou"]]],
-        f"{synth['frames']} frames of test_photoreal, a domain outside training; accuracy {synth['accuracy']:.3f}",
+        f"{where}; accuracy {synth['accuracy']:.3f}",
     )  # fmt: skip
     rocks = Table(["", "IoU", "precision", "recall"], [["rock", rock["iou"], rock["precision"], rock["recall"]]])
     sizes = Table(
@@ -110,7 +122,7 @@ def _synth_section(synth: dict[str, Any]) -> Section:
     )
     pictures = [drawing(confusion_matrix(synth["confusion"], synth["classes"]), "Confusion matrix")]
     pictures += [picture(Path(path), "One of the worst frames", wide=True) for path in synth["pictures"]]
-    return Section("On unseen synthetic frames", (), (scores, rocks, sizes, suns), tuple(pictures))
+    return Section(heading, (), (scores, rocks, sizes, suns), tuple(pictures))
 
 
 def _range(row: dict[str, Any], unit: str) -> str:
@@ -118,7 +130,13 @@ def _range(row: dict[str, Any], unit: str) -> str:
     return f"{lo:g} and more" if hi is None else f"{lo:g} … {hi:g}"
 
 
-def _real_section(real: dict[str, Any]) -> Section:
+def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Section:
+    """Show the scores on photographs.
+
+    Args:
+        real: As `regolith evaluate real` writes it.
+        shown: Those of its photographs whose overlays are there to be shown.
+    """
     flood = real["flood"]
     tables = [
         Table(
@@ -143,7 +161,7 @@ def _real_section(real: dict[str, Any]) -> Section:
         )
     )
     pictures = tuple(
-        picture(Path(row["overlay"]), f"{row['image']}: flood {row['flood']:.1%}", side=640) for row in rows[:OVERLAYS]
+        picture(Path(row["overlay"]), f"{row['image']}: flood {row['flood']:.1%}", side=640) for row in shown[:OVERLAYS]
     )
     return Section("On real photographs", text, tables, pictures)
 
