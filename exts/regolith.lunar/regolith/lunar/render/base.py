@@ -18,6 +18,10 @@ Output = Literal["depth", "instance", "normals"]
 _T = TypeVar("_T")
 
 
+class StoppedError(Exception):
+    """A picture was given up before it was whole, as whoever asked for it wished."""
+
+
 def run_through(awaitable: Awaitable[_T]) -> _T:
     """Run a coroutine that never waits to its end, without an event loop.
 

@@ -279,12 +279,20 @@ class FusedScene:
 
     # Kernels -------------------------------------------------------------------------------------------------------
 
-    def radiance(self, view: _Opaque, pixels: int, *, samples: int, first: int = 0, bounce: bool = False) -> Any:
-        """Mean radiance of each pixel over `samples` samples from number `first` on, Float, size pixels."""
+    def radiance(
+        self, view: _Opaque, pixels: int, *, samples: int, first: int = 0, bounce: bool = False, start: int = 0
+    ) -> Any:
+        """Mean radiance of `pixels` pixels from number `start` on, over `samples` samples from number `first` on.
+
+        A pixel's value is the same whatever others are drawn with it, as long as `start` is a multiple of 16, the
+        widest packet of rays.
+        """
         ops = self.ops
         thread = dr.arange(mi.UInt32, pixels * samples)
         pixel = thread // samples
         index = (thread - pixel * samples) + dr.opaque(mi.UInt32, first)
+        if start:
+            pixel += dr.opaque(mi.UInt32, start)
         seed = _hash(pixel, view.seed)
         jx, jy = sobol_pair(index, _hash(seed, 3))
         direction = self._ray(view, pixel, jx, jy)
@@ -323,14 +331,16 @@ class FusedScene:
         nx, ny, nz = (dr.gather(mi.Float, x, first) for x in normal)
         return dr.block_sum(light, samples) * (1.0 / samples), dr.gather(mi.Float, hits, first), (nx, ny, nz)
 
-    def centre(self, view: _Opaque, pixels: int, *, albedo: bool) -> dict[str, Any]:
-        """Labels of the ray through each pixel's centre.
+    def centre(self, view: _Opaque, pixels: int, *, albedo: bool, start: int = 0) -> dict[str, Any]:
+        """Labels of the ray through the centre of `pixels` pixels from number `start` on.
 
         Returns:
             label, instance (UInt32), depth [m] (Float), normal (three Floats) and, where asked for, albedo (Float; 0
             on sky), size pixels.
         """
         pixel = dr.arange(mi.UInt32, pixels)
+        if start:
+            pixel += dr.opaque(mi.UInt32, start)
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, number, hit, t = self._hit(view.origin, direction, coherent=True)
         found = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render.backend import VARIANTS, Backend, choose_backend, find_llvm
-from regolith.lunar.render.base import Frame, Output, Quality
+from regolith.lunar.render.base import Frame, Output, Quality, StoppedError
 from regolith.lunar.render.compile import read_geometry
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.sensor import develop
@@ -28,6 +29,9 @@ SAMPLES: dict[Quality, int] = {"draft": 4, "default": 8, "reference": 256}
 
 CHUNK = 16
 """Most samples traced in one launch."""
+
+BAND = 1 << 18
+"""Samples traced in one launch of a picture that may be given up: some 20 ms on two cores."""
 
 STAR_RADIANCE = 0.6
 """Linear pixel value of the brightest star, before exposure scaling (stars saturate with the exposure they need)."""
@@ -111,6 +115,7 @@ class MitsubaRenderer:
         quality: Quality = "default",
         outputs: frozenset[Output] = frozenset(),
         samples: int | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Frame:
         """Render the stage's camera.
 
@@ -121,12 +126,16 @@ class MitsubaRenderer:
                 samples, brute-force bounce).
             outputs: Which of depth, normals and instance to return.
             samples: Samples per pixel instead of the quality's; a power of two.
+            stop: Asked every few milliseconds whether to give the picture up. It changes no pixel.
 
         Raises:
             InputError: A size or quality that is not allowed, or no stage was loaded.
+            StoppedError: `stop` returned true.
         """
         view, count = self._view(width, height, quality, samples)
         options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
+        if stop is not None:
+            options["stop"] = stop
         if self.backend == "scalar":  # the same samples, traced by Mitsuba's scalar kernels and shaded in numpy
             radiance, centre = self._scene.draw(view, width, height, **options)
         else:
@@ -134,6 +143,7 @@ class MitsubaRenderer:
         if len(view.stars):
             pixel, value = star_pixels(view, width, height)
             add_stars(radiance, pixel, value, centre["label"].ravel()[pixel] == SKY)
+        check_wanted(stop)
         return Frame(
             rgb=develop_view(radiance, view),
             label=centre["label"],
@@ -158,21 +168,26 @@ class MitsubaRenderer:
         view, _ = self._view(width, height, "draft", None)
         return self._scene.classes(view, width, height)
 
-    def preview(self, width: int, height: int, *, samples: int = 1) -> np.ndarray:
+    def preview(
+        self, width: int, height: int, *, samples: int = 1, stop: Callable[[], bool] | None = None
+    ) -> np.ndarray:
         """Render the stage's camera in direct light, without labels: what a viewport shows while it moves.
 
         Args:
             width: Picture width in pixels.
             height: Picture height in pixels.
             samples: Samples per pixel; a power of two.
+            stop: Asked every few milliseconds whether to give the picture up. It changes no pixel.
 
         Returns:
             Picture as the sensor saves it, equal to `render`'s in quality draft, uint8, shape [H, W, 3].
 
         Raises:
             InputError: A size that is not allowed, or no stage was loaded.
+            StoppedError: `stop` returned true.
         """
-        radiance, view = self._light(width, height, "draft", samples)
+        radiance, view = self._light(width, height, "draft", samples, stop)
+        check_wanted(stop)
         return develop_view(radiance, view)
 
     def radiance(
@@ -187,10 +202,14 @@ class MitsubaRenderer:
         """
         return self._light(width, height, quality, samples)[0]
 
-    def _light(self, width: int, height: int, quality: Quality, samples: int | None) -> tuple[np.ndarray, View]:
+    def _light(
+        self, width: int, height: int, quality: Quality, samples: int | None, stop: Callable[[], bool] | None = None
+    ) -> tuple[np.ndarray, View]:
         """Radiance, and the view it shows; labels are made only where light or back end need them."""
         view, count = self._view(width, height, quality, samples)
         options: dict[str, Any] = {"samples": count, "quality": quality, "threads": self.threads}
+        if stop is not None:
+            options["stop"] = stop
         pixel, value = star_pixels(view, width, height)
         if self.backend == "scalar":
             radiance, centre = self._scene.draw(view, width, height, **options)
@@ -237,25 +256,31 @@ def develop_view(radiance: np.ndarray, view: View) -> np.ndarray:
 
 def _draw_fused(
     scene: Any, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int,
-    labels: bool = True, normals: bool = False,
+    labels: bool = True, normals: bool = False, stop: Callable[[], bool] | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # fmt: skip
     """Draw with the fused kernel: radiance [H, W] float32, and the pixel-centre arrays, none without `labels`."""
     import drjit as dr
 
-    pixels = width * height
     opaque = scene.opaque(view, width, height)
-    centre: dict[str, Any] = {}
-    if labels or quality == "default":
-        centre = scene.centre(opaque, pixels, albedo=quality == "default")
-        if not labels:
-            centre = {"albedo": centre["albedo"]}
-        dr.schedule(centre)
     chunk = min(samples, CHUNK)
-    total: Any = None
-    for first in range(0, samples, chunk):
-        part = scene.radiance(opaque, pixels, samples=chunk, first=first, bounce=quality == "reference")
-        total = part if total is None else total + part
-        dr.eval(total)
+    totals: list[Any] = []
+    centres: list[dict[str, Any]] = []
+    for start, pixels in _bands(width * height, chunk, whole=stop is None):
+        if labels or quality == "default":
+            centre = scene.centre(opaque, pixels, albedo=quality == "default", start=start)
+            centres.append(centre if labels else {"albedo": centre["albedo"]})
+            dr.schedule(centres[-1])
+        total: Any = None
+        for first in range(0, samples, chunk):
+            part = scene.radiance(
+                opaque, pixels, samples=chunk, first=first, bounce=quality == "reference", start=start
+            )
+            total = part if total is None else total + part
+            dr.eval(total)
+            if stop is not None:
+                dr.sync_thread()
+                check_wanted(stop)
+        totals.append(total)
     small = None
     w, h = math.ceil(width / REDUCTION), math.ceil(height / REDUCTION)
     if quality == "default":
@@ -263,19 +288,42 @@ def _draw_fused(
         dr.eval(small)
     arrays: dict[str, np.ndarray] = {}
     if labels:
-        arrays["label"] = centre["label"].numpy().astype(np.uint8).reshape(height, width)
-        arrays["instance"] = centre["instance"].numpy().astype(np.uint16).reshape(height, width)
-        arrays["depth"] = centre["depth"].numpy().reshape(height, width)
+        arrays["label"] = _joined([c["label"] for c in centres]).astype(np.uint8).reshape(height, width)
+        arrays["instance"] = _joined([c["instance"] for c in centres]).astype(np.uint16).reshape(height, width)
+        arrays["depth"] = _joined([c["depth"] for c in centres]).reshape(height, width)
     if normals:
-        arrays["normals"] = np.stack([x.numpy() for x in centre["normals"]], axis=-1).reshape(height, width, 3)
-    radiance = np.array(total.numpy()).reshape(height, width) * np.float32(chunk / samples)
+        axes = [_joined([c["normals"][axis] for c in centres]) for axis in range(3)]
+        arrays["normals"] = np.stack(axes, axis=-1).reshape(height, width, 3)
+    radiance = np.array(_joined(totals)).reshape(height, width) * np.float32(chunk / samples)
     if small is not None:
         light, hits, normal = small
         guide = np.stack([x.numpy() for x in normal], axis=-1).reshape(h, w, 3)
-        albedo = centre["albedo"].numpy().reshape(height, width)
+        albedo = _joined([c["albedo"] for c in centres]).reshape(height, width)
+        check_wanted(stop)
         radiance += albedo * _enlarged(light.numpy().reshape(h, w), hits.numpy().reshape(h, w), guide,
                                        width, height, threads)  # fmt: skip
     return radiance, arrays
+
+
+def _bands(pixels: int, samples: int, *, whole: bool) -> list[tuple[int, int]]:
+    """First pixel and number of pixels of each launch: all at once, or bands of `BAND` samples."""
+    size = pixels if whole else max(BAND // samples, 16)
+    return [(start, min(size, pixels - start)) for start in range(0, pixels, size)]
+
+
+def _joined(parts: list[Any]) -> np.ndarray:
+    """Dr.Jit arrays, end to end."""
+    return parts[0].numpy() if len(parts) == 1 else np.concatenate([part.numpy() for part in parts])
+
+
+def check_wanted(stop: Callable[[], bool] | None) -> None:
+    """Give a picture up where nobody wants it any more.
+
+    Raises:
+        StoppedError: `stop` is there and returns true.
+    """
+    if stop is not None and stop():
+        raise StoppedError
 
 
 def _enlarged(

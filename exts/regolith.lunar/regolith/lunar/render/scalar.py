@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
-from regolith.lunar.render.base import Quality
+from regolith.lunar.render.base import Quality, StoppedError
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
@@ -324,9 +325,10 @@ class ScalarScene:
         return np.where(hits.valid, label, SKY).astype(np.uint8).reshape(height, width)
 
     def draw(
-        self, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int
-    ) -> tuple[Array, dict[str, Array]]:
-        """Draw a view.
+        self, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+        """Draw a view, unless `stop` gives it up between two samples (`base.StoppedError`).
 
         Returns:
             Radiance, float32, shape [H, W]; pixel-centre label, instance, depth, albedo and normal.
@@ -336,6 +338,8 @@ class ScalarScene:
         lit = np.zeros(width * height, np.float32)
         start = int(rng(view.sensor.noise_seed, "samples").integers(1 << 16))
         for number in range(samples):
+            if stop():
+                raise StoppedError
             x, y, u1, u2 = kronecker(start + number, 4)
             turn = 2.0 * math.pi * u2
             offset = view.sun.tan_radius * math.sqrt(u1) * np.array([math.cos(turn), math.sin(turn)])
