@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.labels import ROCK
+from regolith.lunar.labels import ROCK, count_classes
 from regolith.lunar.panel.host import LiveSettings, LiveState
 from regolith.lunar.perception.photos import read_photo
 from regolith.lunar.perception.session import SIZE_PX, Prediction
@@ -68,8 +68,10 @@ class Photo:
     width: int
     """Width of the photograph itself [px]."""
     height: int
-    rock_share: float
-    """Share of the photograph's own pixels called rock."""
+    counts: dict[str, int]
+    """Pixels per class of the photograph itself (`labels.count_classes`)."""
+    model: str
+    """Name of the model."""
     milliseconds: float
 
 
@@ -107,6 +109,10 @@ class LiveInference:
         """Futures of changes the thread has not taken up."""
         self._newest: Shown | None = None
         """Picture that waits."""
+        self._recent: Shown | None = None
+        """Newest picture there is, whether the preview is on or not."""
+        self._fresh = False
+        """Whether the model has not seen it: another one is set, or the preview was off."""
         self._photos: deque[_Wanted] = deque()
         self._ended = False
         self._model: tuple[str, Model] | None = None
@@ -124,6 +130,7 @@ class LiveInference:
         """
         future: Future[None] = Future()
         with self._wake:
+            self._fresh |= settings is not None and (self._settings is None or self._settings.model != settings.model)
             self._settings = settings
             if settings is None:
                 self.state, self._newest = None, None
@@ -138,8 +145,9 @@ class LiveInference:
         return future
 
     def see(self, shown: Shown) -> None:
-        """Segment a picture next; one that still waits is left out."""
+        """Segment a picture next, if the preview is on; one that still waits is left out."""
         with self._wake:
+            self._recent = shown
             if self._settings is not None:
                 self._newest = shown
                 self._wake.notify()
@@ -212,11 +220,13 @@ class LiveInference:
             for future in waiting:
                 future.set_exception(error)
             return
-        name = str(model.card.get("name") or Path(settings.model).stem)
+        name = model_name(settings.model, model)
         provider = model.provider.removesuffix("ExecutionProvider")
         with self._wake:
             if self.state is not None and (self.state.model, self.state.provider) != (name, provider):
                 self.state = LiveState(model=name, provider=provider)
+            if self._fresh and self._settings is not None:
+                self._fresh, self._newest = False, self._recent
         for future in waiting:
             future.set_result(None)
 
@@ -281,13 +291,18 @@ class LiveInference:
             small = _fitted(width, height)
             photo = Photo(
                 photo_name(wanted.name), _resize(rgb, small, Image.Resampling.LANCZOS),
-                _resize(mask, small, Image.Resampling.NEAREST), width, height, float(np.mean(mask == ROCK)),
-                milliseconds,
+                _resize(mask, small, Image.Resampling.NEAREST), width, height, count_classes(mask),
+                model_name(wanted.model, model), milliseconds,
             )  # fmt: skip
         except Exception as error:
             wanted.future.set_exception(error)
             return
         wanted.future.set_result(photo)
+
+
+def model_name(path: str, model: Model) -> str:
+    """What a model is called: as its card says, or its file."""
+    return str(model.card.get("name") or Path(path).stem)
 
 
 def photo_name(name: str) -> str:
