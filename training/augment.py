@@ -82,7 +82,7 @@ class Augmentation:
 
     def _draw(self, name: str, random: np.random.Generator) -> float:
         """Draw a photo_* value; every value takes the same two numbers, whatever the ranges are."""
-        u, v = random.random(2)
+        u, v = random.random(2).tolist()
         if not self._active(name) or v >= self.params.photo_share:
             return IDENTITY[name]
         interval: Interval = getattr(self.params, name)
@@ -110,7 +110,7 @@ def crop_box(
         Left and top edge and side of the square [px of the frame].
     """
     height, width = mask.shape
-    u_scale, u_bias, u_rock, u_x, u_y = random.random(5)
+    u_scale, u_bias, u_rock, u_x, u_y = random.random(5).tolist()
     window = min(side / log_uniform(scale, u_scale), height, width)
     free_x, free_y = width - window, height - window
     left, top = u_x * free_x, u_y * free_y
