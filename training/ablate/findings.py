@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from training.ablate.collect import METRICS, Cell, Results
-from training.ablate.contrasts import Difference, compare, minus
+from training.ablate.contrasts import Difference, compare, estimate, minus
 
 PUBLISHED: dict[Cell, dict[str, float]] = {
     ("v1", "dr_1500"): {"synth_iou": 0.815, "flood_mean": 0.440},
@@ -34,7 +34,7 @@ class Part:
     """A difference a finding asserts, and its sign."""
 
     words: str
-    """What is compared, as the subject of a sentence."""
+    """What is compared: `from … to …`, or a noun."""
     metric: str
     weights: Mapping[Cell, float]
     sign: Literal[-1, 1]
@@ -60,36 +60,49 @@ _MORE_BY_SIZE = {_FULL: 1.0, _HALF: -2.0, _PLAIN: 1.0}
 FINDINGS = (
     Finding(
         "Every generation scores better on its own synthetic test",
-        (Part("v1 to v2", "synth_iou", minus(_V2, _V1), 1), Part("v2 to v3", "synth_iou", minus(_V3, _V2), 1)),
+        (
+            Part("from v1 to v2", "synth_iou", minus(_V2, _V1), 1),
+            Part("from v2 to v3", "synth_iou", minus(_V3, _V2), 1),
+        ),
     ),
-    Finding("Realism of the rocks alone makes transfer worse", (Part("v1 to v2", "flood_mean", minus(_V2, _V1), 1),)),
+    Finding(
+        "Realism of the rocks alone makes transfer worse", (Part("from v1 to v2", "flood_mean", minus(_V2, _V1), 1),)
+    ),
     Finding(
         "Realism of the ground makes transfer better",
-        (Part("v2 to v3", "flood_mean", minus(_V3, _V2), -1), Part("v1 to v3", "flood_mean", minus(_V3, _V1), -1)),
+        (
+            Part("from v2 to v3", "flood_mean", minus(_V3, _V2), -1),
+            Part("from v1 to v3", "flood_mean", minus(_V3, _V1), -1),
+        ),
     ),
     Finding(
         "A better synthetic score does not foretell better transfer",
-        (Part("v1 to v2", "synth_iou", minus(_V2, _V1), 1), Part("v1 to v2", "flood_mean", minus(_V2, _V1), 1)),
+        (
+            Part("from v1 to v2", "synth_iou", minus(_V2, _V1), 1),
+            Part("from v1 to v2", "flood_mean", minus(_V2, _V1), 1),
+        ),
     ),
     Finding(
         "Domain randomization helps at equal size",
         (
-            Part("v3, 750 frames, without to with", "synth_iou", minus(_HALF, _PLAIN), 1),
-            Part("v3, 750 frames, without to with", "flood_mean", minus(_HALF, _PLAIN), -1),
+            Part("from v3 without randomization to v3 with it, 750 frames each", "synth_iou", minus(_HALF, _PLAIN), 1),
+            Part(
+                "from v3 without randomization to v3 with it, 750 frames each", "flood_mean", minus(_HALF, _PLAIN), -1
+            ),
         ),
     ),
     Finding(
         "Twice the frames help at equal randomization",
         (
-            Part("v3, 750 to 1500 frames", "synth_iou", minus(_FULL, _HALF), 1),
-            Part("v3, 750 to 1500 frames", "flood_mean", minus(_FULL, _HALF), -1),
+            Part("from 750 to 1500 frames of v3", "synth_iou", minus(_FULL, _HALF), 1),
+            Part("from 750 to 1500 frames of v3", "flood_mean", minus(_FULL, _HALF), -1),
         ),
     ),
     Finding(
         "More frames mostly raise the synthetic score, randomization mostly lowers the flood",
         (
-            Part("v3, what size adds beyond what randomization adds", "synth_iou", _MORE_BY_SIZE, 1),
-            Part("v3, what size adds beyond what randomization adds", "flood_mean", _MORE_BY_SIZE, 1),
+            Part("what size adds in v3 over what randomization adds", "synth_iou", _MORE_BY_SIZE, 1),
+            Part("what size adds in v3 over what randomization adds", "flood_mean", _MORE_BY_SIZE, 1),
         ),
     ),
 )
@@ -153,7 +166,7 @@ def findings(results: Results) -> list[dict[str, Any]]:
         parts = [(part, compare(results, part.metric, part.weights)) for part in finding.parts]
         verdicts: list[Verdict] = [judge(difference, part.sign) for part, difference in parts]
         verdict = weigh(verdicts)
-        sentences = [_sentence(part, difference) for part, difference in parts]
+        sentences = [_sentence(part, difference, results) for part, difference in parts]
         sentences += [_reason(verdict, verdicts, parts), *_recall(results, parts)]
         found.append(
             {
@@ -175,11 +188,21 @@ def published(part: Part) -> float:
     return sum(weight * PUBLISHED[cell][part.metric] for cell, weight in part.weights.items())
 
 
-def _sentence(part: Part, difference: Difference | None) -> str:
+def _sentence(part: Part, difference: Difference | None, results: Results) -> str:
     was = say_value(part.metric, published(part), signed=True)
-    here = "not measured" if difference is None else say_difference(difference)
+    here = "not measured" if difference is None else _ends(part, results) + say_difference(difference)
     title = METRICS[part.metric].title.replace(", ", " ")
     return f"{part.words[0].upper()}{part.words[1:]}, {title}: published {was}, here {here}."
+
+
+def _ends(part: Part, results: Results) -> str:
+    """Say from where to where a simple difference goes."""
+    if sorted(part.weights.values()) != [-1.0, 1.0]:
+        return ""
+    start, end = sorted(part.weights, key=lambda cell: part.weights[cell])
+    means = [estimate(list(results.values(cell, part.metric).values())) for cell in (start, end)]
+    said = [say_value(part.metric, found.mean) for found in means if found is not None]
+    return f"{said[0]} → {said[1]}, "
 
 
 def _reason(verdict: Verdict, verdicts: list[Verdict], parts: list[tuple[Part, Difference | None]]) -> str:

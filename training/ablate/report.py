@@ -261,7 +261,9 @@ def _findings(result: dict[str, Any]) -> list[str]:
     rule = (
         "A finding held where every interval of every difference it asserts lies on its side of zero, did not hold "
         "where one lies on the other side with all its intervals, and is not resolved else. Scale, renderer, "
-        "photographs and selection differ from the published series, so signs are compared and not sizes."
+        "photographs and selection differ from the published series, so signs are compared and not sizes. "
+        f"{sum(len(finding['parts']) for finding in result['findings'])} differences are judged at 95 % each: one in "
+        "forty would lie on its side by chance alone."
     )
     return [*lines, rule, ""]
 
@@ -364,8 +366,4 @@ def _method(results: Results, result: dict[str, Any]) -> list[str]:
     for name, values in result["recipe_differences"].items():
         lines.append(f"**The recipes differ** in {name}: {', '.join(map(str, values))}.")
     lines.append(f"Code: {', '.join(str(revision) for revision in result['revisions']) or 'no training yet'}.")
-    command = [
-        f"regolith ablate --presets {','.join(study.presets)}", f"--runs {','.join(run.name for run in study.runs)}",
-        f"--seeds {','.join(map(str, study.seeds))}", f"--scale {study.scale:g}",
-    ]  # fmt: skip
-    return [*lines, "", "```", " ".join(command), "```", ""]
+    return [*lines, "", "```", study.command, "```", ""]

@@ -164,7 +164,10 @@ class Schedule:
         seconds = time.monotonic() - running.began
         status = companion.returncode
         assert status is not None
-        output = step.digest() if step.accepts(status) else None
+        output = None
+        if step.accepts(status):
+            step.tidy()
+            output = step.digest()
         log = step.folder / f"{step.label}.log"
         if output is None:
             said = running.message or (companion.tail[-1] if companion.tail else "")

@@ -81,6 +81,9 @@ class Step(abc.ABC):
         """Whether an exit status means that the result stands."""
         return status == 0
 
+    def tidy(self) -> None:  # noqa: B027  most steps leave nothing behind
+        """Remove what a step that is done leaves and nobody needs."""
+
     def summary(self) -> str:
         """Say in a few words what came out."""
         return ""
@@ -303,15 +306,16 @@ class Real(Evaluate):
         """A photograph that cannot be read is a failed check and a row less."""
         return status in (0, 1) and self.result_file.exists()
 
+    def tidy(self) -> None:
+        """Remove overlays nobody will look at, and the sheet of them."""
+        for path in (self.out / "overlays").iterdir():
+            if path.name.removesuffix(".png") not in self.shown:
+                path.unlink()
+        (self.out / "contact_sheet.png").unlink(missing_ok=True)
+
     def digest(self) -> str | None:
-        """Of the result; overlays nobody will look at, and the sheet of them, go."""
-        overlays = self.out / "overlays"
-        if overlays.is_dir():
-            for path in overlays.iterdir():
-                if path.name.removesuffix(".png") not in self.shown:
-                    path.unlink()
-            (self.out / "contact_sheet.png").unlink(missing_ok=True)
-        missing = [name for name in self.shown if not (overlays / f"{name}.png").exists()]
+        """Of the result, as long as the overlays to be shown are there."""
+        missing = [name for name in self.shown if not (self.out / "overlays" / f"{name}.png").exists()]
         return None if missing else super().digest()
 
     def summary(self) -> str:

@@ -73,6 +73,8 @@ class Study:
     real: Path | None = None
     polar: Path | None = None
     masks: Path | None = None
+    command: str = "regolith ablate"
+    """Command line that asks for it, without folders and workers."""
 
     @property
     def side(self) -> int:
@@ -162,24 +164,33 @@ class Study:
         if (self.polar is None) != (self.masks is None):
             raise InputError("masks", str(self.masks) if self.masks else None, "together with --polar, and only so")
 
-    def settle(self) -> None:
-        """Write what the study is into its folder, or see that the folder's study is this one.
+    def agree(self) -> bool:
+        """Hold the study against the one its folder was begun with; whether there is one.
 
         Raises:
             InputError: The folder holds a study of another scale, seed or recipe.
         """
-        path, settings = self.out / SETTINGS, self.settings()
-        if path.exists():
-            try:
-                begun = json.loads(path.read_text("utf-8"))
-            except (OSError, ValueError):
-                raise InputError("out", str(self.out), f"a folder whose {SETTINGS} can be read") from None
-            difference = first_difference(begun, settings)
-            if difference is not None:
-                field, old, new = difference
-                raise InputError(field, new, f"{old!r}, with which {self.out} was begun; or another --out")
-            return
-        write_json(path, settings)
+        path = self.out / SETTINGS
+        if not path.exists():
+            return False
+        try:
+            begun = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            raise InputError("out", str(self.out), f"a folder whose {SETTINGS} can be read") from None
+        difference = first_difference(begun, self.settings())
+        if difference is not None:
+            field, old, new = difference
+            raise InputError(field, new, f"{old!r}, with which {self.out} was begun; or another --out")
+        return True
+
+    def settle(self) -> None:
+        """Write what the study is into its folder, where that is not known yet.
+
+        Raises:
+            InputError: The folder holds a study of another scale, seed or recipe.
+        """
+        if not self.agree():
+            write_json(self.out / SETTINGS, self.settings())
 
 
 def changed_recipe(params: TrainParams) -> dict[str, Any]:

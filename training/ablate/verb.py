@@ -10,16 +10,21 @@ from pydantic import ValidationError, create_model
 
 from regolith.lunar.dataset.generate import parse_size
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
+from regolith.lunar.params import CheckError, InputError, Verb, as_text, quantity, writable_folder
 from regolith.lunar.params.fields import input_error
 from regolith.lunar.params.training import RUNTIME_FIELDS, TrainParams
 from regolith.lunar.perception.photos import find_photos
+from training.ablate.report import write_report
 from training.ablate.schedule import Schedule, duration, sole
 from training.ablate.steps import make_steps
 from training.ablate.study import RunSpec, Study
 
 FIXED = RUNTIME_FIELDS | {"seed", "select_on", "test_split"}
 """Fields of `TrainParams` that the study sets itself: the epoch is chosen on the preset's own val."""
+ASIDE = frozenset(Verb.model_fields) | {
+    "out", "real", "polar", "masks", "workers", "trainings", "dry_run", "report_only", "events",
+}  # fmt: skip
+"""Fields that decide no result."""
 SHOWN = 6
 """Photographs whose overlays are kept and shown for each version."""
 
@@ -90,16 +95,19 @@ class Ablate(WithRecipe):
         if self.dry_run:
             schedule.look()
             return {"plan": plan(study, schedule, self.workers)}
+        if self.report_only:
+            study.agree()
+            schedule.look()
+            return write_report(study, schedule, shown)
         writable_folder("out", study.out)
         with sole(study.out):
             study.settle()
             schedule.look()
-            if not self.report_only:
-                with show(self.events, "ablate", "steps") as emit:
-                    for line in plan(study, schedule, self.workers):
-                        emit({"event": "note", "message": line})
-                    schedule.run(workers=self.workers, trainings=self.trainings or self.workers, emit=emit)
-            result = self._report(study, schedule, shown)
+            with show(self.events, "ablate", "steps") as emit:
+                for line in plan(study, schedule, self.workers):
+                    emit({"event": "note", "message": line})
+                schedule.run(workers=self.workers, trainings=self.trainings or self.workers, emit=emit)
+            result = write_report(study, schedule, shown)
         if schedule.failed:
             listing = "\n".join(f"  {name}: {message}" for name, message in schedule.failed.items())
             raise CheckError(f"{len(schedule.failed)} steps failed; run again to go on\n{listing}", result)
@@ -131,6 +139,7 @@ class Ablate(WithRecipe):
             scale=self.scale, base_side=width, base_val=self.val_frames, base_test=self.test_frames,
             base_epochs=given.pop("epochs"), recipe=given, data_seed=self.data_seed,
             frames_per_scene=self.frames_per_scene, real=self.real, polar=self.polar, masks=self.masks,
+            command=self.command(),
         )  # fmt: skip
         try:
             study.train_params(study.presets[0], study.runs[0], study.seeds[0])
@@ -138,10 +147,19 @@ class Ablate(WithRecipe):
             raise input_error(TrainParams, given, error) from None
         return study
 
-    def _report(self, study: Study, schedule: Schedule, shown: list[str]) -> dict[str, Any]:
-        from training.ablate.report import write_report
-
-        return write_report(study, schedule, shown)
+    def command(self) -> str:
+        """Command line of what is asked for, without folders and workers, which decide nothing."""
+        words = ["regolith ablate"]
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            always = name in ("presets", "runs", "seeds", "scale")
+            if name in ASIDE or (value == field.default and not always):
+                continue
+            flag = name.replace("_", "-")
+            words.append(
+                f"--no-{flag}" if value is False else f"--{flag}" if value is True else f"--{flag} {as_text(value)}"
+            )
+        return " ".join(words)
 
 
 def names(field: str, text: str) -> list[str]:
