@@ -151,15 +151,17 @@ class CameraPanel:
         command.on_trigger(trigger)
 
     def _build_photo(self, gui: GuiApi) -> None:
+        from viser import Icon
+
         marked(gui, "group", "Your photograph")
         self._upload = gui.add_upload_button(
-            "Segment a photograph…", icon="photo-search", color=QUIET, mime_type="image/*",
+            "Segment a photograph…", icon=Icon.PHOTO_SEARCH, color=QUIET, mime_type="image/*",
             hint="See what the model makes of a picture of your own. It stays on this machine.",
         )  # fmt: skip
         self._upload.on_upload(from_page(self._loop, self._take_photo))
         self._photo_image = _add_image(gui, visible=False)
         self._photo_caption = gui.add_html("", visible=False)
-        self._photo_close = gui.add_button("Put the photograph away", icon="circle-x", color=QUIET, visible=False)
+        self._photo_close = gui.add_button("Put the photograph away", icon=Icon.CIRCLE_X, color=QUIET, visible=False)
         self._photo_close.on_click(from_page(self._loop, lambda value: self._drop_photo()))
 
     def _mark(self, view: View) -> str:
@@ -233,10 +235,10 @@ class CameraPanel:
     def _put(self, painted: Painted) -> None:
         """Send a picture to the pages."""
         self._painted = painted
-        with self._server.atomic():
+        with self._server.atomic():  # one message to the page
             _set_image(self._image, painted.format, painted.data)
             self._caption_now()
-        self._server.flush()
+        self._server.flush()  # at once, not at viser's next sixtieth of a second
 
     def _caption_now(self) -> None:
         if self._painted is None:
