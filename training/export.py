@@ -1,6 +1,7 @@
 """Export a checkpoint to ONNX: pixels in, logits at pixel resolution out, and a card beside it that says what it is.
 
 regolith export-model RUN/best.pt --out models/NAME.onnx
+regolith export-model RUN/best.pt --out models/default.onnx --variant best --calibrate DATA/val --measure DATA/TEST
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import model_validator
 
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
+from regolith.lunar.params.fields import cross_field
 
 if TYPE_CHECKING:
     from training.model import LunarSegformer
 
-OPSET = 18
-"""First opset in which `Resize` and `LayerNormalization` are what PyTorch's exporter writes without conversion."""
+OPSET = 20
+"""First opset with `Gelu`, which runtimes compute in one pass."""
 CARD_VERSION = 1
 MULTIPLE = 32
 """Height and width of a picture must be multiples of the encoder's largest stride."""
@@ -39,15 +43,54 @@ class ExportModel(Verb):
 
     checkpoint: Path = quantity(..., "best.pt or last.pt of a training run.", positional=True)
     out: Path = quantity(Path("models/model.onnx"), "File to write; the card is NAME.json beside it.")
+    variant: Literal["none", "fp16", "int8", "best"] = quantity(
+        "none",
+        "Second, smaller file NAME-fp16.onnx or NAME-int8.onnx, measured against the first; best is int8 where that is "
+        "fast and accurate enough to ship, and fp16 where it is not.",
+    )
+    calibrate: Path | None = quantity(None, "Split whose frames set the ranges of int8.")
+    measure: Path | None = quantity(None, "Split on which the variant's loss is measured.")
+    images: Path | None = quantity(None, "Folder of photographs on which the loss is measured too.")
+    masks: Path | None = quantity(None, "Folder of true classes of these photographs.")
+
+    @model_validator(mode="after")
+    def _needs(self) -> ExportModel:
+        if self.variant != "none" and self.measure is None:
+            raise cross_field("measure", self.measure, "a split: a variant is written with its measured loss")
+        if self.variant in ("int8", "best") and self.calibrate is None:
+            raise cross_field("calibrate", self.calibrate, "a split: int8 needs frames to set its ranges by")
+        if self.masks is not None and self.images is None:
+            raise cross_field("masks", str(self.masks), "masks together with their images")
+        return self
 
     def run(self) -> dict[str, Any]:
-        """Export, check against PyTorch and return the card."""
-        return export_model(self.checkpoint, self.out)
+        """Export, check against PyTorch, write the variant where one is asked for, and return the card.
+
+        Raises:
+            CheckError: The graph differs from PyTorch, or the variant asked for is too slow or loses too much.
+        """
+        card = export_model(self.checkpoint, self.out)
+        if self.variant == "none":
+            return card
+        from training.variants import Measurement, write_variant
+
+        assert self.measure is not None
+        data = Measurement(self.measure, self.calibrate, self.images, self.masks)
+        return card | {"variants": write_variant(self.out, self.variant, data)}
 
     def summary(self, result: dict[str, Any]) -> str:
-        """Name the file and how near it is to PyTorch."""
+        """Name the files, how near the first is to PyTorch and what the second loses and gains."""
         difference = result["parity"]["logits_max_difference"]
-        return f"{self.out}: epoch {result['epoch']}, logits within {difference:.1e} of PyTorch"
+        lines = [
+            f"{self.out}: {result['bytes'] / 1e6:.2f} MB, epoch {result['epoch']}, "
+            f"logits within {difference:.1e} of PyTorch"
+        ]
+        for variant in result.get("variants", []):
+            lines.append(
+                f"{variant['file']}: {variant['bytes'] / 1e6:.2f} MB, {variant['speed']:.2f} times as fast, "
+                f"rock-IoU lower by {variant['loss']:.4f}" + ("" if variant["kept"] else "; left out")
+            )
+        return "\n".join(lines)
 
 
 def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
@@ -80,7 +123,7 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
         _write_graph(model, scratch)
         parity = compare(model, scratch)
         data = scratch.read_bytes()
-        card = _card(checkpoint, state, parity) | {"sha256": hashlib.sha256(data).hexdigest(), "file": out.name}
+        card = _card(checkpoint, state, parity) | file_fields(out, data)
         write_bytes(out, data)
     finally:
         scratch.unlink(missing_ok=True)
@@ -88,14 +131,21 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
     return card
 
 
+def file_fields(out: Path, data: bytes) -> dict[str, Any]:
+    """Return what a card says of its file: name, size and digest."""
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "file": out.name}
+
+
 def _write_graph(model: LunarSegformer, path: Path) -> None:
     import torch
+
+    from training.graph import InferenceGraph
 
     height, width = torch.export.Dim("height_32", min=2, max=512), torch.export.Dim("width_32", min=2, max=512)
     shapes = {"image": {0: torch.export.Dim("batch", min=1, max=4096), 1: MULTIPLE * height, 2: MULTIPLE * width}}
     with _quiet():
         program = torch.onnx.export(
-            model,
+            InferenceGraph(model),
             (torch.zeros(2, 96, 128, 3, dtype=torch.uint8),),
             dynamo=True,
             input_names=["image"],
@@ -106,6 +156,23 @@ def _write_graph(model: LunarSegformer, path: Path) -> None:
         )
         assert program is not None
         program.save(str(path), external_data=False)
+    _slim(path)
+
+
+def _slim(path: Path) -> None:
+    """Drop what no runtime reads: the exporter's trace of each node and the shapes it inferred, a megabyte together."""
+    import onnx
+
+    model = onnx.load(path)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.graph.value_info[:]
+    del model.graph.metadata_props[:]
+    for tensor in [*model.graph.initializer, *model.graph.input, *model.graph.output]:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    path.write_bytes(model.SerializeToString())
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ def test_flood_counts_own_pixels_and_carries_its_note(model: Path, photos: Path,
     assert [r["sky"] for r in result["per_image"]] == pytest.approx([float((a == SKY).mean()) for a in answers])
     assert result["flood"] == pytest.approx(spread(floods))
     assert result["flood"]["worst"] == pytest.approx(max(floods))
-    assert "never predicts rock" in result["note"] and "rock" not in result
+    assert "never predicts rock" in result["note"] and "rock" not in result and result["baseline"] is None
     assert sorted(p.name for p in (tmp_path / "out" / "overlays").iterdir()) == [f"photo_{i}.png.png" for i in range(3)]
     assert (tmp_path / "out" / "contact_sheet.png").exists()
 
@@ -143,6 +143,9 @@ def test_masks_give_rock_figures_per_image_and_pooled(model: Path, photos: Path,
     assert result["rock"]["precision"] == pytest.approx(tp / (tp + fp))
     assert result["rock"]["recall"] == pytest.approx(tp / (tp + fn))
     assert result["labelled"] == 3 and "note" not in result
+    assert 0 < result["baseline"]["iou"] < 1
+    assert result["baseline"]["tp"] + result["baseline"]["fn"] == tp + fn
+    assert "local contrast, tuned on these photographs: iou 0." in verb.summary(result)
 
 
 def test_bad_files_are_listed_at_the_end(model: Path, photos: Path, tmp_path: Path) -> None:

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.overlay import ROCK_COLOR, contact_sheet, draw_overlay
-from regolith.lunar.perception.session import Segmenter, _tile_corners, find_model
+from regolith.lunar.perception.session import (
+    Segmenter,
+    Views,
+    _tile_corners,
+    find_model,
+    read_card,
+    shipped_models,
+)
 from regolith.lunar.stage.spec import rng
 
 
@@ -135,3 +142,63 @@ def test_contact_sheet_holds_every_picture() -> None:
     for color in colors:
         assert (sheet == color).all(axis=2).sum() > 1000
     assert np.asarray(contact_sheet(pictures[:1], columns=1, cell=40)).shape[1] == 56
+
+
+@pytest.mark.parametrize("tta", ["flip", "flip-scale"])
+@pytest.mark.parametrize("tile", [False, True])
+def test_views_agree_on_a_picture_every_view_sees(segmenter: Segmenter, tta: Views, tile: bool) -> None:
+    """Left half rock, right half ground: no view may mirror or shift the answer."""
+    rgb = np.full((120, 200, 3), 80, np.uint8)
+    rgb[:, :90] = 200
+    prediction = segmenter.predict(rgb, size=96, tile=tile, tta=tta)
+    assert prediction.mask.shape == (120, 200)
+    assert (prediction.mask[:, :80] == ROCK).all() and (prediction.mask[:, 100:] == REGOLITH).all()
+    assert (prediction.confidence <= 1 + 1e-6).all()
+
+
+def test_flip_averages_probabilities_of_both_views(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that favours rock in the left half answers alike for a picture and its mirror image."""
+
+    def leaning(images: np.ndarray) -> np.ndarray:
+        logits = np.zeros((len(images), 3, *images.shape[1:3]), np.float32)
+        logits[:, ROCK, :, : images.shape[2] // 2] = 3
+        logits[:, REGOLITH] = images[..., 0] / 255
+        return logits
+
+    monkeypatch.setattr(segmenter, "logits", leaning)
+    rgb = noise(64, 128)
+    one, other = segmenter.predict(rgb, tta="flip", size=None), segmenter.predict(rgb[:, ::-1], tta="flip", size=None)
+    assert np.array_equal(one.mask, other.mask[:, ::-1])
+    assert np.allclose(one.confidence, other.confidence[:, ::-1], atol=1e-6)
+    assert not np.array_equal(one.mask, segmenter.predict(rgb, size=None).mask)
+
+
+def test_shipped_models_go_by_name(
+    write_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("other", "default-fp16", "default"):
+        write_model(models / f"{name}.onnx")
+    source = tmp_path / "exts/regolith.lunar/regolith/lunar/perception/session.py"
+    monkeypatch.setattr("regolith.lunar.perception.session.__file__", str(source))
+    assert list(shipped_models()) == ["default", "default-fp16", "other"]
+    assert Segmenter("default-fp16", threads=1).path == models / "default-fp16.onnx"
+    with pytest.raises(InputError, match=r"^model: 'tiny'.*default, default-fp16, other, or an \.onnx file"):
+        find_model("tiny")
+
+
+def test_models_in_the_repository_are_what_their_cards_say() -> None:
+    """A fresh clone segments; the default and its variants fit the sizes promised and come from the same weights."""
+    shipped = shipped_models()
+    assert "default" in shipped
+    first = read_card(shipped["default"])
+    assert shipped["default"].stat().st_size <= 16_000_000
+    for name, path in shipped.items():
+        card = read_card(path)
+        assert card["file"] == path.name
+        if name.startswith("default-"):
+            assert card["variant"]["of"] == first["sha256"]
+        if name.startswith("default"):
+            mask = Segmenter(name, threads=1, cuda=False).predict(noise(40, 70), size=64).mask
+            assert mask.shape == (40, 70) and mask.max() < 3

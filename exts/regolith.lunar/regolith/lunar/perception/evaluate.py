@@ -16,6 +16,7 @@ from regolith.lunar.files import write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES, ROCK, SKY
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
+from regolith.lunar.perception.baseline import ContrastBaseline
 from regolith.lunar.perception.metrics import (
     SUN_EDGES_DEG,
     RockSizeRecall,
@@ -28,7 +29,7 @@ from regolith.lunar.perception.metrics import (
 )
 from regolith.lunar.perception.overlay import contact_sheet, draw_classes, draw_overlay
 from regolith.lunar.perception.photos import find_photos, read_mask, read_photo
-from regolith.lunar.perception.session import SIZE_PX, Segmenter
+from regolith.lunar.perception.session import SIZE_PX, Segmenter, Views
 
 RESULTS = "results.json"
 FLOOD_NOTE = (
@@ -37,6 +38,8 @@ FLOOD_NOTE = (
 )
 BAR_FROM = 200
 """Pictures above which a progress bar is shown."""
+MODEL_HELP = "Model to score: an .onnx file, or a shipped one by name, `default` or a variant such as `default-fp16`."
+TTA_HELP = "Views averaged: none, the picture with its mirror image (flip), or both at three sizes (flip-scale)."
 WORST_MIN_ROCK_PX = 50
 """Frames with less rock than this are never among the worst: a handful of pixels decides their IoU."""
 
@@ -44,10 +47,11 @@ WORST_MIN_ROCK_PX = 50
 class EvaluateSynth(Verb):
     """Score a model on a generated split: every figure from pixel counts summed over all frames."""
 
-    model: str = quantity("default", "Model to score: an .onnx file, or `default` for the shipped one.")
+    model: str = quantity("default", MODEL_HELP)
     split: Path = quantity(..., "Split to score it on, a folder written by `regolith generate`.")
     out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
     worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
+    tta: Views = quantity("none", TTA_HELP)
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -66,7 +70,7 @@ class EvaluateSynth(Verb):
         rows: list[dict[str, Any]] = []
         for record, rgb_path, mask_path in frames:
             rgb, truth = _read_frame(rgb_path, mask_path)
-            mask = segmenter.predict(rgb, size=None).mask
+            mask = segmenter.predict(rgb, size=None, tta=self.tta).mask
             confusion = confusion_matrix(truth, mask)
             total += confusion
             by_size.add(truth, mask)
@@ -80,6 +84,7 @@ class EvaluateSynth(Verb):
             "model": _model_name(segmenter),
             "split": str(self.split),
             "frames": len(frames),
+            "tta": self.tta,
             **scores(total),
             "confusion": total.tolist(),
             "classes": list(NAMES),
@@ -104,7 +109,7 @@ class EvaluateSynth(Verb):
         drawn = []
         for rank, row in enumerate(ranked[: self.worst]):
             rgb, truth = _read_frame(*files[row["index"]])
-            mask = segmenter.predict(rgb, size=None).mask
+            mask = segmenter.predict(rgb, size=None, tta=self.tta).mask
             sheet = contact_sheet(
                 [
                     (rgb, f"frame {row['index']}"),
@@ -123,7 +128,7 @@ class EvaluateSynth(Verb):
 class EvaluateReal(Verb):
     """Score a model on photographs: flood over each one's own pixels; rock figures where masks are given."""
 
-    model: str = quantity("default", "Model to score: an .onnx file, or `default` for the shipped one.")
+    model: str = quantity("default", MODEL_HELP)
     images: Path = quantity(..., "Folder of photographs, or one photograph.")
     masks: Path | None = quantity(
         None, "Folder of true classes, NAME.png for each photograph: 0 ground, 1 rock, 255 ignore."
@@ -134,6 +139,7 @@ class EvaluateReal(Verb):
     seed_protocol: bool = quantity(
         False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
     )
+    tta: Views = quantity("none", TTA_HELP)
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -155,10 +161,11 @@ class EvaluateReal(Verb):
         rows: list[dict[str, Any]] = []
         problems: list[str] = []
         sheet: list[tuple[np.ndarray, str]] = []
+        baseline = ContrastBaseline()
         for number, path in enumerate(photos):
             emit({"event": "progress", "done": number, "total": len(photos)})
             try:
-                row, overlay = self._score(segmenter, path, problems)
+                row, overlay = self._score(segmenter, path, problems, baseline)
             except InputError as error:
                 problems.append(str(error))
                 continue
@@ -167,7 +174,7 @@ class EvaluateReal(Verb):
             rows.append(row | {"overlay": str(target)})
             sheet.append((_thumbnail(overlay), f"{path.name}  flood {row['flood']:.1%}"))
         emit({"event": "progress", "done": len(photos), "total": len(photos)})
-        result = self._result(segmenter, rows, problems)
+        result = self._result(segmenter, rows, problems) | {"baseline": baseline.best()}
         if sheet:
             contact_sheet(sheet).save(self.out / "contact_sheet.png")
             result["contact_sheet"] = str(self.out / "contact_sheet.png")
@@ -189,14 +196,19 @@ class EvaluateReal(Verb):
         if "rock" in result:
             words = ", ".join(f"{key} {_say(result['rock'][key])}" for key in ("iou", "precision", "recall"))
             lines.append(f"rock on {result['labelled']} labelled photographs, pooled: {words}")
+            if result["baseline"]:
+                words = ", ".join(f"{key} {_say(result['baseline'][key])}" for key in ("iou", "precision", "recall"))
+                lines.append(f"local contrast, tuned on these photographs: {words}")
         else:
             lines.append(f"note: {result['note']}")
         return "\n".join([*lines, str(self.out / RESULTS)])
 
-    def _score(self, segmenter: Segmenter, path: Path, problems: list[str]) -> tuple[dict[str, Any], np.ndarray]:
+    def _score(
+        self, segmenter: Segmenter, path: Path, problems: list[str], baseline: ContrastBaseline
+    ) -> tuple[dict[str, Any], np.ndarray]:
         """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
         rgb = read_photo(path)
-        mask = segmenter.predict(rgb, size=self.size, tile=self.tile).mask
+        mask = segmenter.predict(rgb, size=self.size, tile=self.tile, tta=self.tta).mask
         row: dict[str, Any] = {
             "image": path.name,
             "width": rgb.shape[1],
@@ -210,6 +222,7 @@ class EvaluateReal(Verb):
             try:
                 truth = read_mask(self.masks / f"{path.stem}.png", mask.shape)
                 row["rock"] = rock_scores(*rock_counts(truth, mask))
+                baseline.add(rgb, truth)
             except InputError as error:
                 problems.append(f"mask of {path.name}: {error}")
         return row, draw_overlay(rgb, mask)
@@ -221,6 +234,7 @@ class EvaluateReal(Verb):
             "photographs": len(rows),
             "size": self.size,
             "tile": self.tile,
+            "tta": self.tta,
             "flood": spread([r["flood"] for r in rows]),
             "sky": {key: value for key, value in spread([r["sky"] for r in rows]).items() if key != "worst"},
             "per_image": rows,

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,10 @@ MULTIPLE = 32
 """Height and width the network takes are multiples of this."""
 TILE_OVERLAP = 0.25
 """Share of a tile's side that neighbours share."""
+Views = Literal["none", "flip", "flip-scale"]
+"""Views of a picture whose probabilities are averaged: itself, with its mirror image, and both at `VIEW_SCALES`."""
+VIEW_SCALES = (0.75, 1.0, 1.5)
+"""Sizes relative to the working size; a rock too small for the network at one may be seen at the next."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,22 +38,31 @@ class Prediction:
 
 
 def find_model(model: Path | str) -> Path:
-    """Return the file of a model; `default` is the shipped one.
+    """Return the file of a model: a name of a shipped one (`default`, `default-fp16`, …), or a path.
 
     Raises:
         InputError: There is no such file.
     """
-    if str(model) != "default":
-        path = Path(model)
-        if not path.is_file():
-            raise InputError("model", str(model), "default, or an .onnx file written by `regolith export-model`")
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    path = Path(model)
+    if path.is_file():
         return path
+    if not shipped and str(model) == "default":
+        raise InputError("model", "default", "an .onnx file: this installation ships no model; train and export one")
+    names = ", ".join([*shipped, ""])
+    raise InputError("model", str(model), f"{names}or an .onnx file written by `regolith export-model`")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the models that come with this installation by name, `default` first."""
     extension = Path(__file__).parents[3]  # exts/regolith.lunar
-    places = (extension / "data" / "models" / "default.onnx", extension.parents[1] / "models" / "default.onnx")
-    for path in places:
-        if path.is_file():
-            return path
-    raise InputError("model", "default", "an .onnx file: this installation ships no model; train and export one")
+    found: dict[str, Path] = {}
+    for folder in (extension / "data" / "models", extension.parents[1] / "models"):
+        for path in sorted(folder.glob("*.onnx")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "default", item[0])))
 
 
 class Segmenter:
@@ -59,7 +72,7 @@ class Segmenter:
         """Load a model and check its card.
 
         Args:
-            model: `.onnx` file with its card NAME.json beside it, or `default`.
+            model: `.onnx` file with its card NAME.json beside it, or the name of a shipped one.
             threads: CPU threads; left out, onnxruntime decides.
             cuda: Whether to use a CUDA device where onnxruntime has one.
 
@@ -96,23 +109,38 @@ class Segmenter:
         """
         return np.asarray(self._session.run(["logits"], {"image": np.ascontiguousarray(images)})[0])
 
-    def predict(self, rgb: np.ndarray, *, size: int | None = SIZE_PX, tile: bool = False) -> Prediction:
+    def predict(
+        self, rgb: np.ndarray, *, size: int | None = SIZE_PX, tile: bool = False, tta: Views = "none"
+    ) -> Prediction:
         """Segment a picture at its own aspect ratio and in its own pixels.
 
         Args:
             rgb: Picture, uint8 [H, W, 3].
             size: Long side the network works at [px], or the side of a tile; None for the picture's own size.
             tile: Cut the picture into overlapping tiles at full resolution instead of scaling it down.
+            tta: Views of the picture whose probabilities are averaged.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
             raise ValueError(f"picture is {rgb.dtype} {rgb.shape}, expected uint8 [H, W, 3]")
+        if tta == "none":
+            return _decide(_softmax(self._logits_at(rgb, size, tile, 1.0)))
+        total = np.zeros((len(CLASSES), *rgb.shape[:2]), np.float32)
+        scales = VIEW_SCALES if tta == "flip-scale" else (1.0,)
+        for scale in scales:
+            total += _softmax(self._logits_at(rgb, size, tile, scale))
+            total += _softmax(self._logits_at(rgb[:, ::-1], size, tile, scale)[:, :, ::-1])
+        return _decide(total / (2 * len(scales)))
+
+    def _logits_at(self, rgb: np.ndarray, size: int | None, tile: bool, scale: float) -> np.ndarray:
+        """Logits float32 [3, H, W] of a picture worked on at `scale` times its working size."""
         height, width = rgb.shape[:2]
-        if tile and size is not None and max(height, width) > size:
-            return _decide(self._tiled(rgb, size))
-        scale = 1.0 if size is None else size / max(height, width)
+        tiled = tile and size is not None and max(height, width) > size
+        if size is not None and not tiled:
+            scale *= size / max(height, width)
         working = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = rgb if working == (width, height) else _resize(rgb, working)
-        return _decide(_upsample(self._padded(small), (height, width)))
+        logits = self._tiled(small, size) if tiled and size is not None else self._padded(small)
+        return _upsample(logits, (height, width))
 
     def predict_letterboxed(self, rgb: np.ndarray, *, side: int = SIZE_PX) -> np.ndarray:
         """Segment a picture the way the published figure was made: inside a black square, bars included.
@@ -130,7 +158,7 @@ class Segmenter:
         square = np.zeros((side, side, 3), np.uint8)
         top, left = (side - h) // 2, (side - w) // 2
         square[top : top + h, left : left + w] = _resize(rgb, (w, h))
-        return _decide(self.logits(square[None])[0]).mask
+        return self.logits(square[None])[0].argmax(axis=0).astype(np.uint8)
 
     def _padded(self, rgb: np.ndarray) -> np.ndarray:
         """Logits float32 [3, H, W] of a picture of any size; its edge pixels fill up to multiples of 32."""
@@ -185,11 +213,17 @@ def _upsample(logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BILINEAR)) for c in logits])
 
 
-def _decide(logits: np.ndarray) -> Prediction:
-    """Take the likeliest class of logits [3, H, W]."""
-    top = logits.max(axis=0)
-    total = np.exp(logits - top).sum(axis=0)
-    return Prediction(logits.argmax(axis=0).astype(np.uint8), (1 / total).astype(np.float32))
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities of logits [3, H, W]."""
+    power = np.exp(logits - logits.max(axis=0))
+    return power / power.sum(axis=0)
+
+
+def _decide(probabilities: np.ndarray) -> Prediction:
+    """Take the likeliest class of probabilities [3, H, W]."""
+    return Prediction(
+        probabilities.argmax(axis=0).astype(np.uint8), probabilities.max(axis=0).astype(np.float32, copy=False)
+    )
 
 
 def _tile_corners(height: int, width: int, side: int) -> Iterator[tuple[int, int]]:
