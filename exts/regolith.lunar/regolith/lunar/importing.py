@@ -13,15 +13,14 @@ import numpy as np
 import yaml
 from PIL import Image, ImageOps
 
-from regolith.lunar import __version__
 from regolith.lunar.dataset.formats.target import new_folder
 from regolith.lunar.dataset.generate import parse_size
-from regolith.lunar.dataset.layout import SCHEMA_VERSION, FrameRecord, write_contract
+from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.write import append_records, write_frame
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
-from regolith.lunar.params import InputError, Verb, quantity
+from regolith.lunar.params import InputError, Params, Verb, quantity
 from regolith.lunar.perception.photos import ENDINGS, read_photo
 
 RENDERER = "import"
@@ -206,28 +205,12 @@ def import_split(
             counts = {name: counts[name] + record.counts[name] for name in counts}
             records.append(record)
             emit({"event": "progress", "done": len(records), "total": len(pairs)})
-        write_contract(folder, _contract(split, len(pairs), width, height))
+        contract = make_contract(
+            Params(), split=split, frames=len(pairs), seed=0, width=width, height=height, renderer={"name": RENDERER}
+        )
+        write_contract(folder, contract | {"parameters": {}})  # nothing was drawn
         append_records(folder, records)
     return {"split": str(out / split), "frames": len(pairs), "width": width, "height": height, "counts": counts}
-
-
-def _contract(split: str, frames: int, width: int, height: int) -> dict[str, Any]:
-    """Contents of `dataset.json`: nothing was drawn, so there are no parameters."""
-    return {
-        "schema": SCHEMA_VERSION,
-        "version": __version__,
-        "classes": CLASSES,
-        "ignore": IGNORE,
-        "split": split,
-        "frames": frames,
-        "seed": 0,
-        "width": width,
-        "height": height,
-        "outputs": ["rgb", "mask"],
-        "renderer": {"name": RENDERER},
-        "other_renderers": [],
-        "parameters": {},
-    }
 
 
 def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar.dataset.chunk import CHUNKS
 from regolith.lunar.dataset.executors import ExecutorName, open_executor
-from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
+from regolith.lunar.dataset.layout import FrameRecord, write_contract
 from regolith.lunar.dataset.plan import plan_chunks
-from regolith.lunar.dataset.run import Run, room
+from regolith.lunar.dataset.run import Run, begin, close_split, outcome, room
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.survey import agree, lock, report_survey, survey, tidy
-from regolith.lunar.dataset.write import write_journal
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, writable_folder
-from regolith.lunar.randomize import SPLITS, Split, frame_intervals
-from regolith.lunar.stage.lens import check_lens
+from regolith.lunar.randomize import Split
 
 
 class Generate(PresetVerb):
@@ -150,11 +146,7 @@ def generate(
         RuntimeError: A chunk failed, or its process died again and again.
         KeyboardInterrupt: SIGINT or SIGTERM came; the frames being written were finished first.
     """
-    if split not in SPLITS:
-        raise InputError("split", split, ", ".join(SPLITS))
-    check_lens(frame_intervals(params, split), width, height)
-    folder = out / split
-    contract = make_contract(params, split=split, frames=frames, seed=seed, width=width, height=height, renderer={})
+    folder, contract = begin(params, out, split=split, frames=frames, width=width, height=height, seed=seed)
     with contextlib.closing(open_executor(executor, address=address, command=command)) as runs:
         writable_folder("out", folder)
         with room(folder), lock(folder):
@@ -181,15 +173,8 @@ def generate(
                 run.threads = max(1, _cores() // max(1, min(run.workers, len(chunks))))
             done = run.draw(chunks, found.done)
             _finish(folder, contract, done)
-    result = {
-        "split": str(folder),
-        "frames": len(done),
-        "drawn": len(done) - len(found.done),
-        "broken": found.broken,
-        "extra": found.extra,
-        "renderer": contract["renderer"],
-        "outside_rock_share": _outside_share(params, done, width * height),
-    }
+    result = outcome(folder, contract, found, done)
+    result["outside_rock_share"] = _outside_share(params, done, width * height)
     if result["outside_rock_share"]:
         text = f"{result['outside_rock_share']} of {frames} frames lie outside randomize.rock_share after their redraws"
         emit({"event": "note", "message": f"{folder}: {text}"})
@@ -204,10 +189,7 @@ def _finish(folder: Path, contract: dict[str, Any], done: dict[int, FrameRecord]
     """
     if len(done) != contract["frames"]:
         raise RuntimeError(f"{len(done)} of {contract['frames']} frames; run the same command again to go on")
-    write_journal(folder, done)
-    if contract["other_renderers"]:
-        write_contract(folder, contract)
-    shutil.rmtree(folder / CHUNKS, ignore_errors=True)
+    close_split(folder, contract, done)
     tidy(folder, contract["outputs"])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,18 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from regolith.lunar.dataset.chunk import CHUNKS, Task, draw_task, read_part
-from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
-from regolith.lunar.dataset.run import log_fields, note_renderer, read_result, room
+from regolith.lunar.dataset.layout import FrameRecord, write_contract
+from regolith.lunar.dataset.run import begin, close_split, log_fields, note_renderer, outcome, read_result, room
 from regolith.lunar.dataset.steps import author_scene
 from regolith.lunar.dataset.survey import LOG, agree, lock, report_survey, survey
-from regolith.lunar.dataset.write import FrameWriter, append_records, write_journal
+from regolith.lunar.dataset.write import FrameWriter, append_records
 from regolith.lunar.files import append_lines
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.params import InputError, Params, writable_folder
-from regolith.lunar.randomize import SPLITS, frame_intervals
+from regolith.lunar.params import Params, writable_folder
 from regolith.lunar.render import rtx
 from regolith.lunar.render.base import Frame, Output, Quality
-from regolith.lunar.stage.lens import check_lens
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -169,16 +166,7 @@ async def export_async(
         InputError: Bad split or size, a folder begun with other parameters, in use by another run, or without room.
         RuntimeError: The renderer failed.
     """
-    if split not in SPLITS:
-        raise InputError("split", split, ", ".join(SPLITS))
-    for field, value, least, most in (
-        ("frames", frames, 1, 1_000_000), ("width", width, 16, 4096), ("height", height, 16, 4096)
-    ):  # fmt: skip
-        if not least <= value <= most:
-            raise InputError(field, value, f"{least} … {most}")
-    check_lens(frame_intervals(params, split), width, height)
-    folder = out / split
-    contract = make_contract(params, split=split, frames=frames, seed=seed, width=width, height=height, renderer={})
+    folder, contract = begin(params, out, split=split, frames=frames, width=width, height=height, seed=seed)
     writable_folder("out", folder)
     cancelled = False
     try:
@@ -192,10 +180,7 @@ async def export_async(
             path = folder.resolve() / CHUNKS / "in_app.json"
             task = Task(path, path.parent.parent, contract, missing, other_backend=other_backend)
             done = await _draw(task, found.done, Alongside(renderer, paused=paused, stop=stop), emit)
-            write_journal(folder, done)
-            if contract["other_renderers"]:
-                write_contract(folder, contract)
-            shutil.rmtree(folder / CHUNKS, ignore_errors=True)
+            close_split(folder, contract, done)
     except (asyncio.CancelledError, GeneratorExit):  # nothing may be waited for any more
         cancelled = True
         raise
@@ -204,15 +189,7 @@ async def export_async(
             renderer.close()
         else:
             await _restore(renderer, emit)
-    return {
-        "split": str(folder),
-        "frames": len(done),
-        "drawn": len(done) - len(found.done),
-        "broken": found.broken,
-        "extra": found.extra,
-        "renderer": contract["renderer"],
-        "stopped": len(done) < frames,
-    }
+    return outcome(folder, contract, found, done) | {"stopped": len(done) < frames}
 
 
 async def _draw(task: Task, done: dict[int, FrameRecord], steps: Alongside, emit: Emit) -> dict[int, FrameRecord]:

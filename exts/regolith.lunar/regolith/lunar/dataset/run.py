@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 import signal
 import threading
 import time
@@ -18,13 +19,15 @@ from typing import Any
 
 from regolith.lunar.dataset.chunk import CHUNKS, Task, read_part
 from regolith.lunar.dataset.executors import Executor, Running
-from regolith.lunar.dataset.layout import FrameRecord, present
-from regolith.lunar.dataset.survey import LOG
-from regolith.lunar.dataset.write import append_records
+from regolith.lunar.dataset.layout import FrameRecord, make_contract, present, write_contract
+from regolith.lunar.dataset.survey import LOG, Survey
+from regolith.lunar.dataset.write import append_records, write_journal
 from regolith.lunar.files import append_lines
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.memory import available_bytes
-from regolith.lunar.params import InputError
+from regolith.lunar.params import InputError, Params
+from regolith.lunar.randomize import SPLITS, frame_intervals
+from regolith.lunar.stage.lens import check_lens
 
 WORKER_BYTES = 1_200_000_000
 """Memory a worker takes on preset v3 [bytes]: the peak that `benchmarks/bench_generate.py` measures. A split's own log
@@ -48,6 +51,57 @@ def room(folder: Path) -> Iterator[None]:
         where = f": {error.filename}" if error.filename else ""
         text = f"a folder with room for the frames ({error.strerror}{where})"
         raise InputError("out", str(folder), text) from None
+
+
+def begin(
+    params: Params, out: Path, *, split: str, frames: int, width: int, height: int, seed: int
+) -> tuple[Path, dict[str, Any]]:
+    """Check what a run shall draw; nothing is written.
+
+    Returns:
+        Folder of the split, and its contract without the renderer.
+
+    Raises:
+        InputError: Unknown split, a number of frames or a size that is not allowed, a lens that folds.
+    """
+    if split not in SPLITS:
+        raise InputError("split", split, ", ".join(SPLITS))
+    for field, value, least, most in (
+        ("frames", frames, 1, 1_000_000), ("width", width, 16, 4096), ("height", height, 16, 4096)
+    ):  # fmt: skip
+        if not least <= value <= most:
+            raise InputError(field, value, f"{least} … {most}")
+    check_lens(frame_intervals(params, split), width, height)
+    return out / split, make_contract(
+        params, split=split, frames=frames, seed=seed, width=width, height=height, renderer={}
+    )
+
+
+def close_split(folder: Path, contract: dict[str, Any], done: dict[int, FrameRecord]) -> None:
+    """Order the journal, and leave no chunk beside the split."""
+    write_journal(folder, done)
+    if contract["other_renderers"]:
+        write_contract(folder, contract)
+    shutil.rmtree(folder / CHUNKS, ignore_errors=True)
+
+
+def outcome(folder: Path, contract: dict[str, Any], found: Survey, done: dict[int, FrameRecord]) -> dict[str, Any]:
+    """What a run says at its end: {split, frames, drawn, broken, extra, renderer}.
+
+    Args:
+        folder: Folder of the split.
+        contract: Its contract.
+        found: What lay there when the run began.
+        done: The frames it has now.
+    """
+    return {
+        "split": str(folder),
+        "frames": len(done),
+        "drawn": len(done) - len(found.done),
+        "broken": found.broken,
+        "extra": found.extra,
+        "renderer": contract["renderer"],
+    }
 
 
 @dataclasses.dataclass

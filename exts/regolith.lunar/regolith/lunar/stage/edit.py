@@ -13,6 +13,7 @@ from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.models import Params
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.colour import SUN_TEMPERATURE_K, light_colour
+from regolith.lunar.stage.lens import check_view
 from regolith.lunar.stage.spec import FrameSpec
 
 TINT = (1.028, 1.0, 0.916)
@@ -136,10 +137,7 @@ def set_camera(
     Raises:
         InputError: The field of view is not an open angle below 180°, or the picture has no pixels.
     """
-    if not 0.0 < fov_deg < 180.0:
-        raise InputError("fov_deg", fov_deg, "above 0 and below 180 deg")
-    if width < 1 or height < 1:
-        raise InputError("size", f"{width}x{height}", "at least 1x1")
+    check_view(fov_deg, width, height)
     matrix = camera_matrix(position, heading_deg, pitch_deg, roll_deg)
     _set(stage, schema.CAMERA, "xformOp:transform", Gf.Matrix4d(*matrix.ravel().tolist()))
     _set(stage, schema.CAMERA, "focalLength", 0.5 * aperture_mm / math.tan(math.radians(0.5 * fov_deg)))

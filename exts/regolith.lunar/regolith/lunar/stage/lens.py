@@ -64,10 +64,7 @@ class Lens:
         Raises:
             InputError: The field of view is not an open angle below 180°, or the picture has no pixels.
         """
-        if not 0.0 < fov_deg < 180.0:
-            raise InputError("fov_deg", fov_deg, "above 0 and below 180 deg")
-        if width < 1 or height < 1:
-            raise InputError("size", f"{width}x{height}", "at least 1x1")
+        check_view(fov_deg, width, height)
         focal = 0.5 * width / math.tan(math.radians(0.5 * fov_deg))
         return cls(focal_px=focal, width=width, height=height, k1=k1, k2=k2)
 
@@ -154,6 +151,23 @@ class Lens:
             factor = 1.0 + square * (self.k1 + square * self.k2)
             plane = plane * np.where(square <= self.reach**2, factor, np.nan)[..., None]
         return plane * self.focal_px + (0.5 * self.width, 0.5 * self.height)
+
+
+def check_view(fov_deg: float, width: int, height: int) -> None:
+    """Check that a picture can be taken.
+
+    Args:
+        fov_deg: Horizontal field of view [deg].
+        width: Picture width [px].
+        height: Picture height [px].
+
+    Raises:
+        InputError: The field of view is not an open angle below 180°, or the picture has no pixels.
+    """
+    if not 0.0 < fov_deg < 180.0:
+        raise InputError("fov_deg", fov_deg, "above 0 and below 180 deg")
+    if width < 1 or height < 1:
+        raise InputError("size", f"{width}x{height}", "at least 1x1")
 
 
 def distorted_radius(r: float | np.ndarray, k1: float, k2: float) -> float | np.ndarray:
