@@ -68,9 +68,8 @@ class Row:
     def refresh(self) -> None:
         """Show value, message and whether a reset would change it; a value under the user's hand is left alone."""
         field = self.field
-        missing = field.value in (None, "") and not field.changed  # the field itself says what it is for
-        self._message.text = plain(field.message)
-        self._message.visible = bool(field.message) and not missing
+        self._message.text = plain(field.problem)
+        self._message.visible = bool(field.problem)
         self._label.name = "changed" if field.changed else ""
         self._reset.visible = field.changed
         if not self._editing:

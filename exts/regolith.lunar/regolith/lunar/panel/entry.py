@@ -16,39 +16,119 @@ HISTORY = 500
 
 
 class Entry:
-    """The state of the fields, and how it became so."""
+    """The state of the fields, how it became so, and how it is edited."""
 
     def __init__(self, desk: Desk, sections: Iterable[Section]) -> None:
+        """Start with the desk's values.
+
+        Args:
+            desk: Of the panel.
+            sections: The fields that are offered.
+        """
+        self.sections = tuple(sections)
+        """Their `Field` objects stay the same; `value`, `default` and `message` follow the state."""
         self._desk = desk
-        self.fields = {field.path: field for section in sections for field in section.fields}
+        self._fields = {field.path: field for section in self.sections for field in section.fields}
         self._committed = desk.values
         self._undo: list[Values] = []
         self._redo: list[Values] = []
-        self.depth = 0
-        """Steps made less steps taken back; a host's own undo mirrors it."""
+        self._depth = 0
         self._saved = flatten(desk.values.params)
+        self._file: Path | None = None
         self._summary: Any = None
-        self.file: Path | None = None
         self._refresh()
 
-    # -- edits --------------------------------------------------------------------------------------------------------
+    def _edited(self, *, committed: bool) -> None:
+        """Called after every edit, for what depends on the values.
 
-    def set(self, changes: Mapping[str, Any]) -> None:
-        """Enter values without an undo step.
+        Args:
+            committed: Whether it was one on release, rather than while a slider moves.
+        """
+
+    # -- fields -------------------------------------------------------------------------------------------------------
+
+    def field(self, path: str) -> Field:
+        """Field by its path.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self._fields[path]
+
+    def search(self, text: str) -> list[Field]:
+        """Fields that have every word of a text in their name, heading or help; names first, none for no text."""
+        return find_fields(self.sections, text)
+
+    def set(self, path: str, value: Any) -> None:
+        """Enter a value while a slider moves: no undo step, only cheap reactions (sun and material, not terrain).
+
+        A value that is not allowed stays entered with a message, and the last allowed one counts; so it is with
+        `commit`.
+
+        Args:
+            path: Of the field.
+            value: As typed, or text, `Path`, a pair for an interval; None or blank for a field that may be left out.
 
         Raises:
             KeyError: No field has that path.
         """
-        unknown = [path for path in changes if path not in self.fields]
+        self._enter({path: value})
+        self._edited(committed=False)
+
+    def commit(self, path: str, value: Any) -> None:
+        """Enter a value on release, enter or click: one undo step; a terrain is rebuilt where it has to be.
+
+        Raises:
+            KeyError: No field has that path.
+        """
+        self._commit({path: value})
+
+    def settle(self) -> None:
+        """Make one undo step of what was set and not committed, if anything."""
+        self._step()
+
+    def reset(self, path: str) -> None:
+        """Give a field what its preset, file or model says, as one undo step.
+
+        Raises:
+            KeyError: No field has that path.
+        """
+        self._commit({path: self._desk.values.base[path]})
+
+    def reset_section(self, key: str) -> None:
+        """Give a section's fields what their preset, file or model says, as one undo step.
+
+        Raises:
+            KeyError: There is no such section.
+        """
+        sections = {section.key: section for section in self.sections}
+        self._commit({field.path: self._desk.values.base[field.path] for field in sections[key].fields})
+
+    def ask_for(self, *prefixes: str) -> None:
+        """Mark empty fields that something the user wants cannot do without: their messages are then shown.
+
+        Args:
+            prefixes: Of the sources whose fields they are; the empty one is that of `Params`.
+        """
+        problems = self._desk.values.problems(*prefixes)
+        asked = [path for path in problems if path in self._fields and not self._fields[path].asked]
+        for path in asked:
+            self._fields[path].asked = True
+        if asked:
+            self._desk.changed("fields", *asked)
+
+    def _enter(self, changes: Mapping[str, Any]) -> None:
+        unknown = [path for path in changes if path not in self._fields]
         if unknown:
             raise KeyError(unknown[0])
         self._desk.values = enter(self._desk.values, changes, refuse=self._desk.refuse)
         self._refresh()
 
-    def commit(self, changes: Mapping[str, Any]) -> None:
+    def _commit(self, changes: Mapping[str, Any]) -> None:
         """Enter values and make one undo step of all that changed since the last."""
-        self.set(changes)
+        self._enter(changes)
         self._step()
+        self._edited(committed=True)
 
     def _step(self) -> None:
         now = self._desk.values
@@ -56,13 +136,9 @@ class Entry:
             return
         self._undo = [*self._undo[1 - HISTORY :], self._committed]
         self._redo.clear()
-        self.depth += 1
+        self._depth += 1
         self._committed = now
         self._tell()
-
-    def reset(self, paths: Iterable[str]) -> None:
-        """Give fields what their preset, file or model says, as one undo step."""
-        self.commit({path: self._desk.values.base[path] for path in paths})
 
     # -- history ------------------------------------------------------------------------------------------------------
 
@@ -76,41 +152,52 @@ class Entry:
         """Whether a step was taken back."""
         return bool(self._redo)
 
+    @property
+    def undo_depth(self) -> int:
+        """Steps made less steps taken back; every change of it is told as `history`. A host's own undo mirrors it."""
+        return self._depth
+
     def undo(self) -> bool:
         """Take back the last step; False where there is none."""
         self._step()  # what a slider did since counts as one
-        if not self._undo:
-            return False
-        self._redo.append(self._committed)
-        self.depth -= 1
-        self._go(self._undo.pop())
-        return True
+        return self._go(self._undo, self._redo, -1)
 
     def redo(self) -> bool:
         """Take the last taken-back step again; False where there is none."""
         self._step()
-        if not self._redo:
-            return False
-        self._undo.append(self._committed)
-        self.depth += 1
-        self._go(self._redo.pop())
-        return True
+        return self._go(self._redo, self._undo, 1)
 
-    def _go(self, values: Values) -> None:
-        self._desk.values = self._committed = values
+    def _go(self, source: list[Values], target: list[Values], steps: int) -> bool:
+        if not source:
+            return False
+        target.append(self._committed)
+        self._depth += steps
+        self._desk.values = self._committed = source.pop()
         self._refresh()
         self._tell()
+        self._edited(committed=True)
+        return True
 
     # -- presets and files --------------------------------------------------------------------------------------------
 
     @property
     def dirty(self) -> bool:
-        """Whether the parameters differ from the file or preset, what is not allowed among them."""
+        """Whether the parameters differ from the file or preset they are of, what is not allowed among them."""
         entered = self._desk.values.entered
         return any(entered[path] != value for path, value in self._saved.items())
 
+    @property
+    def preset(self) -> str:
+        """Preset the parameters started from."""
+        return self._desk.values.good[PRESET]
+
+    @property
+    def file(self) -> Path | None:
+        """File the parameters were loaded from or saved to."""
+        return self._file
+
     def use_preset(self, name: str) -> bool:
-        """Start from a preset, as one undo step; False with a message where there is none of that name."""
+        """Start from a preset, as one undo step; False with a message to the user where there is none of that name."""
         try:
             params = load_preset(name)
         except InputError as error:
@@ -120,7 +207,7 @@ class Entry:
         return True
 
     def load(self, path: Path) -> bool:
-        """Take the parameters of a file, as one undo step; False with a message where it cannot be used."""
+        """Take the parameters of a file, as one undo step; False with a message to the user where it cannot be used."""
         try:
             params = load_params(path)
         except InputError as error:
@@ -131,17 +218,18 @@ class Entry:
 
     def _replace(self, params: Params, file: Path | None) -> None:
         self._step()
-        flat = {path: value for path, value in flatten(params).items() if path in self.fields or path == PRESET}
+        flat = {path: value for path, value in flatten(params).items() if path in self._fields or path == PRESET}
         entered = enter(self._desk.values, flat)
         base = dict(entered.base) | flat
         self._desk.values = Values(entered.entered, entered.good, entered.models, entered.messages, base)
-        self._saved, self.file = flat, file
+        self._saved, self._file = flat, file
         self._refresh()
         self._step()
         self._tell()
+        self._edited(committed=True)
 
     def save(self, path: Path) -> bool:
-        """Write the parameters that count to a file; False with a message where that cannot be."""
+        """Write the parameters that count; False with a message to the user where the file cannot be written."""
         params = self._desk.values.params
         try:
             self._desk.check_inside("params", path)
@@ -154,22 +242,19 @@ class Entry:
             allowed = f"a path that can be written ({error.strerror})"
             self._desk.host.notify(str(InputError("params", str(path), allowed)), "error")
             return False
-        self._saved, self.file = flatten(params), path
+        self._saved, self._file = flatten(params), path
         self._tell()
+        self._edited(committed=True)
         return True
 
     # -- what a view shows --------------------------------------------------------------------------------------------
 
-    @property
-    def preset(self) -> str:
-        """Preset the parameters started from."""
-        return self._desk.values.good[PRESET]
-
     def _refresh(self) -> None:
         values = self._desk.values
         changed = []
-        for path, field in self.fields.items():
+        for path, field in self._fields.items():
             now = (values.entered[path], values.base[path], values.messages.get(path, ""))
+            field.asked = field.asked and bool(now[2])
             if now != (field.value, field.default, field.message) or type(now[0]) is not type(field.value):
                 field.value, field.default, field.message = now
                 changed.append(path)
@@ -179,7 +264,7 @@ class Entry:
 
     def _tell(self) -> None:
         """Tell the observers of undo, redo, dirty, file and preset, where one of them changed."""
-        now = (self.depth, self.can_undo, self.can_redo, self.dirty, self.file, self.preset)
+        now = (self._depth, self.can_undo, self.can_redo, self.dirty, self._file, self.preset)
         if now != self._summary:
             self._summary = now
             self._desk.changed("history")

@@ -121,11 +121,19 @@ class Field:
     """What is entered, typed where it is valid: bool, int, float, str, `Path`, `Interval`, or None."""
     message: str = ""
     """Why the value is not allowed, as the command line says it; empty where it is."""
+    asked: bool = False
+    """Whether an action was refused because this field is empty."""
 
     @property
     def changed(self) -> bool:
         """Whether a reset would change it."""
         return self.value != self.default
+
+    @property
+    def problem(self) -> str:
+        """The message a view shows: that of a field nobody touched, empty by default, only once it was asked for."""
+        untouched = self.value in (None, "") and not self.changed
+        return "" if untouched and not self.asked else self.message
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,7 +55,11 @@ class Observers:
         return subscription
 
     def send(self, change: Change) -> None:
-        """Tell everybody; one whose callback fails does not keep a change from the others."""
+        """Tell everybody.
+
+        Whatever an observer raises is logged and goes no further: an observer is code of a view, its failures can be of
+        any kind, and neither the other views nor the edit that is being told may suffer from one.
+        """
         held = [(reference, reference()) for reference in self._subscriptions]
         self._subscriptions = [reference for reference, subscription in held if subscription is not None]
         for _, subscription in held:

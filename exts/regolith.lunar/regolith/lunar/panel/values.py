@@ -63,12 +63,12 @@ class Values:
         Args:
             prefixes: Of the sources; the empty one is that of `Params`.
         """
-        for form in _FORMS:
-            if form.source.prefix in prefixes:
-                for path in form.infos:
-                    if path in self.messages:
-                        return self.messages[path]
-        return ""
+        return next((self.messages[path] for path in self.problems(*prefixes)), "")
+
+    def problems(self, *prefixes: str) -> list[str]:
+        """Paths of the fields of some sources whose values are not allowed, in the order of the fields."""
+        forms = [form for form in _FORMS if form.source.prefix in prefixes]
+        return [path for form in forms for path in form.infos if path in self.messages]
 
 
 @dataclasses.dataclass(frozen=True)

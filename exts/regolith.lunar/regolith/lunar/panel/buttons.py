@@ -1,0 +1,211 @@
+"""What each of the panel's buttons is called, does, and needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from regolith.lunar.panel.actions import Action
+from regolith.lunar.panel.desk import Desk
+from regolith.lunar.panel.entry import Entry
+from regolith.lunar.panel.export_work import ExportWork
+from regolith.lunar.panel.host import Pick
+from regolith.lunar.panel.live_work import LiveWork
+from regolith.lunar.panel.pages import PageKind
+from regolith.lunar.panel.run_work import RunWork
+from regolith.lunar.panel.stage_work import StageWork
+from regolith.lunar.panel.tools import Tools
+from regolith.lunar.panel.train_work import TrainWork
+
+PARAMETERS = (".yaml", ".yml", ".json")
+"""Endings of parameter files."""
+NO_STAGE = "author a stage first"
+
+
+@dataclasses.dataclass(frozen=True)
+class Buttons:
+    """Makes the actions of a panel."""
+
+    desk: Desk
+    entry: Entry
+    stage: StageWork
+    live: LiveWork
+    export: ExportWork
+    training: TrainWork
+    tools: Tools
+    done: Callable[[], None]
+    """Called after an action has run."""
+
+    def make(self) -> dict[str, Action]:
+        """Every action by its key."""
+        actions = (*self._stage_actions(), *self._export_actions(), *self._model_actions(), *self._report_actions(),
+                   *self._entry_actions())  # fmt: skip
+        return {action.key: action for action in actions}
+
+    def _action(
+        self, key: str, label: str | Callable[[], str], tooltip: str, run: Callable[[], Any],
+        reason: Callable[[], str] = lambda: "", *, needs: tuple[str, ...] = (),
+    ) -> Action:  # fmt: skip
+        """Make a button.
+
+        Args:
+            key: Of the action.
+            label: Text, or what says it for the present state.
+            tooltip: What it does.
+            run: Does it.
+            reason: Says why it cannot be done now; empty where it can.
+            needs: Prefixes of the sources whose empty fields it cannot do without: a refusal marks them.
+        """
+
+        def act() -> None:
+            run()
+            self.done()
+
+        def refuse(text: str) -> None:
+            self.entry.ask_for(*needs)
+            self.desk.host.notify(text, "warning")
+
+        return Action(key, label, tooltip, act, reason=reason, refuse=refuse)
+
+    def _stoppable(
+        self, key: str, label: str, stop: str, tooltip: str, run: RunWork, begin: Callable[[], Any],
+        problem: Callable[[], str], *, ours: Callable[[], bool] | None = None, needs: tuple[str, ...] = (),
+    ) -> Action:  # fmt: skip
+        """Make the button of a companion, which ends it while it is under way.
+
+        Args:
+            key: Of the action.
+            label: Text while nothing is under way.
+            stop: Text while it is.
+            tooltip: What it does.
+            run: The companion's line of work.
+            begin: Starts it.
+            problem: Says why it cannot be started.
+            ours: Whether what is under way was started by this button; left out, whatever is.
+            needs: Prefixes of the sources whose empty fields it cannot do without.
+        """
+
+        def going() -> bool:
+            return run.work.active if ours is None else ours()
+
+        def reason() -> str:
+            if not going():
+                return problem()
+            return "it is stopping" if run.work.state == "stopping" else ""
+
+        def act() -> None:
+            if going():
+                run.stop()
+            else:
+                begin()
+
+        return self._action(key, lambda: stop if going() else label, tooltip, act, reason, needs=needs)
+
+    def _stage_actions(self) -> list[Action]:
+        action, stage, live = self._action, self.stage, self.live
+        return [
+            action("author", "Author stage", "Build the scene of the frame on show as a new stage and open it.",
+                   stage.author, stage.problem, needs=("", "shot")),
+            action("randomize", "Randomize once", "Show the next frame of the split, exactly as it is exported.",
+                   self._randomize, lambda: stage.problem() or ("" if stage.ours else NO_STAGE), needs=("", "shot")),
+            action("exact", "Exact frame", "Let go of what was aimed by hand: the frame just as it is exported.",
+                   lambda: stage.release_aim(tuple(stage.aimed)),
+                   lambda: "" if stage.aimed else "it is the exact frame" if stage.spec else NO_STAGE),
+            action("preview", lambda: "Stop live preview" if live.on else "Start live preview",
+                   "Segment the viewport's picture as it is drawn.", lambda: live.stop() if live.on else live.start()),
+            action("choose_model", "Choose model…", "Choose the model of the preview and the evaluation.",
+                   lambda: self._pick("model.path", Pick("Model", "file", endings=(".onnx",)))),
+        ]  # fmt: skip
+
+    def _export_actions(self) -> list[Action]:
+        action, export, stage, tools = self._action, self.export, self.stage, self.tools
+        return [
+            action("export", "Export dataset", "Draw the split into its folder; again to go on or to grow it.",
+                   export.start, lambda: export.problem() or ("a stage is being opened" if stage.opening else ""),
+                   needs=("", "export", "drawing")),
+            action("pause", lambda: "Resume" if export.can_resume() else "Pause",
+                   "Hold the export after the frame being drawn; go on with it later, even after a restart.",
+                   lambda: export.resume() if export.can_resume() else export.pause(),
+                   lambda: "" if export.can_pause() or export.can_resume() else "no export is under way"),
+            action("cancel", "Cancel", "End the export; what is drawn stays and counts.", export.cancel,
+                   lambda: "" if export.work.state in ("running", "pausing", "paused") else "no export is under way"),
+            self._stoppable("verify", "Verify", "Stop verification",
+                            "Check every frame of the exported split: whole, as drawn, apart from the other splits.",
+                            tools.verify_run, tools.verify, tools.verify_problem),
+            action("open_folder", "Open folder", "Open the folder of the dataset.",
+                   lambda: self.desk.host.open_path(tools.dataset_folder()),
+                   lambda: "" if tools.dataset_folder().is_dir() else "nothing is exported yet"),
+        ]  # fmt: skip
+
+    def _model_actions(self) -> list[Action]:
+        training, tools = self.training, self.tools
+        python = self._action("choose_python", "Choose Python…", "Choose the interpreter that training runs in.",
+                              lambda: self._pick("companion.python", Pick("Python with torch", "file")))  # fmt: skip
+        evaluations = (
+            ("evaluate", "Evaluate", "Score the model on a split.", False),
+            ("evaluate_photos", "Evaluate on photographs", "Score the model on real photographs.", True),
+        )
+        return [
+            self._stoppable("train", "Start training", "Stop training",
+                            "Train in a process of its own; stopped, the same training goes on later.",
+                            training, training.begin, training.problem, needs=("training", "companion")),
+            self._stoppable("use_model", "Use this model", "Stop writing the model",
+                            "Take the last training's best model for preview and evaluation.",
+                            tools.convert_run, tools.use_model, tools.use_problem),
+            *(self._stoppable(key, label, "Stop evaluation", tooltip, tools.evaluate_run,
+                              partial(tools.evaluate, photos=photos), partial(tools.evaluate_problem, photos=photos),
+                              ours=partial(tools.evaluating, photos=photos), needs=("photos" if photos else key,))
+              for key, label, tooltip, photos in evaluations),
+            *([] if "companion.python" in self.desk.host.withheld else [python]),
+        ]  # fmt: skip
+
+    def _report_actions(self) -> list[Action]:
+        pages, training = self.tools.pages, self.training
+        reports: tuple[tuple[PageKind, str, str], ...] = (
+            ("report", "Open report", "Open the card of the exported split: what it holds, in pictures."),
+            ("evaluation_report", "Open evaluation", "Open the report of the last evaluation: scores and pictures."),
+            ("training_report", "Open training", "Open the report of the training: its course so far and its recipe."),
+        )
+        return [
+            *(self._stoppable(key, label, "Stop writing", tooltip, pages.run, partial(pages.open, key),
+                              partial(pages.problem, key), ours=partial(pages.writing, key))
+              for key, label, tooltip in reports),
+            self._action("open_run", "Open run", "Open the folder of the training.",
+                         lambda: training.out is not None and self.desk.host.open_path(training.out),
+                         lambda: "" if training.out is not None and training.out.is_dir()
+                         else "nothing is trained yet"),
+        ]  # fmt: skip
+
+    def _entry_actions(self) -> list[Action]:
+        action, entry = self._action, self.entry
+        return [
+            action("undo", "Undo", "Take back the last edit.", entry.undo,
+                   lambda: "" if entry.can_undo else "nothing to undo"),
+            action("redo", "Redo", "Take the edit again.", entry.redo,
+                   lambda: "" if entry.can_redo else "nothing to redo"),
+            action("load", "Load…", "Load parameters from a file.", self._load),
+            action("save", "Save…", "Save the parameters to a file, for the command line too.", self._save),
+        ]  # fmt: skip
+
+    def _randomize(self) -> None:
+        frame = self.desk.values.good["shot.frame"]
+        limit = self.entry.field("shot.frame").le or 0
+        self.entry.commit("shot.frame", frame + 1 if frame < limit else 0)
+
+    def _pick(self, path: str, pick: Pick) -> None:
+        def picked(place: Path | None) -> None:
+            if place is not None:
+                self.entry.commit(path, str(place))
+
+        self.desk.after(self.desk.host.pick_path(pick), picked)
+
+    def _load(self) -> None:
+        pick = Pick("Load parameters", "file", self.entry.file, PARAMETERS)
+        self.desk.after(self.desk.host.pick_path(pick), lambda place: place is not None and self.entry.load(place))
+
+    def _save(self) -> None:
+        pick = Pick("Save parameters", "save", self.entry.file, PARAMETERS)
+        self.desk.after(self.desk.host.pick_path(pick), lambda place: place is not None and self.entry.save(place))
