@@ -89,6 +89,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Studio",
         "Serve the panel as a web page: author, tune, look, preview, export, train.",
     ),
+    "real-photos": (
+        "regolith.lunar.perception.real_photos",
+        "RealPhotos",
+        "List or fetch the published photographs of the lunar surface.",
+    ),
     "demo": ("regolith.lunar.demo", "Demo", "The main job end to end, at a size for two cores."),
 }
 """Verb to module, class and summary; a verb's module is imported only when it is asked for."""
