@@ -85,16 +85,13 @@ class Access:
             raise InputError("token", "…", "12 to 128 letters, digits or ._~-")
         self.token = token or ("" if self.loopback else secrets.token_urlsafe(24))
         """What the first address has to carry; empty for nothing."""
+        name = socket.gethostname() if ipaddress.ip_address(address[0]).is_unspecified else host
+        self.site = f"http://{f'[{name}]' if ':' in name else name}:{self.port}/"
+        """Address of the page."""
+        self.url = self.site + (f"?token={self.token}" if self.token else "")
+        """The same with the token: what a user opens."""
         self._cookie = hmac.new(self.token.encode(), b"regolith studio", hashlib.sha256).hexdigest()
         self._cookie_name = f"regolith_studio_{self.port}"  # browsers share cookies between the ports of a host
-
-    @property
-    def url(self) -> str:
-        """Address to open in a browser, with the token."""
-        everywhere = ipaddress.ip_address(self.socket.getsockname()[0]).is_unspecified
-        name = socket.gethostname() if everywhere else self.host
-        name = f"[{name}]" if ":" in name else name
-        return f"http://{name}:{self.port}/" + (f"?token={self.token}" if self.token else "")
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Camera(Protocol):
 class Scene(Protocol):
     """The page's 3D view: `studio.scene.SceneView`."""
 
-    def show(self, stage: Usd.Stage, spec: FrameSpec, width: int, height: int) -> None:
+    def show(self, stage: Usd.Stage, spec: FrameSpec, width: int, height: int, /) -> None:
         """Show another stage."""
         ...
 
@@ -105,7 +105,8 @@ class StudioHost:
             live: Segments what the camera draws.
             dialogs: Ask and tell.
         """
-        self.runs_folder, self.data_folder, self.confine = workspace.runs, workspace.data, workspace.root
+        self.runs_folder, self.data_folder = workspace.runs, workspace.data
+        self.confine: Path | None = workspace.root
         self.python: Path | None = Path(sys.executable)
         self._workspace, self._camera, self._scene, self._live = workspace, camera, scene, live
         self._dialogs = dialogs

@@ -43,7 +43,8 @@ class Studio(Verb):
         _check_installed()
         load_preset(self.preset)
         parse_size(self.size)
-        access = Access(self.host, self.port, self.token, Workspace(self.workspace))
+        workspace = Workspace(self.workspace)
+        access = Access(self.host, self.port, self.token, workspace)
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
         loop = Loop()
         ended: list[int] = []
@@ -54,7 +55,7 @@ class Studio(Verb):
 
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
-            with Assembly(loop, access, preset=self.preset, params=self.params_file, size=self.size):
+            with Assembly(loop, access, workspace, preset=self.preset, params=self.params_file, size=self.size):
                 print(f"Regolith studio: {access.url}", flush=True)
                 loop.run()
                 _end_soon(130 if signal.SIGINT in ended else 0)
@@ -63,7 +64,7 @@ class Studio(Verb):
                 signal.signal(number, handler)
         if signal.SIGINT in ended:
             raise KeyboardInterrupt
-        return {"url": access.url.partition("?")[0]}
+        return {"url": access.site}
 
 
 def _check_installed() -> None:

@@ -1,0 +1,113 @@
+"""The studio's parts, joined."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Self
+
+from regolith.lunar.panel.desk import say
+from regolith.lunar.panel.model import PanelModel
+from regolith.lunar.panel.observe import Change
+from regolith.lunar.params import InputError, load_params
+from regolith.lunar.studio.access import Access
+from regolith.lunar.studio.camera import RoverCamera, Shown
+from regolith.lunar.studio.camera_panel import CameraPanel
+from regolith.lunar.studio.dialogs import Dialogs
+from regolith.lunar.studio.host import StudioHost
+from regolith.lunar.studio.live import LiveInference, Seen
+from regolith.lunar.studio.loop import Loop
+from regolith.lunar.studio.page import Page
+from regolith.lunar.studio.scene import SceneView
+from regolith.lunar.studio.serving import start_server, stop_server
+from regolith.lunar.studio.workspace import Workspace
+
+TITLE = "Regolith studio"
+
+
+class Assembly:
+    """Server, renderer, inference, model and page; a context that ends them all."""
+
+    def __init__(
+        self, loop: Loop, access: Access, workspace: Workspace, *, preset: str, params: Path | None, size: str
+    ) -> None:
+        """Start everything and author the first stage.
+
+        Args:
+            loop: Everything here happens on it once it runs.
+            access: Guard of the server.
+            workspace: Where everything is written.
+            preset: Preset to start from.
+            params: Parameter file to start from instead.
+            size: Of pictures, as `dataset.generate.parse_size` takes it.
+
+        Raises:
+            InputError: There is no such preset, or the parameter file cannot be used.
+        """
+        if params is not None:
+            load_params(params)  # here it ends the program, in the panel it is a message
+        with contextlib.ExitStack() as stack:
+            camera = RoverCamera(lambda shown: loop.call(self._drawn, shown, key="drawn"), failed=self._failed)
+            stack.callback(camera.close)
+            self._loop, self._server = loop, start_server(access, TITLE)
+            stack.callback(stop_server, self._server)
+            self._live = LiveInference(lambda seen: loop.call(self._segmented, seen, key="segmented"))
+            stack.callback(self._live.close)
+            self._dialogs = Dialogs(self._server, loop, workspace)
+            self._scene = SceneView(self._server, lambda values: loop.call(self._aim, values, key=("aim", *values)))
+            stack.callback(self._scene.close)
+            self._host = StudioHost(
+                workspace, camera=camera, scene=self._scene, live=self._live, dialogs=self._dialogs
+            )  # fmt: skip
+            self._model = PanelModel(self._host, preset=preset, defaults={"export.size": size})
+            stack.callback(self._model.close)
+            if params is not None:
+                self._model.load(params)
+            self._model.actions["author"].run()
+            self._picture = CameraPanel(
+                self._server, loop, self._model, camera, self._live, home=workspace.data, tell=self._complain
+            )
+            stack.callback(self._picture.close)
+            self._page = Page(self._server, loop, self._model, self._host, self._picture.build)
+            stack.callback(self._page.close)
+            self._subscription = self._model.subscribe(self._changed)
+            loop.tell = self._complain
+            loop.ticks.append(self._model.tick)
+            self._stack = stack.pop_all()
+
+    def _complain(self, text: str) -> None:
+        self._dialogs.notify(text, "error")
+
+    def _failed(self, error: Exception) -> None:
+        """Say why there is no picture; on the render thread."""
+        self._loop.call(self._complain, say(error), key="drawing failed")
+
+    def _drawn(self, shown: Shown) -> None:
+        """Show a picture of the rover's camera."""
+        self._picture.show(shown)
+        if shown.whole:
+            self._scene.picture(shown.rgb)
+        self._live.see(shown)
+
+    def _segmented(self, seen: Seen) -> None:
+        """Show what the model made of one."""
+        self._picture.segmented(seen)
+
+    def _aim(self, values: dict[str, float]) -> None:
+        """Hold what a handle of the 3D view was dragged to."""
+        try:
+            self._model.aim(values)
+        except InputError as error:  # beyond a limit, or among the rocks: the handle goes back
+            self._dialogs.notify(str(error), "warning")
+            if self._model.spec is not None:
+                self._scene.move(self._model.spec)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == "shot" and self._model.spec is not None:
+            self._scene.move(self._model.spec)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
