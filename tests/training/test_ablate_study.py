@@ -93,6 +93,27 @@ def test_fingerprint_follows_what_decides_and_nothing_else() -> None:
     )
 
 
+def test_scores_are_known_by_the_code_that_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    from regolith.lunar import perception
+    from training.ablate import steps
+
+    before = steps.source_digest()
+    copied = shutil.copytree(next(iter(perception.__path__)), tmp_path / "perception")
+    monkeypatch.setattr(perception, "__path__", [str(copied)])
+    steps.source_digest.cache_clear()
+    try:
+        assert steps.source_digest() == before
+        for name, changes in (("__init__", False), ("metrics", True)):  # imported through evaluate
+            with (copied / f"{name}.py").open("a") as file:
+                file.write("\n# changed\n")
+            steps.source_digest.cache_clear()
+            assert (steps.source_digest() != before) == changes
+    finally:
+        steps.source_digest.cache_clear()
+
+
 def test_folder_keeps_its_study_and_may_grow(tmp_path: Path) -> None:
     ablate("--out", str(tmp_path), "--scale", "0.1").study().settle()
     ablate("--out", str(tmp_path), "--scale", "0.1", "--seeds", "0,1,2,3", "--presets", "v1,v4").study().settle()

@@ -191,20 +191,20 @@ def overlays(results: Results, cells: list[Cell], shown: list[str]) -> Image.Ima
     study = results.study
     if study.real is None or not shown:
         return None
+    tables = {cell: results.photographs(cell, "real") for cell in cells}
+    scored = {name for by_seed in tables.values() for table in by_seed.values() for name in table}
     pictures: list[tuple[np.ndarray, str]] = []
-    seen = 0
-    for name in shown:
+    for name in (name for name in shown if name in scored):
         photo = read_photo(study.real / name)
         pictures.append((photo, Path(name).stem))
         for preset, run in cells:
-            tables = results.photographs((preset, run), "real")
-            seed = next((seed for seed in study.seeds if name in tables.get(seed, {})), None)
+            by_seed = tables[preset, run]
+            seed = next((seed for seed in study.seeds if name in by_seed.get(seed, {})), None)
             if seed is None:
                 pictures.append((np.full_like(photo, 24), f"{preset} {run}: not measured"))
                 continue
             spec = next(each for each in study.runs if each.name == run)
             path = study.run_folder(preset, spec, seed) / "photographs" / "overlays" / f"{name}.png"
-            caption = f"{preset} {run} seed {seed}: flood {tables[seed][name]['flood']:.1%}"
+            caption = f"{preset} {run} seed {seed}: flood {by_seed[seed][name]['flood']:.1%}"
             pictures.append((np.asarray(Image.open(path).convert("RGB")), caption))
-            seen += 1
-    return contact_sheet(pictures, columns=1 + len(cells), cell=340) if seen else None
+    return contact_sheet(pictures, columns=1 + len(cells), cell=340) if pictures else None

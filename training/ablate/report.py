@@ -187,7 +187,16 @@ def _means(results: Results) -> list[str]:
         "pixels called rock, without padding; read it beside recall, since a model that sees no rock floods nothing. "
         "POLAR figures are pooled over all labelled pixels."
     )
-    return ["## Results", "", *_table(head, rows), text, ""]
+    return ["## Results", "", *_table(head, rows), text, "", *_baseline(results)]
+
+
+def _baseline(results: Results) -> list[str]:
+    """Say what a threshold without any training reaches on the labelled photographs."""
+    found = [row["polar"]["baseline"] for row in results.rows if row["polar"] and row["polar"].get("baseline")]
+    if not found:
+        return []
+    figures = ", ".join(f"{key} {number(found[0][key])}" for key in ("iou", "precision", "recall"))
+    return [f"For scale, a local-contrast threshold tuned on the very labelled photographs: rock {figures}.", ""]
 
 
 def _spread(results: Results, cell: Cell, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import hashlib
 import json
+import re
 import shutil
 import sys
 from functools import cache
@@ -23,6 +24,10 @@ STEPS = "steps"
 """Folder of what is known of each step: its stamp, its lock, the log of one that failed."""
 PHOTO_MEGAPIXELS = 0.26
 """What the network sees of a photograph whose long side is 512 px, at most [Mpx]."""
+
+
+SCENE_MEGAPIXELS = 0.3
+"""What building a scene costs, in megapixels drawn in the same time, on preset v3."""
 
 
 class Step(abc.ABC):
@@ -105,7 +110,8 @@ class Generate(Step):
 
     def __init__(self, study: Study, preset: str, split: str) -> None:
         frames = study.split_frames(split)
-        super().__init__(study, f"{preset} {split}", (), frames * study.megapixels)
+        scenes = -(-frames // study.params(preset).dataset.frames_per_scene)
+        super().__init__(study, f"{preset} {split}", (), frames * study.megapixels + scenes * SCENE_MEGAPIXELS)
         self.preset, self.split, self.frames = preset, split, frames
 
     def inputs(self) -> dict[str, Any]:
@@ -192,6 +198,10 @@ class Train(Step):
         write_json(config, self.params.model_copy(update={"threads": threads}).model_dump(mode="json"))
         return ["train", str(config)]
 
+    def tidy(self) -> None:
+        """Remove what only an unfinished run needs: with the optimizer's state it is three times the model."""
+        (self.out / "last.pt").unlink(missing_ok=True)
+
     def digest(self) -> str | None:
         """Of the best epoch of a run that is finished."""
         try:
@@ -254,7 +264,9 @@ class Synth(Evaluate):
     kind = "synth"
 
     def __init__(self, study: Study, name: str, model: Export, test: Generate) -> None:
-        super().__init__(study, f"{name} on {test.preset}", (model.name, test.name), test.work, model.model)
+        super().__init__(
+            study, f"{name} on {test.preset}", (model.name, test.name), test.frames * study.megapixels, model.model
+        )
         self.split = study.split_folder(test.preset, TEST)
 
     def command(self, threads: int) -> list[str]:
@@ -306,6 +318,10 @@ class Real(Evaluate):
         """A photograph that cannot be read is a failed check and a row less."""
         return status in (0, 1) and self.result_file.exists()
 
+    def overlay(self, name: str) -> Path:
+        """File of a photograph's overlay."""
+        return self.out / "overlays" / f"{name}.png"
+
     def tidy(self) -> None:
         """Remove overlays nobody will look at, and the sheet of them."""
         for path in (self.out / "overlays").iterdir():
@@ -315,7 +331,10 @@ class Real(Evaluate):
 
     def digest(self) -> str | None:
         """Of the result, as long as the overlays to be shown are there."""
-        missing = [name for name in self.shown if not (self.out / "overlays" / f"{name}.png").exists()]
+        if not self.result_file.exists():
+            return None
+        scored = {row["image"] for row in json.loads(self.result_file.read_text("utf-8"))["per_image"]}
+        missing = [name for name in self.shown if name in scored and not self.overlay(name).exists()]
         return None if missing else super().digest()
 
     def summary(self) -> str:
@@ -419,9 +438,13 @@ def photos_digest(folder: Path) -> str:
 
 @cache
 def source_digest() -> str:
-    """SHA-256 over the code that scores: scores of one study are made by one and the same."""
+    """SHA-256 over the modules that score, those of the room they import among them: one study, one way to score."""
     (folder,) = perception.__path__
-    found = hashlib.sha256()
-    for name in ("evaluate", "metrics", "photos", "session"):
-        found.update((Path(folder) / f"{name}.py").read_bytes())
-    return found.hexdigest()
+    texts: dict[str, str] = {}
+    left = ["evaluate"]
+    while left:
+        name = left.pop()
+        if name not in texts:
+            texts[name] = (Path(folder) / f"{name}.py").read_text("utf-8")
+            left += re.findall(r"^from regolith\.lunar\.perception\.(\w+) import", texts[name], re.MULTILINE)
+    return digest(texts)

@@ -1,0 +1,78 @@
+"""The whole of an ablation at the smallest size: real frames, a real training, real scores, the report; then again."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regolith.lunar import cli
+from regolith.lunar.stage.spec import rng
+
+ARGS = [
+    "ablate", "--presets", "v1", "--runs", "dr_400", "--seeds", "3", "--scale", "0.02", "--val-frames", "100",
+    "--test-frames", "100", "--init", "random", "--warmup-steps", "1", "--workers", "2", "--trainings", "1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A finished study on three photographs, one of them damaged, and two with masks."""
+    folder: Path = tmp_path_factory.mktemp("ablate")
+    real, polar, masks = folder / "real", folder / "polar", folder / "masks"
+    random = rng(0, "photographs")
+    for place, names in ((real, ("a.jpg", "b.png")), (polar, ("c.png", "d.png"))):
+        place.mkdir()
+        for name in names:
+            Image.fromarray(random.integers(0, 256, (40, 60, 3), np.uint8)).save(place / name)
+    masks.mkdir()
+    for name in ("c.png", "d.png"):
+        Image.fromarray(random.integers(0, 2, (40, 60), np.uint8)).save(masks / name)
+    (real / "torn.jpg").write_bytes((real / "a.jpg").read_bytes()[:200])
+    out = folder / "out"
+    args = [*ARGS, "--out", str(out), "--real", str(real), "--polar", str(polar), "--masks", str(masks)]
+    assert cli.main(args) == 0
+    return SimpleNamespace(out=out, args=args, result=json.loads((out / "results.json").read_text("utf-8")))
+
+
+def test_every_figure_is_measured_and_stamped(done: SimpleNamespace) -> None:
+    (row,) = done.result["trainings"]
+    assert (row["preset"], row["run"], row["seed"], row["scale"], row["frames"]) == ("v1", "dr_400", 3, 0.02, 8)
+    assert done.result["study"]["side_px"] == 64 and done.result["study"]["epochs"] == 1
+    assert row["synth"]["v1"]["frames"] == 2 and row["synth"]["v1"]["tp"] + row["synth"]["v1"]["fn"] > 0
+    assert sorted(row["real"]["photographs"]) == ["a.jpg", "b.png"] and len(row["real"]["problems"]) == 1
+    rocks = [photograph["rock"] for photograph in row["polar"]["photographs"].values()]
+    pooled = {key: sum(rock[key] for rock in rocks) for key in ("tp", "fp", "fn")}
+    assert row["metrics"]["polar_iou"] == pytest.approx(pooled["tp"] / sum(pooled.values()))
+    assert row["train"]["recipe"]["init"] == "random" and row["train"]["best_epoch"] == 1
+    assert done.result["steps"] == {"done": 8, "all": 8, "failed": {}}
+
+
+def test_report_and_figures_are_written(done: SimpleNamespace) -> None:
+    text = (done.out / "RESULTS.md").read_text("utf-8")
+    assert "**Scale 0.02**" in text and "Unfinished" not in text and "Not scored: torn.jpg" in text
+    assert "--runs dr_400 --seeds 3 --scale 0.02" in text and str(done.out) not in text
+    for name in done.result["figures"]:
+        assert f"]({name})" in text and (done.out / name).stat().st_size > 1000
+    assert {"bars.svg", "flood_iou.svg", "photographs.svg", "cross.svg"} == {
+        Path(name).name for name in done.result["figures"]
+    } - {"overlays.jpg"}
+
+
+def test_again_does_nothing_and_says_the_same(done: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.ablate.schedule.Companion", lambda *args: pytest.fail("a step ran again"))
+    assert cli.main([*done.args, "--report-only"]) == 0
+    assert cli.main(done.args) == 0
+    assert json.loads((done.out / "results.json").read_text("utf-8")) == done.result
+
+
+def test_no_torch_in_the_graphs_own_process() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, training.ablate.verb; print([n for n in ('torch', 'onnxruntime', 'mitsuba') if n in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
