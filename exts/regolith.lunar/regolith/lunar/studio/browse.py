@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.params import InputError
-from regolith.lunar.studio.parts import QUIET, assign, from_page, marked, markup
+from regolith.lunar.studio.parts import QUIET, assign, from_page, icon_of, marked, markup
 from regolith.lunar.studio.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,14 +47,20 @@ class Browser:
         self._modal = self._gui.add_modal(self._pick.title if self._pick else "Workspace")
         folder, name = self._start(self._pick.start if self._pick else workspace.inside(what))  # type: ignore[arg-type]
         with self._modal:
-            self._place = marked(self._gui, "flow dialog place")
+            self._place = marked(self._gui, "place")
             self._list = self._gui.add_folder(None)
             self._problem = marked(self._gui, "message", visible=False)
             if self._pick is not None:
-                what_for = {"file": "File", "folder": "Folder", "save": "File name"}[self._pick.kind]
-                self._name = self._gui.add_text(what_for, name, hint="In the folder on show, or from the workspace on.")
+                words = {"file": "File", "folder": "Folder", "save": "File name"}[self._pick.kind]
+                with self._gui.add_form(None) as form:  # so that Enter takes it
+                    self._name = self._gui.add_text(words, name, hint="In the folder on show.")
                 take = self._gui.add_button({"save": "Save"}.get(self._pick.kind, "Choose"))
                 take.on_click(from_page(loop, lambda value: self._take()))
+
+                async def entered(event: Any) -> None:
+                    loop.call(self._take)
+
+                form.on_submit(entered)
             leave = self._gui.add_button("Cancel" if self._pick else "Close", color=QUIET)
             leave.on_click(from_page(loop, lambda value: chosen(None)))
         self._show(folder)
@@ -84,9 +90,7 @@ class Browser:
             entry.remove()
         self._say(None)
         where = self._folder.relative_to(self._workspace.root).as_posix()
-        assign(
-            self._place, "content", markup("flow dialog place", f"workspace / {where}" if where != "." else "workspace")
-        )
+        assign(self._place, "content", markup("place", f"workspace / {where}" if where != "." else "workspace"))
         self._entries = []
         with self._modal, self._list:
             if self._folder != self._workspace.root:
@@ -116,7 +120,7 @@ class Browser:
         return True
 
     def _enter(self, name: str, folder: Path) -> Any:
-        button = self._gui.add_button(name, icon="folder-up" if name == ".." else "folder", color=QUIET)
+        button = self._gui.add_button(name, icon=icon_of("folder-up" if name == ".." else "folder"), color=QUIET)
         button.on_click(from_page(self._loop, lambda value: self._show(folder)))
         return button
 
@@ -125,7 +129,7 @@ class Browser:
             url = html.escape(self._workspace.url(path))
             text = html.escape(path.name)
             return self._gui.add_html(f'<a class="rl-file" href="{url}" target="_blank" rel="noopener">{text}</a>')
-        button = self._gui.add_button(path.name, icon="file", color=QUIET)
+        button = self._gui.add_button(path.name, icon=icon_of("file"), color=QUIET)
         button.on_click(from_page(self._loop, lambda value: assign(self._name, "value", path.name)))
         return button
 

@@ -16,7 +16,7 @@ from regolith.lunar.studio.parts import QUIET, from_page, marked
 from regolith.lunar.studio.workspace import Workspace
 
 if TYPE_CHECKING:
-    from viser import GuiModalHandle, ViserServer
+    from viser import ViserServer
 
     from regolith.lunar.studio.loop import Loop
 
@@ -57,7 +57,7 @@ class Dialogs:
                 answer.settle(text)
 
         with modal:
-            marked(self._server.gui, "flow dialog question", question.text)
+            marked(self._server.gui, "question", question.text)
             for index, text in enumerate(question.answers):
                 safe = index == len(question.answers) - 1  # the one that changes nothing
                 button = self._server.gui.add_button(text, color=QUIET if safe else None)
@@ -94,13 +94,12 @@ class Dialogs:
         """A page cannot open a tab by itself: the user has to follow a link."""
         modal = self._server.gui.add_modal(path.name)
         with modal:
-            marked(self._server.gui, "flow dialog")
             self._server.gui.add_html(
                 f'<a class="rl-open" href="{html.escape(url)}" target="_blank" rel="noopener">Open {path.suffix[1:]}'
                 f" in a new tab</a>"
             )
             button = self._server.gui.add_button("Close", color=QUIET)
-        button.on_click(from_page(self._loop, lambda value: _close(modal)))
+        button.on_click(from_page(self._loop, lambda value: modal.closed or modal.close()))
 
     # messages
 
@@ -120,8 +119,3 @@ def titled(text: str) -> tuple[str, str]:
     """A message's first words as its title, and the rest."""
     title, colon, body = text.partition(": ")
     return (title, body) if colon and len(title) <= 40 else ("Studio", text)
-
-
-def _close(modal: GuiModalHandle) -> None:
-    if not modal.closed:
-        modal.close()

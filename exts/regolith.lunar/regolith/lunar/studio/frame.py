@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.params import InputError
-from regolith.lunar.studio.parts import QUIET, assign, from_page, marked, markup
+from regolith.lunar.studio.parts import QUIET, assign, from_page, icon_of, marked, markup
 
 if TYPE_CHECKING:
     from viser import GuiApi
@@ -45,7 +45,7 @@ class FrameRows:
                 pair = gui.add_vector2(label, (0.0, 0.0), step=step, hint=HINT)
                 pair.precision = DIGITS
                 pair.on_update(from_page(loop, lambda value, names=names: self._aim(names, value), key=("aim", names)))
-                reset = gui.add_button("", icon="arrow-back-up", color=QUIET, disabled=True)
+                reset = gui.add_button("", icon=icon_of("arrow-back-up"), color=QUIET, disabled=True)
                 reset.on_click(from_page(loop, lambda value, names=names: self._release(names)))
                 self._rows.append((names, pair, reset))
             self._problem = marked(gui, "message", visible=False)

@@ -19,19 +19,18 @@ from regolith.lunar.studio import style
 from regolith.lunar.studio.commands import Commands
 from regolith.lunar.studio.edits import Edits
 from regolith.lunar.studio.frame import FrameRows
-from regolith.lunar.studio.parts import QUIET, ActionButton, assign, from_page, marked
-from regolith.lunar.studio.rows import complaint
+from regolith.lunar.studio.parts import QUIET, ActionButton, assign, from_page, icon_of, marked
 from regolith.lunar.studio.sections import SectionView
 from regolith.lunar.studio.welcome import Welcome
 from regolith.lunar.studio.works import WorkView
 
 if TYPE_CHECKING:
-    from viser import IconName, ViserServer
+    from viser import ViserServer
 
     from regolith.lunar.panel.host import Task
     from regolith.lunar.studio.loop import Loop
 
-ICONS: dict[str, IconName] = {
+ICONS: dict[str, str] = {
     "author": "mountain", "preview": "eye", "export": "photo-down", "train": "chart-line",
     "undo": "arrow-back", "redo": "arrow-forward", "load": "folder", "save": "device-floppy",
 }  # fmt: skip
@@ -75,7 +74,7 @@ class Page:
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=style.BRAND)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(style.RIGHT)
-        gui.add_html(f'<i class="rl-flow rl-params"></i><style>{style.CSS}</style>')
+        gui.add_html(f'<i class="rl-params"></i><style>{style.CSS}</style>')
         with gui.add_folder("Tools"):
             self._build_top()
         for section in self._model.sections:
@@ -89,8 +88,7 @@ class Page:
         with gui.add_folder("Main"):
             self._build_foot()
         camera = gui.add_panel()
-        with camera.add_tab("Rover camera", "camera"):
-            marked(gui, "flow")
+        with camera.add_tab("Rover camera", icon_of("camera")):
             picture()
         camera.dock_left()
         camera.set_width(style.LEFT)
@@ -100,12 +98,12 @@ class Page:
 
     def _build_top(self) -> None:
         gui, model = self._gui, self._model
-        marked(gui, "flow fixed top")
+        marked(gui, "fixed top")
         hint = "Scene generation all parameters start from."
         self._preset = gui.add_dropdown("Preset", model.presets, initial_value=model.preset, hint=hint)
         self._preset.on_update(from_page(self._loop, self._use_preset))
         for key in TOOLS:
-            self._button(key, "tool", label=False)
+            self._button(key, label=False)
         self._search = gui.add_text("Search", "", hint="Show only parameters whose name or help has these words.")
         self._search.on_update(
             from_page(self._loop, lambda text: self._loop.later(SEARCH_S, self._find, text, key="search"))
@@ -113,18 +111,19 @@ class Page:
         self._file = gui.add_html(self._file_words())
 
     def _build_foot(self) -> None:
-        marked(self._gui, "flow fixed foot")
+        marked(self._gui, "fixed foot")
         self._summary = self._gui.add_html("", visible=False)
+        self._stage = self._gui.add_html("")
         for key in MAIN:
-            self._button(key, "main")
+            self._button(key)
         self._refresh_summary()
+        self._refresh_stage()
 
-    def _button(self, key: str, name: str, *, label: bool = True) -> None:
+    def _button(self, key: str, *, label: bool = True) -> None:
         action, color = self._model.actions[key], None if key == "author" else QUIET
+        press = self._edits.press
         self._buttons.append(
-            ActionButton(
-                self._gui, self._loop, action, self._edits.press, icon=ICONS[key], name=name, color=color, label=label
-            )
+            ActionButton(self._gui, self._loop, action, press, icon=ICONS[key], color=color, label=label)
         )
 
     def _build_frame(self) -> None:
@@ -132,9 +131,11 @@ class Page:
 
     def _build_works(self, camera: Any) -> None:
         self._work_panel = self._gui.add_panel(visible=False)
-        with self._work_panel.add_tab("Work", "activity"):
-            marked(self._gui, "flow")
+        with self._work_panel.add_tab("Work", icon_of("activity")):
+            marked(self._gui, "works")
             for key, work in self._model.works.items():
+                if key == "stage":  # a line above the main buttons says what it is doing
+                    continue
                 self._works[key] = WorkView(self._gui, self._loop, self._model, work, self._edits.press)
         self._work_panel.dock_below(camera)
         self._show_works()
@@ -152,6 +153,8 @@ class Page:
             for key in change.keys or self._works:
                 if key in self._works:
                     self._works[key].refresh()
+                elif key == "stage":
+                    self._refresh_stage()
             self._show_works()
         elif change.kind == "history":
             assign(self._preset, "value", self._model.preset)
@@ -174,11 +177,18 @@ class Page:
         self._commands.refresh()
 
     def _refresh_summary(self) -> None:
-        wrong = [field.label for view in self._sections for field in view.section.fields if complaint(field)]
+        wrong = [field.label for view in self._sections for field in view.section.fields if field.problem]
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         text = f"Not allowed: {', '.join(wrong[:3])}{more}" if wrong else ""
         assign(self._summary, "content", f'<div class="rl-message rl-summary" role="status">{html.escape(text)}</div>')
         assign(self._summary, "visible", bool(wrong))
+
+    def _refresh_stage(self) -> None:
+        work = self._model.works["stage"]
+        name = "message rl-summary" if work.state == "failed" else "note"
+        text = html.escape(f"{work.title}: {work.text}" if work.text else "")
+        words = f'<div class="rl-{name}" data-work="stage" data-state="{work.state}">{text}</div>'
+        assign(self._stage, "content", words)
 
     def _show_works(self) -> None:
         assign(self._work_panel, "visible", any(view.shown for view in self._works.values()))

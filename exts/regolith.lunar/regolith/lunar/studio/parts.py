@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Coroutine, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.shown import action_words
@@ -67,12 +67,11 @@ class ActionButton:
         action: Action,
         press: Callable[[Action], object],
         *,
-        icon: IconName | None = None,
+        icon: str | None = None,
         color: str | None = None,
-        name: str = "action",
         label: bool = True,
     ) -> None:
-        """Build it in the present container: the words that appear while it is pointed at or focused, and the button.
+        """Build it in the present container, and the words that appear while it is pointed at or focused.
 
         Args:
             gui: Of the server.
@@ -81,12 +80,11 @@ class ActionButton:
             press: Runs an action.
             icon: On the button.
             color: Of the button where it can be pressed; left out, the theme's.
-            name: Class of the words, which decides how wide the button is.
             label: Whether it has a label, or its icon alone.
         """
-        self._action, self._color, self._name, self._labelled = action, color, name, label
+        self._action, self._color, self._labelled = action, color, label
+        self._button: GuiButtonHandle = gui.add_button(self._label(), icon=icon_of(icon), color=self._shade())
         self._words: GuiHtmlHandle = gui.add_html(self._tip())
-        self._button: GuiButtonHandle = gui.add_button(self._label(), icon=icon, color=self._shade())  # type: ignore
         self._button.on_click(from_page(loop, lambda value: press(action)))
 
     def refresh(self) -> None:
@@ -103,8 +101,12 @@ class ActionButton:
 
     def _tip(self) -> str:
         key, text = html.escape(self._action.key), html.escape(action_words(self._action))
-        state = "" if self._action.enabled else " rl-off"
-        return f'<div class="rl-tip rl-{self._name}{state}" data-action="{key}" role="tooltip">{text}</div>'
+        return f'<div class="rl-tip" data-action="{key}" role="tooltip">{text}</div>'
+
+
+def icon_of(name: str | None) -> IconName | None:
+    """One of viser's icons by its name, `arrow-back-up`; None for none."""
+    return cast("IconName | None", name)
 
 
 def assign(handle: Any, name: str, value: Any) -> None:

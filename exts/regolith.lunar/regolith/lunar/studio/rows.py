@@ -10,7 +10,7 @@ from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.shown import hint, step_of, tidy
 from regolith.lunar.params import Interval, as_text
 from regolith.lunar.studio.edits import Edits
-from regolith.lunar.studio.parts import QUIET, assign, from_page, markup
+from regolith.lunar.studio.parts import QUIET, assign, from_page, icon_of, markup
 
 if TYPE_CHECKING:
     from viser import GuiApi
@@ -89,7 +89,7 @@ class Row:
                 if shown is not None:
                     assign(widget, "value", shown)
         assign(self._reset, "disabled", not field.changed)
-        words = complaint(field)
+        words = field.problem
         if words and self._message is None:
             with self._root:
                 self._message = self._gui.add_html(markup("message", words))
@@ -106,7 +106,7 @@ class Row:
         }  # fmt: skip
         with self._root:
             build[editor_of(self.field)]()
-            self._reset = self._gui.add_button("", icon="arrow-back-up", color=QUIET, disabled=True)
+            self._reset = self._gui.add_button("", icon=icon_of("arrow-back-up"), color=QUIET, disabled=True)
         self._reset.on_click(from_page(self._loop, lambda value: self._edits.reset(self.field.path)))
         self.refresh()
 
@@ -206,7 +206,7 @@ class Row:
         # typed text is entered as it is once nobody types any more; an empty one is told apart from none by the model
         self._follow(entry, self._edits.type, lambda text: self._read(text) or "", face)
         if field.picks:
-            button = self._gui.add_button("", icon="folder-open", color=QUIET)
+            button = self._gui.add_button("", icon=icon_of("folder-open"), color=QUIET)
             button.on_click(from_page(self._loop, lambda value: self._pick(field)))
 
     def _write(self, value: Any) -> str:
@@ -226,11 +226,6 @@ class Row:
         if self.field.kind == "path" and "\0" not in text and not text.startswith("~"):
             return self._home / text
         return text
-
-
-def complaint(field: Field) -> str:
-    """Why a field's value is not allowed; empty for one that nobody has filled in yet."""
-    return "" if field.value in (None, "") and not field.changed else field.message
 
 
 def ends_of(value: Any) -> tuple[float, float] | None:

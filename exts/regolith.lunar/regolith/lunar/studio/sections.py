@@ -10,8 +10,8 @@ from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.shown import BUTTONS, labels
 from regolith.lunar.studio.edits import Edits
-from regolith.lunar.studio.parts import QUIET, ActionButton, assign, from_page, marked
-from regolith.lunar.studio.rows import Row, complaint
+from regolith.lunar.studio.parts import QUIET, ActionButton, assign, from_page, icon_of, marked
+from regolith.lunar.studio.rows import Row
 
 if TYPE_CHECKING:
     from viser import GuiApi
@@ -42,8 +42,7 @@ class SectionView:
         self._home, self._pick, self._extra = home, pick, extra
         self.open = not section.collapsed
         self._found: Collection[str] | None = None
-        marked(gui, "head")
-        self._head = gui.add_button(section.title, icon="chevron-right", color=QUIET)
+        self._head = gui.add_button(section.title, icon=icon_of("chevron-right"), color=QUIET)
         self._head.on_click(from_page(loop, lambda value: self.toggle()))
         self._body = gui.add_folder(None)
         self.rows: dict[str, Row] = {}
@@ -104,7 +103,7 @@ class SectionView:
 
     def _refresh_head(self) -> None:
         changed = sum(field.changed for field in self.section.fields)
-        wrong = sum(bool(complaint(field)) for field in self.section.fields)
+        wrong = sum(bool(field.problem) for field in self.section.fields)
         words = [self.section.title]
         if wrong:
             words.append(f"{wrong} not allowed")
@@ -112,7 +111,7 @@ class SectionView:
             words.append(f"{changed} changed")
         assign(self._head, "label", "  ·  ".join(words))
         assign(self._head, "color", "red" if wrong else QUIET)
-        assign(self._head, "icon", "chevron-down" if self.open or self._found else "chevron-right")
+        assign(self._head, "icon", icon_of("chevron-down" if self.open or self._found else "chevron-right"))
         if self._reset is not None:
             assign(self._reset, "disabled", not changed)
 
@@ -146,11 +145,8 @@ class SectionView:
             for name in row:
                 action = self._model.actions.get(name)
                 if action is not None:  # one that only makes sense with a field the host withholds is not there
-                    self._buttons.append(
-                        ActionButton(self._gui, self._loop, action, self._edits.press, name="half", color=QUIET)
-                    )
-        marked(self._gui, "tail")
-        self._reset = self._gui.add_button(f"Reset {title}", icon="restore", color=QUIET)
+                    self._buttons.append(ActionButton(self._gui, self._loop, action, self._edits.press, color=QUIET))
+        self._reset = self._gui.add_button(f"Reset {title}", icon=icon_of("restore"), color=QUIET)
         self._reset.on_click(from_page(self._loop, lambda value: self._reset_all()))
         self._refresh_head()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from regolith.lunar.panel.host import Host
-from regolith.lunar.studio.parts import from_page, marked
+from regolith.lunar.studio.parts import from_page, icon_of, marked
 
 if TYPE_CHECKING:
     from viser import ViserServer
@@ -41,8 +41,7 @@ class Welcome:
             return
         gui = server.gui
         self._panel = gui.add_panel()
-        with self._panel.add_tab("Welcome", "rocket"):
-            marked(gui, "flow card")
+        with self._panel.add_tab("Welcome", icon_of("rocket")):
             lines = "".join(f"<li><b>{name}</b> {text}</li>" for name, text in LINES)
             gui.add_html(f'<ol class="rl-welcome">{lines}</ol>')
             marked(gui, "note", "Ctrl+K lists every command and its key.")

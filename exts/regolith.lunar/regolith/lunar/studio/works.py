@@ -99,7 +99,7 @@ class WorkView:
             self._text = gui.add_html("")
             for key in BUTTONS.get(work.key, ()):
                 action = self._model.actions[key]
-                self._buttons.append(ActionButton(gui, self._loop, action, self._press, name="third", color=QUIET))
+                self._buttons.append(ActionButton(gui, self._loop, action, self._press, color=QUIET))
             if work.key == "training":
                 self._plots = [CurvePlot(gui, work, curve) for curve in CURVES]
             self._log = gui.add_folder("Log", expand_by_default=False, visible=False)
