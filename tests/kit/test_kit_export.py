@@ -194,12 +194,14 @@ def test_a_slider_moved_meanwhile_is_shown_afterwards(panel: Panel) -> None:
 
     panel.author()
     url = omni.usd.get_context().get_stage_url()
-    panel.press("export")
-    work = panel.model.works["export"]
-    assert panel.kit.until(lambda: work.done >= 1, 120)
+    pause, work = panel.model.actions["pause"], panel.model.works["export"]
+    panel.model.actions["export"].run()
+    pause.run()  # held before a frame of the app has passed: the export cannot end meanwhile
     panel.model.set("domain.sun_elevation_deg", (33.0, 33.0))
-    panel.kit.pump(2)
+    panel.kit.pump(20)
     assert not panel.model.actions["author"].enabled and panel.model.actions["author"].reason == "an export runs"
+    assert work.state == "paused"
+    pause.run()
     assert panel.until_work("export", "finished", "failed", seconds=200).state == "finished"
     context = omni.usd.get_context()
     sun = "/World/Sun.xformOp:rotateXYZ"
