@@ -28,7 +28,7 @@ SHADOW_PERIOD_S = 0.25
 FOV_RAD = math.radians(50.0)
 """Vertical field of view of a page's eye."""
 
-BEHIND_M, ABOVE_M, AHEAD_M = 8.0, 3.4, 4.0
+BEHIND_M, ABOVE_M, AHEAD_M = 8.5, 2.6, 8.0
 """Eye behind and above the rover camera's lens, and how far ahead of the lens it looks at the ground [m]."""
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -124,10 +124,16 @@ class SceneView:
             for client in self._server.get_clients().values():
                 self.look_over(client)
 
-    def move(self, spec: FrameSpec) -> None:
-        """Move sun and rover camera to those of a frame; cheap."""
+    def move(self, spec: FrameSpec, w: int | None = None, h: int | None = None) -> None:
+        """Move sun and rover camera to those of a frame; cheap.
+
+        Args:
+            spec: The frame.
+            w: Picture width [px] where it changed.
+            h: Picture height [px] where it changed.
+        """
         with self._lock:
-            before = self._spec
+            before, self._size = self._spec, (w or self._size[0], h or self._size[1])
             self._place(spec)
             if before is None or _lighting(before) != _lighting(spec):
                 self._ask_shadows()
@@ -165,7 +171,8 @@ class SceneView:
                 scene = self._server.scene
                 self._marks = SunMark(scene, self._aim), RoverMark(scene, self._aim, self.look_through)
             sun, rover = self._marks
-            sun.place(spec, rover.place(spec, *self._size))
+            ground = self._solid.ground if self._solid else None
+            sun.place(spec, rover.place(spec, *self._size), ground)
             self._solids.light(spec)
         self._spec = spec
         eye = self._server.initial_camera
@@ -187,6 +194,8 @@ class SceneView:
             with self._server.atomic():
                 self._solids.replace(solid)
             self._solid, self._seconds, self._made = solid, seconds, number
+            if self._spec is not None:
+                self._place(self._spec)
             self._ask_shadows()
 
     def _ask_shadows(self) -> None:

@@ -116,11 +116,19 @@ class Turn:
         out = eye - self._centre
         b, c = float(ray @ out), float(out @ out) - self._radius**2
         inside = b * b - c
-        if inside < 0.0 and not self._off:
-            self._front = not self._front
-        self._off = inside < 0.0
-        reach = -b + math.sqrt(max(inside, 0.0)) * (-1.0 if self._front else 1.0)
-        if c < 0.0:  # the eye is inside the sphere: it sees one side only
-            reach = -b + math.sqrt(inside)
-        place = out + max(reach, 0.0) * ray
-        return place / max(float(np.linalg.norm(place)), 1e-12)
+        if c > 0.0 and (inside < 0.0 or b > 0.0):
+            self._front ^= not self._off
+            self._off = True
+            return self._edge(out, ray)
+        self._off = False
+        front = self._front and c > 0.0  # an eye inside the sphere sees one side only
+        place = out + ray * (-b - math.sqrt(inside) if front else -b + math.sqrt(inside))
+        return place / self._radius
+
+    def _edge(self, out: np.ndarray, ray: np.ndarray) -> np.ndarray:
+        """Where the sphere's outline, seen from `out` off its centre, is nearest to a line of sight beside it."""
+        distance = float(np.linalg.norm(out))
+        toward = out / distance
+        side = ray - (ray @ toward) * toward
+        share = self._radius / distance
+        return share * toward + math.sqrt(1.0 - share**2) * side / max(float(np.linalg.norm(side)), 1e-12)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.shapes import icosphere
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.studio.scene_aim import CameraPose, Turn, angles, direction, limited, on_level, sun_of
@@ -25,14 +26,17 @@ ROVER_COLOUR = (92, 184, 255)
 DOME_M = 4.0
 """Radius of the dome the sun's handle moves on [m]."""
 
+RIM_M = 0.04
+"""Height of the dome's rim above the ground [m]."""
+
 DEPTH_M = 1.4
 """Length of the camera's frustum along its axis [m]."""
 
-TARGET_M = 2.6
+TARGET_M = 3.0
 """Distance of the handle on the camera's axis from the lens [m]."""
 
-DOUBLE_CLICK_S = 0.45
-"""Longest time between the clicks of a double click [s]."""
+DOUBLE_CLICK_S = 1.0
+"""Longest time between the clicks of a double click [s], as they arrive: a busy page holds the second back."""
 
 
 class SunMark:
@@ -43,7 +47,7 @@ class SunMark:
         self.centre, self.sun = np.zeros(3), np.array([0.0, 0.0, 1.0])
         line: dict[str, Any] = {"thickness": 1.5, "thickness_units": "screen"}
         nothing = np.zeros((1, 2, 3), np.float32)
-        self._ring = scene.add_line_segments("/sun/ring", _circle(), (96, 78, 46), **line)
+        self._ring = scene.add_line_segments("/sun/ring", nothing, (96, 78, 46), **line)
         self._arc = scene.add_line_segments("/sun/arc", nothing, (150, 116, 56), **line)
         self._ray = scene.add_line_segments("/sun/ray", nothing, SUN_COLOUR, **line)
         self.ball = scene.add_glb("/sun/ball", _ball(0.22, SUN_COLOUR))
@@ -51,17 +55,26 @@ class SunMark:
         self._turns: dict[int, Turn] = {}
         self.ball.on_drag(self._dragged)
 
-    def place(self, spec: FrameSpec, foot: np.ndarray) -> None:
-        """Show a frame's sun over the rover's foot [m], shape [3]."""
+    def place(self, spec: FrameSpec, foot: np.ndarray, ground: Heightfield | None) -> None:
+        """Show a frame's sun.
+
+        Args:
+            spec: The frame.
+            foot: Ground under the rover camera [m], shape [3].
+            ground: What the dome stands on; None for level ground.
+        """
         self.centre, self.sun = foot, sun_of(spec)
         place = foot + DOME_M * self.sun
         self.ball.position = place
         self._label.position = place + np.array([0.0, 0.0, 0.35])
         self._label.text = f"sun {spec.sun_elevation_deg:.1f}° · az {spec.sun_azimuth_deg % 360:.0f}°"
-        self._ring.position = foot
+        rim = _circle() + foot
+        if ground is not None:
+            rim[:, 2] = ground.facet_height(rim[:, 0], rim[:, 1])
+        self._ring.points = _joined(rim + np.array([0.0, 0.0, RIM_M]))
         heights = np.linspace(0.0, spec.sun_elevation_deg, 25)
         arc = np.array([direction(height, spec.sun_azimuth_deg) for height in heights]) * DOME_M
-        self._arc.points = _joined(np.concatenate([np.zeros((1, 3)), arc]) + foot)
+        self._arc.points = _joined(arc + foot)
         self._ray.points = _joined(np.stack([foot, place]))
 
     async def _dragged(self, event: Any) -> None:
@@ -87,7 +100,7 @@ class RoverMark:
         Args:
             scene: Scene of the server.
             aim: Takes what a drag asks for.
-            look: Called with the tab that double-clicked the frustum.
+            look: Called with the tab that double-clicked the camera.
         """
         self._aim, self._look = aim, look
         self.half_m = 0.0
@@ -95,21 +108,22 @@ class RoverMark:
         line: dict[str, Any] = {"thickness": 1.5, "thickness_units": "screen"}
         nothing = np.zeros((1, 2, 3), np.float32)
         self.frustum = scene.add_camera_frustum(
-            "/rover/frustum", 0.6, 4 / 3, color=ROVER_COLOUR, thickness=2.0, thickness_units="screen", variant="filled",
+            "/rover/frustum", 0.6, 4 / 3, color=ROVER_COLOUR, thickness=2.0, thickness_units="screen",
             cast_shadow=False, receive_shadow=False,
         )  # fmt: skip
         self._mast = scene.add_line_segments("/rover/mast", nothing, ROVER_COLOUR, **line)
         self._axis = scene.add_line_segments("/rover/axis", nothing, (58, 108, 150), **line)
-        self.foot = scene.add_glb("/rover/foot", _disc(0.34, 0.10, ROVER_COLOUR))
-        self.target = scene.add_glb("/rover/target", _ball(0.10, ROVER_COLOUR))
+        self.foot = scene.add_glb("/rover/foot", _disc(0.30, 0.08, ROVER_COLOUR))
+        self.body = scene.add_glb("/rover/body", _box((0.34, 0.26, 0.30), ROVER_COLOUR))
+        self.target = scene.add_glb("/rover/target", _ball(0.07, ROVER_COLOUR))
         self._pose: CameraPose | None = None
         self._turns: dict[int, Turn] = {}
         self._moves: dict[tuple[int, str], np.ndarray] = {}
         self._clicked: dict[int, float] = {}
-        for handle in (self.foot, self.frustum):
+        for handle in (self.foot, self.body):
             handle.on_drag(self._moved)
         self.target.on_drag(self._turned)
-        self.frustum.on_click(self._clicks)
+        self.body.on_click(self._clicks)
 
     def place(self, spec: FrameSpec, width: int, height: int) -> np.ndarray:
         """Show a frame's camera; returns the foot of its mast [m], shape [3]."""
@@ -120,7 +134,8 @@ class RoverMark:
         self.frustum.fov, self.frustum.aspect = pose.fov_rad, pose.aspect
         self.frustum.scale = DEPTH_M * float(np.cbrt(y * y * pose.aspect / 3.0))  # viser's frusta have equal volumes
         self.frustum.position = pose.position
-        self.frustum.wxyz = Rotation.from_matrix(pose.axes).as_quat(scalar_first=True)
+        self.frustum.wxyz = self.body.wxyz = Rotation.from_matrix(pose.axes).as_quat(scalar_first=True)
+        self.body.position = pose.position - 0.18 * pose.forward
         self.foot.position, self.target.position = foot, target
         self._mast.points = _joined(np.stack([foot, pose.position]))
         self._axis.points = _joined(np.stack([pose.position + DEPTH_M * pose.forward, target]))
@@ -161,8 +176,8 @@ class RoverMark:
 
 
 def _circle() -> np.ndarray:
-    turns = np.linspace(0.0, 360.0, 97)
-    return _joined(np.array([direction(0.0, turn) for turn in turns]) * DOME_M)
+    turns = np.linspace(0.0, 360.0, 145)
+    return np.array([direction(0.0, turn) for turn in turns]) * DOME_M
 
 
 def _joined(points: np.ndarray) -> np.ndarray:
@@ -184,13 +199,24 @@ def _disc(radius: float, height: float, colour: tuple[int, int, int]) -> bytes:
     return _glowing(np.asarray(disc.vertices), np.asarray(disc.faces), colour)
 
 
+@functools.lru_cache
+def _box(size: tuple[float, float, float], colour: tuple[int, int, int]) -> bytes:
+    import trimesh
+
+    box = trimesh.creation.box(size)
+    return _glowing(np.asarray(box.vertices), np.asarray(box.faces), colour)
+
+
 def _glowing(points: np.ndarray, faces: np.ndarray, colour: tuple[int, int, int]) -> bytes:
     """Binary glTF of a mesh that shows its colour whatever the light."""
     import trimesh
+    from trimesh.exchange.gltf import export_glb
+    from trimesh.visual import TextureVisuals
+    from trimesh.visual.material import PBRMaterial
 
     glow = (np.array(colour) / 255.0) ** 2.2
-    material = trimesh.visual.material.PBRMaterial(
+    material = PBRMaterial(
         baseColorFactor=[0, 0, 0, 255], emissiveFactor=glow.tolist(), metallicFactor=0.0, roughnessFactor=1.0
     )
-    look = trimesh.visual.TextureVisuals(uv=np.zeros((len(points), 2)), material=material)
-    return trimesh.Trimesh(points, faces, process=False, visual=look).export(file_type="glb")
+    look = TextureVisuals(uv=np.zeros((len(points), 2)), material=material)
+    return export_glb(trimesh.Scene(trimesh.Trimesh(points, faces, process=False, visual=look)))

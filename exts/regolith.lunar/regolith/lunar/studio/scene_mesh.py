@@ -201,7 +201,7 @@ def lattice_heights(ground: Ground) -> np.ndarray:
     grid, recipe = ground.grid, ground.recipe
     wanted = 2.0 * grid.half_x / (grid.cell if recipe is None else recipe.mid_cell_m)
     nodes = 2 ** int(np.clip(math.ceil(math.log2(wanted) - 0.25), *LATTICE)) + 1
-    z = ndimage.zoom(grid.z.astype(np.float64), nodes / len(grid.z), order=3, mode="nearest")
+    z = np.asarray(ndimage.zoom(grid.z.astype(np.float64), nodes / len(grid.z), order=3, mode="nearest"))
     if recipe is not None:
         axis = np.linspace(-grid.half_x, grid.half_x, nodes)
         inside = np.flatnonzero(np.abs(axis) <= recipe.mid_radius_m)
@@ -301,11 +301,15 @@ def sphere_level(mesh: TriMesh) -> int:
 
 
 def coarser(mesh: TriMesh, level: int) -> TriMesh:
-    """Take a deformed icosphere back to fewer subdivisions; any other mesh stays as it is."""
+    """Take a deformed icosphere back to fewer subdivisions, as large as before; any other mesh stays as it is."""
     if level >= sphere_level(mesh):
         return mesh
     sphere, faces = icosphere(level)
-    return TriMesh(mesh.points[: len(sphere)], faces)
+    kept, whole = (
+        np.stack([points.min(axis=0), points.max(axis=0)]) for points in (mesh.points[: len(sphere)], mesh.points)
+    )
+    points = (mesh.points[: len(sphere)] - kept[0]) * ((whole[1] - whole[0]) / (kept[1] - kept[0])) + whole[0]
+    return TriMesh(points.astype(np.float32), faces)
 
 
 def quaternions(turn: np.ndarray) -> np.ndarray:

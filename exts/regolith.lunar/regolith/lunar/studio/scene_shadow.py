@@ -19,6 +19,9 @@ from regolith.lunar.studio.scene_mesh import SceneMesh, StageContent, coarser, s
 CLEARANCE = 1.5
 """Cells next to a place that cast no shadow on it: what is smaller is the facet the place is on."""
 
+STEEPEST = 100.0
+"""Largest tangent of the sun's elevation: heights of a steeper one would lose their millimetres."""
+
 GRAZE_M = 0.006
 """Depth [m] below the edge of a shadow from which ground is drawn dark: facets bright and dark in turn are noise."""
 
@@ -56,7 +59,7 @@ class Sunset:
         """
         level = math.hypot(sun[0], sun[1])
         self.away = -sun[:2] / level if level > 1e-9 else np.array([1.0, 0.0])
-        self.drop = sun[2] / max(level, 1e-9)
+        self.drop = min(sun[2] / max(level, 1e-9), STEEPEST)
         self._cell, self.gap_m = casters.cell_m, CLEARANCE * casters.cell_m
         reach = casters.half_m * (abs(self.away[0]) + abs(self.away[1]))  # of the square, along and across
         count = math.ceil(reach / self._cell)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.mesh import Heightfield, TriMesh
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.studio.scene_aim import sun_of
 from regolith.lunar.studio.scene_mesh import SceneMesh, StageContent, build_mesh, quaternions
@@ -16,10 +16,10 @@ from regolith.lunar.studio.scene_shadow import Casters, Sunset, cut_shadows, mak
 if TYPE_CHECKING:
     import viser
 
-SOIL = (134, 131, 126)
+SOIL = (116, 114, 110)
 """Colour of the ground, sRGB."""
 
-DARKNESS = 0.8
+DARKNESS = 0.74
 """Opacity of a shadow; what lies in it can still be told."""
 
 SUNLIGHT = 5.0
@@ -28,7 +28,7 @@ SUNLIGHT = 5.0
 LOWEST = 0.1
 """Sine of the elevation below which the sun gets no brighter."""
 
-FILL = 0.22
+FILL = 0.8
 """Intensity of light from everywhere."""
 
 
@@ -39,12 +39,15 @@ class Solid:
     content: StageContent
     mesh: SceneMesh
     casters: Casters
+    ground: Heightfield
+    """Heights of the working area, for what lies on it."""
 
     @classmethod
     def of(cls, content: StageContent, triangles: int) -> Solid:
         """Thin what was read of a stage; the ground gets at most so many triangles."""
         mesh = build_mesh(content, triangles=triangles)
-        return cls(content, mesh, make_casters(content, mesh))
+        heights = Heightfield(mesh.lattice.astype(np.float32), 2.0 * content.half_m / (len(mesh.lattice) - 1))
+        return cls(content, mesh, make_casters(content, mesh), heights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +72,6 @@ class Solids:
         self._scene = scene
         self.sun = scene.add_light_directional("/light/sun", position=(0.0, 0.0, 1.0), intensity=0.0)
         scene.add_light_ambient("/light/fill", intensity=FILL)
-        self._solid: Solid | None = None
         self._shadow: Any = None
         self._rocks: list[tuple[Any, np.ndarray]] = []
         self._shades: tuple[float, np.ndarray] | None = None
@@ -78,12 +80,11 @@ class Solids:
         """Point the sun; level ground is as bright under a low one as under a high one, but for the lowest."""
         sun = sun_of(spec)
         self.sun.position = sun
-        self.sun.intensity = SUNLIGHT / max(float(sun[2]), LOWEST) ** 0.8
+        self.sun.intensity = SUNLIGHT / max(float(sun[2]), LOWEST) ** 0.7
 
     def replace(self, solid: Solid) -> None:
         """Show another stage, without shadows yet."""
         self.clear()
-        self._solid = solid
         ground = solid.mesh.ground
         self._scene.add_mesh_simple(
             "/ground", ground.points, ground.faces, color=SOIL, cast_shadow=False, receive_shadow=False
@@ -130,4 +131,4 @@ class Solids:
         """Show nothing but the light."""
         for name in ("/ground", "/shadow", "/rocks"):
             self._scene.remove_by_name(name)
-        self._rocks, self._shadow, self._shades, self._solid = [], None, None, None
+        self._rocks, self._shadow, self._shades = [], None, None
