@@ -25,8 +25,10 @@ from regolith.lunar.studio.workspace import Workspace
 SMALL = ("--preset=v1", "--size=240x180")
 """Options of a stage that is built in a fraction of a second."""
 
-QUIET = re.compile(r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock", re.IGNORECASE)
-"""What Chromium says about drawing without a graphics card."""
+QUIET = re.compile(
+    r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock|preventDefault inside passive event listener", re.IGNORECASE
+)
+"""What Chromium says about drawing without a graphics card, and about every drag of a scene node of viser's."""
 
 
 class Studio:
