@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -26,7 +27,8 @@ SMALL = ("--preset=v1", "--size=240x180")
 """Options of a stage that is built in a fraction of a second."""
 
 QUIET = re.compile(
-    r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock|preventDefault inside passive event listener", re.IGNORECASE
+    r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock|preventDefault inside passive event listener",
+    re.IGNORECASE,
 )
 """What Chromium says about drawing without a graphics card, and about every drag of a scene node of viser's."""
 
@@ -37,8 +39,8 @@ class Studio:
     def __init__(self, workspace: Path, *options: str, port: int = 0) -> None:
         self.workspace = workspace
         workspace.mkdir(parents=True, exist_ok=True)
-        self._log = workspace.with_name(f"{workspace.name}.log")
-        with self._log.open("ab") as file:
+        self._log = Path(tempfile.mkstemp(".log", "studio_", workspace.parent)[1])
+        with self._log.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "regolith.lunar.cli", "studio", f"--workspace={workspace}", f"--port={port}",
                  *options],
