@@ -18,7 +18,7 @@ from regolith.lunar.studio.assembly import Assembly
 from regolith.lunar.studio.loop import Loop
 from regolith.lunar.studio.workspace import Workspace
 
-END_S = 1.5
+END_S = 1.0
 """How long the studio waits at its end for what its threads still compute [s]: nothing of that is kept."""
 SIZE = "480x360"
 
