@@ -184,6 +184,13 @@ def test_shipped_models_go_by_name(
     monkeypatch.setattr("regolith.lunar.perception.session.__file__", str(source))
     assert list(shipped_models()) == ["default", "default-fp16", "other"]
     assert Segmenter("default-fp16", threads=1).path == models / "default-fp16.onnx"
+    write_model(models / "default-fp16.onnx", variant={"kind": "fp16", "of": "0" * 64})
+    with pytest.raises(InputError, match=r"a variant of default\.onnx beside it; this one has other weights"):
+        Segmenter("default-fp16")
+    write_model(
+        models / "default-fp16.onnx", variant={"kind": "fp16", "of": read_card(models / "default.onnx")["sha256"]}
+    )
+    assert Segmenter("default-fp16", threads=1).card["variant"]["kind"] == "fp16"
     with pytest.raises(InputError, match=r"^model: 'tiny'.*default, default-fp16, other, or an \.onnx file"):
         find_model("tiny")
 

@@ -184,7 +184,8 @@ def read_card(model: Path) -> dict[str, Any]:
     """Read and check the card beside a model.
 
     Raises:
-        InputError: It is missing, of another file, or of other classes.
+        InputError: It is missing, of another file, of other classes, or of a variant of other weights than the model
+            beside it.
     """
     path = model.with_suffix(".json")
     try:
@@ -198,7 +199,22 @@ def read_card(model: Path) -> dict[str, Any]:
         raise InputError(f"{path.name}: classes", found or "nothing", str(CLASSES))
     if card.get("sha256") != hashlib.sha256(model.read_bytes()).hexdigest():
         raise InputError("model", str(model), f"the file its card {path.name} describes: the sha256 differs")
+    _check_variant(model, card)
     return card
+
+
+def _check_variant(model: Path, card: dict[str, Any]) -> None:
+    """Refuse NAME-fp16 that was made of another NAME than the one beside it: whoever compares them would be misled."""
+    variant = card.get("variant")
+    if not isinstance(variant, dict):
+        return
+    first = model.with_name(f"{model.stem.removesuffix('-' + str(variant.get('kind')))}.json")
+    try:
+        expected = json.loads(first.read_text("utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # it stands alone
+    if first.stem != model.stem and variant.get("of") != expected:
+        raise InputError("model", str(model), f"a variant of {first.stem}.onnx beside it; this one has other weights")
 
 
 def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
