@@ -50,7 +50,8 @@ class PageStand:
         stand.on(self._make)
 
     def _make(self) -> None:
-        stand, still = self.stand, Still()
+        stand = self.stand
+        still: Any = Still()
         self.dialogs = Dialogs(stand.server, stand.loop, stand.workspace)
         self.host = StudioHost(stand.workspace, camera=still, scene=still, live=still, dialogs=self.dialogs)
         self.model = PanelModel(self.host, preset="v1")

@@ -46,14 +46,13 @@ KEYS: dict[View, Any] = {"picture": "1", "labels": "2", "depth": "3", "model": "
 """Keys of the views, with Alt."""
 
 CSS = """
-div:has(> div > .rl-flow):has(> div > .rl-views) {
-  & > div:has(> .rl-views), & > div:has(> .rl-view) { display: none; }
-  & > div:has(> .rl-view) + div { flex: 1 1 0; min-width: 80px; margin: 0 2px 4px !important;
-    & button { background: #33322f; color: #c8c7c0; &:hover, &:focus-visible { background: #45443f; } } }
-  & > div:has(> .rl-view.rl-chosen) + div button { background: #4d7a06; color: #fff; }
-}
-div:has(> div > .rl-flow) {
-  & > div > div:has(> div > img) { padding: 0 !important; }
+.mantine-ScrollArea-content:has(.rl-views) {
+  & div:not([class]):has(> .rl-view) + [style^="margin-inline"] {
+    flex: 1 1 0 !important; min-width: 0; margin: 0 2px 4px !important;
+    & button { width: 100%; background: #33322f; color: #c8c7c0;
+      &:hover, &:focus-visible { background: #45443f; } } }
+  & div:not([class]):has(> .rl-chosen) + [style^="margin-inline"] button { background: #4d7a06; color: #fff; }
+  & [style^="padding-inline"]:has(img) { flex: 0 0 100% !important; display: block !important; }
   & img { width: 100%; min-height: 60px; background: #000; border-radius: 3px; image-rendering: auto; }
   & .rl-shot { font-size: 12px; line-height: 1.5; color: #a9a8a1; font-variant-numeric: tabular-nums; }
   & .rl-shot[data-state]::before { content: ""; display: inline-block; width: 8px; height: 8px; border-radius: 50%;
@@ -131,7 +130,6 @@ class CameraPanel:
         self._caption = gui.add_html(markup("note", "The stage is being built."))
         self._over = gui.add_folder(None, visible=False)
         with self._over:
-            marked(gui, "flow")
             fields = [self._model.field(path) for path in LOOKS]
             for field, label in zip(fields, labels(fields).values(), strict=True):
                 row = Row(gui, self._loop, self._edits, field, label, home=self._home, pick=lambda field: None)

@@ -58,7 +58,8 @@ CSS = """
     &:hover, &:focus-visible { background: var(--rl-over); }
     &[style*="dark-filled"] { background: #2b2a28 !important; color: #77766f !important; } }
   & .mantine-Button-root:has(.icon-tabler-arrow-back-up, .icon-tabler-folder-open) {
-    width: 24px; height: 24px !important; margin: 0 0 0 4px; padding: 0; background: none; color: var(--rl-green);
+    width: 24px; height: 24px !important; margin: 0 0 0 4px; padding: 0 !important; background: none;
+    color: var(--rl-green);
     &:hover, &:focus-visible { background: var(--rl-raised); }
     &:disabled { visibility: hidden; }
     & .mantine-Button-section { margin: 0; font-size: 15px; }
@@ -134,7 +135,7 @@ CSS = """
     & .rl-tip { position: absolute; } }
   & .mantine-Paper-root:has(.rl-top) { top: 0; border-bottom: 1px solid var(--rl-line); --label: 58px;
     & [style^="padding-inline"]:nth-child(2) { flex-basis: calc(100% - 140px); }
-    & .mantine-Button-root { width: 28px; height: 26px !important; margin: 0 0 0 4px; padding: 0; background: none;
+    & .mantine-Button-root { width: 28px; height: 26px !important; margin: 0 0 0 4px; padding: 0 !important; background: none;
       color: #d4d3cd; &:hover, &:focus-visible { background: var(--rl-raised); }
       &[style*="dark-filled"] { background: none !important; color: #5a5953 !important; }
       & .mantine-Button-section { margin: 0; } & .mantine-Button-label { display: none; } }
