@@ -17,7 +17,7 @@ from scipy import stats
 from regolith.lunar import cli
 from regolith.lunar.perception.metrics import rock_scores
 from regolith.lunar.stage.spec import rng
-from training.ablate.collect import Cell, Results, _metrics, read_scenes
+from training.ablate.collect import Cell, Results, figures_of, read_scenes
 from training.ablate.contrasts import Difference, Estimate, compare, effects, estimate, minus
 from training.ablate.findings import FINDINGS, PUBLISHED, findings, judge, published, weigh
 from training.ablate.report import recipe_differences, summarize, to_markdown
@@ -59,7 +59,7 @@ def make_results(
                         "photographs": {f"q{i}.png": {"flood": 0.1, "rock": rock} for i in range(4)},
                     },
                 }  # fmt: skip
-                rows.append(row | {"metrics": _metrics(row)})
+                rows.append(row | {"metrics": figures_of(row)})
     return Results(study, rows, {f"p{i:02d}.jpg": f"scene {max(i, 3)}" for i in range(PHOTOS)})
 
 
@@ -167,7 +167,7 @@ def test_what_was_not_run_is_not_measured(tmp_path: Path) -> None:
     results = make_results(tmp_path, synth, flood)
     for row in results.rows:
         row["real"], row["polar"] = None, None
-        row["metrics"] = _metrics(row)
+        row["metrics"] = figures_of(row)
     assert verdicts(results)["Realism of the ground makes transfer better"] == "not measured"
 
 
@@ -232,7 +232,7 @@ def test_report_has_every_figure_and_says_what_is_missing(tmp_path: Path) -> Non
     for row in results.rows:
         if row["preset"] == "v2":
             row["polar"] = None
-            row["metrics"] = _metrics(row)
+            row["metrics"] = figures_of(row)
     schedule = Schedule(make_steps(results.study, shown=[]))
     result = summarize(results, schedule)
     json.dumps(result)

@@ -47,6 +47,7 @@ def test_every_figure_is_measured_and_stamped(done: SimpleNamespace) -> None:
     pooled = {key: sum(rock[key] for rock in rocks) for key in ("tp", "fp", "fn")}
     assert row["metrics"]["polar_iou"] == pytest.approx(pooled["tp"] / sum(pooled.values()))
     assert row["train"]["recipe"]["init"] == "random" and row["train"]["best_epoch"] == 1
+    assert sorted(path.name for path in done.out.rglob("*.pt")) == ["best.pt"], "no optimizer state is kept"
     assert done.result["steps"] == {"done": 8, "all": 8, "failed": {}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -181,8 +182,8 @@ def test_times_are_readable() -> None:
     assert [duration(s) for s in (3.2, 600, 12240)] == ["3 s", "10 min", "3.4 h"]
 
 
-def test_child_waits_for_the_one_before_and_ends_with_its_parent(tmp_path: Path) -> None:
-    """A killed study's step is still running: the next one waits for its lock; and steps never outlive the study."""
+def test_child_waits_for_the_one_before(tmp_path: Path) -> None:
+    """A killed study's step may still be saving itself: the next one waits for its lock."""
     split = write_split(tmp_path / "train_dr", 2)
     lock = tmp_path / "lock"
     child = [sys.executable, "-m", "training.ablate.child"]
@@ -198,8 +199,24 @@ def test_child_waits_for_the_one_before_and_ends_with_its_parent(tmp_path: Path)
             held.kill()
             assert waiting.wait(WAIT_S) == 0
     assert (tmp_path / "part" / "dataset.json").exists()
-    orphan = subprocess.run([*child, "1", str(lock), "subset", "a", "b", "1"], check=False)
-    assert orphan.returncode == 130
+
+
+def test_child_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:
+    """The parent is killed while the child waits for a lock; both had the pipe, which ends with the last of them."""
+    call = "subprocess.call([*sys.argv[1:4], str(os.getpid()), *sys.argv[4:]])"
+    code = f"import os, subprocess, sys; print(1, flush=True); {call}"
+    child = [sys.executable, "-m", "training.ablate.child", str(tmp_path / "lock"), "subset", "a", "b", "1"]
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen([sys.executable, "-c", code, *child], stdout=subprocess.PIPE) as parent:
+            assert parent.stdout is not None and parent.stdout.readline()
+            time.sleep(1)
+            parent.kill()
+            os.set_blocking(parent.stdout.fileno(), False)
+            deadline = time.monotonic() + WAIT_S
+            while (rest := parent.stdout.read()) is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert rest == b"", "the child is still there"
 
 
 def train_step(tmp_path: Path, *args: str) -> Train:

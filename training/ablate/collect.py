@@ -26,22 +26,21 @@ class Metric:
 
     key: str
     title: str
-    higher_is_better: bool
     percent: bool = False
 
 
 METRICS = {
     metric.key: metric
     for metric in (
-        Metric("synth_iou", "synthetic rock-IoU", True),
-        Metric("flood_mean", "flood, mean", False, percent=True),
-        Metric("flood_median", "flood, median", False, percent=True),
-        Metric("flood_worst", "flood, worst", False, percent=True),
-        Metric("polar_iou", "POLAR rock-IoU", True),
-        Metric("polar_precision", "POLAR precision", True),
-        Metric("polar_recall", "POLAR recall", True),
-        Metric("val_iou", "val rock-IoU", True),
-        Metric("best_epoch", "best epoch", True),
+        Metric("synth_iou", "synthetic rock-IoU"),
+        Metric("flood_mean", "flood, mean", percent=True),
+        Metric("flood_median", "flood, median", percent=True),
+        Metric("flood_worst", "flood, worst", percent=True),
+        Metric("polar_iou", "POLAR rock-IoU"),
+        Metric("polar_precision", "POLAR precision"),
+        Metric("polar_recall", "POLAR recall"),
+        Metric("val_iou", "val rock-IoU"),
+        Metric("best_epoch", "best epoch"),
     )
 }
 
@@ -116,10 +115,11 @@ def _row(study: Study, schedule: Schedule, preset: str, run: RunSpec, seed: int)
         "real": real,
         "polar": polar,
     }
-    return row | {"metrics": _metrics(row)}
+    return row | {"metrics": figures_of(row)}
 
 
-def _metrics(row: Mapping[str, Any]) -> dict[str, float | None]:
+def figures_of(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the figures of `METRICS` of a row; None where not measured or not defined."""
     own, real, polar, train = row["synth"][row["preset"]], row["real"], row["polar"], row["train"]
     rock = polar["rock"] if polar else {}
     return {

@@ -69,7 +69,9 @@ def summarize(results: Results, schedule: Schedule) -> dict[str, Any]:
         "trainings": results.rows,
         "cells": [{"preset": p, "run": r, "metrics": _estimates(results, (p, r))} for p, r in cells],
         "effects": [
-            each | {"weights": None, "differences": _differences(results, each["weights"])} for each in effects(results)
+            {key: each[key] for key in ("preset", "effect", "from", "to")}
+            | {"differences": _differences(results, each["weights"])}
+            for each in effects(results)
         ],
         "cross": [
             {"trained": preset, "run": run, "tested": other}
