@@ -199,6 +199,19 @@ def test_every_interval_has_a_say(mean: float, interval: tuple, scenes: tuple | 
     assert judge(mirrored, -1) == verdict
 
 
+def test_ends_are_over_the_seeds_of_the_difference(tmp_path: Path) -> None:
+    """A seed that only one side has yet changes neither the difference nor where it goes from and to."""
+    results = make_results(tmp_path, as_published("synth_iou"), as_published("flood_mean"))
+    row = results.row(("v1", "dr_1500"), 2)
+    row["real"]["flood"]["mean"] = 0.99
+    row["metrics"] = figures_of(row)
+    other = results.row(("v2", "dr_1500"), 2)
+    other["real"] = None
+    other["metrics"] = figures_of(other)
+    text = findings(results)[1]["text"]
+    assert "here 44.0 % → 72.6 %, +28.6 points (95 % over 2 seeds +28.6 … +28.6 points;" in text
+
+
 def test_finding_is_as_good_as_its_worst_part() -> None:
     assert weigh(["held", "not resolved", "held"]) == "not resolved"
     assert weigh(["did not hold", "not measured"]) == "not measured"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from training.ablate.collect import METRICS, Cell, Results
-from training.ablate.contrasts import Difference, compare, estimate, minus
+from training.ablate.contrasts import Difference, compare, minus
 
 PUBLISHED: dict[Cell, dict[str, float]] = {
     ("v1", "dr_1500"): {"synth_iou": 0.815, "flood_mean": 0.440},
@@ -143,7 +144,7 @@ def say_difference(difference: Difference) -> str:
     metric, found = difference.metric, difference.estimate
 
     def span(lo: float, hi: float) -> str:
-        return f"{say_value(metric, lo, signed=True)} … {say_value(metric, hi, signed=True)}"
+        return f"{say_value(metric, lo, signed=True).removesuffix(' points')} … {say_value(metric, hi, signed=True)}"
 
     words = []
     if found.lo is not None and found.hi is not None:
@@ -200,9 +201,10 @@ def _ends(part: Part, results: Results) -> str:
     if sorted(part.weights.values()) != [-1.0, 1.0]:
         return ""
     start, end = sorted(part.weights, key=lambda cell: part.weights[cell])
-    means = [estimate(list(results.values(cell, part.metric).values())) for cell in (start, end)]
-    said = [say_value(part.metric, found.mean) for found in means if found is not None]
-    return f"{said[0]} → {said[1]}, "
+    before, after = results.values(start, part.metric), results.values(end, part.metric)
+    seeds = before.keys() & after.keys()  # those the difference is over
+    means = (statistics.fmean(values[seed] for seed in seeds) for values in (before, after))
+    return f"{' → '.join(say_value(part.metric, mean) for mean in means)}, "
 
 
 def _reason(verdict: Verdict, verdicts: list[Verdict], parts: list[tuple[Part, Difference | None]]) -> str:
@@ -215,7 +217,7 @@ def _reason(verdict: Verdict, verdicts: list[Verdict], parts: list[tuple[Part, D
         if each == "not resolved"
     ]
     direction = "the same way" if all(same) else "the other way" if not any(same) else "both ways"
-    return f"What is not resolved points {direction}, with zero inside an interval or too few seeds to have one."
+    return f"What is not resolved points {direction}, with zero inside an interval or one seed only."
 
 
 def _recall(results: Results, parts: list[tuple[Part, Difference | None]]) -> list[str]:
