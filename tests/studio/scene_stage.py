@@ -35,15 +35,20 @@ class Small:
         return self.stage
 
 
-@functools.lru_cache(maxsize=2)
 def small_stage(preset: str = "v3") -> Small:
+    """The stage of a preset, made once."""
+    return _small_stage(preset)
+
+
+@functools.cache
+def _small_stage(preset: str) -> Small:
     params = load_preset(preset)
     relief = {"near_cell_m": 0.05, "near_radius_m": 3.0, "mid_cell_m": 0.1, "mid_radius_m": 5.0, "pebble_density": 0.0}
     params = params.model_copy(
         update={
-            "terrain": params.terrain.model_copy(update={"cell_m": 0.3, "far_radius_m": 300.0}),
+            "terrain": params.terrain.model_copy(update={"cell_m": 0.3, "far_radius_m": 1500.0}),
             "relief": params.relief.model_copy(update=relief),
-            "rocks": params.rocks.model_copy(update={"diameter_min_m": 0.1, "shape_count": 4}),
+            "rocks": params.rocks.model_copy(update={"diameter_min_m": 0.15, "far_radius_m": 40.0, "shape_count": 3}),
         }
     )
     scene = build_scene(

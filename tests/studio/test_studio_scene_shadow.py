@@ -13,7 +13,6 @@ from regolith.lunar.studio.scene_aim import direction
 from regolith.lunar.studio.scene_mesh import SceneMesh, StageContent, build_mesh, read_content
 from regolith.lunar.studio.scene_shadow import (
     GRAZE_M,
-    LIFT_M,
     Casters,
     Sunset,
     cut_shadows,
@@ -60,7 +59,7 @@ def test_the_shadow_of_a_wall_is_as_long_as_it_should_be(elevation: float, azimu
 
 def test_under_the_zenith_nothing_lies_in_shadow(mesh: SceneMesh, casters: Casters, content: StageContent) -> None:
     sunset = Sunset(casters, np.array([0.0, 0.0, 1.0]))
-    assert not len(cut_shadows(mesh, sunset).faces)
+    assert not len(cut_shadows(content, mesh, sunset).faces)
     assert not shaded_rocks(content, sunset).any()
 
 
@@ -85,25 +84,32 @@ def test_shadows_are_where_the_light_does_not_reach(casters: Casters, elevation:
     assert (traced[clear] > 0.0).any()
 
 
-def test_dark_triangles_lie_on_the_ground_and_face_up(mesh: SceneMesh, casters: Casters) -> None:
+def test_dark_triangles_lie_on_the_ground_and_face_up(content: StageContent, mesh: SceneMesh, casters: Casters) -> None:
     sunset = Sunset(casters, direction(10.0, 100.0))
-    dark = cut_shadows(mesh, sunset)
+    dark = cut_shadows(content, mesh, sunset)
     a, b, c = dark.points[dark.faces].astype(np.float64).transpose(1, 0, 2)
     normal = np.cross(b - a, c - a)
     assert (normal[:, 2] > -1e-9).all()
-    lowered = dark.points - (0.0, 0.0, LIFT_M)
-    ground = mesh.ground.points.astype(np.float64)
-    shared = {tuple(point) for point in np.round(ground, 4).tolist()}
-    own = np.array([tuple(point) in shared for point in np.round(lowered.astype(np.float64), 4).tolist()])
-    assert own.mean() > 0.2  # whole triangles; the others are cut on edges of the ground
-    at_cut = sunset.height(lowered[~own, 0].astype(float), lowered[~own, 1].astype(float)) - lowered[~own, 2] - GRAZE_M
-    assert np.median(np.abs(at_cut)) < 0.02
-    shaded = area(dark)
-    inside = sunset.height(*ground[:, :2].T) - ground[:, 2] > GRAZE_M
-    faces = mesh.ground.faces[: mesh.near]
-    whole = TriMesh(mesh.ground.points, faces[inside[faces].all(axis=1)])
-    some = TriMesh(mesh.ground.points, faces[inside[faces].any(axis=1)])
-    assert area(whole) < shaded < area(some)
+    ground = Heightfield(mesh.lattice.astype(np.float32), casters.cell_m)
+    x, y, z = dark.points.T.astype(np.float64)
+    over = z - ground.facet_height(x, y)
+    assert over.min() > -0.02 * content.coarseness(x, y).max()
+    near = np.hypot(x, y) < content.focus_m
+    assert 0.0 < np.median(over[near]) < 0.03
+    depth = sunset.height(x, y) - ground.facet_height(x, y) - GRAZE_M
+    assert (depth > -0.03).mean() > 0.96
+
+
+def test_the_dark_part_is_as_large_as_what_lies_in_shadow(
+    content: StageContent, mesh: SceneMesh, casters: Casters
+) -> None:
+    sunset = Sunset(casters, direction(10.0, 100.0))
+    x, y = np.meshgrid(*(np.linspace(-content.half_m, content.half_m, len(mesh.lattice)),) * 2)
+    share = (sunset.height(x, y) - mesh.lattice > GRAZE_M).mean()
+    flat = cut_shadows(content, mesh, sunset)
+    flat = TriMesh(flat.points * np.array([1.0, 1.0, 0.0]), flat.faces)
+    assert 0.02 < share < 0.6
+    assert area(flat) == pytest.approx(share * (2.0 * content.half_m) ** 2, rel=0.1)
 
 
 def area(mesh: TriMesh) -> float:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import viser
     from pxr import Usd
 
-SHADOW_PERIOD_S = 0.25
-"""Shadows follow a moving sun no faster than this [s]."""
+SHADOW_LAG_S = 0.35
+"""Shadows follow a moved sun after this time [s]: the rover camera's picture comes first."""
 
 FOV_RAD = math.radians(50.0)
 """Vertical field of view of a page's eye."""
@@ -196,18 +196,19 @@ class SceneView:
             self._solid, self._seconds, self._made = solid, seconds, number
             if self._spec is not None:
                 self._place(self._spec)
-            self._ask_shadows()
+            self._ask_shadows(0.0)
 
-    def _ask_shadows(self) -> None:
+    def _ask_shadows(self, lag: float = SHADOW_LAG_S) -> None:
         if self._solid is None:
             return
         self._shadows_wanted += 1
         if not self._shadows_queued:
             self._shadows_queued = True
-            self._submit(self._shade)
+            self._submit(self._shade, lag)
 
-    def _shade(self) -> None:
-        start = time.monotonic()
+    def _shade(self, lag: float) -> None:
+        if self._closed.wait(lag):
+            return
         with self._lock:
             self._shadows_queued = False  # a sun that moves from here on asks again
             spec, solid, number, wanted = self._spec, self._solid, self._made, self._shadows_wanted
@@ -220,9 +221,6 @@ class SceneView:
             with self._server.atomic():
                 self._solids.shade(shadows, spec.rock_albedo_ratio)
             self._shadows_made = wanted
-            moving = self._shadows_queued
-        if moving:
-            self._closed.wait(SHADOW_PERIOD_S - (time.monotonic() - start))
 
 
 def _lighting(spec: FrameSpec) -> tuple[float, float, float]:

@@ -175,7 +175,9 @@ class RoverMark:
             self._clicked[event.client_id] = now
 
 
+@functools.lru_cache
 def _circle() -> np.ndarray:
+    """The dome's rim about the origin [m], shape [N, 3]."""
     turns = np.linspace(0.0, 360.0, 145)
     return np.array([direction(0.0, turn) for turn in turns]) * DOME_M
 

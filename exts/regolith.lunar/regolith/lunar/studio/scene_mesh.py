@@ -30,6 +30,9 @@ FINEST_ERROR_M = 0.004
 LATTICE = (6, 10)
 """Fewest and most halvings of the working area's side: 64 … 1024 cells."""
 
+CELL_M = 0.06
+"""Largest cell [m] of the lattice of the working area: shadows of small rocks need it where the ground does not."""
+
 MARGIN_M = 2.0
 """Width [m] of the ring around the roaming circle that is as fine as the circle."""
 
@@ -91,6 +94,10 @@ class StageContent:
         """Radius of the ground shown at its finest [m]."""
         return self.roam_m + MARGIN_M
 
+    def coarseness(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """How much coarser than its finest the ground may be at places (x, y) [m]: 1 where the camera roams."""
+        return np.maximum(np.hypot(x, y) / self.focus_m, 1.0)
+
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
@@ -111,6 +118,8 @@ class SceneMesh:
     tolerance_m: float
     """Error [m] left out where the camera roams; it grows with the distance from there."""
     batches: tuple[Batch, ...]
+    errors: np.ndarray
+    """Weighted errors of the nodes of `lattice` (`scene_rtin.vertex_errors`) over `tolerance_m`, float32."""
     lattice: np.ndarray
     """Heights [m] the working area is thinned from, float64, shape [2ᵏ + 1, 2ᵏ + 1], rows along +Y."""
 
@@ -182,24 +191,25 @@ def build_mesh(content: StageContent, *, triangles: int = GROUND_TRIANGLES) -> S
     """
     z = lattice_heights(content.ground)
     axis = np.linspace(-content.half_m, content.half_m, len(z))
-    beyond = np.maximum(np.hypot(axis[:, None], axis[None, :]) - content.focus_m, 0.0)
-    errors = vertex_errors(z, content.focus_m / (content.focus_m + beyond))
+    errors = vertex_errors(z, 1.0 / content.coarseness(axis[None, :], axis[:, None]))
     tolerance = max(tolerance_for(errors, triangles), FINEST_ERROR_M)
     nodes, faces = network(errors, tolerance)
     rows, columns = np.divmod(nodes, len(z))
     points = np.column_stack([axis[columns], axis[rows], z.ravel()[nodes]])
     ground = TriMesh(points.astype(np.float32), faces)
     far = far_mesh(content.ground.far, ground, content.half_m)
-    return SceneMesh(far, len(faces), tolerance, tuple(rock_batches(content)), z)
+    return SceneMesh(
+        far, len(faces), tolerance, tuple(rock_batches(content)), (errors / tolerance).astype(np.float32), z
+    )
 
 
 def lattice_heights(ground: Ground) -> np.ndarray:
     """Heights of the working area, micro-relief included, on a lattice with 2ᵏ cells a side, float64.
 
-    Its cells are as fine as those of the recipe's middle ring where `LATTICE` allows.
+    Its cells are as fine as `CELL_M` and those of the recipe's middle ring where `LATTICE` allows.
     """
     grid, recipe = ground.grid, ground.recipe
-    wanted = 2.0 * grid.half_x / (grid.cell if recipe is None else recipe.mid_cell_m)
+    wanted = 2.0 * grid.half_x / min(CELL_M, grid.cell if recipe is None else recipe.mid_cell_m)
     nodes = 2 ** int(np.clip(math.ceil(math.log2(wanted) - 0.25), *LATTICE)) + 1
     z = np.asarray(ndimage.zoom(grid.z.astype(np.float64), nodes / len(grid.z), order=3, mode="nearest"))
     if recipe is not None:

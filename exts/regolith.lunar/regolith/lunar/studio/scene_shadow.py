@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.studio.scene_mesh import SceneMesh, StageContent, coarser, sphere_level
+from regolith.lunar.studio.scene_rtin import network, tolerance_for, vertex_errors
 
 CLEARANCE = 1.5
 """Cells next to a place that cast no shadow on it: what is smaller is the facet the place is on."""
@@ -26,7 +27,19 @@ GRAZE_M = 0.006
 """Depth [m] below the edge of a shadow from which ground is drawn dark: facets bright and dark in turn are noise."""
 
 LIFT_M = 0.004
-"""Height [m] of the dark triangles above the ground they darken."""
+"""Height [m] of the dark triangles above the ground they darken, beside what thinning took off either."""
+
+TRIANGLES = 160_000
+"""Most triangles of the ground, lit and dark, when shadows are cut out."""
+
+EDGE_CELL_M = 0.04
+"""Sides [m] of the triangles an edge of a shadow is cut across where the camera roams."""
+
+EDGE_M = 0.03
+"""Depth [m] above and below the edge of a shadow within which it counts how deep a place lies."""
+
+EDGE_SHARE = 0.5
+"""Share of it that a triangle at an edge may be off."""
 
 POINT_SPACING = 0.8
 """Largest spacing, in cells, of the points a rock is drawn into the grid with."""
@@ -119,35 +132,55 @@ def _weights(parts: int) -> list[tuple[float, float, float]]:
     return [(i / parts, j / parts, (parts - i - j) / parts) for i in range(parts + 1) for j in range(parts + 1 - i)]
 
 
-def cut_shadows(mesh: SceneMesh, sunset: Sunset) -> TriMesh:
-    """Cut the shaded part out of the working area's triangles.
+def cut_shadows(content: StageContent, mesh: SceneMesh, sunset: Sunset) -> TriMesh:
+    """Cut the shaded part out of the ground.
 
-    Shadows end on straight lines across a triangle, where the depth below the shadow's height, taken as linear, is 0.
+    The lattice the ground was thinned from is thinned again, so that triangles are small along the edges of shadows
+    too. There a shadow ends on straight lines across a triangle, where the depth below its height, taken as linear,
+    is 0.
     """
-    faces = mesh.ground.faces[: mesh.near]
-    points = mesh.ground.points[: int(faces.max()) + 1].astype(np.float64)
-    depth = sunset.height(points[:, 0], points[:, 1]) - points[:, 2] - GRAZE_M
+    z = mesh.lattice
+    axis = np.linspace(-content.half_m, content.half_m, len(z))
+    x, y = np.meshgrid(axis, axis)
+    depth = sunset.height(x, y) - z - GRAZE_M
+    edges = vertex_errors(np.clip(depth / EDGE_M, -1.0, 1.0), _fine_enough(content, len(z)))
+    errors = np.maximum(edges * (1.0 / EDGE_SHARE), mesh.errors)
+    tolerance = max(tolerance_for(errors, TRIANGLES), 1.0)
+    nodes, faces = network(errors, tolerance)
+    x, y, z, depth = (values.ravel()[nodes] for values in (x, y, z, depth))
+    lift = LIFT_M + 1.5 * tolerance * mesh.tolerance_m * content.coarseness(x, y)
+    return _shaded_part(np.column_stack([x, y, z + lift]), faces, depth)
+
+
+def _fine_enough(content: StageContent, nodes: int) -> np.ndarray:
+    """1 at nodes of the lattice that are worth it where they are, 0 at those of too small triangles."""
+    number = np.arange(nodes)
+    step = np.where(number == 0, nodes, number & -number)  # of the coarsest lattice a row or column is of
+    cell = 2.0 * content.half_m / (nodes - 1)
+    axis = np.linspace(-content.half_m, content.half_m, nodes)
+    wanted = EDGE_CELL_M * content.coarseness(axis[None, :], axis[:, None])
+    return (np.minimum(step[:, None], step[None, :]) * cell > 0.7 * wanted).astype(np.float64)
+
+
+def _shaded_part(points: np.ndarray, faces: np.ndarray, depth: np.ndarray) -> TriMesh:
+    """Part of a mesh where the depth, linear over each triangle, is positive."""
     inside = depth[faces] > 0.0
     count = inside.sum(axis=1)
-    whole = faces[count == 3]
-    first = np.argmax(np.where((count == 1)[:, None], inside, ~inside), axis=1)  # the corner on its own side
-    corners, cuts = [], []
-    for number in (1, 2):
-        chosen = np.flatnonzero(count == number)
-        turned = faces[chosen[:, None], (first[chosen, None] + np.arange(3)) % 3]
-        corners.append(turned)
-        alone, left, right = turned.T
-        cuts.append([_cut(points, depth, alone, other) for other in (left, right)])
-    start = len(points)
-    (one, _), (two, three) = corners[0].T[:2], corners[1].T[1:]
-    n, m = len(one), len(two)
+    first = np.argmax(np.where((count == 1)[:, None], inside, ~inside), axis=1)  # the corner alone on its side
+    turned = faces[np.arange(len(faces))[:, None], (first[:, None] + np.arange(3)) % 3]
+    one, two = turned[count == 1], turned[count == 2]
+    start, n, m = len(points), len(one), len(two)
+    cuts = [_cut(points, depth, part[:, 0], part[:, side]) for part in (one, two) for side in (1, 2)]
     ab, ac = start + np.arange(n), start + n + np.arange(n)
     cd, ce = start + 2 * n + np.arange(m), start + 2 * n + m + np.arange(m)
-    parts = [whole, np.stack([one, ab, ac], 1), np.stack([cd, two, three], 1), np.stack([cd, three, ce], 1)]
-    every = np.concatenate(parts)
-    used, index = np.unique(every, return_inverse=True)
-    places = np.concatenate([points, *cuts[0], *cuts[1]])[used]
-    places[:, 2] += LIFT_M
+    parts = [
+        faces[count == 3],
+        np.stack([one[:, 0], ab, ac], axis=1),
+        np.stack([cd, two[:, 1], two[:, 2]], axis=1),
+        np.stack([cd, two[:, 2], ce], axis=1),
+    ]
+    used, index = np.unique(np.concatenate(parts), return_inverse=True)
+    places = np.concatenate([points, *cuts])[used]
     return TriMesh(places.astype(np.float32), index.reshape(-1, 3).astype(np.int32))
 
 

@@ -62,7 +62,7 @@ class Shadows:
     def of(cls, solid: Solid, sun: np.ndarray) -> Shadows:
         """Find the shadows of a stage under a sun in a direction, shape [3]."""
         sunset = Sunset(solid.casters, sun)
-        return cls(cut_shadows(solid.mesh, sunset), shaded_rocks(solid.content, sunset))
+        return cls(cut_shadows(solid.content, solid.mesh, sunset), shaded_rocks(solid.content, sunset))
 
 
 class Solids:
