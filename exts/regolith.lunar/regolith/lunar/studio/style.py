@@ -135,8 +135,8 @@ CSS = """
     & .rl-tip { position: absolute; } }
   & .mantine-Paper-root:has(.rl-top) { top: 0; border-bottom: 1px solid var(--rl-line); --label: 58px;
     & [style^="padding-inline"]:nth-child(2) { flex-basis: calc(100% - 140px); }
-    & .mantine-Button-root { width: 28px; height: 26px !important; margin: 0 0 0 4px; padding: 0 !important; background: none;
-      color: #d4d3cd; &:hover, &:focus-visible { background: var(--rl-raised); }
+    & .mantine-Button-root { width: 28px; height: 26px !important; margin: 0 0 0 4px; padding: 0 !important;
+      background: none; color: #d4d3cd; &:hover, &:focus-visible { background: var(--rl-raised); }
       &[style*="dark-filled"] { background: none !important; color: #5a5953 !important; }
       & .mantine-Button-section { margin: 0; } & .mantine-Button-label { display: none; } }
     & .rl-tip { bottom: auto; top: 20px; }
