@@ -47,9 +47,10 @@ lint: setup ## format check, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: setup ## renderer and generator: every target as demanded, measured, ok
+bench: setup ## renderer, generator and studio: every target as demanded, measured, ok
 	$(BIN)/python benchmarks/bench_render.py --json out/bench_render.json
 	$(BIN)/python benchmarks/bench_generate.py --json out/bench_generate.json
+	$(BIN)/python benchmarks/bench_studio.py --json out/bench_studio.json
 
 clean: ## remove caches; what runs made in out/ stays
 	rm -rf build .pytest_cache .ruff_cache .hypothesis

@@ -197,7 +197,7 @@ def overlay_rows(browser: Browser, made: Any, loop: Any, url: str) -> list[dict[
     loop.call(made.model.commit, "export.size", "256x256")
     page.wait_for_function("window.pictures.at(-1).width === 256")
     loop.call(made.model.commit, "model.rate_hz", 30.0)
-    page.get_by_role("button", name="Model", exact=True).click()
+    page.get_by_role("button", name="Overlay", exact=True).click()
     page.wait_for_function(
         "document.querySelector('.rl-shot[data-view=model]') && document.querySelector('[data-share]')"
     )
@@ -222,7 +222,7 @@ def memory_rows(browser: Browser, options: argparse.Namespace, folder: Path) -> 
         first_picture(page)
         if page.get_by_text("Got it").count():
             page.get_by_text("Got it").click()
-        for view in ("Labels", "Depth", "Model", "Picture"):
+        for view in ("Labels", "Depth", "Overlay", "Picture"):
             page.get_by_role("button", name=view, exact=True).click()
             at_rest(page)
         for _ in range(2):  # another terrain while the first is on show

@@ -106,7 +106,7 @@ def test_labels_and_depth_are_the_export_s_too(opened: Page, split: Path) -> Non
 
 def test_the_model_s_view_is_the_live_preview(opened: Page, split: Path) -> None:
     rgb = exported(split, "rgb")
-    choose(opened, "Model")
+    choose(opened, "Overlay")
     at_rest(opened, "model")
     expect(opened.locator("[data-share=rock]")).to_be_visible(timeout=60_000)
     expect(opened.get_by_role("button", name="Stop live preview")).to_be_visible()

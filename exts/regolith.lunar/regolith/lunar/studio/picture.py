@@ -17,7 +17,7 @@ from regolith.lunar.studio.camera import Shown
 from regolith.lunar.studio.live import Photo, Seen
 
 View = Literal["picture", "labels", "depth", "model"]
-VIEWS: dict[View, str] = {"picture": "Picture", "labels": "Labels", "depth": "Depth", "model": "Model"}
+VIEWS: dict[View, str] = {"picture": "Picture", "labels": "Labels", "depth": "Depth", "model": "Overlay"}
 """Views, and what their buttons say."""
 
 JPEG_QUALITY = 85
@@ -180,7 +180,9 @@ def _model_line(live: LiveState | None, *, legend: bool) -> str:
         return f'<div class="rl-problem" role="status">{html.escape(live.problem)}</div>'
     if live is None or not live.model or not legend:
         return ""
-    words = f"{live.model} · {live.provider} · {live.milliseconds:.0f} ms · {live.frames_per_s:.1f} frames/s"
+    words = f"{live.model} · {live.provider} · {live.milliseconds:.0f} ms"
+    if live.frames_per_s > 0.0:
+        words += f" · {live.frames_per_s:.1f} frames/s"
     return f'<div class="rl-shot">{html.escape(words)}</div>'
 
 
