@@ -51,28 +51,28 @@ class Assembly:
             stack.callback(camera.close)
             self._loop, self._server = loop, start_server(access, TITLE)
             stack.callback(stop_server, self._server)
-            self._live = LiveInference(lambda seen: loop.call(self._segmented, seen, key="segmented"))
-            stack.callback(self._live.close)
+            self.live = LiveInference(lambda seen: loop.call(self._segmented, seen, key="segmented"))
+            stack.callback(self.live.close)
             self._dialogs = Dialogs(self._server, loop, workspace)
             self._scene = SceneView(self._server, lambda values: loop.call(self._aim, values, key=("aim", *values)))
             stack.callback(self._scene.close)
             self._host = StudioHost(
-                workspace, camera=camera, scene=self._scene, live=self._live, dialogs=self._dialogs
+                workspace, camera=camera, scene=self._scene, live=self.live, dialogs=self._dialogs
             )  # fmt: skip
-            self._model = PanelModel(self._host, preset=preset, defaults={"export.size": size})
-            stack.callback(self._model.close)
+            self.model = PanelModel(self._host, preset=preset, defaults={"export.size": size})
+            stack.callback(self.model.close)
             if params is not None:
-                self._model.load(params)
-            self._model.actions["author"].run()
+                self.model.load(params)
+            self.model.actions["author"].run()
             self._picture = CameraPanel(
-                self._server, loop, self._model, camera, self._live, home=workspace.data, tell=self._complain
+                self._server, loop, self.model, camera, self.live, home=workspace.data, tell=self._complain
             )
             stack.callback(self._picture.close)
-            self._page = Page(self._server, loop, self._model, self._host, self._picture.build)
+            self._page = Page(self._server, loop, self.model, self._host, self._picture.build)
             stack.callback(self._page.close)
-            self._subscription = self._model.subscribe(self._changed)
+            self._subscription = self.model.subscribe(self._changed)
             loop.tell = self._complain
-            loop.ticks.append(self._model.tick)
+            loop.ticks.append(self.model.tick)
             self._stack = stack.pop_all()
 
     def _complain(self, text: str) -> None:
@@ -87,7 +87,7 @@ class Assembly:
         self._picture.show(shown)
         if shown.whole:
             self._scene.picture(shown.rgb)
-        self._live.see(shown)
+        self.live.see(shown)
 
     def _segmented(self, seen: Seen) -> None:
         """Show what the model made of one."""
@@ -96,15 +96,15 @@ class Assembly:
     def _aim(self, values: dict[str, float]) -> None:
         """Hold what a handle of the 3D view was dragged to."""
         try:
-            self._model.aim(values)
+            self.model.aim(values)
         except InputError as error:  # beyond a limit, or among the rocks: the handle goes back
             self._dialogs.notify(str(error), "warning")
-            if self._model.spec is not None:
-                self._scene.move(self._model.spec)
+            if self.model.spec is not None:
+                self._scene.move(self.model.spec)
 
     def _changed(self, change: Change) -> None:
-        if change.kind == "shot" and self._model.spec is not None:
-            self._scene.move(self._model.spec)
+        if change.kind == "shot" and self.model.spec is not None:
+            self._scene.move(self.model.spec)
 
     def __enter__(self) -> Self:
         return self
