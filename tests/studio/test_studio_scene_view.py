@@ -103,8 +103,7 @@ def pixel(client: Any, page: Page, point: np.ndarray) -> tuple[float, float]:
 def drag(page: Page, start: tuple[float, float], by: tuple[float, float]) -> None:
     page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move(start[0] + 0.5 * by[0], start[1] + 0.5 * by[1], steps=4)
-    page.mouse.move(start[0] + by[0], start[1] + by[1], steps=4)
+    page.mouse.move(start[0] + by[0], start[1] + by[1], steps=3)
     page.mouse.up()
 
 
@@ -194,7 +193,7 @@ def test_calls_from_many_threads_do_no_harm(model: Model) -> None:
 
 
 def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
-    """Black sky over grey ground; the handles aim; the eye goes through the camera; a second tab sees the same."""
+    """Black sky over grey ground; the handles aim; the eye goes through the camera and back."""
     page = tabs.open(stand.url, width=900, height=500)
     client = client_of(stand)
     lit = settled(page, lambda shot: 0.15 < shot[300:, :550].mean() < 0.8)
@@ -212,14 +211,7 @@ def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
     forward = Rotation.from_quat(client.camera.wxyz, scalar_first=True).as_matrix()[:, 2]
     axis = direction(model.spec.pitch_deg, model.spec.heading_deg)
     assert forward == pytest.approx(axis, abs=1e-4)
-    through = settled(page, lambda shot: np.abs(shot - lit).mean() > 0.05)
-
-    other = tabs.open(stand.url, width=900, height=500)
-    until(lambda: len(stand.server.get_clients()) == 2)
-    second = list(stand.server.get_clients().values())[-1]
-    view_of(model).look_through(second)
-    until(lambda: np.allclose(second.camera.position, lens))
-    settled(other, lambda shot: np.abs(shot - through)[150:, :550].mean() < 0.02)
+    settled(page, lambda shot: np.abs(shot - lit).mean() > 0.05)
 
     view_of(model).look_over(client)
     until(lambda: client.camera.position[2] > lens[2] + 1.0)
@@ -237,8 +229,6 @@ def _drags_the_sun(stand: Stand, model: Model, page: Page, client: Any, before: 
     assert model.spec.sun_elevation_deg > 20.0
     until(lambda: not view_of(model).busy)
     settled(page, lambda shot: np.abs(shot - before)[300:, :550].mean() > 0.02)  # shading and shadows turned
-    drag(page, pixel(client, page, ball.position), (0.0, 230.0))  # below the ground
-    until(lambda: model.spec.sun_elevation_deg == 0.5)
     model.asked.clear()
 
 
