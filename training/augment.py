@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageFilter
+from scipy import ndimage
 
-from regolith.lunar.labels import ROCK
+from regolith.lunar.labels import IGNORE, ROCK
 from regolith.lunar.params import Interval
 from regolith.lunar.params.training import TrainParams
 
@@ -58,6 +60,8 @@ class Augmentation:
         if p.crop_px:
             box = crop_box(mask, p.crop_px, p.scale, p.rock_bias, random)
             rgb, mask = cut(rgb, mask, box, p.crop_px)
+        if p.rock_min_px:
+            mask = without_small_rocks(mask, p.rock_min_px)
         return (self.photograph(rgb, random) if self.photometric else rgb), mask
 
     def photograph(self, rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -135,6 +139,17 @@ def cut(rgb: np.ndarray, mask: np.ndarray, box: tuple[float, float, float], side
     picture = Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR, box=edges)
     classes = Image.fromarray(mask).resize((side, side), Image.Resampling.NEAREST, box=edges)
     return np.asarray(picture), np.asarray(classes)
+
+
+def without_small_rocks(mask: np.ndarray, smallest: float) -> np.ndarray:
+    """Set rock regions (8-connected) whose equivalent diameter √(4·area/π) is below `smallest` px to `IGNORE`."""
+    labelled = ndimage.label(mask == ROCK, structure=np.ones((3, 3), int))
+    regions, count = cast(tuple[np.ndarray, int], labelled)
+    if not count:
+        return mask
+    small = np.bincount(regions.ravel(), minlength=count + 1) < np.pi / 4 * smallest**2
+    small[0] = False
+    return np.where(small[regions], np.uint8(IGNORE), mask)
 
 
 def _expose(rgb: np.ndarray, vignette: float, noise: float, gray: bool, random: np.random.Generator) -> np.ndarray:

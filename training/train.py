@@ -43,6 +43,7 @@ from training.checkpoint import read_checkpoint, write_torch
 from training.data import Frames
 from training.losses import segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
+from training.memory import choose_micro_batch, measure_need
 from training.model import LunarSegformer, build_model
 
 Stop = Callable[[], bool]
@@ -99,8 +100,15 @@ class Run:
         self.epoch, self.batch = 0, 0  # the next batch of the running epoch
         self.loss_sum, self.seconds, self.waited = 0.0, 0.0, 0.0  # of the running epoch
         self.history: list[dict[str, Any]] = []
+        shape = self.augmentation.shape(self.data.shapes[0])
+        self.memory = measure_need(self.model, shape, params, self.weight, amp=self.amp)
+        self.micro_batch = 0
         if (params.out / "last.pt").exists():
             self._resume()
+        if not self.finished:
+            self.micro_batch = choose_micro_batch(self.memory, params, fixed=self.micro_batch or None)
+        if self.micro_batch < (params.micro_batch or params.batch) and not self.finished:
+            self.emit({"event": "note", "message": f"computes {self.micro_batch} frames at once: more do not fit"})
 
     # -- one epoch ---------------------------------------------------------------------------------------------------
 
@@ -162,7 +170,7 @@ class Run:
 
         The cross-entropy is that of the whole batch; the losses of a region are averages over its parts.
         """
-        size = self.params.micro_batch or len(rgb)
+        size = self.micro_batch
         if size >= len(rgb):
             logits, target = self._forward(rgb, mask)
             loss = segmentation_loss(logits, target, self.weight, self.params)
@@ -299,6 +307,7 @@ class Run:
             "rng": torch.get_rng_state(),
             "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "batch": self.batch,
+            "micro_batch": self.micro_batch,
             "loss_sum": self.loss_sum,
             "seconds": self.seconds,
             "waited": self.waited,
@@ -323,6 +332,7 @@ class Run:
         torch.set_rng_state(state["rng"])
         if state["rng_cuda"] and self.device.type == "cuda":
             torch.cuda.set_rng_state_all(state["rng_cuda"])
+        self.micro_batch = state.get("micro_batch", 0)
         for name in ("epoch", "batch", "loss_sum", "seconds", "waited", "history"):
             setattr(self, name, state[name])
         self.emit({"event": "note", "message": f"resumes {self.params.out} after {self.epoch} epochs"})
@@ -346,6 +356,7 @@ class Run:
             },
             "class_weights": dict(zip(NAMES, self.weight.tolist(), strict=True)),
             "config": self.params.recipe(),
+            "memory": self.memory.to_dict() | {"micro_batch": self.micro_batch},
             "git": git_revision(),
             "machine": describe_machine(self.device, self.amp),
         }  # fmt: skip

@@ -115,6 +115,14 @@ class TrainParams(Verb):
     rock_bias: float = quantity(
         0.0, "Share of crops that hold a random rock pixel of their frame for certain.", ge=0, le=1, step=0.05
     )
+    rock_min_px: float = quantity(
+        0.0,
+        "Rocks of a smaller apparent diameter are not trained on, neither as rock nor as ground; 0 takes all.",
+        unit="px",
+        ge=0,
+        le=100,
+        step=0.5,
+    )
     photo_share: float = quantity(
         0.5, "Probability of each photo_* change whose range changes anything.", ge=0, le=1, step=0.05
     )
