@@ -22,7 +22,7 @@ RATE_HZ = 30.0
 class Loop:
     """A queue of calls and a tick; `run` is the thread everything happens on.
 
-    A call that fails is logged and told to the user, and ends nothing else.
+    A call that fails is told to the user, logged, and ends nothing else.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -159,9 +159,9 @@ class Loop:
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        """Log a failure, with its traceback unless it is a refusal, and tell the user."""
-        refused = isinstance(error, InputError)
-        logging.getLogger(__name__).error("%s", say(error), exc_info=None if refused else error)
+        """Tell the user what failed; what is no mere refusal of an input is logged with its traceback."""
+        if not isinstance(error, InputError):
+            logging.getLogger(__name__).error("%s", say(error), exc_info=error)
         try:
             self.tell(say(error))
         except Exception:

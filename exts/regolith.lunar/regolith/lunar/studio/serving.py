@@ -27,6 +27,8 @@ MAX_UPLOAD = 64 * 2**20
 """Largest file a page may send [bytes]."""
 MAX_PAGES = 32
 """Most pages open at a time."""
+PATIENCE_S = 90.0
+"""How long a page may be silent, as one that a busy machine draws in software is, before it counts as gone [s]."""
 UNDERSTOOD = frozenset(
     {
         "CommandTriggerMessage",
@@ -115,6 +117,7 @@ def _guarded(access: Access) -> Iterator[None]:
 
         options |= {"max_size": MAX_MESSAGE, "create_connection": _page_connection(), "logger": _quiet_logger()}
         options |= {"server_header": None, "process_response": finish}
+        options |= {"ping_timeout": PATIENCE_S}
         return original(handle, sock=access.socket, process_request=process, **options)
 
     module.serve = serve
