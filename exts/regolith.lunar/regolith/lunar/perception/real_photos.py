@@ -1,6 +1,7 @@
 """`regolith real-photos`: fetch the published set of lunar photographs from NASA, whole and checked.
 
-What a stopped run left is gone on with; what is there and sound is not fetched again.
+What a stopped run left is gone on with; what is there and sound is not fetched again. The addresses are those of the
+published list; they were tried against a local server that misbehaves, never yet against NASA's.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class RealPhotos(Verb):
 
     list_only: bool = quantity(False, "List the photographs with their pages and basis; fetches nothing.", flag="list")
     download: Path | None = quantity(None, "Folder to fetch them to; run again to go on.")
-    manifest: Path = quantity(MANIFEST, "List of photographs, in the form of the one that comes with this program.")
+    manifest: Path | None = quantity(
+        None, "List of photographs to use instead of the published one, in the form of perception/real_photos.json."
+    )
     retries: int = quantity(4, "Attempts at each address.", ge=1, le=20)
     timeout_s: float = quantity(30.0, "Longest silence of a server.", unit="s", ge=0.1, le=600)
     limit_s: float = quantity(900.0, "Longest time for one photograph.", unit="s", ge=1, le=86400)
@@ -97,7 +100,7 @@ class RealPhotos(Verb):
         """
         if self.list_only == (self.download is not None):
             raise InputError("download", None if self.download is None else str(self.download), "--list or --download")
-        photographs = read_manifest(self.manifest)
+        photographs = read_manifest(self.manifest or MANIFEST)
         if self.download is None:
             return {"photographs": [photograph.model_dump() for photograph in photographs]}
         writable_folder("download", self.download)
