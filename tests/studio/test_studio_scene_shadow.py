@@ -121,13 +121,14 @@ def test_rocks_stand_out_of_the_grid_and_shade_each_other(
     content: StageContent, mesh: SceneMesh, casters: Casters
 ) -> None:
     rocks = content.rocks
-    large = np.flatnonzero((rocks.diameter > 0.5) & (np.abs(rocks.position[:, :2]).max(axis=1) < 15.0))
+    shallow = small_stage().scene.rocks.burial < 0.4  # the ground beside deeper ones may cover them in part
+    large = np.flatnonzero(shallow & (rocks.diameter > 0.5) & (np.abs(rocks.position[:, :2]).max(axis=1) < 15.0))
     assert len(large) > 5
     raised = casters.top - mesh.lattice
     assert raised.min() > -1e-5
     for rock in large:
         column, row = np.rint((rocks.position[rock, :2] + casters.half_m) / casters.cell_m).astype(int)
         reach = int(0.25 * rocks.diameter[rock] / casters.cell_m)
-        assert (raised[row - reach : row + reach + 1, column - reach : column + reach + 1] > 0.0).mean() > 0.9
+        assert (raised[row - reach : row + reach + 1, column - reach : column + reach + 1] > 1e-3).all()
     low, high = (shaded_rocks(content, Sunset(casters, direction(elevation, 40.0))).mean() for elevation in (3.0, 50.0))
     assert high < 0.01 < 0.05 < low < 0.95

@@ -205,7 +205,8 @@ def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
     _drags_the_sun(stand, model, page, client, lit)
     _drags_the_camera(stand, model, page, client)
 
-    page.mouse.dblclick(*pixel(client, page, node(stand, "/rover/body").position))
+    body = pixel(client, page, node(stand, "/rover/body").position)
+    page.mouse.dblclick(*body)
     lens = np.array([model.spec.camera_x_m, model.spec.camera_y_m, model.spec.camera_z_m])
     until(lambda: np.allclose(client.camera.position, lens))
     forward = Rotation.from_quat(client.camera.wxyz, scalar_first=True).as_matrix()[:, 2]

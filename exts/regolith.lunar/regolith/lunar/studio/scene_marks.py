@@ -35,8 +35,9 @@ DEPTH_M = 1.4
 TARGET_M = 3.0
 """Distance of the handle on the camera's axis from the lens [m]."""
 
-DOUBLE_CLICK_S = 1.0
-"""Longest time between the clicks of a double click [s], as they arrive: a busy page holds the second back."""
+DOUBLE_CLICK_S = 2.5
+"""Longest time between the clicks of a double click [s], as they arrive: a busy page holds the second back,
+and one click does nothing."""
 
 
 class SunMark:
