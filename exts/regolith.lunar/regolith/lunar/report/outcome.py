@@ -61,7 +61,7 @@ def write_report(folder: Path, path: Path) -> dict[str, Any]:
     kinds = [kind for kind, _, _ in parts]
     facts = [fact for _, found, _ in parts for fact in found]
     sections = [section for _, _, found in parts for section in found]
-    title = f"{folder.resolve().name}: {' and '.join(TITLES[kind] for kind in kinds)}"
+    title = f"{' and '.join(TITLES[kind] for kind in kinds)}: {folder.resolve().name}"
     try:
         write_page(path, title, f"From the files in {folder.resolve()}.", sections, facts)
     except OSError as error:
@@ -69,7 +69,7 @@ def write_report(folder: Path, path: Path) -> dict[str, Any]:
     return {"report": str(path), "of": kinds}
 
 
-TITLES = {"training": "a training", "split": "scores on a split", "photographs": "scores on photographs"}
+TITLES = {"training": "Training", "split": "Scores on a split", "photographs": "Scores on photographs"}
 """What a page is about to its words in the title."""
 
 

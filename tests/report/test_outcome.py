@@ -1,0 +1,80 @@
+"""The page on a training or an evaluation: all of both kinds, a folder that was moved, and files that are not ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regolith.lunar.params import InputError
+from regolith.lunar.report.outcome import Report, write_report
+
+SCORES = {"iou": 0.5, "precision": None, "recall": 0.75}
+SYNTH: dict[str, Any] = {
+    "model": {"file": "model.onnx", "sha256": "ab" * 32, "provider": "CPU"},
+    "split": "data/val", "frames": 4, "iou": {"regolith": 0.9, "rock": 0.5, "sky": 1.0}, "miou": 0.8, "rock": SCORES,
+    "accuracy": 0.95, "confusion": [[90, 5, 0], [3, 6, 0], [0, 0, 40]], "classes": ["regolith", "rock", "sky"],
+    "by_size": [{"from_px": 0, "to_px": 4, "rocks": 3, "pixels": 9, "recall": 0.5},
+                {"from_px": 4, "to_px": None, "rocks": 0, "pixels": 0, "recall": None}],
+    "by_sun_elevation": [{"from_deg": 5, "to_deg": 20, **SCORES}],
+    "per_frame": [], "pictures": ["elsewhere/worst_00_frame_00001.png", "elsewhere/gone.png"],
+}  # fmt: skip
+EPOCH = {"epoch": 1, "train_loss": 0.9, "val_loss": None, "iou": {"regolith": 0.5, "rock": None, "sky": 0.9},
+         "miou": None, "accuracy": 0.5, "test": None, "lr": 1e-3, "seconds": 2.0, "selection_iou": None}  # fmt: skip
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Path:
+    """Folder of an evaluation whose results name its pictures where they were once."""
+    (tmp_path / "results.json").write_text(json.dumps(SYNTH))
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "worst_00_frame_00001.png")
+    return tmp_path
+
+
+def test_page_of_an_evaluation_that_was_moved(moved: Path) -> None:
+    verb = Report(folder=moved)
+    result = verb.run()
+    page = moved / "report.html"
+    assert result == {"report": str(page), "of": ["split"]} and verb.summary(result) == f"{page}: split"
+    html = page.read_text("utf-8")
+    assert html.count("data:image/") == 2  # the confusion matrix, and the one picture that is there
+    assert "4 frames of data/val" in html and "http" not in html.split("<svg")[0].replace("http-equiv", "")
+    for words in ("0.750", "4 and more", "model.onnx", f"Scores on a split: {moved.name}"):
+        assert words in html
+
+
+def test_page_of_a_training_and_its_scores_in_one_folder(moved: Path, tmp_path: Path) -> None:
+    """Figures that are not defined are dashes: no epoch has a rock-IoU here."""
+    (moved / "metrics.jsonl").write_text(json.dumps(EPOCH) + "\n")
+    result = write_report(moved, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text("utf-8")
+    assert result["of"] == ["training", "split"] and "Training and Scores on a split" in html
+    assert "epoch 1 of 1 is kept" in html and "–" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("", "", "a folder with metrics.jsonl or results.json"),
+        ("results.json", "{", "well-formed JSON"),
+        ("results.json", "[]", "an evaluation of this version"),
+        ("results.json", '{"per_image": [{}]}', "an evaluation of this version"),
+        ("metrics.jsonl", "", "a training with an epoch"),
+        ("metrics.jsonl", '{"epoch": 1}\n', "a training of this version"),
+    ],
+)
+def test_folder_of_something_else_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
+    if name:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=words):
+        write_report(tmp_path, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_page_that_cannot_be_written_is_refused(moved: Path) -> None:
+    with pytest.raises(InputError, match=r"^out: "):
+        write_report(moved, moved / "results.json" / "report.html")
