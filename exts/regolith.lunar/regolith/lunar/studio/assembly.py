@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from regolith.lunar.studio.host import StudioHost
 from regolith.lunar.studio.live import LiveInference, Seen
 from regolith.lunar.studio.loop import Loop
 from regolith.lunar.studio.page import Page
+from regolith.lunar.studio.parts import QUIET, marked
 from regolith.lunar.studio.scene import SceneView
 from regolith.lunar.studio.serving import start_server, stop_server
 from regolith.lunar.studio.workspace import Workspace
@@ -64,16 +66,32 @@ class Assembly:
             if params is not None:
                 self.model.load(params)
             self.model.actions["author"].run()
+            loop.call(importlib.import_module, "trimesh")  # what the 3D view needs, while the stage is being built
             self._picture = CameraPanel(
                 self._server, loop, self.model, camera, self.live, home=workspace.data, tell=self._complain
             )
             stack.callback(self._picture.close)
-            self._page = Page(self._server, loop, self.model, self._host, self._picture.build)
+            self._page = Page(self._server, loop, self.model, self._host, self._build_picture)
             stack.callback(self._page.close)
+            self._refused = False
+            """Whether the last place a handle was dragged to was refused."""
             self._subscription = self.model.subscribe(self._changed)
             loop.tell = self._complain
             loop.ticks.append(self.model.tick)
             self._stack = stack.pop_all()
+
+    def _build_picture(self) -> None:
+        """Make the widgets of the rover's picture, and those that bring one's own eye to its camera."""
+        gui = self._server.gui
+        self._picture.build()
+        marked(gui, "group", "Your eye in the 3D view")
+        for label, key, look in (
+            ("Through the camera", "5", self._scene.look_through),
+            ("Behind the rover", "6", self._scene.look_over),
+        ):
+            move = self._loop.handler(lambda event, look=look: look(event.client) if event.client else None)
+            gui.add_button(label, color=QUIET).on_click(move)
+            gui.add_command(f"Eye: {label}", hotkey=key, modifier="alt").on_trigger(move)  # type: ignore[arg-type]
 
     def _complain(self, text: str) -> None:
         self._dialogs.notify(text, "error")
@@ -97,8 +115,11 @@ class Assembly:
         """Hold what a handle of the 3D view was dragged to."""
         try:
             self.model.aim(values)
+            self._refused = False
         except InputError as error:  # beyond a limit, or among the rocks: the handle goes back
-            self._dialogs.notify(str(error), "warning")
+            if not self._refused:  # told once, however long it is held there
+                self._refused = True
+                self._dialogs.notify(str(error), "warning")
             if self.model.spec is not None:
                 self._scene.move(self.model.spec)
 

@@ -49,7 +49,7 @@ class Scene(Protocol):
         """Show another stage."""
         ...
 
-    def move(self, spec: FrameSpec) -> None:
+    def move(self, spec: FrameSpec, width: int, height: int, /) -> None:
         """Follow an edit of the frame."""
         ...
 
@@ -121,16 +121,15 @@ class StudioHost:
     def author(self, stage: Usd.Stage, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Hand a stage to the renderer and to the 3D view."""
         self._open = True
-        task = Waiting(self._camera.open(stage, spec, params, width, height), text="opening the stage")
-        self._scene.show(stage, spec, width, height)
-        return task
+        self._scene.show(stage, spec, width, height)  # reads it before the camera's thread edits it
+        return Waiting(self._camera.open(stage, spec, params, width, height), text="opening the stage")
 
     def apply_frame(self, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Edit the stage into another frame of its scene."""
         if not self._open:
             return Finished(error=InputError("stage", "closed", "a stage authored by the panel"))
         task = Waiting(self._camera.apply(params, spec, width, height))
-        self._scene.move(spec)
+        self._scene.move(spec, width, height)
         return task
 
     # live preview

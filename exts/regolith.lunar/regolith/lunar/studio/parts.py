@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.shown import action_words
+from regolith.lunar.studio.serving import resend
 
 if TYPE_CHECKING:
     from viser import GuiApi, GuiButtonHandle, GuiHtmlHandle, IconName
 
     from regolith.lunar.studio.loop import Loop
 
+CONFIRM_S = 0.5
+"""Time without a new choice after which the one that counts is shown once more [s]."""
 QUIET = "gray"
 """Color of a button that cannot be pressed now, or that is none of the main ones."""
 
@@ -22,6 +25,9 @@ def from_page(
     loop: Loop, function: Callable[[Any], object], *, key: Hashable = None
 ) -> Callable[[Any], Coroutine[Any, Any, None]]:
     """Callback of a widget that calls `function(value)` on the loop at what a page sends, never at our own changes.
+
+    What was chosen from a list is shown to all pages once more at rest: a page may have been told of an earlier choice
+    after it made a later one.
 
     Args:
         loop: The loop.
@@ -32,6 +38,8 @@ def from_page(
     async def handle(event: Any) -> None:
         if event.client is not None:
             loop.call(function, event.target.value, key=key)
+            if hasattr(event.target, "options"):
+                loop.later(CONFIRM_S, resend, event.target, key=("confirm", id(event.target)))
 
     return handle
 

@@ -80,6 +80,15 @@ def stop_server(server: viser.ViserServer) -> None:
         server.stop()
 
 
+def resend(handle: Any) -> None:
+    """Tell all pages a widget's value though it is not a new one; viser leaves that out when it is assigned."""
+    from viser._messages import GuiUpdateMessage
+
+    part = handle._impl
+    if not part.removed:
+        part.gui_api._websock_interface.queue_message(GuiUpdateMessage(part.uuid, {"value": part.value}))
+
+
 @contextlib.contextmanager
 def _guarded(access: Access) -> Iterator[None]:
     """Have viser's server started with our socket, our guard before its own, our limits and our connections."""
