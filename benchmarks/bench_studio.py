@@ -168,8 +168,8 @@ def change_rows(
             spent.append(page.evaluate(f"window.pictures[{count}].at") - entered)
         rows.append(latency(f"{what} changed on the server -> {size} picture in the page", spent))
     for what, label in (("sun", "Sun azimuth"), ("camera", "Heading")):
-        pair = page.locator(".mantine-Flex-root").filter(has=page.locator("label", has_text=label)).last
-        field = pair.locator("input").first
+        pair = page.locator(".mantine-Flex-root:has(> div input)").filter(has=page.locator("label", has_text=label))
+        field = pair.first.locator("input").first
         field.scroll_into_view_if_needed()
         field.click()
         spent = []

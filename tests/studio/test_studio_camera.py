@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -151,16 +153,21 @@ class Slow:
         self.started: list[str] = []
         self.given_up = 0
         self.problem: Exception | None = None
+        self.hold = ""
+        """Picture that is held up until it is given up, or this changes."""
+        self.delay_s = 0.0
 
     def load(self, stage: Any) -> Any:
         return stage
 
     def _draw(self, what: str, stop: Any) -> np.ndarray:
         self.started.append(what)
-        while not self.gate.wait(0.002):
+        time.sleep(self.delay_s)
+        while self.hold == what or not self.gate.wait(0.002):
             if stop():
                 self.given_up += 1
                 raise StoppedError
+            time.sleep(0.001)
         if self.problem is not None:
             raise self.problem
         return np.zeros((4, 4, 3), np.uint8)
@@ -190,23 +197,37 @@ def double(film: Film, slow: Slow) -> Iterator[RoverCamera]:
     made.close()
 
 
-def test_a_newer_wish_ends_what_is_being_drawn(double: RoverCamera, film: Film, slow: Slow, scene: Any) -> None:
+def test_a_newer_wish_ends_what_refines_an_older(double: RoverCamera, film: Film, slow: Slow, scene: Any) -> None:
     double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(10)
     until(lambda: film.whole)
-    slow.gate.clear()
-    first = double.apply(PARAMS, frame_of(scene, 1), *SIZE)
-    first.result(10)
-    until(lambda: len(slow.started) == len(STEPS) + 2)  # the first picture of frame 1 is being drawn
-    wishes = [double.apply(PARAMS, frame_of(scene, index), *SIZE) for index in range(2, 12)]
-    until(lambda: slow.given_up)
-    slow.gate.set()
-    for wish in wishes:
-        wish.result(10)  # also those whose place a newer one took
-    until(lambda: film.whole and film.whole.spec.index == 11)
-    shown = [shown.spec.index for shown in film.shots]
-    assert 1 not in shown and shown == sorted(shown)
-    assert len(set(shown)) <= 4  # most were never begun
+    for started in ("preview 4", "default"):  # what refines the coarse picture
+        slow.hold, before = started, slow.given_up
+        double.apply(PARAMS, frame_of(scene, 1), *SIZE).result(10)
+        until(lambda started=started: slow.started[-1] == started)
+        wishes = [double.apply(PARAMS, frame_of(scene, index), *SIZE) for index in range(2, 12)]
+        until(lambda before=before: slow.given_up > before)
+        slow.hold = ""
+        for wish in wishes:
+            wish.result(10)  # also those whose place a newer one took
+        until(lambda: film.whole and film.whole.spec.index == 11)
+    assert not any(shown.whole and shown.spec.index not in (0, 11) for shown in film.shots)
     assert [shown.wish for shown in film.shots] == sorted(shown.wish for shown in film.shots)
+
+
+def test_there_are_pictures_even_where_wishes_come_faster(
+    double: RoverCamera, film: Film, slow: Slow, scene: Any
+) -> None:  # fmt: skip
+    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(10)
+    until(lambda: film.whole)
+    slow.delay_s = 0.03
+    count = len(film.shots)
+    for number in range(60):
+        double.apply(PARAMS, frame_of(scene, number % 5), *SIZE)
+        time.sleep(0.01)
+    coarse = film.shots[count:]
+    assert len(coarse) >= 5
+    ages = [later.wish - earlier.wish for earlier, later in itertools.pairwise(coarse)]
+    assert max(ages) > 1  # wishes were left out between them
 
 
 def test_the_whole_picture_waits_for_rest(double: RoverCamera, film: Film, slow: Slow, scene: Any) -> None:

@@ -1,7 +1,7 @@
 """What the rover's camera sees, drawn on a thread of its own: coarse while it moves, as exported once it rests.
 
-Only the newest wish counts. What is being drawn for an older one is given up between two launches of the renderer
-(`MitsubaRenderer.render`, `stop`), so that a picture of the newest is never more than one launch away.
+Only the newest wish counts. Its first picture is coarse and always finished; what refines it is given up between two
+launches of the renderer (`MitsubaRenderer.render`, `stop`) as soon as there is a newer one.
 """
 
 from __future__ import annotations
@@ -299,8 +299,15 @@ class RoverCamera:
             future.set_result(None)
 
     def _stale(self) -> bool:
-        """Whether what is being drawn is no longer wanted."""
-        return self._wish is not None or self._ended or (self._moving and self._step == len(STEPS))
+        """Whether what is being drawn is no longer wanted.
+
+        A wish's first picture is only given up for another stage: where wishes come faster than pictures there would
+        be none at all.
+        """
+        wish = self._wish
+        if self._ended or (wish is not None and wish.stage is not None):
+            return True
+        return self._step > 0 and (wish is not None or (self._moving and self._step == len(STEPS)))
 
     def _draw(self) -> None:
         """Draw the present wish's next picture."""
