@@ -41,7 +41,7 @@ class WirePage:
             kind = message["type"]
             if kind == "GuiUpdateMessage" and message["uuid"] in self.widgets:
                 self.widgets[message["uuid"]] |= message["updates"]
-            elif kind == "GuiRemoveMessage":
+            elif kind.startswith("Gui") and "Remove" in kind:
                 self.widgets.pop(message["uuid"], None)
             elif kind.startswith("Gui") and "props" in message:
                 self.widgets[message["uuid"]] = {"type": kind, "value": message.get("value"), **message["props"]}

@@ -1,0 +1,121 @@
+"""The whole loop in a browser: author, tune, look, export, verify, train; stop, reload, restart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from page_stand import button, entry
+from PIL import Image
+from playwright.sync_api import Page, expect
+from studio_stand import Studio, Tabs, until
+from test_studio_picture import at_rest, pixels
+
+from regolith.lunar.dataset.verify import Verify
+
+SLOW_MS = 240_000
+"""Patience with companions on a busy machine [ms]."""
+
+
+@pytest.fixture(scope="module")
+def opened(studio: Studio, browser: object) -> Iterator[Page]:
+    """One page for the tests of this module, past its welcome."""
+    tabs = Tabs(browser)  # type: ignore[arg-type]
+    page = tabs.open(studio.url, width=1600, height=900)
+    at_rest(page, "picture")
+    page.get_by_role("button", name="Got it").click()
+    yield page
+    tabs.close()
+
+
+def new_picture(page: Page, old: np.ndarray, state: str = "exact") -> np.ndarray:
+    """The next whole picture that is not an old one."""
+
+    def found() -> np.ndarray | None:
+        if not page.locator(f".rl-shot[data-state={state}]").count():
+            return None
+        now = pixels(page)
+        return now if now.shape != old.shape or np.abs(now.astype(int) - old).mean() > 1.0 else None
+
+    return seen(page, found)
+
+
+def seen(page: Page, found: Callable[[], np.ndarray | None]) -> np.ndarray:
+    """Wait for something on the page, and let the page go on meanwhile."""
+    for _ in range(1200):
+        value = found()
+        if value is not None:
+            return value
+        page.wait_for_timeout(100)
+    raise AssertionError("it is not to be seen")
+
+
+def test_each_preset_is_authored(opened: Page) -> None:
+    picture = pixels(opened)
+    for name in ("v2", "v3", "v4", "v1"):
+        entry(opened, "Preset").click()
+        opened.get_by_role("option", name=name, exact=True).click()
+        expect(opened.locator(".rl-file-state")).to_have_text(f"preset {name}")
+        picture = new_picture(opened, picture)
+        assert picture.shape == (180, 240, 3) and picture.std() > 10
+
+
+def test_the_dragged_sun_turns_the_shadows(opened: Page) -> None:
+    """The ball in the 3D view is dragged; the picture's light follows, and the exact frame is one button away."""
+    before = pixels(opened)
+    x, y = ball(opened)
+    opened.mouse.move(x, y)
+    opened.mouse.down()
+    for step in range(1, 9):
+        opened.mouse.move(x + 30 * step, y - 5 * step)
+        opened.wait_for_timeout(60)
+    opened.mouse.up()
+    turned = new_picture(opened, before, "aimed")
+    ground = slice(100, None)
+    lit = [np.gradient(picture[ground].mean(axis=2), axis=1) for picture in (before, turned)]
+    assert np.corrcoef(lit[0].ravel(), lit[1].ravel())[0, 1] < 0.8
+    button(opened, "Exact frame").click()
+    at_rest(opened, "picture")
+    seen(opened, lambda: now if np.array_equal(now := pixels(opened), before) else None)
+
+
+def ball(page: Page) -> tuple[float, float]:
+    """Where the sun's ball is on the page [px]: the middle of its yellow."""
+
+    def found() -> np.ndarray | None:
+        shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+        red, green, blue = shot[..., 0], shot[..., 1], shot[..., 2]
+        yellow = (red > 200) & (green > 170) & (blue < 150) & (red - blue > 70)
+        rows, columns = np.nonzero(yellow)
+        return np.array([np.median(columns), np.median(rows)]) if len(rows) > 300 else None
+
+    x, y = seen(page, found)
+    return float(x), float(y)
+
+
+def test_export_verify_train_stop_reload_and_restart(opened: Page, studio: Studio) -> None:
+    button(opened, "Dataset").click()
+    entry(opened, "Frames").fill("8")
+    entry(opened, "Frames").press("Enter")
+    button(opened, "Export dataset").click()
+    expect(opened.locator("[data-work=export][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
+    split = studio.workspace / "dataset" / "train_dr"
+    assert Verify(path=split).run()["problems"] == []
+    button(opened, "Verify").click()
+    expect(opened.locator("[data-work=verify][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
+    button(opened, "Dataset").click()
+
+    button(opened, "Training").click()
+    for label, value in (("Val split", "dataset/train_dr"), ("Init", "random"), ("Epochs", "40"), ("Batch", "2")):
+        entry(opened, label).fill(value)
+        entry(opened, label).press("Enter")
+    button(opened, "Start training").click()
+    expect(opened.get_by_text("Rock-IoU:").first).to_be_visible(timeout=SLOW_MS)
+    opened.reload()
+    expect(opened.get_by_text("Rock-IoU:").first).to_be_visible(timeout=60_000)
+    button(opened, "Stop training").click()
+    expect(opened.locator("[data-work=training][data-state=interrupted]")).to_be_visible(timeout=SLOW_MS)
+    assert (studio.workspace / "training").is_dir()
+    until(lambda: not [path for path in studio.workspace.rglob("*.tmp*") if path.is_file()])
