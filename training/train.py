@@ -100,8 +100,9 @@ class Run:
         self.epoch, self.batch = 0, 0  # the next batch of the running epoch
         self.loss_sum, self.seconds, self.waited = 0.0, 0.0, 0.0  # of the running epoch
         self.history: list[dict[str, Any]] = []
-        shape = self.augmentation.shape(self.data.shapes[0])
-        self.memory = measure_need(self.model, shape, params, self.weight, amp=self.amp)
+        self.shape = self.augmentation.shape(self.data.shapes[0])
+        """Height and width of what the network is trained on [px]."""
+        self.memory = measure_need(self.model, self.shape, params, self.weight, amp=self.amp)
         self.micro_batch = 0
         if (params.out / "last.pt").exists():
             self._resume()
@@ -145,8 +146,7 @@ class Run:
         def change(k: int, rgb: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return self.augmentation(rgb, mask, rng(p.seed, "augment", epoch, done + k))
 
-        shape = self.augmentation.shape(self.data.shapes[0])
-        yield from self.data.batches(order[done:], p.batch, flips=flips[done:], change=change, shape=shape)
+        yield from self.data.batches(order[done:], p.batch, flips=flips[done:], change=change, shape=self.shape)
 
     def _step(self, rgb: np.ndarray, mask: np.ndarray) -> float:
         """Make one step of the optimizer on a batch and return its loss."""
@@ -238,7 +238,9 @@ class Run:
         confusion = torch.zeros(9, dtype=torch.int64, device=self.device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         weight_sum = torch.zeros_like(loss_sum)
-        for rgb, mask in frames.batches(np.arange(len(frames)), self.params.batch):
+        trained, largest = math.prod(self.shape), max(h * w for h, w in frames.shapes)
+        size = max(1, self.micro_batch * trained // largest)  # no more pixels than the guard let a step have
+        for rgb, mask in frames.batches(np.arange(len(frames)), size):
             logits, target = self._forward(rgb, mask)
             loss_sum += F.cross_entropy(logits, target, self.weight, ignore_index=IGNORE, reduction="sum")
             valid = target != IGNORE
