@@ -40,7 +40,7 @@ addEventListener("keydown", () => window.keys.push(now()), true);
 const note = (img) => {
   const src = img.src;
   img.decode().then(() => {
-    if (img.naturalWidth > 16) {
+    if (src.startsWith("blob:") && img.naturalWidth > 16) {  // neither an icon nor the black one before the first
       const shot = img.closest(".mantine-ScrollArea-content, body").querySelector(".rl-shot[data-state]");
       window.pictures.push({at: now(), src, width: img.naturalWidth, view: shot ? shot.dataset.view : ""});
     }
