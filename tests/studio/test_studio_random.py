@@ -105,5 +105,4 @@ def test_any_controls_in_any_order(studio: Studio, tabs: Tabs) -> None:
         until(agree, 60)
     except AssertionError:
         raise AssertionError(different) from None
-    assert [tab.get_by_label("Search").count() for tab in (first, second)] == [1, 1]
     page.close()

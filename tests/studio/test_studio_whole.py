@@ -10,7 +10,7 @@ import pytest
 from page_stand import button, entry
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio_stand import Studio, Tabs, until
+from studio_stand import SMALL, Studio, Tabs
 from test_studio_picture import at_rest, pixels
 
 from regolith.lunar.dataset.verify import Verify
@@ -96,26 +96,37 @@ def ball(page: Page) -> tuple[float, float]:
 
 
 def test_export_verify_train_stop_reload_and_restart(opened: Page, studio: Studio) -> None:
-    button(opened, "Dataset").click()
     entry(opened, "Frames").fill("8")
     entry(opened, "Frames").press("Enter")
     button(opened, "Export dataset").click()
     expect(opened.locator("[data-work=export][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
     split = studio.workspace / "dataset" / "train_dr"
-    assert Verify(path=split).run()["problems"] == []
+    assert Verify(split=split).run()["problems"] == []
     button(opened, "Verify").click()
     expect(opened.locator("[data-work=verify][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
-    button(opened, "Dataset").click()
 
-    button(opened, "Training").click()
-    for label, value in (("Val split", "dataset/train_dr"), ("Init", "random"), ("Epochs", "40"), ("Batch", "2")):
+    values = {"Val split": "dataset/train_dr", "Init": "random", "Epochs": "40", "Batch [frames]": "2"}
+    for label, value in values.items():
         entry(opened, label).fill(value)
         entry(opened, label).press("Enter")
     button(opened, "Start training").click()
     expect(opened.get_by_text("Rock-IoU:").first).to_be_visible(timeout=SLOW_MS)
     opened.reload()
     expect(opened.get_by_text("Rock-IoU:").first).to_be_visible(timeout=60_000)
-    button(opened, "Stop training").click()
+    button(opened, "Stop training").first.click()
     expect(opened.locator("[data-work=training][data-state=interrupted]")).to_be_visible(timeout=SLOW_MS)
     assert (studio.workspace / "training").is_dir()
-    until(lambda: not [path for path in studio.workspace.rglob("*.tmp*") if path.is_file()])
+
+
+def test_the_next_studio_finds_what_was_done(opened: Page, studio: Studio, tabs: Tabs) -> None:
+    """After the one before it: its runs are there, with curve and words."""
+    again = Studio(studio.workspace, *SMALL)
+    try:
+        page = tabs.open(again.url)
+        expect(page.locator("[data-work=training][data-state=interrupted]")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Rock-IoU:").first).to_be_visible()
+        expect(page.locator("[data-work=export][data-state=finished]")).to_be_visible()
+        tabs.close()
+    finally:
+        assert again.end() == 0
+    again.check()
