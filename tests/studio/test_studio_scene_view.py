@@ -117,6 +117,7 @@ def test_nodes_are_where_the_stage_says(stand: Stand, model: Model) -> None:
         spec = small.lit(**values)
         stage = small.edited(spec)
         view_of(model).move(spec)
+        until(lambda: not view_of(model).busy)
         frustum, pinhole = node(stand, "/rover/frustum"), read_camera(stage)
         right, up, forward = pinhole.axes
         assert np.array_equal(frustum.position, pinhole.origin)
@@ -134,10 +135,12 @@ def test_nodes_are_where_the_stage_says(stand: Stand, model: Model) -> None:
 
 def test_a_new_size_reshapes_the_frustum(stand: Stand, model: Model) -> None:
     view_of(model).move(model.spec, 600, 200)
+    until(lambda: not view_of(model).busy)
     frustum = node(stand, "/rover/frustum")
     assert frustum.aspect == 3.0
     assert math.tan(0.5 * frustum.fov) * 3.0 == pytest.approx(math.tan(math.radians(0.5 * model.spec.fov_deg)))
     view_of(model).move(model.spec, WIDTH, HEIGHT)
+    until(lambda: not view_of(model).busy)
     assert node(stand, "/rover/frustum").aspect == WIDTH / HEIGHT
 
 

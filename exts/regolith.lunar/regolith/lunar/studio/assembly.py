@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -25,13 +26,23 @@ from regolith.lunar.studio.serving import start_server, stop_server
 from regolith.lunar.studio.workspace import Workspace
 
 TITLE = "Regolith studio"
+FRUSTUM_S = 0.3
+"""The 3D view's frustum shows the whole picture after this time [s]: the page takes the picture itself first."""
 
 
 class Assembly:
     """Server, renderer, inference, model and page; a context that ends them all."""
 
     def __init__(
-        self, loop: Loop, access: Access, workspace: Workspace, *, preset: str, params: Path | None, size: str
+        self,
+        loop: Loop,
+        access: Access,
+        workspace: Workspace,
+        *,
+        preset: str,
+        params: Path | None,
+        size: str,
+        ready: Callable[[], object] = lambda: None,
     ) -> None:
         """Start everything and author the first stage.
 
@@ -42,6 +53,7 @@ class Assembly:
             preset: Preset to start from.
             params: Parameter file to start from instead.
             size: Of pictures, as `dataset.generate.parse_size` takes it.
+            ready: Called once the first picture is there, or cannot be, on the loop.
 
         Raises:
             InputError: There is no such preset, or the parameter file cannot be used.
@@ -73,6 +85,7 @@ class Assembly:
             stack.callback(self._picture.close)
             self._page = Page(self._server, loop, self.model, self._host, self._build_picture)
             stack.callback(self._page.close)
+            self._ready = ready
             self._refused = False
             """Whether the last place a handle was dragged to was refused."""
             self._subscription = self.model.subscribe(self._changed)
@@ -95,6 +108,7 @@ class Assembly:
 
     def _complain(self, text: str) -> None:
         self._dialogs.notify(text, "error")
+        self._tell_ready()
 
     def _failed(self, error: Exception) -> None:
         """Say why there is no picture; on the render thread."""
@@ -103,9 +117,14 @@ class Assembly:
     def _drawn(self, shown: Shown) -> None:
         """Show a picture of the rover's camera."""
         self._picture.show(shown)
+        self._tell_ready()
         if shown.whole:
-            self._scene.picture(shown.rgb)
+            self._loop.later(FRUSTUM_S, self._scene.picture, shown.rgb, key="frustum")
         self.live.see(shown)
+
+    def _tell_ready(self) -> None:
+        ready, self._ready = self._ready, lambda: None
+        ready()
 
     def _segmented(self, seen: Seen) -> None:
         """Show what the model made of one."""

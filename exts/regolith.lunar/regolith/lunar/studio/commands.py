@@ -29,6 +29,10 @@ KEYS: dict[str, tuple[Any, Any]] = {
 }
 """Action to key and modifiers. Letters alone move the 3D view."""
 
+REST_S = 0.6
+"""Time without a change after which commands follow [s]: viser's page draws the 3D view before it takes one, and all
+that comes after it waits."""
+
 
 class Commands:
     """The palette's commands; kept up to date with the actions."""
@@ -42,6 +46,7 @@ class Commands:
             model: The panel's model.
             press: Runs an action.
         """
+        self._loop = loop
         self._commands: list[tuple[Action, Any]] = []
         for action in model.actions.values():
             key, modifier = KEYS.get(action.key, (None, None))
@@ -54,7 +59,10 @@ class Commands:
             self._commands.append((action, command))
 
     def refresh(self) -> None:
-        """Show the actions as they are now."""
+        """Show the actions as they are, once they stay so for `REST_S`."""
+        self._loop.later(REST_S, self._show, key="commands")
+
+    def _show(self) -> None:
         for action, command in self._commands:
             assign(command, "label", action.label)
             assign(command, "description", action_words(action))

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     import viser
     from pxr import Usd
 
+FOLLOW_S = 0.2
+"""Sun and rover camera follow once no frame has come for this time [s]: a browser without a graphics card is busy for a
+tenth of a second with every change of the 3D view, and the rover camera's picture comes first."""
+
+FOLLOW_LATEST_S = 2.0
+"""Time after which they follow [s] while frames keep coming, as from a slider."""
+
 SHADOW_LAG_S = 0.35
-"""Shadows follow a moved sun after this time [s]: the rover camera's picture comes first."""
+"""Shadows follow once no frame has come for this time [s]."""
 
 FOV_RAD = math.radians(50.0)
 """Vertical field of view of a page's eye."""
@@ -61,9 +68,15 @@ class SceneView:
         """
         self._server, self._triangles = server, triangles
         self._lock = threading.RLock()
-        self._worker = ThreadPoolExecutor(1, "scene")
+        self._worker, self._follower = ThreadPoolExecutor(1, "scene"), ThreadPoolExecutor(1, "scene-follow")
         self._closed = threading.Event()
         self._spec: FrameSpec | None = None
+        """The frame shown."""
+        self._next: FrameSpec | None = None
+        """The frame to follow."""
+        self._following = False
+        self._came = -math.inf
+        """When a frame came last [s]."""
         self._size = (640, 480)
         self._wanted = self._made = 0
         """Numbers of the stage to show and of the one shown."""
@@ -94,8 +107,8 @@ class SceneView:
 
     @property
     def busy(self) -> bool:
-        """Whether geometry or shadows are being made."""
-        return self._made != self._wanted or self._shadows_made != self._shadows_wanted
+        """Whether geometry or shadows are being made, or a frame is to be followed."""
+        return self._following or self._made != self._wanted or self._shadows_made != self._shadows_wanted
 
     def show(self, stage: Usd.Stage, spec: FrameSpec, w: int, h: int) -> None:
         """Show a stage of the `stage.schema` layout.
@@ -116,6 +129,7 @@ class SceneView:
             first = self._spec is None
             self._wanted += 1
             self._size = (w, h)
+            self._next = None
             self._place(spec)
             assert self._marks is not None
             self._marks[1].half_m = content.half_m
@@ -125,7 +139,7 @@ class SceneView:
                 self.look_over(client)
 
     def move(self, spec: FrameSpec, w: int | None = None, h: int | None = None) -> None:
-        """Move sun and rover camera to those of a frame; cheap.
+        """Move sun and rover camera to those of a frame, once they rest (`FOLLOW_S`). Cheap.
 
         Args:
             spec: The frame.
@@ -133,7 +147,22 @@ class SceneView:
             h: Picture height [px] where it changed.
         """
         with self._lock:
-            before, self._size = self._spec, (w or self._size[0], h or self._size[1])
+            self._size = (w or self._size[0], h or self._size[1])
+            self._next, self._came = spec, time.monotonic()
+            if not self._following:
+                self._following = True
+                self._submit(self._follow, on=self._follower)
+
+    def _follow(self) -> None:
+        latest = time.monotonic() + FOLLOW_LATEST_S
+        while (pause := min(self._came + FOLLOW_S, latest) - time.monotonic()) > 0.0:
+            if self._closed.wait(pause):
+                return
+        with self._lock:
+            self._following = False
+            before, spec, self._next = self._spec, self._next, None
+            if spec is None:
+                return
             self._place(spec)
             if before is None or _lighting(before) != _lighting(spec):
                 self._ask_shadows()
@@ -149,7 +178,7 @@ class SceneView:
         with self._lock:
             if self._spec is None:
                 return
-            pose = CameraPose.of(self._spec, *self._size)
+            pose = CameraPose.of(self._next or self._spec, *self._size)
         fov = 2.0 * math.atan(FRAME * math.tan(0.5 * pose.fov_rad))
         _put(client, pose.position, pose.position + 5.0 * pose.forward, -pose.axes[:, 1], fov)
 
@@ -161,9 +190,10 @@ class SceneView:
                 _put(client, position, look_at, UP, FOV_RAD)
 
     def close(self) -> None:
-        """End the view's thread."""
+        """End the view's threads."""
         self._closed.set()
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._worker, self._follower):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _place(self, spec: FrameSpec) -> None:
         with self._server.atomic():
@@ -178,9 +208,9 @@ class SceneView:
         eye = self._server.initial_camera
         eye.position, eye.look_at = _overview(spec)
 
-    def _submit(self, function: Callable[..., None], *args: object) -> None:
+    def _submit(self, function: Callable[..., None], *args: object, on: ThreadPoolExecutor | None = None) -> None:
         if not self._closed.is_set():
-            self._worker.submit(function, *args).add_done_callback(_report)
+            (on or self._worker).submit(function, *args).add_done_callback(_report)
 
     def _build(self, number: int, content: StageContent) -> None:
         if number != self._wanted:
@@ -207,8 +237,10 @@ class SceneView:
             self._submit(self._shade, lag)
 
     def _shade(self, lag: float) -> None:
-        if self._closed.wait(lag):
-            return
+        while lag > 0.0:
+            if self._closed.wait(lag):
+                return
+            lag = self._came + SHADOW_LAG_S - time.monotonic()
         with self._lock:
             self._shadows_queued = False  # a sun that moves from here on asks again
             spec, solid, number, wanted = self._spec, self._solid, self._made, self._shadows_wanted

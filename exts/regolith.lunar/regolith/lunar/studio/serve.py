@@ -20,6 +20,8 @@ from regolith.lunar.studio.workspace import Workspace
 
 END_S = 1.0
 """How long the studio waits at its end for what its threads still compute [s]: nothing of that is kept."""
+PATIENCE_S = 20.0
+"""The address is told once the first picture is there, or after this time [s]."""
 SIZE = "480x360"
 
 
@@ -48,15 +50,23 @@ class Studio(Verb):
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
         loop = Loop()
         ended: list[int] = []
+        announced: list[str] = []
 
         def end(number: int, frame: object) -> None:
             ended.append(number)
             loop.stop()
 
+        def announce() -> None:
+            if not announced:
+                announced.append(access.url)
+                print(f"Regolith studio: {access.url}", flush=True)
+
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
-            with Assembly(loop, access, workspace, preset=self.preset, params=self.params_file, size=self.size):
-                print(f"Regolith studio: {access.url}", flush=True)
+            with Assembly(
+                loop, access, workspace, preset=self.preset, params=self.params_file, size=self.size, ready=announce
+            ):
+                loop.later(PATIENCE_S, announce, key="announce")
                 loop.run()
                 _end_soon(130 if signal.SIGINT in ended else 0)
         finally:
