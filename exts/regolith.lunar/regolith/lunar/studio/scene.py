@@ -108,7 +108,8 @@ class SceneView:
     @property
     def busy(self) -> bool:
         """Whether geometry or shadows are being made, or a frame is to be followed."""
-        return self._following or self._made != self._wanted or self._shadows_made != self._shadows_wanted
+        with self._lock:
+            return self._following or self._made != self._wanted or self._shadows_made != self._shadows_wanted
 
     def show(self, stage: Usd.Stage, spec: FrameSpec, w: int, h: int) -> None:
         """Show a stage of the `stage.schema` layout.
