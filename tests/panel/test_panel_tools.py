@@ -108,7 +108,12 @@ def test_photographs_are_scored_and_their_report_opened(bench: Bench, tmp_path: 
     page = bench.host.data_folder / "photographs" / "report.html"
     assert bench.host.opened == [page], bench.model.works["report"].text
     html = page.read_text("utf-8")
-    assert "a.png" in html and "c.jpg" in html and html.count("data:image/") == 2 and "Scores on photographs: photographs" in html
+    assert (
+        "a.png" in html
+        and "c.jpg" in html
+        and html.count("data:image/") == 2
+        and "Scores on photographs: photographs" in html
+    )
     bench.run("evaluation_report")
     assert bench.host.opened == [page, page]  # up to date: opened at once
 
