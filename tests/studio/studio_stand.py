@@ -27,10 +27,12 @@ SMALL = ("--preset=v1", "--size=240x180")
 """Options of a stage that is built in a fraction of a second."""
 
 QUIET = re.compile(
-    r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock|preventDefault inside passive event listener",
+    r"GPU stall|swiftshader|WebGL-|GL Driver Message|THREE\.Clock|preventDefault inside passive event listener"
+    r"|ERR_FILE_NOT_FOUND \(blob:",
     re.IGNORECASE,
 )
-"""What Chromium says about drawing without a graphics card, and about every drag of a scene node of viser's."""
+"""What Chromium says about drawing without a graphics card, about every drag of a scene node of viser's, and where viser
+drops a picture for a newer one before it was decoded."""
 
 
 class Studio:
@@ -133,8 +135,9 @@ class Tabs:
         page.on("console", self._said)
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not QUIET.search(message.text):
-            self.problems.append(f"console: {message.text} ({message.location.get('url', '')})")
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not QUIET.search(text):
+            self.problems.append(f"console: {text}")
 
     def close(self) -> None:
         """Close them all; nothing may have gone wrong in any."""

@@ -26,7 +26,7 @@ def opened(studio: Studio, browser: object) -> Iterator[Page]:
     tabs = Tabs(browser)  # type: ignore[arg-type]
     page = tabs.open(studio.url, width=1920, height=1080)
     at_rest(page, "picture")
-    page.get_by_role("button", name="Got it").click()
+    page.get_by_role("button", name="Got it").click(timeout=90_000)
     yield page
     tabs.close()
 
