@@ -31,8 +31,8 @@ QUIET = re.compile(
     r"|ERR_FILE_NOT_FOUND \(blob:",
     re.IGNORECASE,
 )
-"""What Chromium says about drawing without a graphics card, about every drag of a scene node of viser's, and where viser
-drops a picture for a newer one before it was decoded."""
+"""What Chromium says about drawing without a graphics card, about every drag of a scene node of viser's, and where
+viser drops a picture for a newer one before it was decoded."""
 
 
 class Studio:
