@@ -51,8 +51,8 @@ def test_other_machines_are_let_in_by_a_token_that_is_printed_once(tmp_path: Pat
     assert token not in "".join(path.read_text() for path in (tmp_path / "w").rglob("*.json"))
 
 
-def test_companions_outlive_it_and_are_found_again(tmp_path: Path) -> None:
-    """Ctrl+C in its terminal ends the studio, not what it started; the next one follows it to its end."""
+def test_companions_outlive_it_and_the_next_one(tmp_path: Path) -> None:
+    """Ctrl+C ends the studio and not a companion in its runs folder, nor does the start and end of the next one."""
     studio = Studio(tmp_path / "w", *SMALL)
     runs = tmp_path / "w" / ".studio" / "runs"
     out = tmp_path / "w" / "dataset"

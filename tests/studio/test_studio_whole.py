@@ -124,8 +124,8 @@ def test_export_verify_train_stop_reload_and_restart(opened: Page, studio: Studi
     assert (studio.workspace / "training").is_dir()
 
 
-def test_the_next_studio_finds_what_was_done(opened: Page, studio: Studio, tabs: Tabs) -> None:
-    """After the one before it: its runs are there, with curve and words."""
+def test_another_studio_finds_what_was_done(opened: Page, studio: Studio, tabs: Tabs) -> None:
+    """A second program on the same workspace: the runs of the first are there, with curve and words."""
     again = Studio(studio.workspace, *SMALL)
     try:
         page = tabs.open(again.url)
