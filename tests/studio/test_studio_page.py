@@ -79,7 +79,7 @@ def test_a_typed_interval_is_entered_and_one_that_is_wrong_says_why(page: Page, 
     low.fill("50")
     message = page.locator(".rl-message", has_text="lo ≤ hi")
     expect(message).to_be_visible()
-    expect(page.locator(".rl-summary", has_text="Not allowed: Sun elevation")).to_be_visible()
+    expect(page.locator(".rl-summary", has_text="Not allowed: Light: Sun elevation")).to_be_visible()
     expect(button(page, "Light · 1 not allowed · 1 changed")).to_be_visible()
     border = low.evaluate("e => getComputedStyle(e).borderColor")
     assert border == "rgb(255, 141, 126)"
@@ -333,11 +333,53 @@ def test_the_frame_on_show_can_be_aimed_by_numbers(page: Page, parts: PageStand)
     pair.locator("input").nth(1).fill("30.5")
     until(lambda: parts.on(lambda: dict(parts.model.aimed)) == {"sun_elevation_deg": 30.5})
     expect(reset(page, "Sun azimuth, elevation [deg]")).to_be_enabled()
-    pair.locator("input").nth(1).fill("95")
-    expect(page.locator(".rl-message", has_text="sun_elevation_deg")).to_be_visible()
+    message = page.locator(".rl-message", has_text="Sun elevation: 999.0 is not allowed")
+    red = "rgb(255, 141, 126)"
+    pair.locator("input").nth(1).fill("999")
+    expect(message).to_be_visible()
+    row, words = pair.bounding_box(), message.bounding_box()
+    assert row is not None and words is not None and 0 <= words["y"] - row["y"] - row["height"] < 10
+    expect(pair.locator("input").nth(1)).to_have_css("border-color", red)
+    expect(box(page, "Height [m], FOV [deg]").locator("input").nth(1)).not_to_have_css("border-color", red)
     reset(page, "Sun azimuth, elevation [deg]").click()
     until(lambda: parts.on(lambda: not parts.model.aimed))
-    expect(page.locator(".rl-message", has_text="sun_elevation_deg")).to_be_hidden()
+    expect(message).to_be_hidden()
+    expect(reset(page, "Sun azimuth, elevation [deg]")).to_be_disabled()
+    pair.locator("input").nth(1).fill("999")
+    expect(message).to_be_visible()
+    expect(reset(page, "Sun azimuth, elevation [deg]")).to_be_enabled()  # nothing is held, but there is a message
+    parts.on(parts.model.set, "shot.frame", 1)
+    expect(message).to_be_hidden()
+    expect(reset(page, "Sun azimuth, elevation [deg]")).to_be_disabled()
+    expect(pair.locator("input").nth(1)).not_to_have_value("999")
+
+
+def test_escape_leaves_the_newest_dialog(page: Page, parts: PageStand) -> None:
+    first = parts.on(parts.dialogs.ask, Question("Sure?", "It would be gone.", ("Go on", "Keep")))
+    parts.on(parts.dialogs.open_path, parts.root)
+    expect(page.get_by_role("dialog")).to_have_count(2)
+    leave(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(1)
+    assert not first.done()
+    page.keyboard.press("Escape")
+    until(first.done)
+    assert first.result() == "Keep"
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert parts.on(lambda: parts.dialogs._escape) is None
+
+
+def test_fields_of_the_same_name_are_told_apart() -> None:
+    from regolith.lunar.panel.forms import build_sections
+    from regolith.lunar.studio.page import wrong_fields
+
+    sections = build_sections()
+    wrong = [field for section in sections for field in section.fields if field.label in ("Out", "Stars")]
+    for field in wrong:
+        field.message, field.asked = "not allowed", True
+    names = wrong_fields(sections)
+    assert len(set(names)) == len(names) == len(wrong)
+    assert "Stars" in names and "Training: Out" in names
 
 
 def test_the_whole_page_is_reached_by_the_keyboard(page: Page) -> None:

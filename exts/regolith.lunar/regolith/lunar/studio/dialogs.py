@@ -43,6 +43,33 @@ class Dialogs:
         """
         self._server, self._loop, self._workspace, self._clock = server, loop, workspace, clock
         self._told: dict[str, float] = {}
+        self._open: list[Callable[[], object]] = []
+        """How to leave each dialog that is open, the newest last."""
+        self._escape: Any = None
+
+    # Escape: there is a command for it only while there is a dialog
+
+    def _opened(self, leave: Callable[[], object]) -> None:
+        self._open.append(leave)
+        if self._escape is None:
+            self._escape = self._server.gui.add_command("Close the dialog", hotkey="escape")
+
+            async def trigger(event: Any) -> None:
+                self._loop.call(self._leave)
+
+            self._escape.on_trigger(trigger)
+
+    def _closed(self, leave: Callable[[], object]) -> None:
+        if leave in self._open:
+            self._open.remove(leave)
+        if not self._open and self._escape is not None:
+            self._escape.remove()
+            self._escape = None
+
+    def _leave(self) -> None:
+        """Leave the newest dialog without changing anything."""
+        if self._open:
+            self._open[-1]()
 
     # questions
 
@@ -54,15 +81,20 @@ class Dialogs:
         def settle(text: str) -> None:
             if not answer.done():
                 modal.close()
+                self._closed(leave)
                 answer.settle(text)
+
+        def leave() -> None:
+            settle(question.answers[-1])  # the one that changes nothing
 
         with modal:
             marked(self._server.gui, "question", question.text)
             for index, text in enumerate(question.answers):
-                safe = index == len(question.answers) - 1  # the one that changes nothing
+                safe = index == len(question.answers) - 1
                 button = self._server.gui.add_button(text, color=QUIET if safe else None)
                 button.on_click(from_page(self._loop, lambda value, text=text: settle(text)))
-        answer.on_cancel = lambda: settle(question.answers[-1])
+        answer.on_cancel = leave
+        self._opened(leave)
         return answer
 
     # paths
@@ -74,21 +106,36 @@ class Dialogs:
         def chosen(path: Path | None) -> None:
             if not answer.done():
                 browser.close()
+                self._closed(leave)
                 answer.settle(path)
 
+        def leave() -> None:
+            chosen(None)
+
         browser = Browser(self._server, self._loop, self._workspace, pick, chosen)
-        answer.on_cancel = lambda: chosen(None)
+        answer.on_cancel = leave
+        self._opened(leave)
         return answer
 
     def open_path(self, path: Path) -> None:
         """Offer a file in a tab of its own, or show what a folder holds."""
         try:
             if self._workspace.inside(path).is_dir():
-                browser = Browser(self._server, self._loop, self._workspace, path, lambda _: browser.close())
+                self._browse(path)
             else:
                 self._offer(path, self._workspace.url(path))
         except InputError as error:
             self.notify(str(error), "error")
+
+    def _browse(self, folder: Path) -> None:
+        """Show what a folder holds."""
+
+        def leave(path: Path | None = None) -> None:
+            browser.close()
+            self._closed(leave)
+
+        browser = Browser(self._server, self._loop, self._workspace, folder, leave)
+        self._opened(leave)
 
     def _offer(self, path: Path, url: str) -> None:
         """A page cannot open a tab by itself: the user has to follow a link."""
@@ -99,7 +146,14 @@ class Dialogs:
                 f" in a new tab</a>"
             )
             button = self._server.gui.add_button("Close", color=QUIET)
-        button.on_click(from_page(self._loop, lambda value: modal.closed or modal.close()))
+
+        def leave() -> None:
+            if not modal.closed:
+                modal.close()
+            self._closed(leave)
+
+        button.on_click(from_page(self._loop, lambda value: leave()))
+        self._opened(leave)
 
     # messages
 

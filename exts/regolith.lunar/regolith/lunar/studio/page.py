@@ -6,11 +6,12 @@ Server-scoped: every tab shows the same, and a tab that comes later or again sho
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regolith.lunar.panel.forms import Field
+from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.host import Host, Pick
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
@@ -177,7 +178,7 @@ class Page:
         self._commands.refresh()
 
     def _refresh_summary(self) -> None:
-        wrong = [field.label for view in self._sections for field in view.section.fields if field.problem]
+        wrong = wrong_fields([view.section for view in self._sections])
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         text = f"Not allowed: {', '.join(wrong[:3])}{more}" if wrong else ""
         assign(self._summary, "content", f'<div class="rl-message rl-summary" role="status">{html.escape(text)}</div>')
@@ -229,3 +230,16 @@ class Page:
         """Follow the model no more; the widgets end with the server."""
         self._subscription.close()
         self._loop.ticks.remove(self._tick)
+
+
+def wrong_fields(sections: Sequence[Section]) -> list[str]:
+    """Name the fields whose value is not allowed; one whose name others have too, with its section or heading."""
+    count = Counter(field.label for section in sections for field in section.fields)
+    names: list[str] = []
+    for section in sections:
+        here = Counter(field.label for field in section.fields)
+        for field in section.fields:
+            if field.problem:
+                place = section.title if here[field.label] == 1 else field.group or section.title
+                names.append(field.label if count[field.label] == 1 else f"{place}: {field.label}")
+    return names
