@@ -103,6 +103,7 @@ class MemoryHost:
 
     name = "test"
     baked = False
+    protected: tuple[Path, ...] = ()
     withheld: frozenset[str] = frozenset()
 
     def __init__(self, root: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from panel_host import Bench, MemoryHost
 
+from regolith.lunar.panel.export_work import ExportWork
 from regolith.lunar.panel.forms import OUTPUTS, PROGRAMS, SOURCES, build_sections
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.params import load_params
@@ -54,7 +55,67 @@ def test_output_outside_is_refused_at_its_field(bench: Bench, linked: Path, path
 def test_runs_folder_is_nobodys_output(bench: Bench) -> None:
     bench.host.runs_folder = bench.host.data_folder / ".own" / "runs"
     bench.model.commit("export.out", bench.host.runs_folder / "x")
-    assert "runs" in bench.model.field("export.out").message and not bench.model.actions["export"].enabled
+    assert "keeps for itself" in bench.model.field("export.out").message
+    assert not bench.model.actions["export"].enabled
+
+
+def test_folders_of_the_hosts_own_are_nobodys_output(bench: Bench) -> None:
+    own = bench.host.data_folder / ".own"
+    own.mkdir()
+    (own / "state.yaml").write_text("kept")
+    (bench.host.data_folder / "way").symlink_to(own)
+    bench.host.protected = (own,)
+    for place in (own, own / "x", ".own/x", "way/x"):
+        bench.model.commit("export.out", place)
+        assert bench.model.field("export.out").message.endswith(f"outside {own}, which the program keeps for itself")
+    assert not bench.model.save(own / "state.yaml") and (own / "state.yaml").read_text() == "kept"
+    bench.model.commit("export.out", ".owner")
+    assert not bench.model.field("export.out").message
+
+
+LONG = ["n" * 256, "missing/" + "ö" * 128 + "/x", "p/" * 2500]
+
+
+@pytest.mark.parametrize("confined", [True, False])
+@pytest.mark.parametrize("place", LONG)
+def test_paths_no_system_takes_are_refused_at_their_field(bench: Bench, place: str, confined: bool) -> None:
+    model = bench.model
+    if not confined:
+        bench.host.confine = None
+    for path in OUTPUTS:
+        model.commit(path, place)
+        assert model.field(path).message.endswith("each name in it of at most 255")
+    model.tick()
+    assert not model.save(bench.host.data_folder / f"{place}.yaml")
+    assert "of at most 255" in bench.host.notes[-1][1] and "Errno" not in bench.host.notes[-1][1]
+
+
+def test_an_action_without_a_state_leaves_the_others_theirs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> str:
+        raise OSError("no such thing")
+
+    model = bench.model
+    failing, undo = model.actions["report"], model.actions["undo"]
+    monkeypatch.setattr(failing, "_ask", fail)
+    model.commit("light.stars", 33)
+    assert undo.enabled and failing.reason == "OSError: no such thing" and len(caplog.records) == 1
+    model.commit("light.stars", 34)
+    assert len(caplog.records) == 1
+    monkeypatch.undo()
+    model.commit("light.stars", 35)
+    assert failing.reason == "nothing is exported yet"
+
+
+def test_a_page_nobody_can_look_for_is_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, far = bench.model._tools.pages, Path("n" * 300)
+    monkeypatch.setattr(ExportWork, "split", far)
+    monkeypatch.setattr(pages, "_evaluation", lambda: far)
+    monkeypatch.setattr(pages, "_entered_training", lambda: far)
+    assert pages.problem("report") == "nothing is exported yet"
+    assert pages.problem("evaluation_report") == "nothing is evaluated yet"
+    assert pages.problem("training_report") == "nothing is trained yet"
 
 
 def test_a_link_made_later_is_refused_before_anything_is_written(bench: Bench, tmp_path: Path) -> None:

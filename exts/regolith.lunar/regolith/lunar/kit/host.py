@@ -58,6 +58,7 @@ class KitHost:
     baked = exports_here = True
     python: Path | None = None
     confine: Path | None = None
+    protected: tuple[Path, ...] = ()
     withheld: frozenset[str] = frozenset()
 
     def __init__(self) -> None:

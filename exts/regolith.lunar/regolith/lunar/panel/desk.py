@@ -19,6 +19,8 @@ from regolith.lunar.panel.observe import Change, ChangeKind, Observers
 from regolith.lunar.panel.values import Values
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
 
+NAME_BYTES, PATH_BYTES = 255, 4096 - 512
+"""Longest name, and longest path that leaves room for the files below it, on the systems this runs on."""
 CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
@@ -112,16 +114,21 @@ class Desk:
 
     def _elsewhere(self, path: Path) -> str:
         """What is allowed instead of a path that the host does not let be written; empty where it does."""
+        if _too_long(self.absolute(path)):
+            return f"a path of at most {PATH_BYTES} bytes, each name in it of at most {NAME_BYTES}"
         root = self.host.confine
         if root is None:
             return ""
         try:
             place = self.absolute(path).resolve()
-        except (OSError, RuntimeError, ValueError):  # a ring of links, a name that is too long
+        except (OSError, RuntimeError, ValueError):  # a ring of links, a NUL character
             return f"a path inside {root}"
         if not place.is_relative_to(root.resolve()):
             return f"a path inside {root}"
-        return "a folder other than that of the runs" if place.is_relative_to(self.host.runs_folder.resolve()) else ""
+        for folder in (*self.host.protected, self.host.runs_folder):
+            if place.is_relative_to(folder.resolve()):
+                return f"a path outside {folder}, which the program keeps for itself"
+        return ""
 
     def arguments(self, verb: Verb, /, **changes: Any) -> list[str]:
         """Flags of a verb of the command line: every field that differs from its default.
@@ -169,6 +176,12 @@ def package_environment() -> dict[str, str]:
     root = extension.parents[1]
     places = [extension, *([root] if (root / "training" / "train.py").is_file() else [])]
     return {"PYTHONPATH": os.pathsep.join(map(str, places))}
+
+
+def _too_long(path: Path) -> bool:
+    """Whether a system would fail at a path, instead of finding that it is not there."""
+    sizes = [len(text.encode("utf-8", "surrogatepass")) for text in (str(path), *path.parts)]
+    return sizes[0] > PATH_BYTES or max(sizes[1:]) > NAME_BYTES
 
 
 def say(error: BaseException) -> str:

@@ -203,6 +203,8 @@ class Host(Protocol):
     """Folder that all the panel's user names for writing has to lie in, links resolved: datasets, trainings,
     evaluations, saved parameters; never the runs folder. None where the user may write wherever the system lets them,
     as in Kit."""
+    protected: tuple[Path, ...]
+    """Folders of the host's own, beside the runs folder, in which nothing the panel's user names is written."""
     withheld: frozenset[str]
     """Paths of fields that are not offered: they are in no section, keep their defaults and cannot be set. A host whose
     users may not run what they like withholds at least `panel.forms.PROGRAMS`."""

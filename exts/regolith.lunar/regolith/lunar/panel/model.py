@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from regolith.lunar.jobs.runs import Run
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.buttons import Buttons
-from regolith.lunar.panel.desk import Desk
+from regolith.lunar.panel.desk import Desk, say
 from regolith.lunar.panel.entry import Entry
 from regolith.lunar.panel.export_work import ExportWork
 from regolith.lunar.panel.forms import OUTPUTS, build_sections, offered
@@ -206,7 +207,17 @@ class PanelModel(Entry):
 
     def _refresh_actions(self) -> None:
         self._states, self._looked = self._work_states, self._clock()
-        changed = [action.key for action in self.actions.values() if action.refresh()]
+        changed = []
+        for action in self.actions.values():
+            before = action.reason
+            try:
+                if action.refresh():
+                    changed.append(action.key)
+            except Exception as error:  # the others are to be told all the same
+                action.reason = say(error)
+                if action.reason != before:
+                    logging.getLogger(__name__).warning("no state of %s", action.key, exc_info=True)
+                    changed.append(action.key)
         if changed:
             self._desk.changed("actions", *changed)
 

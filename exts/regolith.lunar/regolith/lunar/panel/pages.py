@@ -60,13 +60,13 @@ class Pages:
     def _page(self, kind: PageKind) -> Page | None:
         if kind == "report":
             split = self._export.split
-            found = split is not None and (split / JOURNAL).is_file()
+            found = split is not None and modified(split / JOURNAL) is not None
             return Page("card", split, "card.html", (JOURNAL,)) if split is not None and found else None
         if kind == "evaluation_report":
             folder, needed = self._evaluation(), RESULTS
         else:
             folder, needed = self._training.out or self._entered_training(), METRICS
-        found = folder is not None and (folder / needed).is_file()
+        found = folder is not None and modified(folder / needed) is not None
         return Page("report", folder, "report.html", (RESULTS, METRICS, SUMMARY)) if folder and found else None
 
     def _entered_training(self) -> Path | None:
@@ -106,7 +106,7 @@ class Pages:
 
 
 def modified(path: Path) -> float | None:
-    """When a file was written last [s since the epoch]; None where there is none."""
+    """When a file was written last [s since the epoch]; None where there is none, or none can be looked at."""
     try:
         return path.stat().st_mtime
     except OSError:
