@@ -103,6 +103,7 @@ def test_camera_stands_on_the_ground_as_a_drawn_one_does(shown: Bench) -> None:
         ({"height_m": True}, "height_m"),
         ({"camera_x_m": 20.0}, "camera_x_m"),
         ({"camera_y_m": -1e9}, "camera_y_m"),
+        ({"camera_x_m": 1e308, "camera_y_m": -1e308}, "camera_x_m"),
         ({"camera_z_m": 3.0}, "camera_z_m"),
         ({"altitude": 3.0}, "altitude"),
         ({"heading_deg": 10.0, "albedo": 4.0}, "albedo"),

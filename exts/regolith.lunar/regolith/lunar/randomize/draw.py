@@ -226,6 +226,8 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     Raises:
         InputError: There is no such value, or the camera cannot be there (`stage.camera.check_lens`).
     """
+    import numpy as np
+
     from regolith.lunar.stage.camera import check_lens, lens_above
 
     known = {*spec.values, "camera_x_m", "camera_y_m"}
@@ -238,6 +240,7 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     x, y = (held.get(name, getattr(spec, name)) for name in ("camera_x_m", "camera_y_m"))
     if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec.height_m):
         return dataclasses.replace(spec, values=values)
+    check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
     lens = lens_above(scene, x, y, values["height_m"])
     check_lens(scene, lens)
     x, y, z = (float(part) for part in lens)
