@@ -41,7 +41,7 @@ def test_export_by_a_companion_can_be_verified_scored_and_shown(bench: Bench) ->
     assert work.state == "running" and bench.model.actions["export"].reason == "an export is under way"
     bench.rest("export")
     assert work.state == "finished", (work.text, work.log)
-    assert work.text == f"3 frames in {split}, 3 drawn now" and work.fraction == 1.0
+    assert work.text == f"3 frames in {split.relative_to(bench.host.data_folder)}, 3 drawn now" and work.fraction == 1.0
     assert bench.host.notes[-1] == ("info", f"Export finished: {work.text}")
     assert verify(split)["problems"] == []
     assert (split / "dataset.json").exists() and bench.host.exports[-1].out == split.parent
@@ -184,7 +184,10 @@ def test_task_that_can_wait_is_held_and_not_ended(bench: Bench) -> None:
     assert work.state == "running" and task.calls == ["pause", "resume"] and len(bench.host.exports) == 1
     task.finish({"split": str(split), "frames": 4, "drawn": 4})
     bench.rest("export")
-    assert work.state == "finished" and work.text == f"4 frames in {split}, 4 drawn now"
+    assert (
+        work.state == "finished"
+        and work.text == f"4 frames in {split.relative_to(bench.host.data_folder)}, 4 drawn now"
+    )
     task = bench.host.waiting = Waiting()
     bench.run("export")
     bench.run("pause")

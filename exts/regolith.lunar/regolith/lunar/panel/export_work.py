@@ -26,7 +26,7 @@ class ExportWork:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._companion = RunWork(desk, "export", "Export", unit="frames", describe=_describe)
+        self._companion = RunWork(desk, "export", "Export", unit="frames", describe=self._describe)
         self.work: Work = self._companion.work
         self._companion.ended = self._run_ended
         self._consent = Consent(desk, "Export dataset", "Export in its place")
@@ -245,7 +245,7 @@ class ExportWork:
             self._say("failed", say(error))
             self._desk.host.notify(say(error), "error")
             return
-        self._say("finished", _describe(result))
+        self._say("finished", self._describe(result))
         self._desk.host.notify(f"Export finished: {self.work.text}")
 
     def _run_ended(self, state: WorkState) -> None:
@@ -258,14 +258,16 @@ class ExportWork:
         self.work.state, self.work.text = state, text
         self._desk.changed("work", "export")
 
+    def _describe(self, result: Any) -> str:
+        """Frames and folder of a finished export; the folder as it is entered where it lies in the data folder."""
+        if not isinstance(result, dict) or "frames" not in result:
+            return "finished"
+        split, data = Path(result["split"]), self._desk.host.data_folder
+        place = split.relative_to(data) if split.is_relative_to(data) else split
+        return f"{result['frames']} frames in {place}, {result['drawn']} drawn now"
+
     def close(self) -> None:
         """End what the host draws, resumably; let go of a companion, which goes on."""
         if self._task is not None:
             self._task.cancel()
         self._companion.close()
-
-
-def _describe(result: Any) -> str:
-    if not isinstance(result, dict) or "frames" not in result:
-        return "finished"
-    return f"{result['frames']} frames in {result['split']}, {result['drawn']} drawn now"
