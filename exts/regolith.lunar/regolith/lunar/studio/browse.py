@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST = 200
 """Most entries of a folder on show; the name of another can be typed."""
+SHOWN = 40
+"""Most characters that a message repeats of a name no system takes."""
 
 
 class Browser:
@@ -44,8 +46,8 @@ class Browser:
         self._gui, self._loop, self._workspace, self._chosen = server.gui, loop, workspace, chosen
         self._pick = what if isinstance(what, Pick) else None
         self._entries: list[Any] = []
+        folder, name = self._start(self._pick.start if self._pick else self._inside(what))  # type: ignore[arg-type]
         self._modal = self._gui.add_modal(self._pick.title if self._pick else "Workspace")
-        folder, name = self._start(self._pick.start if self._pick else workspace.inside(what))  # type: ignore[arg-type]
         with self._modal:
             self._place = marked(self._gui, "place")
             self._list = self._gui.add_folder(None)
@@ -65,23 +67,35 @@ class Browser:
             leave.on_click(from_page(loop, lambda value: chosen(None)))
         self._show(folder)
 
+    def _inside(self, path: Path) -> Path:
+        """A path in full, in the part of the workspace that is the user's.
+
+        Raises:
+            InputError: It is not.
+        """
+        found = self._workspace.inside(path)
+        if found.is_relative_to(self._workspace.own):
+            allowed = f"a path outside {self._workspace.own}, which the studio keeps for itself"
+            raise InputError("path", str(path), allowed)
+        return found
+
     def _start(self, start: Path | None) -> tuple[Path, str]:
         """Folder to begin in and name to begin with."""
+        root, name = self._workspace.root, ""
         try:
-            place = self._workspace.inside(start) if start is not None else self._workspace.root
-        except InputError:
-            place = self._workspace.root
-        name = ""
-        if not place.is_dir():
-            name, place = place.name, place.parent
-        while not place.is_dir() and place != self._workspace.root:
-            place = place.parent
+            place = self._inside(start) if start is not None else root
+            if not place.is_dir():
+                name, place = place.name, place.parent
+            while not place.is_dir() and place != root:
+                place = place.parent
+        except (InputError, OSError):  # not the user's, or a name no system takes
+            return root, ""
         return place, name
 
     def _show(self, folder: Path) -> None:
         """Show what a folder holds."""
         try:
-            self._folder = self._workspace.inside(folder)
+            self._folder = self._inside(folder)
             folders, files = self._read()
         except (InputError, OSError) as error:
             self._say(error)
@@ -114,7 +128,7 @@ class Browser:
 
     def _allowed(self, path: Path) -> bool:
         try:
-            self._workspace.inside(path)
+            self._inside(path)
         except InputError:  # a link that leads out
             return False
         return True
@@ -138,19 +152,31 @@ class Browser:
         assert self._pick is not None
         kind, text = self._pick.kind, self._name.value.strip()
         try:
-            path = self._workspace.inside(self._folder / text if text else self._folder)
+            path = self._inside(self._folder / text if text else self._folder)
             if kind == "folder" and path.exists() and not path.is_dir():
                 raise InputError("folder", text, "a folder, or the name of one to make")
             if kind == "file" and not path.is_file():
                 raise InputError("file", text or None, "a file that is there")
-            if kind == "save" and (not text or path.is_dir()):
-                raise InputError("file", text or None, f"a file's name, such as moon{(self._pick.endings or ('',))[0]}")
-            if kind == "save" and self._pick.endings and path.suffix.lower() not in self._pick.endings:
-                path = path.with_name(path.name + self._pick.endings[0])
-        except (InputError, OSError) as error:
+            if kind == "save":
+                path = self._named(path, text, self._pick.endings)
+        except InputError as error:
             self._say(error)
             return
+        except OSError as error:
+            short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+            self._say(InputError("name", short, f"a name the system takes ({error.strerror})"))
+            return
         self._chosen(path)
+
+    @staticmethod
+    def _named(path: Path, text: str, endings: tuple[str, ...]) -> Path:
+        """The file to save, with one of the endings."""
+        whole = path
+        if endings and path.suffix.lower() not in endings:
+            whole = path.with_name(path.name + endings[0])
+        if not text or path.is_dir() or whole.is_dir():
+            raise InputError("file", text or None, f"a file's name, such as moon{(endings or ('',))[0]}")
+        return whole
 
     def _say(self, error: Exception | None) -> None:
         assign(self._problem, "content", markup("message", str(error) if error else ""))

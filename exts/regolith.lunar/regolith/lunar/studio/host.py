@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +19,7 @@ from regolith.lunar.panel.host import (
     LiveState,
     OpenStage,
     Pick,
+    Progress,
     Question,
     Task,
 )
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
     from pxr import Usd
 
     from regolith.lunar.stage.spec import FrameSpec
+
+
+REPLACE = "Replace"
+"""Answer with which a file that is there may be replaced."""
 
 
 class Camera(Protocol):
@@ -87,6 +94,41 @@ class Dialogs(Protocol):
         ...
 
 
+class SavedPath:
+    """A path to save to, as `panel.host.Task`: the user is asked before a file that is there is replaced."""
+
+    progress = Progress()
+
+    def __init__(self, choice: Task, ask: Callable[[Question], Task]) -> None:
+        """Wait for the choice.
+
+        Args:
+            choice: Its result is the path, None for none.
+            ask: Asks the user.
+        """
+        self._choice, self._ask = choice, ask
+        self._question: Task | None = None
+
+    def done(self) -> bool:
+        """Whether there is a path, or none for good; asks once one that is taken was chosen."""
+        if not self._choice.done():
+            return False
+        path = self._choice.result()
+        if self._question is None and path is not None and os.path.lexists(path):
+            text = f"{path.name} is there already: replace what it holds?"
+            self._question = self._ask(Question("Replace?", text, (REPLACE, "Cancel")))
+        return self._question is None or self._question.done()
+
+    def result(self) -> Path | None:
+        """The path; None where none was chosen, or what is there is kept."""
+        kept = self._question is not None and self._question.result() != REPLACE
+        return None if kept else self._choice.result()
+
+    def cancel(self) -> None:
+        """Take the dialog on show away."""
+        (self._question or self._choice).cancel()
+
+
 class StudioHost:
     """`panel.host.Host` in the studio; all on the loop's thread."""
 
@@ -107,6 +149,7 @@ class StudioHost:
         """
         self.runs_folder, self.data_folder = workspace.runs, workspace.data
         self.confine: Path | None = workspace.root
+        self.protected: tuple[Path, ...] = (workspace.own,)
         self.python: Path | None = Path(sys.executable)
         self._workspace, self._camera, self._scene, self._live = workspace, camera, scene, live
         self._dialogs = dialogs
@@ -159,8 +202,9 @@ class StudioHost:
         return self._dialogs.ask(question)
 
     def pick_path(self, pick: Pick) -> Task:
-        """Let the user choose a path inside the workspace."""
-        return self._dialogs.pick_path(pick)
+        """Let the user choose a path inside the workspace; one to save to takes no file's place unasked."""
+        choice = self._dialogs.pick_path(pick)
+        return SavedPath(choice, self.ask) if pick.kind == "save" else choice
 
     def notify(self, text: str, level: Level = "info") -> None:
         """Show a message that goes away by itself."""

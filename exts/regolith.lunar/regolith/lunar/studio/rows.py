@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -123,6 +124,9 @@ class Row:
         """
 
         def changed(value: Any) -> None:
+            parts = value if isinstance(value, (tuple, list)) else (value,)
+            if any(isinstance(part, float) and not math.isfinite(part) for part in parts):
+                return  # no widget of a page sends this
             entered = read(value)
             if entered is not None:
                 self._hand = widget

@@ -35,7 +35,9 @@ class Studio(Verb):
     token: str | None = quantity(
         None, "What the address has to carry as ?token=…; left out, one is made up where other machines are let in."
     )
-    workspace: Path = quantity(Path("workspace"), "Folder that all the page can read and write lies in.")
+    workspace: Path = quantity(
+        Path("workspace"), "Folder that all the page writes lies in. What its fields name to be read may lie elsewhere."
+    )
     preset: str = quantity("v3", "Preset to start from.")
     params_file: Path | None = quantity(None, "Parameter file (.yaml, .yml, .json) to load.", flag="params")
     size: str = quantity(SIZE, "Size of the rover's picture and of exported frames: SIDE or WIDTHxHEIGHT.", unit="px")

@@ -1,4 +1,4 @@
-"""The folder the studio works in: what pages can write and read lies inside it."""
+"""The folder the studio works in: all that pages write, and all files they are served, lies inside it."""
 
 from __future__ import annotations
 
