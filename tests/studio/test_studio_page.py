@@ -399,6 +399,7 @@ def test_the_whole_page_is_reached_by_the_keyboard(page: Page) -> None:
 
 
 def test_the_welcome_is_dismissed_for_good(stand: Stand, tabs: Tabs) -> None:
+    from regolith.lunar.studio.dialogs import Dialogs
     from regolith.lunar.studio.welcome import KEY, Welcome
 
     memory: dict[str, str] = {}
@@ -410,6 +411,13 @@ def test_the_welcome_is_dismissed_for_good(stand: Stand, tabs: Tabs) -> None:
     stand.on(Welcome, stand.server, stand.loop, Host())
     page = tabs.open(stand.url)
     expect(page.locator(".rl-welcome li")).to_have_count(5)
+    stand.on(Dialogs(stand.server, stand.loop, stand.workspace).notify, "Below it")
+    notice = page.locator(".mantine-Notification-root")
+    notice.last.wait_for()
+    card = button(page, "Got it").bounding_box()
+    assert card is not None
+    for place in (one.bounding_box() for one in notice.all()):
+        assert place is not None and place["y"] > card["y"] + card["height"]
     button(page, "Got it").click()
     expect(page.locator(".rl-welcome")).to_have_count(0)
     until(lambda: memory == {KEY: "done"})

@@ -161,6 +161,9 @@ CSS = """
   white-space: pre-wrap; overflow-wrap: anywhere; color: #a9a8a1; }
 .mantine-ScrollArea-content:has(.rl-works) .mantine-Button-root { width: calc(var(--full) / 3 - 4px); }
 
+/* messages: below the first-run card */
+.mantine-Notifications-root { top: auto !important; bottom: 1em !important; }
+
 /* dialogs and the first-run card */
 .mantine-Modal-content { background: #242422; }
 .mantine-Modal-title { font-weight: 600; font-size: 15px; }
