@@ -204,7 +204,8 @@ class Row:
         entry = self._gui.add_text(self._label, self._write(field.value), hint=told)
 
         def face(value: Any) -> str | None:
-            same = self._read(entry.value) in (value, as_text(value) if value is not None else None)
+            text = self._read(entry.value)
+            same = text in (value, as_text(value) if value is not None else None) or _says(text, value)
             return None if same else self._write(value)
 
         # typed text is entered as it is once nobody types any more; an empty one is told apart from none by the model
@@ -230,6 +231,14 @@ class Row:
         if self.field.kind == "path" and "\0" not in text and not text.startswith("~"):
             return self._home / text
         return text
+
+
+def _says(text: Any, value: Any) -> bool:
+    """Whether a text is a number's, in whatever spelling."""
+    try:
+        return isinstance(text, str) and isinstance(value, float) and float(text) == value
+    except ValueError:
+        return False
 
 
 def ends_of(value: Any) -> tuple[float, float] | None:
