@@ -9,10 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"
-BASE = {"files", "labels"}
+BASE = {"files", "labels", "machine"}
 ALLOWED = {
     "files": set(),
     "labels": set(),
+    "machine": set(),
     "jobs": set(),
     "params": BASE,
     "stage": {*BASE, "params"},

@@ -7,16 +7,14 @@ import dataclasses
 import fcntl
 import json
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.companion import Companion
 from regolith.lunar.jobs.events import Emit
+from regolith.lunar.machine import cores, stop_on_signal
 from regolith.lunar.params import InputError
 from training.ablate.steps import STEPS, Step, child_command
 
@@ -112,9 +110,9 @@ class Schedule:
         Raises:
             KeyboardInterrupt: SIGINT or SIGTERM came; the steps that ran have saved what they save.
         """
-        threads = max(1, _cores() // workers)
+        threads = max(1, cores() // workers)
         pending = self.left
-        with _stop_on_signal() as stop:
+        with stop_on_signal() as stop:
             try:
                 while (pending or self._running) and not stop.is_set():
                     pending = self._start(pending, workers, trainings, threads)
@@ -214,28 +212,3 @@ def sole(out: Path) -> Iterator[None]:
         except BlockingIOError:
             raise InputError("out", str(out), "a study no other process is working on") from None
         yield
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-@contextlib.contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event; a second one ends at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(*_: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from regolith.lunar.dataset.run import Run, begin, close_split, outcome, room
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.survey import agree, lock, report_survey, survey, tidy
 from regolith.lunar.jobs.events import Emit
+from regolith.lunar.machine import cores
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, writable_folder
 from regolith.lunar.randomize import Split
 
@@ -170,7 +170,7 @@ def generate(
             missing = [index for index in range(frames) if index not in found.done]
             chunks = plan_chunks(params, missing, chunk_frames=chunk_frames, workers=run.workers)
             if executor != "ray":
-                run.threads = max(1, _cores() // max(1, min(run.workers, len(chunks))))
+                run.threads = max(1, cores() // max(1, min(run.workers, len(chunks))))
             done = run.draw(chunks, found.done)
             _finish(folder, contract, done)
     result = outcome(folder, contract, found, done)
@@ -197,7 +197,3 @@ def _outside_share(params: Params, done: dict[int, FrameRecord], pixels: int) ->
     """Number of frames whose share of rock is outside the range asked for."""
     wanted = params.randomize.rock_share
     return sum(not wanted.contains(record.counts["rock"] / pixels) for record in done.values())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

@@ -9,8 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from regolith.lunar.dataset.write import append_records, write_journal
 from regolith.lunar.files import append_lines
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.memory import available_bytes
+from regolith.lunar.machine import stop_on_signal
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.randomize import SPLITS, frame_intervals
 from regolith.lunar.stage.lens import check_lens
@@ -188,7 +187,7 @@ class Run:
         self._progress()
         queue = deque((indices, 0) for indices in chunks)
         active: list[_Active] = []
-        with _stop_on_signal() as stop:
+        with stop_on_signal() as stop:
             try:
                 while queue or active:
                     if stop.is_set() and not self._stop_file.exists():
@@ -339,24 +338,3 @@ def _measured_need(log: Path) -> int:
                 chunk = json.loads(line)
                 peaks += [chunk["peak_rss"]] if chunk["frames"] else []
     return max(peaks, default=WORKER_BYTES)
-
-
-@contextlib.contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, so that the frames being written are finished; a second ends at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(*_: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

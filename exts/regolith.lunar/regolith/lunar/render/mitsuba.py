@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regolith.lunar.labels import SKY
+from regolith.lunar.machine import cores
 from regolith.lunar.params import InputError
 from regolith.lunar.render.backend import VARIANTS, Backend, choose_backend, find_llvm
 from regolith.lunar.render.base import Frame, Output, Quality, StoppedError
@@ -59,7 +59,7 @@ class MitsubaRenderer:
 
         if threads is not None and threads < 1:
             raise InputError("threads", threads, "at least 1")
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
         mi.set_variant(VARIANTS[self.backend])
         dr.set_thread_count(self.threads)
         self._stage: Usd.Stage | None = None
@@ -346,10 +346,6 @@ def star_pixels(view: View, width: int, height: int) -> tuple[np.ndarray, np.nda
 def add_stars(radiance: np.ndarray, pixel: np.ndarray, value: np.ndarray, sky: np.ndarray) -> None:
     """Add stars, in place, where the pixel's centre is `sky`; each lights the one pixel it falls in."""
     np.maximum.at(radiance.reshape(-1), pixel[sky], value[sky])
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _library_version(path: Path) -> str:

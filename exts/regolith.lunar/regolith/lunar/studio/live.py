@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.labels import ROCK, count_classes
+from regolith.lunar.machine import cores
 from regolith.lunar.panel.host import LiveSettings, LiveState
 from regolith.lunar.perception.photos import read_photo
 from regolith.lunar.perception.session import SIZE_PX, Prediction
@@ -329,8 +329,7 @@ def _load(name: str) -> Model:
     """Load a model for this thread; half the cores are left to renderer and page."""
     from regolith.lunar.perception.session import Segmenter
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Segmenter(name, threads=max(1, cores // 2))
+    return Segmenter(name, threads=max(1, cores() // 2))
 
 
 def _fitted(width: int, height: int) -> tuple[int, int]:
