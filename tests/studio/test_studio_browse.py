@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from regolith.lunar.panel.host import Finished, Pick, Question
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.tasks import Answer
 from regolith.lunar.params import InputError, Interval
+from regolith.lunar.render.base import run_through
 from regolith.lunar.studio.browse import Browser
 from regolith.lunar.studio.host import StudioHost
 from regolith.lunar.studio.rows import Row
@@ -158,7 +158,7 @@ def test_a_slider_enters_only_numbers(stand: Stand, value: tuple[float, float]) 
     def turn(value: tuple[float, ...]) -> None:
         for widget, _ in row._faces:
             for callback in widget._impl.update_cb:
-                asyncio.run(callback(Event(value)))
+                run_through(callback(Event(value)))
         stand.on(lambda: None)
 
     turn(value)
