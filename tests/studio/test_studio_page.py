@@ -399,6 +399,7 @@ def test_the_whole_page_is_reached_by_the_keyboard(page: Page) -> None:
 
 
 def test_the_welcome_is_dismissed_for_good(stand: Stand, tabs: Tabs) -> None:
+    from regolith.lunar.studio import style
     from regolith.lunar.studio.dialogs import Dialogs
     from regolith.lunar.studio.welcome import KEY, Welcome
 
@@ -408,6 +409,7 @@ def test_the_welcome_is_dismissed_for_good(stand: Stand, tabs: Tabs) -> None:
         remembered = staticmethod(lambda key: memory.get(key, ""))
         remember = staticmethod(memory.__setitem__)
 
+    stand.on(stand.server.gui.add_html, f"<style>{style.CSS}</style>")
     stand.on(Welcome, stand.server, stand.loop, Host())
     page = tabs.open(stand.url)
     expect(page.locator(".rl-welcome li")).to_have_count(5)
