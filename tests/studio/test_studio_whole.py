@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,38 +102,46 @@ def ball(page: Page) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def test_export_verify_train_stop_reload_and_restart(opened: Page, studio: Studio) -> None:
-    entry(opened, "Frames").fill("8")
-    entry(opened, "Frames").press("Enter")
-    button(opened, "Export dataset").click()
-    expect(opened.locator("[data-work=export][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
-    split = studio.workspace / "dataset" / "train_dr"
-    assert Verify(split=split).run()["problems"] == []
-    button(opened, "Verify").click()
-    expect(opened.locator("[data-work=verify][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
-
-    values = {"Val split": "dataset/train_dr", "Init": "random", "Epochs": "40", "Batch [frames]": "2"}
-    for label, value in values.items():
-        entry(opened, label).fill(value)
-        entry(opened, label).press("Enter")
-    button(opened, "Start training").click()
-    expect(opened.get_by_text("Rock-IoU:").first).to_be_visible(timeout=SLOW_MS)
-    opened.reload()
-    expect(opened.get_by_text("Rock-IoU:").first).to_be_visible(timeout=60_000)
-    button(opened, "Stop training").first.click()
-    expect(opened.locator("[data-work=training][data-state=interrupted]")).to_be_visible(timeout=SLOW_MS)
-    assert (studio.workspace / "training").is_dir()
-
-
-def test_another_studio_finds_what_was_done(opened: Page, studio: Studio, tabs: Tabs) -> None:
-    """A second program on the same workspace: the runs of the first are there, with curve and words."""
-    again = Studio(studio.workspace, *SMALL)
+def test_export_verify_train_reload_restart_and_stop(tmp_path: Path, tabs: Tabs) -> None:
+    """What one program began is there in the next on its workspace, and a training goes on between them."""
+    studio = Studio(tmp_path / "workspace", *SMALL)
     try:
-        page = tabs.open(again.url)
-        expect(page.locator("[data-work=training][data-state=interrupted]")).to_be_visible(timeout=60_000)
-        expect(page.get_by_text("Rock-IoU:").first).to_be_visible()
-        expect(page.locator("[data-work=export][data-state=finished]")).to_be_visible()
+        page = tabs.open(studio.url, width=1920, height=1080)
+        page.get_by_role("button", name="Got it").click(timeout=90_000)
+        export_and_verify(page, studio)
+        values = {"Val split": "dataset/train_dr", "Init": "random", "Epochs": "400", "Batch [frames]": "2"}
+        for label, value in {**values, "Patience": "400"}.items():
+            entry(page, label).fill(value)
+            entry(page, label).press("Enter")
+        button(page, "Start training").click()
+        expect(page.get_by_text("Rock-IoU:").first).to_be_visible(timeout=SLOW_MS)
+        page.reload()
+        expect(page.get_by_text("Rock-IoU:").first).to_be_visible(timeout=60_000)
         tabs.close()
+        assert studio.end() == 0
+        studio.check()
+        studio = Studio(studio.workspace, *SMALL)
+        page = tabs.open(studio.url)
+        expect(page.locator("[data-work=training][data-state=running]")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Rock-IoU:").first).to_be_visible(timeout=60_000)
+        expect(page.locator("[data-work=export][data-state=finished]")).to_be_visible()
+        button(page, "Stop training").first.click()
+        expect(page.locator("[data-work=training][data-state=interrupted]")).to_be_visible(timeout=SLOW_MS)
+        assert (studio.workspace / "training").is_dir()
+        tabs.close()
+        assert studio.end() == 0
+        studio.check()
     finally:
-        assert again.end() == 0
-    again.check()
+        studio.end()
+        studio.clear()
+
+
+def export_and_verify(page: Page, studio: Studio) -> None:
+    """Export eight frames and verify them, on the page and by the library."""
+    entry(page, "Frames").fill("8")
+    entry(page, "Frames").press("Enter")
+    button(page, "Export dataset").click()
+    expect(page.locator("[data-work=export][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
+    assert Verify(split=studio.workspace / "dataset" / "train_dr").run()["problems"] == []
+    button(page, "Verify").click()
+    expect(page.locator("[data-work=verify][data-state=finished]")).to_be_visible(timeout=SLOW_MS)
