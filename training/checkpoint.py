@@ -18,8 +18,12 @@ def write_torch(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, temporary)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, field: str = "checkpoint") -> dict[str, Any]:
     """Read best.pt or last.pt; nothing in the file is executed.
+
+    Args:
+        path: The file.
+        field: Parameter that named it, for an error.
 
     Raises:
         InputError: The file is missing or no checkpoint of a training run.
@@ -28,9 +32,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise InputError("checkpoint", str(path), f"{allowed} ({error.strerror})") from None
+        raise InputError(field, str(path), f"{allowed} ({error.strerror})") from None
     except Exception as error:  # torch raises pickle, zip and runtime errors for a file that is none of its own
-        raise InputError("checkpoint", str(path), f"{allowed} ({type(error).__name__})") from None
+        raise InputError(field, str(path), f"{allowed} ({type(error).__name__})") from None
     if not isinstance(state, dict) or state.get("classes") != CLASSES:
-        raise InputError("checkpoint", str(path), f"{allowed}, with the classes {CLASSES}")
+        raise InputError(field, str(path), f"{allowed}, with the classes {CLASSES}")
     return state

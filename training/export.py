@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params.training import portable_name
 
 if TYPE_CHECKING:
     from training.model import LunarSegformer
@@ -236,7 +236,7 @@ def _card(checkpoint: Path, state: dict[str, Any], parity: dict[str, float]) -> 
     with contextlib.suppress(OSError, ValueError):
         summary = json.loads((checkpoint.parent / "summary.json").read_text("utf-8"))
         for split in (summary or {}).get("splits", {}).values():
-            split["path"] = os.path.basename(split["path"])  # noqa: PTH119  the name tells, the folder is one machine's
+            split["path"] = portable_name(split["path"])
     return {
         "version": CARD_VERSION,
         "architecture": "SegFormer-B0",
@@ -248,6 +248,7 @@ def _card(checkpoint: Path, state: dict[str, Any], parity: dict[str, float]) -> 
         "metrics": state.get("metrics"),
         "fingerprints": state["fingerprints"],
         "recipe": state["recipe"],
+        "origin": state.get("origin"),
         "training": summary,
         "parity": parity,
     }

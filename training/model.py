@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError
+from training.checkpoint import read_checkpoint
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -99,10 +100,10 @@ def interpolation(size: int, to: int, like: torch.Tensor) -> torch.Tensor:
 
 
 def build_model(init: str) -> LunarSegformer:
-    """Build the network with fresh (`random`) or pretrained encoder weights; the decode head is always fresh.
+    """Build the network, with fresh weights or from others; the decode head is fresh unless a run's is taken over.
 
     Args:
-        init: `random`, a Hugging Face hub id, or a local folder in the same format.
+        init: `random`, a Hugging Face hub id, a local folder in the same format, or a checkpoint of a run.
 
     Raises:
         InputError: The weights can be reached neither in the cache nor on the hub, or they are of another network.
@@ -110,9 +111,11 @@ def build_model(init: str) -> LunarSegformer:
     names = {"id2label": LABELS, "label2id": dict(CLASSES)}
     if init == "random":
         return LunarSegformer(SegformerForSemanticSegmentation(SegformerConfig(**names)))
+    if init.endswith(".pt"):
+        return load_checkpoint(read_checkpoint(Path(init), field="init")["model"])
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    where = "a SegFormer encoder in the cache, on the Hugging Face hub or in a local folder; or --init random"
+    where = "a SegFormer encoder in the cache, on the hub or in a local folder; a run's best.pt; or --init random"
     load = partial(
         SegformerForSemanticSegmentation.from_pretrained,
         init, ignore_mismatched_sizes=True, output_loading_info=True, **names,

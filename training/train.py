@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import os
@@ -94,6 +95,7 @@ class Run:
         self.weight = torch.tensor(self._class_weights(), dtype=torch.float32, device=self.device)
 
         torch.manual_seed(params.seed)
+        self.origin = read_origin(Path(params.init)) if params.from_checkpoint else None
         self.model = build_model(params.init).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), params.lr_peak, weight_decay=params.weight_decay)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if params.ema_decay else None
@@ -297,6 +299,7 @@ class Run:
             "model": self.kept.state_dict(),
             "recipe": self.params.recipe(),
             "fingerprints": splits,
+            "origin": self.origin,
             "classes": dict(CLASSES),
             "epoch": self.epoch,
         }
@@ -327,6 +330,10 @@ class Run:
                 old, new = state[key].get(name, defaults.get(name)), mine[key].get(name)
                 if old != new:
                     raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
+        if state.get("origin") != self.origin:
+            raise InputError(
+                "init", self.params.init, f"the weights {self.params.out} was begun with; or another --out"
+            )
         self.kept.load_state_dict(state["model"])
         if self.average is not None:
             self.model.load_state_dict(state["running"])
@@ -356,6 +363,7 @@ class Run:
                 f.field: {"path": f.name, "fingerprint": f.fingerprint, "frames": len(f), "sizes": f.sizes}
                 for f in (self.data, self.val, self.test) if f
             },
+            "origin": self.origin,
             "class_weights": dict(zip(NAMES, self.weight.tolist(), strict=True)),
             "config": self.params.recipe(),
             "memory": self.memory.to_dict() | {"micro_batch": self.micro_batch},
@@ -365,6 +373,13 @@ class Run:
         write_json(self.params.out / "summary.json", summary)
         self.emit({"event": "artifact", "path": str(self.params.out / "summary.json"), "kind": "summary"})
         return summary
+
+
+def read_origin(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint that a run starts from was made of: its recipe and data, and those it started from."""
+    state = read_checkpoint(path, field="init")
+    made = {key: state.get(key) for key in ("recipe", "fingerprints", "epoch", "origin")}
+    return made | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def learning_rate(step: int, total: int, params: TrainParams) -> float:

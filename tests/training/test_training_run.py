@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,29 @@ def test_defaults_depend_on_the_encoder() -> None:
     assert (pretrained.init, pretrained.lr_peak, pretrained.warmup) == ("nvidia/mit-b0", 6e-5, 0)
     scratch = TrainParams.model_validate(base | {"init": "random"})
     assert scratch.lr_peak > 1e-4 and scratch.warmup > 0
+
+
+def test_run_goes_on_from_the_network_of_another(
+    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path
+) -> None:
+    start = tmp_path / "first" / "best.pt"
+    start.parent.mkdir()
+    shutil.copy(trained.out / "best.pt", start)
+    summary = train(toy.params(tmp_path / "run", init=str(start), lr=1e-8, warmup_steps=0, epochs=1), lambda e: None)
+    old, new = weights(start), weights(tmp_path / "run" / "last.pt")
+    names = [name for name in old if not name.split(".")[-1].startswith(("running_", "num_batches"))]  # statistics move
+    assert all(torch.allclose(old[name], new[name], atol=1e-5) for name in names)  # decode head and all
+    assert summary["config"]["init"] == "first/best.pt"
+    assert summary["origin"]["fingerprints"] == read_checkpoint(start)["fingerprints"]
+    shutil.copy(trained.out / "last.pt", start)
+    with pytest.raises(InputError, match=r"^init: "):  # other weights under the old name
+        train(toy.params(tmp_path / "run", init=str(start), lr=1e-8, warmup_steps=0, epochs=1), lambda e: None)
+
+
+def test_start_that_is_no_checkpoint_is_refused(toy: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "best.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match=r"^init: .*best.pt or last.pt"):
+        train(toy.params(tmp_path / "run", init=str(tmp_path / "best.pt")), lambda e: None)
 
 
 def test_frames_are_mirrored_with_their_masks(toy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

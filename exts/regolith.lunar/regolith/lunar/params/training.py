@@ -23,6 +23,11 @@ def split_folders(path: Path) -> tuple[Path, ...]:
     return tuple(Path(part.strip()) for part in str(path).split(",") if part.strip())
 
 
+def portable_name(path: str | Path) -> str:
+    """Return what a path says on any machine: its last two parts; of several folders, those of each."""
+    return ",".join("/".join(part.parts[-2:]) for part in split_folders(Path(path)))
+
+
 class TrainParams(Verb):
     """Train SegFormer-B0 on a labelled split; the same command again resumes a stopped run."""
 
@@ -36,7 +41,8 @@ class TrainParams(Verb):
     out: Path = quantity(..., "Folder of the run: best.pt, last.pt, metrics.jsonl, summary.json.")
     init: str = quantity(
         "nvidia/mit-b0",
-        "Encoder to start from: a Hugging Face hub id, a local folder of one, or `random`, which needs no network.",
+        "What to start from: the encoder of a Hugging Face hub id or of a local folder, the whole network of another "
+        "run's best.pt, or `random`, which needs no network.",
     )
     lr: float | None = quantity(
         None,
@@ -193,6 +199,11 @@ class TrainParams(Verb):
         return split_folders(self.val_split)
 
     @property
+    def from_checkpoint(self) -> bool:
+        """Whether the run starts from the checkpoint of another run, which its file name tells."""
+        return self.init.endswith(".pt")
+
+    @property
     def lr_peak(self) -> float:
         """Peak learning rate, defaults resolved."""
         return self.lr if self.lr is not None else (1e-3 if self.init == "random" else 6e-5)
@@ -203,9 +214,13 @@ class TrainParams(Verb):
         return self.warmup_steps if self.warmup_steps is not None else (100 if self.init == "random" else 0)
 
     def recipe(self) -> dict[str, Any]:
-        """What decides the result beside the data: every field but `RUNTIME_FIELDS`, defaults resolved."""
+        """What decides the result beside the data: every field but `RUNTIME_FIELDS`, defaults resolved.
+
+        A checkpoint to start from goes by its portable name: a run carries the digest of it.
+        """
         recipe = self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
-        return recipe | {"lr": self.lr_peak, "warmup_steps": self.warmup}
+        init = portable_name(self.init) if self.from_checkpoint else self.init
+        return recipe | {"init": init, "lr": self.lr_peak, "warmup_steps": self.warmup}
 
     @classmethod
     def recipe_defaults(cls) -> dict[str, Any]:
