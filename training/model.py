@@ -5,6 +5,7 @@ Xie et al., "SegFormer: Simple and Efficient Design for Semantic Segmentation wi
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -110,7 +111,9 @@ def build_model(init: str) -> LunarSegformer:
     """
     names = {"id2label": LABELS, "label2id": dict(CLASSES)}
     if init == "random":
-        return LunarSegformer(SegformerForSemanticSegmentation(SegformerConfig(**names)))
+        net = SegformerForSemanticSegmentation(SegformerConfig(**names))
+        widen_convolutions(net.segformer)
+        return LunarSegformer(net)
     if init.endswith(".pt"):
         return load_checkpoint(read_checkpoint(Path(init), field="init")["model"])
     transformers_logging.set_verbosity_error()
@@ -134,6 +137,20 @@ def build_model(init: str) -> LunarSegformer:
     if missing or (report["mismatched_keys"] and any("segformer." in str(k) for k in report["mismatched_keys"])):
         raise InputError("init", init, f"{where} (it lacks encoder weights)")
     return LunarSegformer(net)
+
+
+@torch.no_grad()
+def widen_convolutions(encoder: nn.Module) -> None:
+    """Draw an encoder's convolutions as its authors do: normal, variance 2 / fan-out, He et al. (2015).
+
+    `transformers` draws all of them with a deviation of 0.02. For the depthwise 3×3 of a Mix-FFN that is 1/24 of
+    √(2/9), so that what an encoder sees of a pixel's surroundings starts next to nothing and training lingers; weights
+    that are loaded do not show it. (mmsegmentation `MixVisionTransformer.init_weights`.)
+    """
+    for layer in encoder.modules():
+        if isinstance(layer, nn.Conv2d):
+            fan_out = math.prod(layer.kernel_size) * layer.out_channels // layer.groups
+            nn.init.normal_(layer.weight, 0.0, math.sqrt(2 / fan_out))
 
 
 def hub_reachable(timeout_s: float = 5.0) -> bool:

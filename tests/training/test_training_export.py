@@ -83,6 +83,16 @@ def test_decode_head_equals_the_published_one() -> None:
         assert torch.allclose(model(image), expected, atol=1e-4 * float(expected.abs().max()))
 
 
+def test_fresh_encoder_starts_as_its_authors_start_it() -> None:
+    torch.manual_seed(0)
+    weights = dict(build_model("random").named_parameters())
+    depthwise = weights["net.segformer.stages.3.blocks.0.mlp.dwconv.dwconv.weight"]
+    merging = weights["net.segformer.stages.3.patch_embeddings.proj.weight"]
+    assert depthwise.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
+    assert merging.std().item() == pytest.approx((2 / (9 * 256)) ** 0.5, rel=0.05)
+    assert weights["net.decode_head.classifier.weight"].std().item() < 0.03
+
+
 def test_missing_encoder_names_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^init: .*--init random") as caught:
         build_model(str(tmp_path / "nowhere"))
