@@ -1,6 +1,7 @@
 """The whole of an ablation at the smallest size: real frames, a real training, real scores, the report; then again."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,6 +50,17 @@ def test_every_figure_is_measured_and_stamped(done: SimpleNamespace) -> None:
     assert row["train"]["recipe"]["init"] == "random" and row["train"]["best_epoch"] == 1
     assert sorted(path.name for path in done.out.rglob("*.pt")) == ["best.pt"], "no optimizer state is kept"
     assert done.result["steps"] == {"done": 8, "all": 8, "failed": {}}
+
+
+def test_report_without_photographs_leaves_them_out(done: SimpleNamespace, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done.out, out)
+    (out / "figures" / "overlays.jpg").unlink()
+    args = [out if word == str(done.out) else word for word in done.args]
+    assert cli.main([*map(str, args), "--report-only", "--no-overlays"]) == 0
+    text = (out / "RESULTS.md").read_text("utf-8")
+    assert "overlays" not in text and "bars.svg" in text and "Unfinished" not in text
+    assert not (out / "figures" / "overlays.jpg").exists()
 
 
 def test_report_and_figures_are_written(done: SimpleNamespace) -> None:

@@ -22,7 +22,7 @@ from training.ablate.study import RunSpec, Study
 FIXED = RUNTIME_FIELDS | {"seed", "select_on", "test_split"}
 """Fields of `TrainParams` that the study sets itself: the epoch is chosen on the preset's own val."""
 ASIDE = frozenset(Verb.model_fields) | {
-    "out", "real", "polar", "masks", "workers", "trainings", "dry_run", "report_only", "events",
+    "out", "real", "polar", "masks", "workers", "trainings", "dry_run", "overlays", "report_only", "events",
 }  # fmt: skip
 """Fields that decide no result."""
 SHOWN = 6
@@ -57,6 +57,7 @@ class Asked(Verb):
     workers: int = quantity(1, "Steps at once; each takes its share of the cores.", ge=1, le=256)
     trainings: int | None = quantity(None, "Trainings among them; left out, as many.", ge=1, le=256)
     dry_run: bool = quantity(False, "Print the plan and what it may take, and do nothing.")
+    overlays: bool = quantity(True, "Show photographs with what is called rock on them in the report.")
     report_only: bool = quantity(False, "Write the report of what is done, and do nothing else.")
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -98,7 +99,7 @@ class Ablate(WithRecipe):
         if self.report_only:
             study.agree()
             schedule.look()
-            return write_report(study, schedule, shown)
+            return write_report(study, schedule, shown if self.overlays else [])
         writable_folder("out", study.out)
         with sole(study.out):
             study.settle()
@@ -107,7 +108,7 @@ class Ablate(WithRecipe):
                 for line in plan(study, schedule, self.workers):
                     emit({"event": "note", "message": line})
                 schedule.run(workers=self.workers, trainings=self.trainings or self.workers, emit=emit)
-            result = write_report(study, schedule, shown)
+            result = write_report(study, schedule, shown if self.overlays else [])
         if schedule.failed:
             listing = "\n".join(f"  {name}: {message}" for name, message in schedule.failed.items())
             raise CheckError(f"{len(schedule.failed)} steps failed; run again to go on\n{listing}", result)
