@@ -23,6 +23,7 @@ from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.params.fields import cross_field
 from regolith.lunar.params.training import portable_name
+from regolith.lunar.perception.session import SIZE_PX
 
 if TYPE_CHECKING:
     from training.model import LunarSegformer
@@ -43,6 +44,14 @@ class ExportModel(Verb):
 
     checkpoint: Path = quantity(..., "best.pt or last.pt of a training run.", positional=True)
     out: Path = quantity(Path("models/model.onnx"), "File to write; the card is NAME.json beside it.")
+    photo_px: int | None = quantity(
+        None,
+        "Long side photographs are brought to where nothing else is asked for, written into the card; left out, 512.",
+        unit="px",
+        ge=64,
+        le=8192,
+        step=32,
+    )
     variant: Literal["none", "fp16", "int8", "best"] = quantity(
         "none",
         "Second, smaller file NAME-fp16.onnx or NAME-int8.onnx, measured against the first; best is int8 where that is "
@@ -69,7 +78,7 @@ class ExportModel(Verb):
         Raises:
             CheckError: The graph differs from PyTorch, or the variant asked for is too slow or loses too much.
         """
-        card = export_model(self.checkpoint, self.out)
+        card = export_model(self.checkpoint, self.out, photo_px=self.photo_px or SIZE_PX)
         if self.variant == "none":
             return card
         from training.variants import Measurement, write_variant
@@ -93,7 +102,7 @@ class ExportModel(Verb):
         return "\n".join(lines)
 
 
-def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
+def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX) -> dict[str, Any]:
     """Export a checkpoint.
 
     The graph takes `image` uint8 [N, H, W, 3] RGB and returns `logits` float32 [N, 3, H, W], N, H and W free, H and W
@@ -102,6 +111,7 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
     Args:
         checkpoint: best.pt or last.pt of a training run; summary.json beside it goes into the card.
         out: File to write, ending in `.onnx`.
+        photo_px: Long side photographs are to be brought to [px].
 
     Returns:
         The card, as written to NAME.json.
@@ -123,7 +133,7 @@ def export_model(checkpoint: Path, out: Path) -> dict[str, Any]:
         _write_graph(model, scratch)
         parity = compare(model, scratch)
         data = scratch.read_bytes()
-        card = _card(checkpoint, state, parity) | file_fields(out, data)
+        card = _card(checkpoint, state, parity) | {"photo_px": photo_px} | file_fields(out, data)
         write_bytes(out, data)
     finally:
         scratch.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,17 @@ def test_flood_counts_own_pixels_and_carries_its_note(model: Path, photos: Path,
     assert "never predicts rock" in result["note"] and "rock" not in result and result["baseline"] is None
     assert sorted(p.name for p in (tmp_path / "out" / "overlays").iterdir()) == [f"photo_{i}.png.png" for i in range(3)]
     assert (tmp_path / "out" / "contact_sheet.png").exists()
+
+
+def test_size_of_photographs_is_the_cards_where_none_is_asked_for(
+    write_model: Callable[..., Path], photos: Path, tmp_path: Path
+) -> None:
+    one = write_model(tmp_path / "one.onnx", photo_px=64)
+    left_out = EvaluateReal(model=str(one), images=photos, out=tmp_path / "a", threads=1).run()
+    asked = EvaluateReal(model=str(one), images=photos, out=tmp_path / "b", size=64, threads=1).run()
+    assert left_out["size"] == 64 and left_out["flood"] == asked["flood"]
+    other = EvaluateReal(model=str(one), images=photos, out=tmp_path / "c", size=96, threads=1).run()
+    assert other["flood"] != asked["flood"]
 
 
 def test_published_protocol_counts_the_bars(model: Path, tmp_path: Path) -> None:

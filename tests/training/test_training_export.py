@@ -23,7 +23,7 @@ from training.model import LunarSegformer, build_model, load_checkpoint
 @pytest.fixture(scope="module")
 def exported(trained: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     out = tmp_path_factory.mktemp("models") / "toy.onnx"
-    card = ExportModel(checkpoint=trained.out / "best.pt", out=out).run()
+    card = ExportModel(checkpoint=trained.out / "best.pt", out=out, photo_px=640).run()
     model = load_checkpoint(read_checkpoint(trained.out / "best.pt")["model"])
     return SimpleNamespace(out=out, card=card, model=model)
 
@@ -47,6 +47,7 @@ def test_card_describes_the_file(exported: SimpleNamespace, trained: SimpleNames
     assert card["sha256"] == hashlib.sha256(exported.out.read_bytes()).hexdigest()
     assert card["fingerprints"]["train_split"] == trained.summary["splits"]["train_split"]["fingerprint"]
     assert card["training"]["best_epoch"] == trained.summary["best_epoch"]
+    assert card["photo_px"] == 640
     assert card["training"]["splits"]["train_split"]["path"].count("/") == 1  # says nothing of the machine
     assert sorted(p.name for p in exported.out.parent.iterdir()) == ["toy.json", "toy.onnx"]
 

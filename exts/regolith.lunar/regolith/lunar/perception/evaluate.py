@@ -29,7 +29,7 @@ from regolith.lunar.perception.metrics import (
 )
 from regolith.lunar.perception.overlay import contact_sheet, draw_classes, draw_overlay
 from regolith.lunar.perception.photos import find_photos, read_mask, read_photo
-from regolith.lunar.perception.session import SIZE_PX, Segmenter, Views
+from regolith.lunar.perception.session import Segmenter, Views
 
 RESULTS = "results.json"
 FLOOD_NOTE = (
@@ -134,7 +134,14 @@ class EvaluateReal(Verb):
         None, "Folder of true classes, NAME.png for each photograph: 0 ground, 1 rock, 255 ignore."
     )
     out: Path = quantity(Path("out/evaluate-real"), "Folder of results.json, overlays and contact sheet.")
-    size: int = quantity(SIZE_PX, "Long side the network works at, or side of a tile.", unit="px", ge=64, le=8192)
+    size: int | None = quantity(
+        None,
+        "Long side the network works at, or side of a tile; left out, what the model's card says, or 512.",
+        unit="px",
+        ge=64,
+        le=8192,
+        step=32,
+    )
     tile: bool = quantity(False, "Cut photographs into overlapping tiles at full resolution.")
     seed_protocol: bool = quantity(
         False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
@@ -208,7 +215,7 @@ class EvaluateReal(Verb):
     ) -> tuple[dict[str, Any], np.ndarray]:
         """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
         rgb = read_photo(path)
-        mask = segmenter.predict(rgb, size=self.size, tile=self.tile, tta=self.tta).mask
+        mask = segmenter.predict(rgb, size=self.size or segmenter.photo_px, tile=self.tile, tta=self.tta).mask
         row: dict[str, Any] = {
             "image": path.name,
             "width": rgb.shape[1],
@@ -232,7 +239,7 @@ class EvaluateReal(Verb):
             "model": _model_name(segmenter),
             "images": str(self.images),
             "photographs": len(rows),
-            "size": self.size,
+            "size": self.size or segmenter.photo_px,
             "tile": self.tile,
             "tta": self.tta,
             "flood": spread([r["flood"] for r in rows]),

@@ -98,6 +98,11 @@ class Segmenter:
             raise InputError("model", str(self.path), f"one input `image` and one output `logits`, not {names}")
         self.provider: str = self._session.get_providers()[0]
 
+    @property
+    def photo_px(self) -> int:
+        """Long side photographs are best brought to, by the model's card [px]."""
+        return int(self.card.get("photo_px", SIZE_PX))
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Run the network as it is.
 
