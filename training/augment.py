@@ -24,9 +24,12 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 IDENTITY = {
     "photo_gamma": 1.0, "photo_contrast": 1.0, "photo_brightness": 0.0, "photo_tint": 0.0, "photo_vignette": 0.0,
-    "photo_blur_px": 0.0, "photo_noise": 0.0, "photo_jpeg": 100.0,
+    "photo_light_ev": 0.0, "photo_blur_px": 0.0, "photo_noise": 0.0, "photo_jpeg": 100.0,
 }  # fmt: skip
 """Field to the value that changes nothing."""
+
+ENCODING = 2.2
+"""Exponent from pixel values to light: that of sRGB, about."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Augmentation:
             gains[:] = 1
         if drawn["photo_blur_px"]:
             rgb = np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(drawn["photo_blur_px"])))
+        if drawn["photo_light_ev"]:
+            rgb = relight(rgb, drawn["photo_light_ev"], random)
         if drawn["photo_vignette"] or drawn["photo_noise"]:
             rgb = _expose(rgb, drawn["photo_vignette"], drawn["photo_noise"], gray, random)
         rgb = _develop(rgb, drawn["photo_gamma"], drawn["photo_contrast"], drawn["photo_brightness"], gains)
@@ -150,6 +155,34 @@ def without_small_rocks(mask: np.ndarray, smallest: float) -> np.ndarray:
     small = np.bincount(regions.ravel(), minlength=count + 1) < np.pi / 4 * smallest**2
     small[0] = False
     return np.where(small[regions], np.uint8(IGNORE), mask)
+
+
+def relight(rgb: np.ndarray, ev: float, random: np.random.Generator) -> np.ndarray:
+    """Light a picture unevenly, as lamps and large shadows do: one bright and one dark part, `ev` stops apart.
+
+    Half of the pictures have a spot of light, half a soft edge. What leaves the range is clipped, as a sensor does.
+
+    Args:
+        rgb: Picture, uint8 [H, W, 3].
+        ev: Stops between the brightest and the darkest light.
+        random: The frame's own generator.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    height, width = rgb.shape[:2]
+    kind, u, v, angle = random.random(4).tolist()
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, width, dtype=np.float32)
+    if kind < 0.5:
+        radius = 0.25 + 0.75 * angle
+        light = np.exp(-((x - 2 * u + 1) ** 2 + (y - 2 * v + 1) ** 2) / (2 * radius**2))
+    else:
+        along = math.cos(math.tau * angle) * x + math.sin(math.tau * angle) * y
+        softness = 0.03 * (0.5 / 0.03) ** u
+        light = 1 / (1 + np.exp(np.clip((along - 1.6 * v + 0.8) / softness, -30, 30)))
+    gain = np.exp2(ev * (light - 0.5) / ENCODING)  # [H, W], of encoded values
+    return np.clip(np.rint(rgb * gain[..., None]), 0, 255).astype(np.uint8)
 
 
 def _expose(rgb: np.ndarray, vignette: float, noise: float, gray: bool, random: np.random.Generator) -> np.ndarray:

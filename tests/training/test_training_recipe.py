@@ -19,7 +19,7 @@ from regolith.lunar.labels import IGNORE, ROCK
 from regolith.lunar.params import InputError, Interval
 from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.stage.spec import rng
-from training.augment import IDENTITY, Augmentation, crop_box, cut, without_small_rocks
+from training.augment import IDENTITY, Augmentation, crop_box, cut, relight, without_small_rocks
 from training.checkpoint import read_checkpoint
 from training.data import Frames
 from training.losses import cross_entropy, dice, lovasz, segmentation_loss
@@ -31,7 +31,7 @@ CAMERA: dict[str, Any] = {
     "photo_share": 1.0, "photo_gamma": Interval(0.6, 1.7), "photo_contrast": Interval(0.6, 1.5),
     "photo_brightness": Interval(-0.1, 0.1), "photo_tint": Interval(0.05, 0.1), "photo_gray": 0.5,
     "photo_vignette": Interval(0.2, 0.6), "photo_blur_px": Interval(0.3, 1.5), "photo_noise": Interval(0.01, 0.05),
-    "photo_jpeg": Interval(30, 90),
+    "photo_jpeg": Interval(30, 90), "photo_light_ev": Interval(2, 4),
 }  # fmt: skip
 EVERYTHING: dict[str, Any] = CAMERA | {
     "crop_px": 32, "scale": Interval(1, 2), "rock_bias": 0.5, "rock_min_px": 2.0, "loss_dice": 0.5,
@@ -132,6 +132,16 @@ def test_photometric_changes_do_what_they_say() -> None:
     dark = change(photo_vignette=Interval(0.5))
     assert dark[0, 0, 0] == pytest.approx(60, abs=3) and dark[32, 31, 0] == pytest.approx(120, abs=2)
     assert change(photo_noise=Interval(0.04))[:, :32].std() == pytest.approx(0.04 * 255, rel=0.1)
+
+
+def test_uneven_light_is_as_many_stops_apart_as_asked() -> None:
+    flat = np.full((96, 128, 3), 40, np.uint8)
+    for k in range(20):
+        lit = relight(flat, 2.0, rng(0, "light", k)).astype(float)
+        stops = 2.2 * np.log2(lit / 40)  # against the light before
+        assert -1.1 < stops.min() < stops.max() < 1.1  # from one stop darker to one brighter, to a level's rounding
+        assert np.ptp(stops) > 0.3
+        assert np.abs(np.diff(stops[..., 0], axis=0)).max() < 0.9  # no hard edge: it would look like a rock's
 
 
 def test_augmentation_depends_on_its_generator_alone() -> None:

@@ -148,6 +148,14 @@ class TrainParams(Verb):
     photo_vignette: Interval = quantity(
         Interval(0, 0), "Share of light lost in the corners of the crop.", ge=0, le=1, step=0.05
     )
+    photo_light_ev: Interval = quantity(
+        Interval(0, 0),
+        "Stops between bright and dark of uneven light: a lamp's spot, or the soft edge of a beam or shadow.",
+        unit="EV",
+        ge=0,
+        le=12,
+        step=0.5,
+    )
     photo_blur_px: Interval = quantity(
         Interval(0, 0), "Standard deviation of a Gaussian blur.", unit="px", ge=0, le=10, step=0.1
     )
