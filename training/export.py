@@ -23,7 +23,7 @@ from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.params.fields import cross_field
 from regolith.lunar.params.training import portable_name
-from regolith.lunar.perception.session import SIZE_PX
+from regolith.lunar.perception.session import SIZE_PX, Views
 
 if TYPE_CHECKING:
     from training.model import LunarSegformer
@@ -52,6 +52,9 @@ class ExportModel(Verb):
         le=8192,
         step=32,
     )
+    photo_tta: Views = quantity(
+        "none", "Views of a photograph that are averaged where nothing else is asked for, written into the card."
+    )
     variant: Literal["none", "fp16", "int8", "best"] = quantity(
         "none",
         "Second, smaller file NAME-fp16.onnx or NAME-int8.onnx, measured against the first; best is int8 where that is "
@@ -78,7 +81,7 @@ class ExportModel(Verb):
         Raises:
             CheckError: The graph differs from PyTorch, or the variant asked for is too slow or loses too much.
         """
-        card = export_model(self.checkpoint, self.out, photo_px=self.photo_px or SIZE_PX)
+        card = export_model(self.checkpoint, self.out, photo_px=self.photo_px or SIZE_PX, photo_tta=self.photo_tta)
         if self.variant == "none":
             return card
         from training.variants import Measurement, write_variant
@@ -102,7 +105,7 @@ class ExportModel(Verb):
         return "\n".join(lines)
 
 
-def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX) -> dict[str, Any]:
+def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX, photo_tta: Views = "none") -> dict[str, Any]:
     """Export a checkpoint.
 
     The graph takes `image` uint8 [N, H, W, 3] RGB and returns `logits` float32 [N, 3, H, W], N, H and W free, H and W
@@ -112,6 +115,7 @@ def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX) -> dic
         checkpoint: best.pt or last.pt of a training run; summary.json beside it goes into the card.
         out: File to write, ending in `.onnx`.
         photo_px: Long side photographs are to be brought to [px].
+        photo_tta: Views of a photograph that are to be averaged.
 
     Returns:
         The card, as written to NAME.json.
@@ -133,7 +137,8 @@ def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX) -> dic
         _write_graph(model, scratch)
         parity = compare(model, scratch)
         data = scratch.read_bytes()
-        card = _card(checkpoint, state, parity) | {"photo_px": photo_px} | file_fields(out, data)
+        usage = {"photo_px": photo_px, "photo_tta": photo_tta}
+        card = _card(checkpoint, state, parity) | usage | file_fields(out, data)
         write_bytes(out, data)
     finally:
         scratch.unlink(missing_ok=True)

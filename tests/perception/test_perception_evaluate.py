@@ -119,7 +119,7 @@ def test_flood_counts_own_pixels_and_carries_its_note(model: Path, photos: Path,
     assert (tmp_path / "out" / "contact_sheet.png").exists()
 
 
-def test_size_of_photographs_is_the_cards_where_none_is_asked_for(
+def test_photographs_are_looked_at_as_the_card_says_where_nothing_is_asked_for(
     write_model: Callable[..., Path], photos: Path, tmp_path: Path
 ) -> None:
     one = write_model(tmp_path / "one.onnx", photo_px=64)
@@ -128,6 +128,11 @@ def test_size_of_photographs_is_the_cards_where_none_is_asked_for(
     assert left_out["size"] == 64 and left_out["flood"] == asked["flood"]
     other = EvaluateReal(model=str(one), images=photos, out=tmp_path / "c", size=96, threads=1).run()
     assert other["flood"] != asked["flood"]
+    two = write_model(tmp_path / "two.onnx", photo_px=64, photo_tta="flip-scale")
+    averaged = EvaluateReal(model=str(two), images=photos, out=tmp_path / "d", threads=1).run()
+    assert averaged["tta"] == "flip-scale" and averaged["flood"] != left_out["flood"]
+    plain = EvaluateReal(model=str(two), images=photos, out=tmp_path / "e", tta="none", threads=1).run()
+    assert plain["flood"] == left_out["flood"]
 
 
 def test_published_protocol_counts_the_bars(model: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_card_describes_the_file(exported: SimpleNamespace, trained: SimpleNames
     assert card["sha256"] == hashlib.sha256(exported.out.read_bytes()).hexdigest()
     assert card["fingerprints"]["train_split"] == trained.summary["splits"]["train_split"]["fingerprint"]
     assert card["training"]["best_epoch"] == trained.summary["best_epoch"]
-    assert card["photo_px"] == 640
+    assert (card["photo_px"], card["photo_tta"]) == (640, "none")
     assert card["training"]["splits"]["train_split"]["path"].count("/") == 1  # says nothing of the machine
     assert sorted(p.name for p in exported.out.parent.iterdir()) == ["toy.json", "toy.onnx"]
 

@@ -146,7 +146,7 @@ class EvaluateReal(Verb):
     seed_protocol: bool = quantity(
         False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
     )
-    tta: Views = quantity("none", TTA_HELP)
+    tta: Views | None = quantity(None, TTA_HELP + " Left out, what the model's card says, or none.")
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -193,7 +193,7 @@ class EvaluateReal(Verb):
 
     def summary(self, result: dict[str, Any]) -> str:
         """Give the figures of every photograph, of all, and where the rest is."""
-        lines = []
+        lines = [f"long side {result['size']} px{', in tiles' if result['tile'] else ''}, views: {result['tta']}"]
         for row in result["per_image"]:
             rock = f"  rock-IoU {_say(row['rock']['iou'])}" if "rock" in row else ""
             lines.append(f"{row['image']}: flood {row['flood']:.1%}  sky {row['sky']:.1%}{rock}")
@@ -215,7 +215,7 @@ class EvaluateReal(Verb):
     ) -> tuple[dict[str, Any], np.ndarray]:
         """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
         rgb = read_photo(path)
-        mask = segmenter.predict(rgb, size=self.size or segmenter.photo_px, tile=self.tile, tta=self.tta).mask
+        mask = segmenter.predict(rgb, **self._how(segmenter)).mask
         row: dict[str, Any] = {
             "image": path.name,
             "width": rgb.shape[1],
@@ -234,14 +234,20 @@ class EvaluateReal(Verb):
                 problems.append(f"mask of {path.name}: {error}")
         return row, draw_overlay(rgb, mask)
 
+    def _how(self, segmenter: Segmenter) -> dict[str, Any]:
+        """How photographs are looked at: as asked for, and else as the model's card says."""
+        return {
+            "size": self.size or segmenter.photo_px,
+            "tile": self.tile,
+            "tta": self.tta or segmenter.photo_tta,
+        }
+
     def _result(self, segmenter: Segmenter, rows: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:
         result: dict[str, Any] = {
             "model": _model_name(segmenter),
             "images": str(self.images),
             "photographs": len(rows),
-            "size": self.size or segmenter.photo_px,
-            "tile": self.tile,
-            "tta": self.tta,
+            **self._how(segmenter),
             "flood": spread([r["flood"] for r in rows]),
             "sky": {key: value for key, value in spread([r["sky"] for r in rows]).items() if key != "worst"},
             "per_image": rows,

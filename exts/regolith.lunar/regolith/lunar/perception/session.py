@@ -103,6 +103,11 @@ class Segmenter:
         """Long side photographs are best brought to, by the model's card [px]."""
         return int(self.card.get("photo_px", SIZE_PX))
 
+    @property
+    def photo_tta(self) -> Views:
+        """Views of a photograph that are best averaged, by the model's card."""
+        return self.card.get("photo_tta", "none")
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Run the network as it is.
 
