@@ -24,11 +24,11 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 IDENTITY = {
     "photo_gamma": 1.0, "photo_contrast": 1.0, "photo_brightness": 0.0, "photo_tint": 0.0, "photo_vignette": 0.0,
-    "photo_light_ev": 0.0, "photo_blur_px": 0.0, "photo_noise": 0.0, "photo_jpeg": 100.0,
+    "photo_blur_px": 0.0, "photo_noise": 0.0, "photo_jpeg": 100.0,
 }  # fmt: skip
 """Field to the value that changes nothing."""
 
-ENCODING = 2.2
+ENCODING_GAMMA = 2.2
 """Exponent from pixel values to light: that of sRGB, about."""
 
 
@@ -42,7 +42,7 @@ class Augmentation:
     def photometric(self) -> bool:
         """Whether pictures are changed beside being cut and mirrored."""
         p = self.params
-        return p.photo_gray > 0 or any(self._active(name) for name in IDENTITY)
+        return p.photo_gray > 0 or p.photo_light_ev.hi > 0 or any(self._active(name) for name in IDENTITY)
 
     def shape(self, frame: tuple[int, int]) -> tuple[int, int]:
         """Height and width [px] of what becomes of a frame of this height and width."""
@@ -78,8 +78,9 @@ class Augmentation:
             gains[:] = 1
         if drawn["photo_blur_px"]:
             rgb = np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(drawn["photo_blur_px"])))
-        if drawn["photo_light_ev"]:
-            rgb = relight(rgb, drawn["photo_light_ev"], random)
+        own = random.spawn(1)[0]  # a stream of its own: what other changes draw does not depend on it
+        if p.photo_light_ev.hi > 0 and own.random() < p.photo_share:
+            rgb = relight(rgb, p.photo_light_ev.at(own.random()), own)
         if drawn["photo_vignette"] or drawn["photo_noise"]:
             rgb = _expose(rgb, drawn["photo_vignette"], drawn["photo_noise"], gray, random)
         rgb = _develop(rgb, drawn["photo_gamma"], drawn["photo_contrast"], drawn["photo_brightness"], gains)
@@ -181,7 +182,7 @@ def relight(rgb: np.ndarray, ev: float, random: np.random.Generator) -> np.ndarr
         along = math.cos(math.tau * angle) * x + math.sin(math.tau * angle) * y
         softness = 0.03 * (0.5 / 0.03) ** u
         light = 1 / (1 + np.exp(np.clip((along - 1.6 * v + 0.8) / softness, -30, 30)))
-    gain = np.exp2(ev * (light - 0.5) / ENCODING)  # [H, W], of encoded values
+    gain = np.exp2(ev * (light - 0.5) / ENCODING_GAMMA)  # [H, W], of encoded values
     return np.clip(np.rint(rgb * gain[..., None]), 0, 255).astype(np.uint8)
 
 

@@ -22,7 +22,7 @@ from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.training import portable_name
+from regolith.lunar.params.training import portable_name, split_folders
 from regolith.lunar.perception.session import SIZE_PX, Views
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ class ExportModel(Verb):
 
     checkpoint: Path = quantity(..., "best.pt or last.pt of a training run.", positional=True)
     out: Path = quantity(Path("models/model.onnx"), "File to write; the card is NAME.json beside it.")
-    photo_px: int | None = quantity(
-        None,
-        "Long side photographs are brought to where nothing else is asked for, written into the card; left out, 512.",
+    photo_px: int = quantity(
+        SIZE_PX,
+        "Long side photographs are brought to where nothing else is asked for, written into the card.",
         unit="px",
         ge=64,
         le=8192,
@@ -81,7 +81,7 @@ class ExportModel(Verb):
         Raises:
             CheckError: The graph differs from PyTorch, or the variant asked for is too slow or loses too much.
         """
-        card = export_model(self.checkpoint, self.out, photo_px=self.photo_px or SIZE_PX, photo_tta=self.photo_tta)
+        card = export_model(self.checkpoint, self.out, photo_px=self.photo_px, photo_tta=self.photo_tta)
         if self.variant == "none":
             return card
         from training.variants import Measurement, write_variant
@@ -251,7 +251,7 @@ def _card(checkpoint: Path, state: dict[str, Any], parity: dict[str, float]) -> 
     with contextlib.suppress(OSError, ValueError):
         summary = json.loads((checkpoint.parent / "summary.json").read_text("utf-8"))
         for split in (summary or {}).get("splits", {}).values():
-            split["path"] = portable_name(split["path"])
+            split["path"] = ",".join(portable_name(folder) for folder in split_folders(Path(split["path"])))
     return {
         "version": CARD_VERSION,
         "architecture": "SegFormer-B0",

@@ -115,7 +115,7 @@ def build_model(init: str) -> LunarSegformer:
         widen_convolutions(net.segformer)
         return LunarSegformer(net)
     if init.endswith(".pt"):
-        return load_checkpoint(read_checkpoint(Path(init), field="init")["model"])
+        return load_checkpoint(read_checkpoint(Path(init), field="init")["model"], field="init", value=init)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     where = "a SegFormer encoder in the cache, on the hub or in a local folder; a run's best.pt; or --init random"
@@ -166,8 +166,15 @@ def hub_reachable(timeout_s: float = 5.0) -> bool:
         return False
 
 
-def load_checkpoint(state: dict[str, torch.Tensor]) -> LunarSegformer:
+def load_checkpoint(
+    state: dict[str, torch.Tensor], *, field: str = "checkpoint", value: object = "its weights"
+) -> LunarSegformer:
     """Rebuild the network of a run's checkpoint, in evaluation mode.
+
+    Args:
+        state: Weights by name.
+        field: Parameter that named the checkpoint, and
+        value: what it was, for an error.
 
     Raises:
         InputError: The weights are not of this network.
@@ -175,8 +182,7 @@ def load_checkpoint(state: dict[str, torch.Tensor]) -> LunarSegformer:
     model = build_model("random")
     try:
         model.load_state_dict(state)
-    except (RuntimeError, AttributeError) as error:
-        raise InputError(
-            "checkpoint", str(error).splitlines()[0][:80], "best.pt or last.pt of a training run"
-        ) from None
+    except (RuntimeError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise InputError(field, value, f"best.pt or last.pt of a training run ({reason})") from None
     return model.eval()

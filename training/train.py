@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import hashlib
 import json
 import math
 import os
@@ -40,7 +39,7 @@ from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
 from training.augment import Augmentation
-from training.checkpoint import read_checkpoint, write_torch
+from training.checkpoint import checkpoint_digest, read_checkpoint, write_torch
 from training.data import Frames
 from training.losses import segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
@@ -95,8 +94,10 @@ class Run:
         self.weight = torch.tensor(self._class_weights(), dtype=torch.float32, device=self.device)
 
         torch.manual_seed(params.seed)
-        self.origin = read_origin(Path(params.init)) if params.from_checkpoint else None
-        self.model = build_model(params.init).to(self.device)
+        last = params.out / "last.pt"
+        begun = read_checkpoint(last, field="out") if last.exists() else None
+        self.origin = begun.get("origin") if begun else self._read_origin()
+        self.model = build_model("random" if begun else params.init).to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), params.lr_peak, weight_decay=params.weight_decay)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if params.ema_decay else None
         self.epoch, self.batch = 0, 0  # the next batch of the running epoch
@@ -106,8 +107,8 @@ class Run:
         """Height and width of what the network is trained on [px]."""
         self.memory = measure_need(self.model, self.shape, params, self.weight, amp=self.amp)
         self.micro_batch = 0
-        if (params.out / "last.pt").exists():
-            self._resume()
+        if begun:
+            self._resume(begun)
         if not self.finished:
             self.micro_batch = choose_micro_batch(self.memory, params, fixed=self.micro_batch or None)
         if self.micro_batch < (params.micro_batch or params.batch) and not self.finished:
@@ -320,9 +321,18 @@ class Run:
         }
         write_torch(self.params.out / "last.pt", state)
 
-    def _resume(self) -> None:
-        path = self.params.out / "last.pt"
-        state = read_checkpoint(path)
+    def _read_origin(self) -> dict[str, Any] | None:
+        """What the checkpoint a run starts from was made of: recipe, data, and what that started from; its digest."""
+        if not self.params.from_checkpoint:
+            return None
+        path = Path(self.params.init)
+        if path.resolve().parent == self.params.out.resolve():
+            raise InputError("init", str(path), "a checkpoint outside --out, where the run writes its own")
+        state = read_checkpoint(path, field="init")
+        made = {key: state.get(key) for key in ("recipe", "fingerprints", "epoch", "origin")}
+        return made | {"sha256": checkpoint_digest(path)}
+
+    def _resume(self, state: dict[str, Any]) -> None:
         mine = self._checkpoint()
         defaults = TrainParams.recipe_defaults()  # of fields that came after the run was begun
         for key in ("recipe", "fingerprints"):
@@ -330,7 +340,8 @@ class Run:
                 old, new = state[key].get(name, defaults.get(name)), mine[key].get(name)
                 if old != new:
                     raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
-        if state.get("origin") != self.origin:
+        start = Path(self.params.init)
+        if self.origin and start.is_file() and checkpoint_digest(start) != self.origin["sha256"]:
             raise InputError(
                 "init", self.params.init, f"the weights {self.params.out} was begun with; or another --out"
             )
@@ -373,13 +384,6 @@ class Run:
         write_json(self.params.out / "summary.json", summary)
         self.emit({"event": "artifact", "path": str(self.params.out / "summary.json"), "kind": "summary"})
         return summary
-
-
-def read_origin(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint that a run starts from was made of: its recipe and data, and those it started from."""
-    state = read_checkpoint(path, field="init")
-    made = {key: state.get(key) for key in ("recipe", "fingerprints", "epoch", "origin")}
-    return made | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def learning_rate(step: int, total: int, params: TrainParams) -> float:

@@ -195,6 +195,17 @@ def test_shipped_models_go_by_name(
         find_model("tiny")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("photo_px", "abc"), ("photo_px", None), ("photo_px", 0), ("photo_px", True), ("photo_tta", "all")],
+)
+def test_card_that_says_nonsense_is_refused(
+    write_model: Callable[..., Path], tmp_path: Path, field: str, value: object
+) -> None:
+    with pytest.raises(InputError, match=rf"^one\.json: {field}: "):
+        Segmenter(write_model(tmp_path / "one.onnx", **{field: value}))
+
+
 def test_models_in_the_repository_are_what_their_cards_say() -> None:
     """A fresh clone segments; the default and its variants fit the sizes promised and come from the same weights."""
     shipped = shipped_models()

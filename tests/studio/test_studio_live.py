@@ -16,7 +16,7 @@ from studio_stand import until
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.panel.host import LiveSettings
 from regolith.lunar.params import InputError, load_preset
-from regolith.lunar.perception.session import SIZE_PX, Prediction, Segmenter
+from regolith.lunar.perception.session import SIZE_PX, Prediction, Segmenter, Views
 from regolith.lunar.randomize import draw_values
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.studio.camera import Shown
@@ -50,16 +50,20 @@ class Threshold:
     """A model of a known answer, which a test can hold up: bright is sky, dark is rock."""
 
     provider = "CPUExecutionProvider"
+    photo_px = 640
+    photo_tta: Views = "flip"
 
     def __init__(self) -> None:
         self.card: dict[str, Any] = {"name": "threshold"}
         self.gate = threading.Event()
         self.gate.set()
         self.sizes: list[int | None] = []
+        self.views: list[Views] = []
         self.problem: Exception | None = None
 
-    def predict(self, rgb: np.ndarray, *, size: int | None = SIZE_PX) -> Prediction:
+    def predict(self, rgb: np.ndarray, *, size: int | None = SIZE_PX, tta: Views = "none") -> Prediction:
         self.sizes.append(size)
+        self.views.append(tta)
         assert self.gate.wait(10)
         if self.problem is not None:
             raise self.problem
@@ -200,7 +204,7 @@ def test_a_photograph_is_segmented_in_its_own_pixels(made: Stand) -> None:
     assert photo.counts == {"regolith": 1_575_000, "rock": 225_000, "sky": 0, "ignore": 0}
     assert photo.rgb.shape == (461, PHOTO_PX, 3) and photo.mask.shape == (461, PHOTO_PX)
     assert photo.mask[0, 0] == ROCK and photo.mask[-1, -1] == REGOLITH
-    assert made.model.sizes == [SIZE_PX]
+    assert (made.model.sizes, made.model.views) == ([640], ["flip"])  # as its card says
 
 
 def test_it_is_what_evaluation_sees() -> None:
@@ -211,7 +215,8 @@ def test_it_is_what_evaluation_sees() -> None:
         photo = live.photo("noise.png", png(rgb), "default").result(60)
     finally:
         live.close()
-    assert np.array_equal(photo.mask, Segmenter("default").predict(rgb).mask)
+    model = Segmenter("default")
+    assert np.array_equal(photo.mask, model.predict(rgb, size=model.photo_px, tta=model.photo_tta).mask)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_default_recipe_changes_no_pixel() -> None:
     assert not augmentation.photometric and got[0] is rgb and got[1] is mask
 
 
-@pytest.mark.parametrize("name", [*IDENTITY, "photo_gray"])
+@pytest.mark.parametrize("name", [*IDENTITY, "photo_gray", "photo_light_ev"])
 def test_each_photometric_change_changes_pixels_alone(name: str) -> None:
     rgb, mask = draw_frame(0, 0, (64, 64))
     rgb[..., 2] //= 2  # a colour to lose
@@ -140,8 +140,17 @@ def test_uneven_light_is_as_many_stops_apart_as_asked() -> None:
         lit = relight(flat, 2.0, rng(0, "light", k)).astype(float)
         stops = 2.2 * np.log2(lit / 40)  # against the light before
         assert -1.1 < stops.min() < stops.max() < 1.1  # from one stop darker to one brighter, to a level's rounding
-        assert np.ptp(stops) > 0.3
+        assert np.ptp(stops) > 1.1
         assert np.abs(np.diff(stops[..., 0], axis=0)).max() < 0.9  # no hard edge: it would look like a rock's
+
+
+def test_uneven_light_leaves_what_else_is_drawn() -> None:
+    rgb, _ = draw_frame(0, 0, (64, 64))
+    camera = {name: value for name, value in CAMERA.items() if name != "photo_light_ev"}
+    without = Augmentation(recipe(**camera)).photograph(rgb, rng(0, "x"))
+    faint = Augmentation(recipe(**camera, photo_light_ev=Interval(1e-6))).photograph(rgb, rng(0, "x"))
+    lit = Augmentation(recipe(**camera, photo_light_ev=Interval(3))).photograph(rgb, rng(0, "x"))
+    assert np.array_equal(without, faint) and not np.array_equal(without, lit)
 
 
 def test_augmentation_depends_on_its_generator_alone() -> None:

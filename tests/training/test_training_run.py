@@ -247,8 +247,49 @@ def test_run_goes_on_from_the_network_of_another(
     assert summary["config"]["init"] == "first/best.pt"
     assert summary["origin"]["fingerprints"] == read_checkpoint(start)["fingerprints"]
     shutil.copy(trained.out / "last.pt", start)
-    with pytest.raises(InputError, match=r"^init: "):  # other weights under the old name
+    with pytest.raises(InputError, match=r"^init: .*was begun with"):  # other weights under the old name
         train(toy.params(tmp_path / "run", init=str(start), lr=1e-8, warmup_steps=0, epochs=1), lambda e: None)
+
+
+def test_stopped_run_goes_on_without_the_network_it_started_from(
+    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path
+) -> None:
+    start = tmp_path / "first" / "best.pt"
+    start.parent.mkdir()
+    shutil.copy(trained.out / "best.pt", start)
+    train(toy.params(tmp_path / "whole", init=str(start), epochs=2), lambda e: None)
+    stops = iter([False, False, True])
+    part = toy.params(tmp_path / "part", init=str(start), epochs=2)
+    assert train(part, lambda e: None, lambda: next(stops, False))["status"] == "interrupted"
+    start.unlink()
+    summary = train(part, lambda e: None)
+    assert summary["status"] == "finished"
+    assert_same_run(tmp_path / "whole", tmp_path / "part")
+    second = train(toy.params(tmp_path / "again", init=str(part.out / "best.pt"), epochs=1), lambda e: None)
+    assert second["origin"]["origin"] == summary["origin"] and summary["origin"]  # where from, all the way
+
+
+def test_run_does_not_start_from_its_own_folder(toy: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^init: .*outside --out"):
+        train(toy.params(tmp_path, init=str(tmp_path / "best.pt")), lambda e: None)
+
+
+@pytest.mark.parametrize("change", ["model", "classes", "weights", "kind of weights"])
+def test_checkpoint_of_something_else_is_refused(
+    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path, change: str
+) -> None:
+    state = read_checkpoint(trained.out / "best.pt")
+    if change == "weights":
+        state["model"] = {"layer.weight": torch.zeros(3)}
+    elif change == "kind of weights":
+        state["model"] = {"layer": "none"}
+    elif change == "classes":
+        state["classes"] = {"road": 0}
+    else:
+        del state["model"]
+    torch.save(state, tmp_path / "other.pt")
+    with pytest.raises(InputError, match=r"^init: .*best\.pt or last\.pt of a training run"):
+        train(toy.params(tmp_path / "run", init=str(tmp_path / "other.pt")), lambda e: None)
 
 
 def test_start_that_is_no_checkpoint_is_refused(toy: SimpleNamespace, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def split_folders(path: Path) -> tuple[Path, ...]:
 
 
 def portable_name(path: str | Path) -> str:
-    """Return what a path says on any machine: its last two parts; of several folders, those of each."""
-    return ",".join("/".join(part.parts[-2:]) for part in split_folders(Path(path)))
+    """Return what a path says on any machine: its last two parts."""
+    return "/".join(Path(path).absolute().parts[-2:])
 
 
 class TrainParams(Verb):
@@ -46,7 +46,7 @@ class TrainParams(Verb):
     )
     lr: float | None = quantity(
         None,
-        "Peak learning rate; left out, 6e-5 for a pretrained encoder and 1e-3 for random.",
+        "Peak learning rate; left out, 1e-3 for random, and 6e-5 for weights that were trained.",
         step=1e-5,
         ge=1e-8,
         le=1,
@@ -60,7 +60,7 @@ class TrainParams(Verb):
     )
     warmup_steps: int | None = quantity(
         None,
-        "Steps of linear warm-up; left out, 0 for a pretrained encoder and 100 for random.",
+        "Steps of linear warm-up; left out, 100 for random, and 0 for weights that were trained.",
         ge=0,
         le=100000,
         step=10,

@@ -6,7 +6,7 @@ import contextlib
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -146,7 +146,7 @@ class EvaluateReal(Verb):
     seed_protocol: bool = quantity(
         False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
     )
-    tta: Views | None = quantity(None, TTA_HELP + " Left out, what the model's card says, or none.")
+    tta: Literal["card"] | Views = quantity("card", TTA_HELP + " card: what the model's card says.")
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -239,7 +239,7 @@ class EvaluateReal(Verb):
         return {
             "size": self.size or segmenter.photo_px,
             "tile": self.tile,
-            "tta": self.tta or segmenter.photo_tta,
+            "tta": segmenter.photo_tta if self.tta == "card" else self.tta,
         }
 
     def _result(self, segmenter: Segmenter, rows: list[dict[str, Any]], problems: list[str]) -> dict[str, Any]:

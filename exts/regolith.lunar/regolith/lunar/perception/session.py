@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -101,7 +101,7 @@ class Segmenter:
     @property
     def photo_px(self) -> int:
         """Long side photographs are best brought to, by the model's card [px]."""
-        return int(self.card.get("photo_px", SIZE_PX))
+        return self.card.get("photo_px", SIZE_PX)
 
     @property
     def photo_tta(self) -> Views:
@@ -209,6 +209,11 @@ def read_card(model: Path) -> dict[str, Any]:
         raise InputError(f"{path.name}: classes", found or "nothing", str(CLASSES))
     if card.get("sha256") != hashlib.sha256(model.read_bytes()).hexdigest():
         raise InputError("model", str(model), f"the file its card {path.name} describes: the sha256 differs")
+    size, views = card.get("photo_px", SIZE_PX), card.get("photo_tta", "none")
+    if type(size) is not int or not 64 <= size <= 8192:
+        raise InputError(f"{path.name}: photo_px", size, "64 … 8192")
+    if views not in get_args(Views):
+        raise InputError(f"{path.name}: photo_tta", views, ", ".join(get_args(Views)))
     _check_variant(model, card)
     return card
 

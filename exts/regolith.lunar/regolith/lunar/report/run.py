@@ -90,7 +90,7 @@ def _training_section(run: Path, summary: dict[str, Any]) -> Section:
     curves = training_curves([json.loads(line) for line in lines], summary["best_epoch"])
     config = summary["config"]
     text = (
-        f"SegFormer-B0, encoder from {config['init']}, batch {config['batch']}, learning rate {config['lr']:g}; "
+        f"SegFormer-B0, started from {config['init']}, batch {config['batch']}, learning rate {config['lr']:g}; "
         f"epoch {summary['best_epoch']} of {summary['epochs']} kept: {summary['selection_note']}.",
     )
     return Section("Training", text, pictures=(drawing(curves, "Loss and validation IoU by epoch", wide=True),))
@@ -145,6 +145,9 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Secti
         )
     ]  # fmt: skip
     text = list(real.get("problems", [])) + ([real["note"]] if "note" in real else [])
+    if "tta" in real:  # results of before do not say
+        tiles = ", in tiles" if real["tile"] else ""
+        text.insert(0, f"Looked at with a long side of {real['size']} px{tiles}; views averaged: {real['tta']}.")
     if "rock" in real:
         rock = real["rock"]
         tables.append(

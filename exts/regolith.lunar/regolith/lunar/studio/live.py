@@ -20,7 +20,7 @@ from regolith.lunar.labels import ROCK, count_classes
 from regolith.lunar.machine import cores
 from regolith.lunar.panel.host import LiveSettings, LiveState
 from regolith.lunar.perception.photos import read_photo
-from regolith.lunar.perception.session import SIZE_PX, Prediction
+from regolith.lunar.perception.session import SIZE_PX, Prediction, Views
 from regolith.lunar.studio.camera import Shown
 
 MOVING_PX = 256
@@ -41,7 +41,17 @@ class Model(Protocol):
     provider: str
     card: dict[str, Any]
 
-    def predict(self, rgb: np.ndarray, *, size: int | None = SIZE_PX) -> Prediction:
+    @property
+    def photo_px(self) -> int:
+        """Long side photographs are best brought to [px]."""
+        ...
+
+    @property
+    def photo_tta(self) -> Views:
+        """Views of a photograph that are best averaged."""
+        ...
+
+    def predict(self, rgb: np.ndarray, *, size: int | None = SIZE_PX, tta: Views = "none") -> Prediction:
         """Segment a picture, uint8 [H, W, 3]."""
         ...
 
@@ -285,7 +295,7 @@ class LiveInference:
             rgb = decode_photo(wanted.name, wanted.content)
             model = self._use(wanted.model)
             start = time.perf_counter()
-            mask = model.predict(rgb).mask
+            mask = model.predict(rgb, size=model.photo_px, tta=model.photo_tta).mask
             milliseconds = 1e3 * (time.perf_counter() - start)
             height, width = mask.shape
             small = _fitted(width, height)
