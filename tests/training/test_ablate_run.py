@@ -55,7 +55,7 @@ def test_every_figure_is_measured_and_stamped(done: SimpleNamespace) -> None:
 def test_report_without_photographs_leaves_them_out(done: SimpleNamespace, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(done.out, out)
-    (out / "figures" / "overlays.jpg").unlink()
+    assert (out / "figures" / "overlays.jpg").exists()
     args = [out if word == str(done.out) else word for word in done.args]
     assert cli.main([*map(str, args), "--report-only", "--no-overlays"]) == 0
     text = (out / "RESULTS.md").read_text("utf-8")

@@ -219,8 +219,8 @@ def test_child_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:
             assert rest == b"", "the child is still there"
 
 
-def train_step(tmp_path: Path, *args: str) -> Train:
-    verb = cli.parse_verb(Ablate, "ablate", ["--out", str(tmp_path), "--init", "random", *args])
+def train_step(tmp_path: Path, *args: str, init: str = "random") -> Train:
+    verb = cli.parse_verb(Ablate, "ablate", ["--out", str(tmp_path), "--init", init, *args])
     assert isinstance(verb, Ablate)
     (tmp_path / "steps").mkdir(exist_ok=True)
     return next(step for step in make_steps(verb.study(), shown=[]) if isinstance(step, Train))
@@ -241,6 +241,20 @@ def test_training_goes_on_only_where_recipe_and_data_are_the_same(tmp_path: Path
     write_json(step.out / "summary.json", {"status": "finished"})
     step.prepare("two")
     assert not (step.out / "summary.json").exists(), "finished, but the best epoch is gone"
+
+
+def test_training_from_other_weights_of_the_same_name_begins_anew(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "best.pt"
+    checkpoint.write_bytes(b"weights")
+    step = train_step(tmp_path, init=str(checkpoint))
+    upstream = dict.fromkeys(step.needs, "same")
+    step.prepare(step.fingerprint(upstream))
+    (step.out / "last.pt").write_text("half done")
+    step.prepare(step.fingerprint(upstream))
+    assert (step.out / "last.pt").exists()
+    checkpoint.write_bytes(b"other weights")
+    step.prepare(step.fingerprint(upstream))
+    assert not (step.out / "last.pt").exists()
 
 
 def test_training_counts_once_it_is_finished(tmp_path: Path) -> None:

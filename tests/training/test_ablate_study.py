@@ -12,7 +12,7 @@ from regolith.lunar.dataset.layout import read_contract, read_journal
 from regolith.lunar.dataset.subset import link_subset, split_digest
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import TrainParams
-from training.ablate.steps import Generate, Link, Synth, Train, make_steps
+from training.ablate.steps import INITIALIZATION, Generate, Link, Synth, Train, make_steps
 from training.ablate.study import RunSpec, changed_recipe
 from training.ablate.verb import FIXED, RECIPE, Ablate, Asked, spaced
 
@@ -93,6 +93,35 @@ def test_fingerprint_follows_what_decides_and_nothing_else() -> None:
     )
 
 
+def test_fresh_weights_are_known_by_how_they_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = tmp_path / "best.pt"
+    checkpoint.write_bytes(b"weights")
+    inits = ("random", "nvidia/mit-b0", str(checkpoint))
+
+    def fingerprints() -> list[str]:
+        studies = [ablate("--init", init).study() for init in inits]
+        trainings = [next(s for s in make_steps(study, shown=[]) if isinstance(s, Train)) for study in studies]
+        return [step.fingerprint(dict.fromkeys(step.needs, "same")) for step in trainings]
+
+    before = fingerprints()
+    monkeypatch.setattr("training.ablate.steps.INITIALIZATION", INITIALIZATION + 1)
+    assert [old != new for old, new in zip(before, fingerprints(), strict=True)] == [True, False, False]
+
+
+def test_study_from_a_checkpoint_is_known_by_its_bytes_and_not_by_its_folder(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        checkpoint = tmp_path / place / "run" / "best.pt"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.write_bytes(b"weights")
+        study = ablate("--init", str(checkpoint), "--out", str(tmp_path)).study()
+        study.check()
+        study.settle()
+        assert study.command.endswith(" --init run/best.pt") and str(tmp_path) not in study.command
+    checkpoint.write_bytes(b"other weights")
+    with pytest.raises(InputError, match=r"^recipe\.init_sha256: .* with which .* was begun; or another --out"):
+        study.settle()
+
+
 def test_scores_are_known_by_the_code_that_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
@@ -136,6 +165,8 @@ def test_folder_keeps_its_study_and_may_grow(tmp_path: Path) -> None:
         (["--polar", "."], "masks: missing; allowed: together with --polar, and only so"),
         (["--real", "nowhere"], "real: 'nowhere' is not allowed; allowed: a folder"),
         (["--lr", "7"], "lr: '7' is not allowed; allowed: a number 1e-08 … 1"),
+        (["--init", "nowhere/best.pt"], "init: 'nowhere/best.pt' is not allowed; "
+         "allowed: best.pt or last.pt of a training run (No such file or directory)"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_before_any_work(tmp_path: Path, capsys, args: list[str], line: str) -> None:

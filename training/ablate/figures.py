@@ -30,7 +30,7 @@ def draw_figures(results: Results, cells: list[Cell], shown: list[str], folder: 
         folder: Where the pictures go.
 
     Returns:
-        Caption to file name; a figure of nothing measured is left out.
+        Caption to file name; a figure of nothing measured is left out, earlier overlays are then removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn: dict[str, str] = {}
@@ -48,6 +48,8 @@ def draw_figures(results: Results, cells: list[Cell], shown: list[str], folder: 
         with replacing(folder / "overlays.jpg") as temporary:
             sheet.save(temporary, "JPEG", quality=88)
         drawn["The same photographs seen by each version: rock red, regolith faint green"] = "overlays.jpg"
+    else:
+        (folder / "overlays.jpg").unlink(missing_ok=True)
     return drawn
 
 

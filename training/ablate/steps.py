@@ -28,6 +28,8 @@ PHOTO_MEGAPIXELS = 0.26
 
 SCENE_MEGAPIXELS = 0.3
 """What building a scene costs, in megapixels drawn in the same time, on preset v3."""
+INITIALIZATION = 2
+"""Revision of how fresh weights are drawn; raise it where they come out otherwise."""
 
 
 class Step(abc.ABC):
@@ -178,8 +180,9 @@ class Train(Step):
         self.out = self.params.out
 
     def inputs(self) -> dict[str, Any]:
-        """The recipe; not where its folders are and on how many threads it runs."""
-        return {"version": __version__, "recipe": changed_recipe(self.params)}
+        """The recipe, and how fresh weights are drawn; not where its folders are and on how many threads it runs."""
+        fresh = {"initialization": INITIALIZATION} if self.params.init == "random" else {}
+        return {"version": __version__, "recipe": changed_recipe(self.params)} | fresh
 
     def prepare(self, fingerprint: str) -> None:
         """Begin anew where the run in the folder was begun with another recipe or other data, or lost its result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -163,6 +164,7 @@ class Study:
                 raise InputError(name, str(folder), "a folder")
         if (self.polar is None) != (self.masks is None):
             raise InputError("masks", str(self.masks) if self.masks else None, "together with --polar, and only so")
+        self.settings()  # refuses a checkpoint that cannot be read
 
     def agree(self) -> bool:
         """Hold the study against the one its folder was begun with; whether there is one.
@@ -194,6 +196,25 @@ class Study:
 
 
 def changed_recipe(params: TrainParams) -> dict[str, Any]:
-    """Return what of a recipe is not the default: an option that is new and unused leaves older results valid."""
-    default = TrainParams(train_split=Path("a"), val_split=Path("b"), out=Path("c")).recipe()
-    return {name: value for name, value in params.recipe().items() if value != default[name]}
+    """Return what of a recipe is not the default: an option that is new and unused leaves older results valid.
+
+    A checkpoint to start from is there by its bytes too: other weights of the same name are another recipe.
+
+    Raises:
+        InputError: That checkpoint cannot be read.
+    """
+    default = TrainParams.recipe_defaults()
+    changed = {name: value for name, value in params.recipe().items() if value != default[name]}
+    return changed | ({"init_sha256": init_digest(params.init)} if params.from_checkpoint else {})
+
+
+def init_digest(init: str) -> str:
+    """SHA-256 of a checkpoint to start from; whether it is one, training finds out.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(init).read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError("init", init, f"best.pt or last.pt of a training run ({error.strerror})") from None

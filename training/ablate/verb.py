@@ -12,7 +12,7 @@ from regolith.lunar.dataset.generate import parse_size
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, quantity, writable_folder
 from regolith.lunar.params.fields import input_error
-from regolith.lunar.params.training import RUNTIME_FIELDS, TrainParams
+from regolith.lunar.params.training import RUNTIME_FIELDS, TrainParams, portable_name
 from regolith.lunar.perception.photos import find_photos
 from training.ablate.report import write_report
 from training.ablate.schedule import Schedule, duration, sole
@@ -57,7 +57,9 @@ class Asked(Verb):
     workers: int = quantity(1, "Steps at once; each takes its share of the cores.", ge=1, le=256)
     trainings: int | None = quantity(None, "Trainings among them; left out, as many.", ge=1, le=256)
     dry_run: bool = quantity(False, "Print the plan and what it may take, and do nothing.")
-    overlays: bool = quantity(True, "Show photographs with what is called rock on them in the report.")
+    overlays: bool = quantity(
+        True, "Show some of the photographs themselves in the report, plain and with what each version calls rock."
+    )
     report_only: bool = quantity(False, "Write the report of what is done, and do nothing else.")
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -149,13 +151,18 @@ class Ablate(WithRecipe):
         return study
 
     def command(self) -> str:
-        """Command line of what is asked for, without folders and workers, which decide nothing."""
+        """Command line of what is asked for, without folders and workers, which decide nothing.
+
+        A checkpoint to start from goes by its portable name, as in a recipe.
+        """
         words = ["regolith ablate"]
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             always = name in ("presets", "runs", "seeds", "scale")
             if name in ASIDE or (value == field.default and not always):
                 continue
+            if name == "init" and value.endswith(".pt"):
+                value = portable_name(value)
             flag = name.replace("_", "-")
             words.append(
                 f"--no-{flag}" if value is False else f"--{flag}" if value is True else f"--{flag} {as_text(value)}"
