@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,3 @@ def read_checkpoint(path: Path, field: str = "checkpoint") -> dict[str, Any]:
     if not all(isinstance(state.get(key), dict) for key in ("model", "recipe", "fingerprints")):
         raise InputError(field, str(path), f"{allowed} (it lacks weights or what they were made from)")
     return state
-
-
-def checkpoint_digest(path: Path) -> str:
-    """SHA-256 of a checkpoint's file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from regolith.lunar.files import write_bytes, write_json
+from regolith.lunar.files import file_digest, write_bytes, write_json
 from regolith.lunar.jobs.events import Emit, Event, emit
 from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
 from regolith.lunar.params import CheckError, InputError, writable_folder
@@ -39,12 +39,13 @@ from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
 from training.augment import Augmentation
-from training.checkpoint import checkpoint_digest, read_checkpoint, write_torch
+from training.checkpoint import read_checkpoint, write_torch
 from training.data import Frames
 from training.losses import segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
 from training.memory import choose_micro_batch, measure_need
 from training.model import LunarSegformer, build_model
+from training.optimization import learning_rate, update_average
 
 Stop = Callable[[], bool]
 
@@ -330,7 +331,7 @@ class Run:
             raise InputError("init", str(path), "a checkpoint outside --out, where the run writes its own")
         state = read_checkpoint(path, field="init")
         made = {key: state.get(key) for key in ("recipe", "fingerprints", "epoch", "origin")}
-        return made | {"sha256": checkpoint_digest(path)}
+        return made | {"sha256": file_digest(path)}
 
     def _resume(self, state: dict[str, Any]) -> None:
         mine = self._checkpoint()
@@ -341,7 +342,7 @@ class Run:
                 if old != new:
                     raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
         start = Path(self.params.init)
-        if self.origin and start.is_file() and checkpoint_digest(start) != self.origin["sha256"]:
+        if self.origin and start.is_file() and file_digest(start) != self.origin["sha256"]:
             raise InputError(
                 "init", self.params.init, f"the weights {self.params.out} was begun with; or another --out"
             )
@@ -384,29 +385,6 @@ class Run:
         write_json(self.params.out / "summary.json", summary)
         self.emit({"event": "artifact", "path": str(self.params.out / "summary.json"), "kind": "summary"})
         return summary
-
-
-def learning_rate(step: int, total: int, params: TrainParams) -> float:
-    """Return the learning rate of a step: linear warm-up, then the schedule from lr to lr_min at the last step."""
-    warmup = min(params.warmup, total // 2)
-    if step < warmup:
-        return params.lr_peak * (step + 1) / (warmup + 1)
-    progress = (step - warmup) / max(total - 1 - warmup, 1)
-    if params.schedule == "poly":
-        left = (1 - progress) ** params.poly_power
-    else:
-        left = 0.5 * (1 + math.cos(math.pi * progress))
-    return params.lr_min + (params.lr_peak - params.lr_min) * left
-
-
-@torch.no_grad()
-def update_average(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
-    """Move an averaged network towards a network: decay · average + (1 − decay) · network; counters are copied."""
-    for a, m in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if a.is_floating_point():
-            a.lerp_(m, 1 - decay)
-        else:
-            a.copy_(m)
 
 
 def run_companion(config: Path) -> int:

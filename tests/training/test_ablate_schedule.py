@@ -19,8 +19,9 @@ from toy_split import write_split
 from regolith.lunar import cli
 from regolith.lunar.files import write_json
 from regolith.lunar.params import InputError
+from training.ablate.digests import digest_if_there
 from training.ablate.schedule import Schedule, Stamp, duration, sole, stamp_file
-from training.ablate.steps import Step, Train, file_digest, make_steps
+from training.ablate.steps import Step, Train, make_steps
 from training.ablate.study import Study
 from training.ablate.verb import Ablate
 
@@ -46,7 +47,7 @@ class Copy(Step):
         return [self.text, str(self.target), str(self.pause)]
 
     def digest(self) -> str | None:
-        return file_digest(self.target)
+        return digest_if_there(self.target)
 
 
 WRITER = """
@@ -265,6 +266,6 @@ def test_training_counts_once_it_is_finished(tmp_path: Path) -> None:
     write_json(step.out / "summary.json", {"status": "interrupted"})
     assert step.digest() is None
     write_json(step.out / "summary.json", {"status": "finished"})
-    assert step.digest() == file_digest(step.out / "best.pt")
+    assert step.digest() == digest_if_there(step.out / "best.pt")
     config = step.command(3)
     assert json.loads(Path(config[1]).read_text())["threads"] == 3

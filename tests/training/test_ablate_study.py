@@ -126,21 +126,21 @@ def test_scores_are_known_by_the_code_that_makes_them(tmp_path: Path, monkeypatc
     import shutil
 
     from regolith.lunar import perception
-    from training.ablate import steps
+    from training.ablate import digests
 
-    before = steps.source_digest()
+    before = digests.source_digest()
     copied = shutil.copytree(next(iter(perception.__path__)), tmp_path / "perception")
     monkeypatch.setattr(perception, "__path__", [str(copied)])
-    steps.source_digest.cache_clear()
+    digests.source_digest.cache_clear()
     try:
-        assert steps.source_digest() == before
+        assert digests.source_digest() == before
         for name, changes in (("__init__", False), ("metrics", True)):  # imported through evaluate
             with (copied / f"{name}.py").open("a") as file:
                 file.write("\n# changed\n")
-            steps.source_digest.cache_clear()
-            assert (steps.source_digest() != before) == changes
+            digests.source_digest.cache_clear()
+            assert (digests.source_digest() != before) == changes
     finally:
-        steps.source_digest.cache_clear()
+        digests.source_digest.cache_clear()
 
 
 def test_folder_keeps_its_study_and_may_grow(tmp_path: Path) -> None:

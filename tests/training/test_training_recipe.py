@@ -25,7 +25,8 @@ from training.data import Frames
 from training.losses import cross_entropy, dice, lovasz, segmentation_loss
 from training.memory import MemoryNeed, choose_micro_batch, measure_need
 from training.model import build_model, interpolation, upsampled_sum
-from training.train import learning_rate, train, update_average
+from training.optimization import learning_rate, update_average
+from training.train import train
 
 CAMERA: dict[str, Any] = {
     "photo_share": 1.0, "photo_gamma": Interval(0.6, 1.7), "photo_contrast": Interval(0.6, 1.5),

@@ -25,7 +25,8 @@ from regolith.lunar.params import CheckError, InputError
 from regolith.lunar.params.training import TrainParams, load_train_params
 from training.checkpoint import read_checkpoint
 from training.data import Frames, fingerprint
-from training.train import learning_rate, train
+from training.optimization import learning_rate
+from training.train import train
 
 
 def rows(out: Path) -> list[dict]:
@@ -234,12 +235,18 @@ def test_defaults_depend_on_the_encoder() -> None:
     assert scratch.lr_peak > 1e-4 and scratch.warmup > 0
 
 
+@pytest.fixture
+def start(trained: SimpleNamespace, tmp_path: Path) -> Path:
+    """The network of a finished run, as first/best.pt."""
+    path = tmp_path / "first" / "best.pt"
+    path.parent.mkdir()
+    shutil.copy(trained.out / "best.pt", path)
+    return path
+
+
 def test_run_goes_on_from_the_network_of_another(
-    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path
+    toy: SimpleNamespace, trained: SimpleNamespace, start: Path, tmp_path: Path
 ) -> None:
-    start = tmp_path / "first" / "best.pt"
-    start.parent.mkdir()
-    shutil.copy(trained.out / "best.pt", start)
     summary = train(toy.params(tmp_path / "run", init=str(start), lr=1e-8, warmup_steps=0, epochs=1), lambda e: None)
     old, new = weights(start), weights(tmp_path / "run" / "last.pt")
     names = [name for name in old if not name.split(".")[-1].startswith(("running_", "num_batches"))]  # statistics move
@@ -252,11 +259,8 @@ def test_run_goes_on_from_the_network_of_another(
 
 
 def test_stopped_run_goes_on_without_the_network_it_started_from(
-    toy: SimpleNamespace, trained: SimpleNamespace, tmp_path: Path
+    toy: SimpleNamespace, trained: SimpleNamespace, start: Path, tmp_path: Path
 ) -> None:
-    start = tmp_path / "first" / "best.pt"
-    start.parent.mkdir()
-    shutil.copy(trained.out / "best.pt", start)
     train(toy.params(tmp_path / "whole", init=str(start), epochs=2), lambda e: None)
     stops = iter([False, False, True])
     part = toy.params(tmp_path / "part", init=str(start), epochs=2)

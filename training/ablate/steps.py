@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import abc
-import hashlib
 import json
-import re
 import shutil
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar import __version__, perception
+from regolith.lunar import __version__
 from regolith.lunar.dataset.layout import digest
 from regolith.lunar.dataset.subset import split_digest
 from regolith.lunar.files import write_json
-from regolith.lunar.params import InputError, save_params
+from regolith.lunar.params import save_params
 from regolith.lunar.perception.photos import find_photos
+from training.ablate.digests import digest_if_there, photos_digest, source_digest
 from training.ablate.study import TEST, RunSpec, Study, changed_recipe
 
 STEPS = "steps"
@@ -211,7 +209,7 @@ class Train(Step):
             status = json.loads((self.out / "summary.json").read_text("utf-8"))["status"]
         except (OSError, ValueError, KeyError):
             return None
-        return file_digest(self.out / "best.pt") if status == "finished" else None
+        return digest_if_there(self.out / "best.pt") if status == "finished" else None
 
     def summary(self) -> str:
         """How good the best epoch is where it was selected."""
@@ -240,7 +238,7 @@ class Export(Step):
 
     def digest(self) -> str | None:
         """Of the model."""
-        return file_digest(self.model) if self.model.with_suffix(".json").exists() else None
+        return digest_if_there(self.model) if self.model.with_suffix(".json").exists() else None
 
 
 class Evaluate(Step):
@@ -258,7 +256,7 @@ class Evaluate(Step):
 
     def digest(self) -> str | None:
         """Of the result."""
-        return file_digest(self.result_file)
+        return digest_if_there(self.result_file)
 
 
 class Synth(Evaluate):
@@ -413,41 +411,3 @@ def child_command(step: Step, threads: int, parent: int) -> list[str]:
     """Command line of a step's process."""
     lock = step.folder / f"{step.label}.lock"
     return [sys.executable, "-m", "training.ablate.child", str(parent), str(lock), *step.command(threads)]
-
-
-def file_digest(path: Path) -> str | None:
-    """SHA-256 of a file, None where it is not there."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return None
-
-
-@cache
-def photos_digest(folder: Path) -> str:
-    """SHA-256 over names and bytes of the photographs of a folder.
-
-    Raises:
-        InputError: There is none, or one cannot be read.
-    """
-    found = hashlib.sha256()
-    for path in find_photos(folder):
-        try:
-            found.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-        except OSError as error:
-            raise InputError("images", str(path), f"a photograph that can be read ({error.strerror})") from None
-    return found.hexdigest()
-
-
-@cache
-def source_digest() -> str:
-    """SHA-256 over the modules that score, those of the room they import among them: one study, one way to score."""
-    (folder,) = perception.__path__
-    texts: dict[str, str] = {}
-    left = ["evaluate"]
-    while left:
-        name = left.pop()
-        if name not in texts:
-            texts[name] = (Path(folder) / f"{name}.py").read_text("utf-8")
-            left += re.findall(r"^from regolith\.lunar\.perception\.(\w+) import", texts[name], re.MULTILINE)
-    return digest(texts)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from regolith.lunar.dataset.layout import first_difference
-from regolith.lunar.files import write_json
+from regolith.lunar.files import file_digest, write_json
 from regolith.lunar.params import InputError, Params, load_preset, preset_names
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.randomize import frame_intervals
@@ -215,6 +214,6 @@ def init_digest(init: str) -> str:
         InputError: It cannot be read.
     """
     try:
-        return hashlib.sha256(Path(init).read_bytes()).hexdigest()
+        return file_digest(Path(init))
     except OSError as error:
         raise InputError("init", init, f"best.pt or last.pt of a training run ({error.strerror})") from None

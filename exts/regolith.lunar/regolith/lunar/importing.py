@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from regolith.lunar.dataset.generate import parse_size
 from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params, Verb, quantity
@@ -198,7 +198,7 @@ def import_split(
                 raise InputError(picture.name, "changed", "files that stay as they are while they are imported")
             spec = {
                 "source": picture.name,
-                "source_sha256": hashlib.sha256(picture.read_bytes()).hexdigest(),
+                "source_sha256": file_digest(picture),
                 "mask": mask.name,
             }
             record = write_frame(folder, index, {"rgb": rgb, "mask": label}, seed=0, spec=spec)

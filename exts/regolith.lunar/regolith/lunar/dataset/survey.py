@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -31,7 +30,7 @@ from regolith.lunar.dataset.layout import (
     write_contract,
 )
 from regolith.lunar.dataset.write import write_journal
-from regolith.lunar.files import remove_leftovers
+from regolith.lunar.files import file_digest, remove_leftovers
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError
 
@@ -221,7 +220,7 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 def _same(split: Path, record: FrameRecord) -> bool:
-    return all(hashlib.sha256((split / name).read_bytes()).hexdigest() == h for name, h in record.sha256.items())
+    return all(file_digest(split / name) == h for name, h in record.sha256.items())
 
 
 def _take_parts(split: Path, records: dict[int, FrameRecord]) -> bool:

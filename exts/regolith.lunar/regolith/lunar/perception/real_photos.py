@@ -23,7 +23,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from regolith.lunar import __version__
-from regolith.lunar.files import replacing, write_json
+from regolith.lunar.files import file_digest, replacing, write_json
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
 from regolith.lunar.perception.photos import read_photo
@@ -313,7 +313,7 @@ def _describe(path: Path) -> dict[str, Any]:
         kind = image.format or "unknown"
     if kind not in ENDINGS:
         raise InputError(path.name, kind, ", ".join(ENDINGS))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = file_digest(path)
     return {"file": path.name, "sha256": digest, "width": width, "height": height, "format": kind}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
+from regolith.lunar.files import file_digest
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError
 
@@ -207,7 +207,7 @@ def read_card(model: Path) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("classes") != CLASSES:
         found = card.get("classes") if isinstance(card, dict) else card
         raise InputError(f"{path.name}: classes", found or "nothing", str(CLASSES))
-    if card.get("sha256") != hashlib.sha256(model.read_bytes()).hexdigest():
+    if card.get("sha256") != file_digest(model):
         raise InputError("model", str(model), f"the file its card {path.name} describes: the sha256 differs")
     size, views = card.get("photo_px", SIZE_PX), card.get("photo_tta", "none")
     if type(size) is not int or not 64 <= size <= 8192:
