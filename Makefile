@@ -8,15 +8,15 @@ WORKSPACE ?= workspace
 REAL ?=
 MASKS ?=
 
-.PHONY: help setup demo studio test test-kit lint bench clean
+.PHONY: help setup demo studio test pythons test-kit lint docs lock sbom bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.complete ## build .venv with everything the other targets need
+setup: $(VENV)/.complete ## build .venv with everything the other targets need (LOCKED=1: the releases of requirements.lock)
 
-$(VENV)/.complete: pyproject.toml constraints.txt scripts/setup.sh scripts/llvm.sh scripts/chromium.sh
-	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
+$(VENV)/.complete: pyproject.toml constraints.txt scripts/setup.sh scripts/readers.lock scripts/llvm.sh scripts/chromium.sh
+	PYTHON=$(PYTHON) LOCKED=$(LOCKED) sh scripts/setup.sh $(VENV)
 	touch $@
 
 demo: setup ## author, generate, train, export, evaluate, report (REAL=DIR adds photographs, MASKS=DIR their masks)
@@ -26,10 +26,13 @@ studio: setup ## the panel in a browser, on this machine (WORKSPACE=DIR; more wi
 	$(BIN)/regolith studio --workspace "$(WORKSPACE)" $(ARGS)
 
 test: setup lint ## lint, type-check and run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+pythons: setup ## fetch what the wheel's tests need on Python 3.12 and 3.13, where those are here
+	sh scripts/pythons.sh $(VENV) 3.12 3.13
 
 test-kit: $(VENV_KIT)/.complete ## run the extension on the real Kit kernel (Python 3.12; asks for OMNI_KIT_ACCEPT_EULA=YES)
-	cd tests/kit && ../../$(VENV_KIT)/bin/python -m pytest -rs -c ../../pyproject.toml --rootdir . .
+	cd tests/kit && ../../$(VENV_KIT)/bin/python -m pytest -rs -c ../../pyproject.toml --rootdir . --confcutdir . .
 
 $(VENV_KIT)/.complete: tests/kit/requirements.txt
 	@test -x "$(PYTHON312)" || { echo "test-kit: needs Python 3.12 (PYTHON312=/path/to/python3.12)" >&2; exit 1; }
@@ -46,6 +49,16 @@ lint: setup ## format check, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+docs: setup ## the site of docs/ in build/docs, strictly: a broken link or a name that is gone fails
+	$(BIN)/python -m sphinx -b html -q -W --keep-going docs build/docs
+
+lock: setup ## pin what .venv holds in requirements.lock, with hashes
+	sh scripts/lock.sh $(VENV)
+
+sbom: setup ## what .venv holds, in build/sbom.cdx.json (CycloneDX 1.6)
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --sv 1.6 --output-reproducible --of JSON -o build/sbom.cdx.json $(VENV)
 
 bench: setup ## renderer, generator and studio: every target as demanded, measured, ok
 	$(BIN)/python benchmarks/bench_render.py --json out/bench_render.json

@@ -25,9 +25,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.dataset.layout import make_contract, write_contract
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import write_journal
+from regolith.lunar.dataset.outputs import OUTPUTS, PNG_LEVEL
 from regolith.lunar.dataset.survey import LOG
-from regolith.lunar.dataset.write import PNG_LEVEL, encode, write_frame, write_journal
+from regolith.lunar.dataset.write import write_frame
+from regolith.lunar.machine import cores
 from regolith.lunar.params import load_preset
 from regolith.lunar.randomize import draw_values
 
@@ -82,11 +85,11 @@ def resume_rows(folder: Path) -> list[dict[str, Any]]:
     """Row of a finished split of 10,000 simulated small frames."""
     params = load_preset("v1")
     split = folder / "train_dr"
-    contract = make_contract(
+    contract = Contract.of(
         params, split="train_dr", frames=RESUMED, seed=0, width=16, height=16, renderer={"name": "simulated"}
     )
     split.mkdir(parents=True)
-    write_contract(split, contract)
+    contract.write(split)
 
     def write(index: int) -> Any:
         pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), np.uint8)
@@ -124,7 +127,7 @@ def png_rows(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for level in (0, 1, 2, 3, 4, 6, 9):
         started = time.perf_counter()
-        size = sum(len(encode("rgb", array, level=level)) for array in arrays)
+        size = sum(len(OUTPUTS["rgb"].encode(array, level=level)) for array in arrays)
         each = (time.perf_counter() - started) / len(arrays)
         chosen = " (used)" if level == PNG_LEVEL else ""
         rows.append(row(f"PNG level {level}{chosen}, rgb {options.size} px", "",
@@ -142,7 +145,7 @@ def main() -> int:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="groups of rows to measure")
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {os.cpu_count()} cores (speed rows need an idle machine)")
+    print(f"load average before the start: {load:.1f} on {cores()} cores (speed rows need an idle machine)")
     folder = Path(tempfile.mkdtemp(prefix="regolith-bench-"))
     try:
         rows = speed_rows(folder, options) if "speed" in options.rows else []

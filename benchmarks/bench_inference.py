@@ -5,7 +5,7 @@
 The models take turns at one frame each, and a ratio is the median over the turns, so that a machine others work on
 disturbs all alike; the CPU time beside the wall time tells how much of it was waiting. With more work than cores the
 threads of PyTorch wait for each other, and only the CPU time of --threads 1 says something. Between turns it rests
-until the threads of the last one have stopped spinning. PyTorch runs the network of `training.model` in float32
+until the threads of the last one have stopped spinning. PyTorch runs the network of `training.networks` in float32
 inference mode; its weights are random unless --checkpoint names a run's, which changes no time. int8 is measured where
 a model of that name is shipped, or made for this run with --calibrate. CUDA rows appear where both runtimes have it.
 """
@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from regolith.lunar.machine import cores
 from regolith.lunar.perception.session import Segmenter, find_model, shipped_models
 from regolith.lunar.stage.spec import rng
 from training.checkpoint import read_checkpoint
 from training.export import compare, file_fields
-from training.model import LunarSegformer, build_model, load_checkpoint
+from training.networks import build_network, load_network
+from training.networks.base import SegmentationNetwork
 from training.variants import write_int8
 
 EAGER_DEMAND = 1.5
@@ -46,7 +48,7 @@ def row(name: str, demand: str, measured: str, ok: bool | None) -> dict[str, Any
     return {"name": name, "demand": demand, "measured": measured, "ok": ok}
 
 
-def eager(model: LunarSegformer, device: str) -> Infer:
+def eager(model: SegmentationNetwork, device: str) -> Infer:
     """Return PyTorch's inference of one batch, back in host memory."""
     model = model.to(device)
 
@@ -105,6 +107,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--model", default="default", help="exported model, a file or the name of a shipped one")
     parser.add_argument("--checkpoint", type=Path, help="best.pt the model was exported from: checks that both agree")
+    parser.add_argument("--arch", default="segformer-b0", help="network PyTorch runs where no checkpoint is given")
+    parser.add_argument("--logits-stride", type=int, default=4, help="stride of its logits")
     parser.add_argument("--calibrate", type=Path, help="split to make int8 with, where none is shipped")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 384, 512])
     parser.add_argument("--threads", type=int, default=2)
@@ -112,10 +116,12 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {os.cpu_count()} cores, {options.threads} threads a model")
+    print(f"load average before the start: {load:.1f} on {cores()} cores, {options.threads} threads a model")
     file = find_model(options.model)
     network = (
-        load_checkpoint(read_checkpoint(options.checkpoint)["model"]) if options.checkpoint else build_model("random")
+        load_network(read_checkpoint(options.checkpoint))
+        if options.checkpoint
+        else build_network(options.arch, "random", logits_stride=options.logits_stride)[0]
     )
     network.eval()
     if options.checkpoint:

@@ -30,31 +30,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_render_scenes import SIZE, row, scene_params
 from PIL import Image
 
 from regolith.lunar.labels import SKY
-from regolith.lunar.params import Params, load_preset
+from regolith.lunar.machine import cores
 from regolith.lunar.render.backend import PROBED_VARIABLE
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
 
-SIZE = 512
 FRAMES = 12
 SCENES = ("S512", "S1024", "RICH")
 ROWS = ("speed", "repeat", "oracle", "quality", "cycles", "embree")
-
-
-def scene_params(name: str) -> tuple[Params, float]:
-    """Parameters and rock abundance of a benchmark scene."""
-    params = load_preset("v3")
-    changes: dict[str, dict[str, dict[str, Any]]] = {
-        "S512": {"terrain": {"size_m": 40.0, "cell_m": 40 / 512}, "relief": {"enabled": False}},
-        "S1024": {"terrain": {"size_m": 51.2, "cell_m": 0.05}, "relief": {"enabled": False}},
-        "RICH": {"relief": {"near_cell_m": 0.01, "near_radius_m": 6.0, "mid_cell_m": 0.02, "mid_radius_m": 11.0}},
-    }
-    for scene in changes.values():  # the targets were set on scenes of a dozen prototypes
-        scene["rocks"] = {"shape_count": 12}
-    groups = {group: getattr(params, group).model_copy(update=values) for group, values in changes[name].items()}
-    return params.model_copy(update=groups), {"S512": 0.0095, "S1024": 0.0068, "RICH": 0.0095}[name]
 
 
 def build(name: str, folder: Path) -> None:
@@ -141,7 +127,7 @@ def _write(frame: Any, stem: Path) -> None:
         Image.fromarray(frame.instance).save(f"{stem}_id.png", compress_level=1)
         np.save(f"{stem}_depth.npy", frame.depth.astype(np.float16))
     else:
-        Image.fromarray(frame.label).save(f"{stem}_mask.png", compress_level=1)
+        Image.fromarray(frame.mask).save(f"{stem}_mask.png", compress_level=1)
 
 
 def _rss_gb() -> float:
@@ -177,7 +163,7 @@ def measure_scaling(name: str, folder: Path, *, threads: int) -> dict[str, Any]:
         frame = bench.renderer.render(256, 256, outputs=frozenset(["depth", "instance", "normals"]))
         if number == 1:
             continue
-        digest.update(b"".join(x.tobytes() for x in (frame.rgb, frame.label, frame.depth, frame.instance, frame.normals)
+        digest.update(b"".join(x.tobytes() for x in (frame.rgb, frame.mask, frame.depth, frame.instance, frame.normals)
                                if x is not None))  # fmt: skip
         one = digest.hexdigest()
         digest = hashlib.sha256()
@@ -206,7 +192,7 @@ def measure_first_frame(name: str, folder: Path) -> dict[str, Any]:
     bench = Bench(name, folder)
     bench.aim(0)
     frame = bench.renderer.render(SIZE, SIZE)
-    return {"pixels": int(frame.label.size)}
+    return {"pixels": int(frame.mask.size)}
 
 
 def measure_alignment(name: str, folder: Path, *, views: int = 8) -> dict[str, Any]:
@@ -224,9 +210,9 @@ def measure_alignment(name: str, folder: Path, *, views: int = 8) -> dict[str, A
         bench.aim(number)
         ours = bench.renderer.render(SIZE, SIZE, quality="draft", samples=1, outputs=frozenset(["instance"]))
         label, instance = stock.draw(read_view(bench.stage, tables.materials).camera, SIZE, SIZE)
-        apart = (ours.label == SKY) != (label == SKY)
+        apart = (ours.mask == SKY) != (label == SKY)
         sky += int(apart.sum())
-        other += int((((ours.label != label) | (ours.instance != instance)) & ~apart).sum())
+        other += int((((ours.mask != label) | (ours.instance != instance)) & ~apart).sum())
         total += label.size
     return {"sky": sky, "share": other / total, "pixels": total}
 
@@ -271,13 +257,6 @@ def cold_start(folder: Path) -> float:
 # Rows --------------------------------------------------------------------------------------------------------------
 
 
-def _row(metric: str, demand: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    row = {"metric": metric, "demanded": demand, "measured": measured, "ok": ok}
-    mark = {True: "ok", False: "NO", None: "not measured"}[ok]
-    print(f"{metric:<66} {demand:<28} {measured:<34} {mark}", flush=True)
-    return row
-
-
 def speed_rows(folder: Path) -> list[dict[str, Any]]:
     """Rows of frames/s, preview, load and memory."""
     plain, rich = child("speed", "S1024", folder), child("speed", "RICH", folder)
@@ -288,18 +267,18 @@ def speed_rows(folder: Path) -> list[dict[str, Any]]:
         return f"{plain[key]:.{digits}f} / {rich[key]:.{digits}f}"
 
     return [
-        _row("512², 8 spp + bounce, RGB + instances + depth on disk, S1024", ">= 6 fps", f"{plain['default_fps']:.1f}",
+        row("512², 8 spp + bounce, RGB + instances + depth on disk, S1024", ">= 6 fps", f"{plain['default_fps']:.1f}",
              plain["default_fps"] >= 6),
-        _row("same, RICH (>= 5.5 M stored triangles)", ">= 4 fps", f"{rich['default_fps']:.1f}",
+        row("same, RICH (>= 5.5 M stored triangles)", ">= 4 fps", f"{rich['default_fps']:.1f}",
              rich["default_fps"] >= 4 and rich["triangles"] >= 5.5e6),
-        _row("512², 4 spp direct + labels, S1024", ">= 12 fps", f"{plain['draft_fps']:.1f}", plain["draft_fps"] >= 12),
-        _row("preview 480x360, 1 spp, median, S1024 / RICH", "<= 25 / 40 ms", pair("preview_480_ms"),
+        row("512², 4 spp direct + labels, S1024", ">= 12 fps", f"{plain['draft_fps']:.1f}", plain["draft_fps"] >= 12),
+        row("preview 480x360, 1 spp, median, S1024 / RICH", "<= 25 / 40 ms", pair("preview_480_ms"),
              plain["preview_480_ms"] <= 25 and rich["preview_480_ms"] <= 40),
-        _row("preview 320x240, S1024 / RICH", "<= 15 / 25 ms", pair("preview_320_ms"),
+        row("preview 320x240, S1024 / RICH", "<= 15 / 25 ms", pair("preview_320_ms"),
              plain["preview_320_ms"] <= 15 and rich["preview_320_ms"] <= 25),
-        _row("load + BVH from USD, S1024 / RICH", "<= 1.5 / 4 s", pair("load_s", 2),
+        row("load + BVH from USD, S1024 / RICH", "<= 1.5 / 4 s", pair("load_s", 2),
              plain["load_s"] <= 1.5 and rich["load_s"] <= 4),
-        _row("memory per process, S1024 / RICH", "<= 1.0 / 2.0 GB", pair("rss_gb", 2),
+        row("memory per process, S1024 / RICH", "<= 1.0 / 2.0 GB", pair("rss_gb", 2),
              plain["rss_gb"] <= 1.0 and rich["rss_gb"] <= 2.0),
     ]  # fmt: skip
 
@@ -311,10 +290,10 @@ def repeat_rows(folder: Path) -> list[dict[str, Any]]:
     gain, same = one["ms"] / two["ms"], len({one["digest"], two["digest"], again["digest"]}) == 1
     fallback = child("fallback", "S512", folder)
     return [
-        _row("new process -> first frame (S512), cold kernel cache", "<= 3 s", f"{cold:.2f} s", cold <= 3),
-        _row("scaling 1 -> 2 threads", ">= 1.7x", f"{gain:.2f}x", gain >= 1.7),
-        _row("repeat, process and thread count change", "bit-identical", "yes" if same else "no", same),
-        _row("fallback without LLVM, labelled 4 spp direct 512² (S512)", ">= 1 fps", f"{fallback['fps']:.2f}",
+        row("new process -> first frame (S512), cold kernel cache", "<= 3 s", f"{cold:.2f} s", cold <= 3),
+        row("scaling 1 -> 2 threads", ">= 1.7x", f"{gain:.2f}x", gain >= 1.7),
+        row("repeat, process and thread count change", "bit-identical", "yes" if same else "no", same),
+        row("fallback without LLVM, labelled 4 spp direct 512² (S512)", ">= 1 fps", f"{fallback['fps']:.2f}",
              fallback["fps"] >= 1),
     ]  # fmt: skip
 
@@ -323,7 +302,7 @@ def oracle_rows(folder: Path) -> list[dict[str, Any]]:
     """Row of agreement with the stock pass."""
     aligned = child("alignment", "S512", folder)
     return [
-        _row("mask alignment with the stock pixel-centre pass", "0 sky, <= 0.01 % others",
+        row("mask alignment with the stock pixel-centre pass", "0 sky, <= 0.01 % others",
              f"{aligned['sky']} sky of {aligned['pixels'] / 1e6:.1f} M, {100 * aligned['share']:.4f} %",
              aligned["sky"] == 0 and aligned["share"] <= 1e-4),
     ]  # fmt: skip
@@ -335,7 +314,7 @@ def quality_rows(folder: Path, quick: bool) -> list[dict[str, Any]]:
     found = child("quality", "RICH", folder, **options)
     text = f"{found['mean']:.1f} mean, {found['worst']:.1f} worst ({options['views']} views)"
     name = f"default quality, RICH, against own {options['samples']}-sample one-bounce reference"
-    return [_row(name, ">= 31 mean, >= 28 dB worst", text, found["mean"] >= 31 and found["worst"] >= 28)]
+    return [row(name, ">= 31 mean, >= 28 dB worst", text, found["mean"] >= 31 and found["worst"] >= 28)]
 
 
 def main() -> int:
@@ -357,7 +336,7 @@ def main() -> int:
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="regolith-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {os.cpu_count()} cores (speed rows need an idle machine)")
+    print(f"load average before the start: {load:.1f} on {cores()} cores (speed rows need an idle machine)")
     try:
         for name in SCENES:
             build(name, folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_render import SIZE, _row, scene_params
+from bench_render_scenes import SIZE, row, scene_params
 
 ALBEDO = {"Regolith": 0.12, "Rock": 0.15}
 SUN_TURN_DEG = 3.0
@@ -114,9 +114,7 @@ def cycles_rows(folder: Path, interpreter: str, *, reference: int) -> list[dict[
         jobs = [{"samples": n, "bounces": 0, "frames": 4} for n in counts]
         theirs = cycles(interpreter, usd, [*jobs, {"samples": reference, "bounces": 0, "frames": 1}])
         if theirs is None:
-            return [
-                _row(metric, demand, "bpy not at hand", None) for metric, demand in zip(names, demands, strict=True)
-            ]
+            return [row(metric, demand, "bpy not at hand", None) for metric, demand in zip(names, demands, strict=True)]
         best, mine = own(stage, [4, 8, 16] if counts else [], reference)
         converged = theirs[-1]["image"]
         white = float(np.quantile(best, 0.995))
@@ -135,8 +133,8 @@ def cycles_rows(folder: Path, interpreter: str, *, reference: int) -> list[dict[
             )
     print(f"own | Cycles: {detail}")
     return [
-        _row(names[0], demands[0], f"{ratio:.1f}x", ratio >= 8),
-        _row(names[1], demands[1], f"{agreement[0]:.1f} / {agreement[1]:.1f}",
+        row(names[0], demands[0], f"{ratio:.1f}x", ratio >= 8),
+        row(names[1], demands[1], f"{agreement[0]:.1f} / {agreement[1]:.1f}",
              agreement[0] >= 32 and agreement[1] >= 35),
     ]  # fmt: skip
 
@@ -145,7 +143,7 @@ def embree_rows(folder: Path, program: str | None) -> list[dict[str, Any]]:
     """Row of the share of a bare Embree loop's speed."""
     name, demand = "share of the C++ Embree bound (S512 direct, no labels)", ">= 0.7"
     if program is None:
-        return [_row(name, demand, "C++ Embree loop not at hand", None)]
+        return [row(name, demand, "C++ Embree loop not at hand", None)]
     from pxr import Usd
 
     from regolith.lunar.render.compile import compile_stage
@@ -165,4 +163,4 @@ def embree_rows(folder: Path, program: str | None) -> list[dict[str, Any]]:
     files = [str(folder / part) for part in ("vertices.f32", "faces.u32", "camera.json")]
     bound = float(subprocess.run([program, *files], stdout=subprocess.PIPE, text=True, check=True).stdout)
     _, mine = own(stage, [4], 16)
-    return [_row(name, demand, f"{bound / mine[0][0]:.2f}", bound / mine[0][0] >= 0.7)]
+    return [row(name, demand, f"{bound / mine[0][0]:.2f}", bound / mine[0][0] >= 0.7)]

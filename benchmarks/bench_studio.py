@@ -161,7 +161,7 @@ def change_rows(
         for _ in range(options.changes):
             at_rest(page)
             count = page.evaluate("window.pictures.length")
-            now = loop.result(lambda name=name: getattr(model.spec, name))
+            now = loop.result(lambda name=name: model.spec[name])
             entered = 1e3 * time.time()
             loop.call(model.aim, {name: (now + step) % 360.0})
             page.wait_for_function(f"window.pictures.length > {count}", polling=5)
@@ -194,14 +194,14 @@ def overlay_rows(browser: Browser, made: Any, loop: Any, url: str) -> list[dict[
     """Overlays a second in the page while the sun is dragged, at 256 pixels."""
     page, _ = open_page(browser, url)
     first_picture(page)
-    loop.call(made.model.commit, "export.size", "256x256")
+    loop.call(made.model.commit, "generate.size", "256x256")
     page.wait_for_function("window.pictures.at(-1).width === 256")
     loop.call(made.model.commit, "model.rate_hz", 30.0)
     page.get_by_role("button", name="Overlay", exact=True).click()
     page.wait_for_function(
         "document.querySelector('.rl-shot[data-view=model]') && document.querySelector('[data-share]')"
     )
-    azimuth = loop.result(lambda: made.model.spec.sun_azimuth_deg)
+    azimuth = loop.result(lambda: made.model.spec["sun_azimuth_deg"])
     begun, seconds, step = time.monotonic(), 6.0, 0
     before = page.evaluate("window.pictures.length")
     while time.monotonic() - begun < seconds:

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from regolith.lunar.machine import cores
 from regolith.lunar.params.training import TrainParams
 
 RECIPE: dict[str, Any] = {
@@ -96,7 +97,7 @@ def main() -> int:
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     load = os.getloadavg()[0]
-    print(f"{os.cpu_count()} cores, load {load:.1f}, {options.threads} threads, batch {options.batch}")
+    print(f"{cores()} cores, load {load:.1f}, {options.threads} threads, batch {options.batch}")
     with tempfile.TemporaryDirectory() as name:
         split = options.train_split or generate(Path(name) / "data", options)
         for row in options.rows:

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Build the environment: scripts/setup.sh VENV. Uses $PYTHON (default python3) and Debian/Ubuntu packages where needed.
+# LOCKED=1 installs the releases of requirements.lock, each file checked against its hash (Python 3.11), and no others.
 set -eu
 venv=$1
 python=${PYTHON:-python3}
@@ -20,12 +21,18 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --upgrade pip
+pip() { "$venv/bin/python" -m pip "$@"; }
+[ -n "${LOCKED:-}" ] || pip install --quiet --upgrade pip
 # torch first and alone: a resolver that sees its pin late may fetch another build of several gigabytes
-"$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" torch
-"$venv/bin/python" -m pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray]"
+pip install --quiet --constraint "$here/../constraints.txt" torch
+if [ -n "${LOCKED:-}" ]; then
+    pip install --quiet --no-deps --require-hashes --requirement "$here/../requirements.lock"
+    pip install --quiet --no-deps --no-build-isolation --editable "$here/.."
+else
+    pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray]"
+fi
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
-[ -d "$venv/readers/ultralytics-8.4.190.dist-info" ] || "$venv/bin/python" -m pip install --quiet --no-deps \
-    --target "$venv/readers" ultralytics==8.4.190 torchvision==0.28.0
+[ -d "$venv/readers/datumaro-1.13.12.dist-info" ] || pip install --quiet --no-deps --require-hashes --upgrade \
+    --target "$venv/readers" --requirement "$here/readers.lock"
 sh "$here/llvm.sh" "$venv"
 sh "$here/chromium.sh" "$venv"

@@ -61,7 +61,7 @@ class Augmentation:
         """
         p = self.params
         if p.crop_px:
-            box = crop_box(mask, p.crop_px, p.scale, p.rock_bias, random)
+            box = crop_box(mask, p.crop_px, p.scale, p.rock_bias, random, pad=p.crop_pad)
             rgb, mask = cut(rgb, mask, box, p.crop_px)
         if p.rock_min_px:
             mask = without_small_rocks(mask, p.rock_min_px)
@@ -105,39 +105,50 @@ def log_uniform(interval: Interval, u: float) -> float:
 
 
 def crop_box(
-    mask: np.ndarray, side: int, scale: Interval, rock_bias: float, random: np.random.Generator
+    mask: np.ndarray, side: int, scale: Interval, rock_bias: float, random: np.random.Generator, *, pad: bool = False
 ) -> tuple[float, float, float]:
     """Draw the square of a frame that becomes a crop.
 
     Args:
         mask: Classes of the frame, uint8 [H, W].
         side: Side of the crop [px].
-        scale: Magnification; what would leave the frame is the smallest that does not.
+        scale: Magnification; what would leave the frame is the smallest that does not, or that shows all of it.
         rock_bias: Probability that the square holds a rock pixel for certain, where the frame has one.
         random: The frame's own generator.
+        pad: Whether the square may be as large as the frame's longer side, and so leave it.
 
     Returns:
         Left and top edge and side of the square [px of the frame].
     """
     height, width = mask.shape
     u_scale, u_bias, u_rock, u_x, u_y = random.random(5).tolist()
-    window = min(side / log_uniform(scale, u_scale), height, width)
+    window = min(side / log_uniform(scale, u_scale), max(height, width) if pad else min(height, width))
     free_x, free_y = width - window, height - window
     left, top = u_x * free_x, u_y * free_y
     if u_bias < rock_bias:
         rocks = np.flatnonzero(mask == ROCK)
         if len(rocks):
             y, x = divmod(int(rocks[int(u_rock * len(rocks))]), width)
-            left = min(max(x + 0.5 - u_x * window, 0.0), free_x)
-            top = min(max(y + 0.5 - u_y * window, 0.0), free_y)
+            left = min(max(x + 0.5 - u_x * window, min(free_x, 0.0)), max(free_x, 0.0))
+            top = min(max(y + 0.5 - u_y * window, min(free_y, 0.0)), max(free_y, 0.0))
     if window == side:  # no magnification: whole pixels, so that nothing is resampled
         left, top = math.floor(left), math.floor(top)
     return left, top, window
 
 
 def cut(rgb: np.ndarray, mask: np.ndarray, box: tuple[float, float, float], side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a square out of a frame and bring it to `side` pixels: the picture filtered, classes by nearest pixel."""
+    """Cut a square out of a frame and bring it to `side` pixels: the picture filtered, classes by nearest pixel.
+
+    What lies outside the frame is black and `IGNORE`.
+    """
     left, top, window = box
+    height, width = mask.shape
+    if window > min(height, width):
+        x, y = max(math.ceil(-left), 0), max(math.ceil(-top), 0)
+        right, bottom = (max(math.ceil(a + window - b), 0) for a, b in ((left, width), (top, height)))
+        rgb = np.pad(rgb, ((y, bottom), (x, right), (0, 0)))
+        mask = np.pad(mask, ((y, bottom), (x, right)), constant_values=IGNORE)
+        left, top = left + x, top + y
     if window == side:
         x, y = int(left), int(top)
         return rgb[y : y + side, x : x + side], mask[y : y + side, x : x + side]

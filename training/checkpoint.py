@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from regolith.lunar.files import replacing
+from regolith.lunar.files import write_bytes
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError
 
 
 def write_torch(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all."""
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    buffer = io.BytesIO()  # torch's own writer hides what the disk says
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def read_checkpoint(path: Path, field: str = "checkpoint") -> dict[str, Any]:
@@ -39,4 +41,10 @@ def read_checkpoint(path: Path, field: str = "checkpoint") -> dict[str, Any]:
         raise InputError(field, str(path), f"{allowed}, with the classes {CLASSES}")
     if not all(isinstance(state.get(key), dict) for key in ("model", "recipe", "fingerprints")):
         raise InputError(field, str(path), f"{allowed} (it lacks weights or what they were made from)")
+    state.setdefault("network", {"arch": "segformer-b0", "config": {}, "start": _older_start(state)})
     return state
+
+
+def _older_start(state: dict[str, Any]) -> dict[str, str]:
+    """What a checkpoint that is older than the table of networks started from: it names no licence."""
+    return {"weights": str(state["recipe"].get("init", "")), "source": "", "licence": ""}

@@ -1,4 +1,7 @@
-"""Frames of splits as arrays: read once, kept in memory where they fit, handed out in batches made ahead by threads."""
+"""Frames of splits as arrays: read once, kept in memory where they fit, handed out in batches made ahead by threads.
+
+Every read of a file is held to the journal's hash of it, so that the fingerprint of a split tells what was trained on.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
-from PIL import Image
 
-from regolith.lunar.dataset.layout import FrameRecord, frame_paths
+from regolith.lunar.dataset.formats.source import Source, read_source
+from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError
 
@@ -25,7 +28,7 @@ Change = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Position in the order, picture and mask to what the network sees of them."""
 
 
-def fingerprint(records: list[FrameRecord]) -> str:
+def fingerprint(records: Sequence[FrameRecord]) -> str:
     """Return the sha256 over the journal's canonical lines by index: equal for equal frames, wherever they lie."""
     lines = "".join(record.to_line() + "\n" for record in sorted(records, key=lambda r: r.index))
     return hashlib.sha256(lines.encode()).hexdigest()
@@ -43,39 +46,38 @@ class Frames:
             workers: Threads that read and change frames.
 
         Raises:
-            InputError: No split, no usable frame, a file that does not read, or a split with frames of several sizes.
+            InputError: No split, no usable frame, or a file that is not as it was written.
         """
         self.splits = (splits,) if isinstance(splits, Path) else tuple(splits)
         self.field, self.workers = field, workers
         self.records: list[FrameRecord] = []
-        self.paths: list[tuple[Path, Path]] = []
+        self.sources: list[Source] = []
+        """The split of every frame."""
         self.shapes: list[tuple[int, int]] = []
         """Height and width of every frame."""
         prints = [self._add(split) for split in self.splits]
         self.fingerprint = prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
         self._memory: list[tuple[np.ndarray, np.ndarray]] | None = None
-        if sum(4 * h * w for h, w in self.shapes) < MEMORY_SHARE * psutil.virtual_memory().available:
+        if sum(4 * h * w for h, w in self.shapes) < MEMORY_SHARE * available_bytes():
             with ThreadPoolExecutor(workers) as pool:
                 self._memory = list(pool.map(self._read, range(len(self))))
 
     def _add(self, split: Path) -> str:
         """Take in the usable frames of a split; returns the fingerprint of all it has."""
         try:
-            rows = list(frame_paths(split))
+            source = read_source(split)
         except InputError as error:
             raise InputError(self.field, error.value, error.allowed) from None
-        usable = [row for row in rows if any(row[0].counts.get(name, 0) for name in NAMES)]
+        usable = [record for record in source.records if any(record.counts[name] for name in NAMES)]
         if not usable:
             raise InputError(self.field, str(split), "a split with at least one labelled frame")
-        first = len(self.paths)
-        self.records += [record for record, _, _ in usable]
-        self.paths += [(rgb, mask) for _, rgb, mask in usable]
-        shape = self._open(first)[0].shape
-        self.shapes += [(shape[0], shape[1])] * len(usable)
-        return fingerprint([record for record, _, _ in rows])
+        self.records += usable
+        self.sources += [source] * len(usable)
+        self.shapes += [(source.height, source.width)] * len(usable)
+        return fingerprint(source.records)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.records)
 
     @property
     def name(self) -> str:
@@ -92,24 +94,20 @@ class Frames:
         """Pixels per class over the splits, int64 [3]."""
         return np.array([sum(r.counts.get(name, 0) for r in self.records) for name in NAMES], np.int64)
 
-    def _open(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        arrays = []
-        for path, mode in zip(self.paths[i], ("RGB", "L"), strict=True):
-            try:
-                with Image.open(path) as image:
-                    if image.mode != mode:
-                        raise InputError(self.field, str(path), f"a picture of mode {mode}, not {image.mode}")
-                    arrays.append(np.asarray(image))
-            except OSError as error:
-                raise InputError(self.field, str(path), f"a readable PNG ({error})") from None
-        return arrays[0], arrays[1]
-
     def _read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        rgb, mask = self._open(i)
-        expected = self.shapes[i]
-        if rgb.shape[:2] != expected or mask.shape != expected:
-            raise InputError(self.field, str(self.paths[i][0]), f"picture and mask of {expected[1]}×{expected[0]} px")
-        return rgb, mask
+        source, record = self.sources[i], self.records[i]
+        try:
+            return source.array("rgb", record), source.array("mask", record)
+        except InputError as error:
+            raise InputError(self.field, error.field, error.allowed) from None
+
+    def frame(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the picture uint8 [H, W, 3] and the mask uint8 [H, W] of a frame.
+
+        Raises:
+            InputError: A file is not as it was written.
+        """
+        return self._memory[i] if self._memory is not None else self._read(i)
 
     def batches(
         self,
@@ -134,7 +132,7 @@ class Frames:
 
         def fill(k: int, rgb_out: np.ndarray, mask_out: np.ndarray) -> None:
             i = int(order[k])
-            rgb, mask = self._memory[i] if self._memory is not None else self._read(i)
+            rgb, mask = self.frame(i)
             if change is not None:
                 rgb, mask = change(k, rgb, mask)
             if flips is not None and flips[k]:

@@ -7,9 +7,7 @@ regolith export-model RUN/best.pt --out models/default.onnx --variant best --cal
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -18,15 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
-from regolith.lunar.files import write_bytes, write_json
+from regolith.lunar.files import AnyPath, file_digest, follow_link, replacing, write_json
 from regolith.lunar.labels import CLASSES
-from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
+from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_file
 from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.training import portable_name, split_folders
+from regolith.lunar.params.training import ARCHITECTURE_NAMES, portable_name, split_folders
 from regolith.lunar.perception.session import SIZE_PX, Views
+from regolith.lunar.reading import read_json
+from training.model_file import file_fields
 
 if TYPE_CHECKING:
-    from training.model import LunarSegformer
+    from training.networks.base import SegmentationNetwork
 
 OPSET = 20
 """First opset with `Gelu`, which runtimes compute in one pass."""
@@ -61,7 +61,12 @@ class ExportModel(Verb):
         "fast and accurate enough to ship, and fp16 where it is not.",
     )
     calibrate: Path | None = quantity(None, "Split whose frames set the ranges of int8.")
-    measure: Path | None = quantity(None, "Split on which the variant's loss is measured.")
+    temperature_split: Path | None = quantity(
+        None, "Split the temperature of the model's probabilities is fitted on, which the card then names."
+    )
+    measure: Path | None = quantity(
+        None, "Split on which the variant's loss, and the calibration error before and after, are measured."
+    )
     images: Path | None = quantity(None, "Folder of photographs on which the loss is measured too.")
     masks: Path | None = quantity(None, "Folder of true classes of these photographs.")
 
@@ -71,6 +76,10 @@ class ExportModel(Verb):
             raise cross_field("measure", self.measure, "a split: a variant is written with its measured loss")
         if self.variant in ("int8", "best") and self.calibrate is None:
             raise cross_field("calibrate", self.calibrate, "a split: int8 needs frames to set its ranges by")
+        if self.temperature_split is not None and self.measure in (None, self.temperature_split):
+            raise cross_field(
+                "measure", self.measure and str(self.measure), "another split than the temperature is fitted on"
+            )
         if self.masks is not None and self.images is None:
             raise cross_field("masks", str(self.masks), "masks together with their images")
         return self
@@ -81,7 +90,16 @@ class ExportModel(Verb):
         Raises:
             CheckError: The graph differs from PyTorch, or the variant asked for is too slow or loses too much.
         """
-        card = export_model(self.checkpoint, self.out, photo_px=self.photo_px, photo_tta=self.photo_tta)
+        with _sole_model(self.out):
+            return self._export()
+
+    def _export(self) -> dict[str, Any]:
+        card = _export(self.checkpoint, self.out, photo_px=self.photo_px, photo_tta=self.photo_tta)
+        if self.temperature_split is not None and self.measure is not None:
+            from training.calibrate import calibrate
+
+            card |= calibrate(self.out, self.temperature_split, self.measure)
+            write_json(self.out.with_suffix(".json"), card)
         if self.variant == "none":
             return card
         from training.variants import Measurement, write_variant
@@ -97,6 +115,12 @@ class ExportModel(Verb):
             f"{self.out}: {result['bytes'] / 1e6:.2f} MB, epoch {result['epoch']}, "
             f"logits within {difference:.1e} of PyTorch"
         ]
+        if "temperature" in result:
+            error = result["calibration"]["measured_on"]
+            lines.append(
+                f"temperature {result['temperature']:.3f}: expected calibration error on {error['split']} "
+                f"{error['ece_before']:.4f} before, {error['ece_after']:.4f} after"
+            )
         for variant in result.get("variants", []):
             lines.append(
                 f"{variant['file']}: {variant['bytes'] / 1e6:.2f} MB, {variant['speed']:.2f} times as fast, "
@@ -105,8 +129,10 @@ class ExportModel(Verb):
         return "\n".join(lines)
 
 
-def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX, photo_tta: Views = "none") -> dict[str, Any]:
-    """Export a checkpoint.
+def export_model(
+    checkpoint: AnyPath, out: AnyPath, *, photo_px: int = SIZE_PX, photo_tta: Views = "none"
+) -> dict[str, Any]:
+    """Export a checkpoint of a training to ONNX.
 
     The graph takes `image` uint8 [N, H, W, 3] RGB and returns `logits` float32 [N, 3, H, W], N, H and W free, H and W
     multiples of 32. The file is compared with PyTorch before it takes its name.
@@ -124,43 +150,42 @@ def export_model(checkpoint: Path, out: Path, *, photo_px: int = SIZE_PX, photo_
         InputError: No checkpoint, or `out` does not end in `.onnx`.
         CheckError: The exported graph does not compute what PyTorch computes.
     """
+    with _sole_model(Path(out)) as path:
+        return _export(Path(checkpoint), path, photo_px=photo_px, photo_tta=photo_tta)
+
+
+@contextlib.contextmanager
+def _sole_model(out: Path) -> Iterator[Path]:
+    """Hold a model's file, beside which its card lies, for one run."""
     if out.suffix != ".onnx":
         raise InputError("out", str(out), "a file name ending in .onnx")
-    writable_folder("out", out.parent)
+    with sole_file("out", out):
+        yield follow_link(out)  # the card and the variants lie beside the file itself
+
+
+def _export(checkpoint: Path, out: Path, *, photo_px: int, photo_tta: Views) -> dict[str, Any]:
     from training.checkpoint import read_checkpoint
-    from training.model import load_checkpoint
+    from training.networks import load_network
 
     state = read_checkpoint(checkpoint)
-    model = load_checkpoint(state["model"])
-    scratch = out.with_name(f".{out.stem}.tmp.onnx")
-    try:
+    model = load_network(state)
+    usage = {"photo_px": photo_px, "photo_tta": photo_tta}
+    with replacing(out) as scratch:
         _write_graph(model, scratch)
         parity = compare(model, scratch)
-        data = scratch.read_bytes()
-        usage = {"photo_px": photo_px, "photo_tta": photo_tta}
-        card = _card(checkpoint, state, parity) | usage | file_fields(out, data)
-        write_bytes(out, data)
-    finally:
-        scratch.unlink(missing_ok=True)
+        card = _card(checkpoint, state, parity) | usage | file_fields(out, scratch.read_bytes())
     write_json(out.with_suffix(".json"), card)
     return card
 
 
-def file_fields(out: Path, data: bytes) -> dict[str, Any]:
-    """Return what a card says of its file: name, size and digest."""
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "file": out.name}
-
-
-def _write_graph(model: LunarSegformer, path: Path) -> None:
+def _write_graph(model: SegmentationNetwork, path: Path) -> None:
     import torch
-
-    from training.graph import InferenceGraph
 
     height, width = torch.export.Dim("height_32", min=2, max=512), torch.export.Dim("width_32", min=2, max=512)
     shapes = {"image": {0: torch.export.Dim("batch", min=1, max=4096), 1: MULTIPLE * height, 2: MULTIPLE * width}}
     with _quiet():
         program = torch.onnx.export(
-            InferenceGraph(model),
+            model.inference_graph().eval(),
             (torch.zeros(2, 96, 128, 3, dtype=torch.uint8),),
             dynamo=True,
             input_names=["image"],
@@ -205,7 +230,7 @@ def _quiet() -> Iterator[None]:
 
 
 def compare(
-    model: LunarSegformer,
+    model: SegmentationNetwork,
     path: Path,
     shapes: tuple[tuple[int, int, int], ...] = ((1, 64, 64), (3, 32, 96), (2, 160, 128)),
 ) -> dict[str, float]:
@@ -249,16 +274,18 @@ def _card(checkpoint: Path, state: dict[str, Any], parity: dict[str, float]) -> 
     """Say what the model is, what it takes and gives, and what it was trained on."""
     summary: dict[str, Any] | None = None
     with contextlib.suppress(OSError, ValueError):
-        summary = json.loads((checkpoint.parent / "summary.json").read_text("utf-8"))
+        summary = read_json(checkpoint.parent / "summary.json")
         for split in (summary or {}).get("splits", {}).values():
             split["path"] = ",".join(portable_name(folder) for folder in split_folders(Path(split["path"])))
     return {
         "version": CARD_VERSION,
-        "architecture": "SegFormer-B0",
+        "architecture": ARCHITECTURE_NAMES[state["network"]["arch"]],
+        "start": state["network"]["start"],
         "classes": state["classes"],
         "input": {"name": "image", "dtype": "uint8", "shape": ["N", "H", "W", 3], "color": "RGB", "multiple": MULTIPLE},
         "output": {"name": "logits", "dtype": "float32", "shape": ["N", len(CLASSES), "H", "W"]},
         "opset": OPSET,
+        "checkpoint_sha256": file_digest(checkpoint),
         "epoch": state["epoch"],
         "metrics": state.get("metrics"),
         "fingerprints": state["fingerprints"],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from regolith.lunar.machine import cores
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -41,7 +42,7 @@ def describe_machine(device: torch.device, amp: bool) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "cpu": cpu_facts().get("model name") or platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "arithmetic": "bf16 autocast" if amp else "float32",
         "torch": torch.__version__,

@@ -7,26 +7,25 @@ cannot fit is refused, and one that fits in parts is computed in parts.
 from __future__ import annotations
 
 import copy
-import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
+from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import TrainParams
 from training.losses import segmentation_loss
-from training.model import LunarSegformer
+from training.networks.base import SegmentationNetwork
 
 WORKSPACE = 1.8
 """Memory of a step over what its forward pass keeps: gradients on the way back and copies inside operators. Measured on
 a CPU at 128 to 512 px, in float32 and bf16: 0.9 to 1.7."""
 FREE_SHARE = 0.9
 """Share of the free memory a run may take."""
+PROBE_FRAMES = 2
+"""Frames of the measurement: a batch normalisation needs more than one value a channel."""
 GB = 1e9
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ class MemoryNeed:
 
 
 def measure_need(
-    model: LunarSegformer, shape: tuple[int, int], params: TrainParams, weight: torch.Tensor, *, amp: bool
+    model: SegmentationNetwork, shape: tuple[int, int], params: TrainParams, weight: torch.Tensor, *, amp: bool
 ) -> MemoryNeed:
-    """Measure what the forward pass of one frame keeps for its gradients; model and random state stay as they are.
+    """Measure what the forward pass keeps of one frame for its gradients; model and random state stay as they are.
 
     Args:
         model: The network, on its device.
@@ -78,10 +77,10 @@ def measure_need(
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            logits = probe(torch.zeros((1, *shape, 3), dtype=torch.uint8, device=device))
-        target = torch.ones((1, *shape), dtype=torch.int64, device=device)
+            logits = probe(torch.zeros((PROBE_FRAMES, *shape, 3), dtype=torch.uint8, device=device))
+        target = torch.ones((PROBE_FRAMES, *shape), dtype=torch.int64, device=device)
         loss = segmentation_loss(logits, target, weight, params)
-    frame = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    frame = sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) / PROBE_FRAMES
     del loss
     fixed = 3 * sum(p.numel() * p.element_size() for p in model.parameters())
     return MemoryNeed(fixed, int(WORKSPACE * frame), free_memory(device))
@@ -89,21 +88,11 @@ def measure_need(
 
 def free_memory(device: torch.device) -> int:
     """Return the bytes that can still be allocated there; where CPU and GPU share memory, the smaller of both views."""
-    system = min(psutil.virtual_memory().available, _cgroup_free())
+    system = available_bytes()
     if device.type != "cuda":
         return system
     free = torch.cuda.mem_get_info(device)[0]
     return min(free, system) if torch.cuda.get_device_properties(device).is_integrated else free
-
-
-def _cgroup_free() -> int:
-    """Bytes below the limit of a container's control group; `sys.maxsize` where it has none."""
-    try:
-        limit = (CGROUP / "memory.max").read_text("ascii").strip()
-        used = int((CGROUP / "memory.current").read_text("ascii"))
-    except (OSError, ValueError):
-        return sys.maxsize
-    return sys.maxsize if limit == "max" else max(0, int(limit) - used)
 
 
 def choose_micro_batch(need: MemoryNeed, params: TrainParams, *, fixed: int | None = None) -> int:

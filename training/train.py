@@ -1,4 +1,4 @@
-"""Train SegFormer-B0 on labelled lunar frames.
+"""Train a segmentation network on labelled lunar frames.
 
     regolith train --train-split DATA/train_dr --val-split DATA/val --out RUN            # pretrained encoder
     python training/train.py --train-split DATA/train_dr --val-split DATA/val --out RUN --init random
@@ -34,8 +34,9 @@ import torch.nn.functional as F  # noqa: N812
 from regolith.lunar.files import file_digest, write_bytes, write_json
 from regolith.lunar.jobs.events import Emit, Event, emit
 from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
-from regolith.lunar.params import CheckError, InputError, writable_folder
-from regolith.lunar.params.training import TrainParams, load_train_params
+from regolith.lunar.machine import cores
+from regolith.lunar.params import CheckError, InputError, sole_folder, writable_folder
+from regolith.lunar.params.training import DISTILLED, TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
 from training.augment import Augmentation
@@ -44,10 +45,14 @@ from training.data import Frames
 from training.losses import segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
 from training.memory import choose_micro_batch, measure_need
-from training.model import LunarSegformer, build_model
+from training.networks import build_network, describe_network, load_network, with_start
+from training.networks.base import SegmentationNetwork, Start
 from training.optimization import learning_rate, update_average
 
 Stop = Callable[[], bool]
+
+NORM_MIN_PX = 64
+"""Shortest side a network with batch normalisation is trained at: a single frame has to give it several values."""
 
 
 def train(params: TrainParams, emit: Emit = emit, stop: Stop = lambda: False) -> dict[str, Any]:
@@ -62,24 +67,29 @@ def train(params: TrainParams, emit: Emit = emit, stop: Stop = lambda: False) ->
         The content of summary.json; `status` is `finished` or `interrupted`.
 
     Raises:
-        InputError: A split cannot be used, or `out` holds a run of another recipe or other data.
+        InputError: A split cannot be used, or `out` holds a run of another recipe or other data, is another's at the
+            moment, or has no room.
         CheckError: The loss is no longer a number.
     """
-    run = Run(params, emit)
-    while not run.finished:
-        if stop() or not (run.train_epoch(stop) and run.close_epoch(stop)):
-            run.save()
-            return run.write_summary("interrupted")
-    return run.write_summary("finished")
+    with sole_folder("out", params.out):
+        run = TrainingRun(params, emit)
+        while not run.finished:
+            if stop() or not (run.train_epoch(stop) and run.close_epoch(stop)):
+                run.save()
+                return run.write_summary("interrupted")
+        return run.write_summary("finished")
 
 
-class Run:
+class TrainingRun:
     """One run: data, network, optimizer, and the state that last.pt carries from process to process."""
 
     def __init__(self, params: TrainParams, emit: Emit) -> None:
-        self.params, self.emit = params, emit
+        self.emit = emit
         writable_folder("out", params.out)
-        torch.set_num_threads(params.threads or os.cpu_count() or 1)
+        last = params.out / "last.pt"
+        begun = read_checkpoint(last, field="out") if last.exists() else None
+        self.params = params = self._with_start(params, begun)
+        torch.set_num_threads(params.threads or cores())
         keep_freed_memory()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.amp = params.amp == "bf16" or (params.amp == "auto" and has_bf16(self.device))
@@ -95,10 +105,9 @@ class Run:
         self.weight = torch.tensor(self._class_weights(), dtype=torch.float32, device=self.device)
 
         torch.manual_seed(params.seed)
-        last = params.out / "last.pt"
-        begun = read_checkpoint(last, field="out") if last.exists() else None
         self.origin = begun.get("origin") if begun else self._read_origin()
-        self.model = build_model("random" if begun else params.init).to(self.device)
+        network, self.start = self._build(begun)
+        self.model = network.to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), params.lr_peak, weight_decay=params.weight_decay)
         self.average = copy.deepcopy(self.model).requires_grad_(False) if params.ema_decay else None
         self.epoch, self.batch = 0, 0  # the next batch of the running epoch
@@ -110,10 +119,27 @@ class Run:
         self.micro_batch = 0
         if begun:
             self._resume(begun)
+        if params.arch != "segformer-b0" and min(self.shape) < NORM_MIN_PX:
+            raise InputError("crop_px", min(self.shape), f"frames of at least {NORM_MIN_PX} px for {params.arch}")
         if not self.finished:
             self.micro_batch = choose_micro_batch(self.memory, params, fixed=self.micro_batch or None)
         if self.micro_batch < (params.micro_batch or params.batch) and not self.finished:
             self.emit({"event": "note", "message": f"computes {self.micro_batch} frames at once: more do not fit"})
+
+    def _with_start(self, params: TrainParams, begun: dict[str, Any] | None) -> TrainParams:
+        """Name the start of a run that names none: the one it was begun with, or one that can be had."""
+        if params.init is None and begun and begun["recipe"]["init"] == DISTILLED:
+            return params.model_copy(update={"init": DISTILLED})
+        settled = params if begun else with_start(params)
+        if settled is not params:
+            self.emit({"event": "note", "message": f"starts from {settled.init}: {params.start} is in no reach"})
+        return settled
+
+    def _build(self, begun: dict[str, Any] | None) -> tuple[SegmentationNetwork, Start]:
+        """The network of a begun run, or a new one."""
+        if begun:
+            return load_network(begun, field="out", value=str(self.params.out)), Start(**begun["network"]["start"])
+        return build_network(self.params.arch, self.params.start, logits_stride=self.params.logits_stride)
 
     # -- one epoch ---------------------------------------------------------------------------------------------------
 
@@ -258,7 +284,7 @@ class Run:
     # -- state -------------------------------------------------------------------------------------------------------
 
     @property
-    def kept(self) -> LunarSegformer:
+    def kept(self) -> SegmentationNetwork:
         """The network that is validated and kept: the averaged one where the recipe averages."""
         return self.model if self.average is None else self.average
 
@@ -297,7 +323,8 @@ class Run:
         """What both checkpoint files carry: weights, and what they were made from."""
         splits = {f.field: f.fingerprint for f in (self.data, self.val, self.test) if f}
         return {
-            "kind": "regolith.lunar segformer-b0",
+            "kind": f"regolith.lunar {self.params.arch}",
+            "network": describe_network(self.params.arch, self.model, self.start),
             "model": self.kept.state_dict(),
             "recipe": self.params.recipe(),
             "fingerprints": splits,
@@ -326,7 +353,7 @@ class Run:
         """What the checkpoint a run starts from was made of: recipe, data, and what that started from; its digest."""
         if not self.params.from_checkpoint:
             return None
-        path = Path(self.params.init)
+        path = Path(self.params.start)
         if path.resolve().parent == self.params.out.resolve():
             raise InputError("init", str(path), "a checkpoint outside --out, where the run writes its own")
         state = read_checkpoint(path, field="init")
@@ -341,10 +368,10 @@ class Run:
                 old, new = state[key].get(name, defaults.get(name)), mine[key].get(name)
                 if old != new:
                     raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
-        start = Path(self.params.init)
+        start = Path(self.params.start)
         if self.origin and start.is_file() and file_digest(start) != self.origin["sha256"]:
             raise InputError(
-                "init", self.params.init, f"the weights {self.params.out} was begun with; or another --out"
+                "init", self.params.start, f"the weights {self.params.out} was begun with; or another --out"
             )
         self.kept.load_state_dict(state["model"])
         if self.average is not None:
@@ -375,6 +402,7 @@ class Run:
                 f.field: {"path": f.name, "fingerprint": f.fingerprint, "frames": len(f), "sizes": f.sizes}
                 for f in (self.data, self.val, self.test) if f
             },
+            "network": {"arch": self.params.arch, "start": self.start.to_dict()},
             "origin": self.origin,
             "class_weights": dict(zip(NAMES, self.weight.tolist(), strict=True)),
             "config": self.params.recipe(),
@@ -408,7 +436,10 @@ def run_companion(config: Path) -> int:
     try:
         params = load_train_params(config)
         summary = train(params, send, lambda: stopping)
-    except (InputError, CheckError) as error:
+    except (InputError, CheckError, OSError) as caught:
+        error = InputError.from_system(caught) if isinstance(caught, OSError) else caught
+        if error is None:
+            raise
         code = 2 if isinstance(error, InputError) else 1
         send({"event": "error", "message": str(error), "code": code})
         return code

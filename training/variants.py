@@ -7,7 +7,6 @@ ranges of activations from the frames of a split.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -15,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from regolith.lunar.dataset.layout import frame_paths
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.files import write_bytes, write_json
-from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.params import CheckError
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
-from regolith.lunar.perception.photos import read_photo
 from regolith.lunar.perception.session import Segmenter
+from regolith.lunar.reading import read_json
 from regolith.lunar.stage.spec import rng
-from training.export import file_fields
+from training.model_file import file_fields
 
 if TYPE_CHECKING:
     import onnx
@@ -85,7 +84,7 @@ def write_variant(model: Path, variant: Literal["fp16", "int8", "best"], data: M
         if tried[-1]["kept"]:
             break
     card_path = model.with_suffix(".json")
-    card = json.loads(card_path.read_text("utf-8"))
+    card = read_json(card_path)
     write_json(card_path, card | {"variants": tried})
     if not any(row["kept"] for row in tried):
         words = "; ".join(f"{r['kind']} {r['speed']:.2f} times as fast, loss {r['loss']:.4f}" for r in tried)
@@ -106,8 +105,9 @@ def _try_variant(model: Path, kind: Kind, data: Measurement, expected: dict[str,
             write_int8(model, file, data.calibrate)
         else:
             write_fp16(model, file)
-        card = json.loads(model.with_suffix(".json").read_text("utf-8"))
-        card.pop("variants", None)
+        card = read_json(model.with_suffix(".json"))
+        for key in ("variants", "calibration"):  # measured with the first file; its temperature stays
+            card.pop(key, None)
         fields = file_fields(file, file.read_bytes())
         own = card | {"variant": {"kind": kind, "of": card["sha256"]}} | fields
         del own["parity"]  # is of the first file
@@ -203,10 +203,9 @@ def write_int8(model: Path, out: Path, split: Path) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    paths = [rgb for _, rgb, _ in frame_paths(split)]
-    if not paths:
-        raise InputError("calibrate", str(split), "a split with frames")
-    places = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), CALIBRATION_FRAMES)).round().astype(int))
+    source = read_source(split)
+    last = len(source.records) - 1
+    places = np.unique(np.linspace(0, last, min(last + 1, CALIBRATION_FRAMES)).round().astype(int))
 
     class Frames(CalibrationDataReader):
         def __init__(self) -> None:
@@ -214,7 +213,7 @@ def write_int8(model: Path, out: Path, split: Path) -> None:
 
         def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]
             place = next(self.places, None)
-            return None if place is None else {"image": read_photo(paths[place])[None]}
+            return None if place is None else {"image": source.array("rgb", source.records[place])[None]}
 
     prepared = out.with_suffix(".prepared.onnx")
     quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)

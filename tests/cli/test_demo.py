@@ -71,14 +71,16 @@ def test_result_names_every_step(demo) -> None:
     assert result["synth"]["frames"] == 4
 
 
-def test_second_run_draws_and_trains_nothing_again(demo, capsys) -> None:
+def test_second_run_draws_trains_and_exports_nothing_again(demo, capsys) -> None:
     folder, args = demo
     before = (folder / "out" / "run" / "metrics.jsonl").read_bytes()
+    exported = (folder / "out" / "model.onnx").stat().st_mtime_ns
     shutil.rmtree(folder / "out" / "synth")
     assert cli.main(args) == 0
     result = json.loads((folder / "result.json").read_text("utf-8"))
     assert [split["drawn"] for split in result["generate"].values()] == [0, 0, 0]
     assert (folder / "out" / "run" / "metrics.jsonl").read_bytes() == before
+    assert (folder / "out" / "model.onnx").stat().st_mtime_ns == exported
     assert "rock-IoU" in capsys.readouterr().out
 
 

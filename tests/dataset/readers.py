@@ -1,4 +1,4 @@
-"""Readers that live in an environment of their own: Ultralytics and torchvision, beside a torch they do not fit.
+"""Readers that live in an environment of their own: torchvision, which fits another torch, and what pins versions.
 
 `scripts/setup.sh` installs them without their dependencies into `.venv/readers`; a subprocess looks there last.
 """

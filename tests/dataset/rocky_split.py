@@ -8,8 +8,9 @@ import numpy as np
 from scipy import ndimage
 from small_split import spec
 
-from regolith.lunar.dataset.layout import make_contract, write_contract
-from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import append_records
+from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import load_preset
 
@@ -46,16 +47,17 @@ def write_rocky(
     folder: Path, frames: int, *, seed: int, extras: tuple[str, ...] = EXTRAS
 ) -> list[dict[str, np.ndarray]]:
     """Write a split and return what is in its frames."""
-    contract = make_contract(
-        load_preset("v1"), split=folder.name, frames=frames, seed=0, width=WIDTH, height=HEIGHT,
-        renderer={"name": "arrays"},
+    params = load_preset("v1")
+    switches = params.dataset.model_copy(update=dict.fromkeys(extras, True))
+    contract = Contract.of(
+        params.model_copy(update={"dataset": switches}), split=folder.name, frames=frames, seed=0, width=WIDTH,
+        height=HEIGHT, renderer={"name": "arrays"},
     )  # fmt: skip
-    contract["outputs"] = ["rgb", "mask", *extras]
     folder.mkdir(parents=True)
-    write_contract(folder, contract)
+    contract.write(folder)
     written = []
     for index in range(frames):
-        arrays = {name: array for name, array in rocky(seed + index).items() if name in contract["outputs"]}
+        arrays = {name: array for name, array in rocky(seed + index).items() if name in contract.outputs}
         drawn = spec(index, split="val")
         append_records(folder, [write_frame(folder, index, arrays, seed=drawn.seed, spec=drawn.to_dict())])
         written.append(arrays)

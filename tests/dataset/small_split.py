@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from regolith.lunar.dataset.layout import FrameRecord, make_contract, write_contract
-from regolith.lunar.dataset.write import write_frame, write_journal
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import FrameRecord, write_journal
+from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.params import Params, load_preset
 from regolith.lunar.randomize import draw_values, scene_number
@@ -55,15 +56,15 @@ def write(split: Path, index: int, outputs: Sequence[str] = OUTPUTS, **changes: 
 
 def write_split(folder: Path, frames: int = 3, *, split: str = "val", params: Params = PARAMS) -> Path:
     """Write a whole split; its pictures are none of another split's."""
-    contract = make_contract(
+    contract = Contract.of(
         params, split=split, frames=frames, seed=0, width=SIZE, height=SIZE, renderer={"name": "arrays"}
     )
     folder.mkdir(parents=True, exist_ok=True)
-    write_contract(folder, contract)
+    contract.write(folder)
     records = {}
     for index in range(frames):
         drawn = spec(index, split=split, params=params)
-        pixels = arrays(sum(split.encode()) * 1000 + index, contract["outputs"])
+        pixels = arrays(sum(split.encode()) * 1000 + index, contract.outputs)
         records[index] = write_frame(folder, index, pixels, seed=drawn.seed, spec=drawn.to_dict())
     write_journal(folder, records)
     return folder

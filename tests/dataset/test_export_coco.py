@@ -1,4 +1,4 @@
-"""COCO read back by pycocotools, and by panopticapi's arithmetic, pixel by pixel."""
+"""COCO read back by pycocotools, supervision, and by panopticapi's arithmetic, pixel by pixel."""
 
 import json
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
+from readers import run_reader
 from rocky_split import HEIGHT, WIDTH, rock_sets, write_rocky
 from scipy import ndimage
 
@@ -14,6 +15,21 @@ from regolith.lunar.dataset.formats.coco import CATEGORIES
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools and numpy 2
+
+READ = """
+import sys
+from pathlib import Path
+import numpy as np
+import supervision
+
+places = [str(Path(sys.argv[1]) / name) for name in ("train_dr", "annotations/instances_train_dr.json")]
+dataset = supervision.DetectionDataset.from_coco(*places, force_masks=True)
+assert dataset.classes == ["rock"]
+found = {}
+for path, image, detections in dataset:
+    found[f"{Path(path).stem}/image"], found[f"{Path(path).stem}/masks"] = image[..., ::-1], detections.mask
+np.savez(sys.argv[2], **found)
+"""
 
 
 @pytest.fixture(scope="module", params=["instances", "masks alone"])
@@ -95,3 +111,12 @@ def test_the_file_says_what_a_rock_is(exported) -> None:
     out, written = exported
     info = json.loads((out / "annotations/instances_val.json").read_text())["info"]["rocks"]
     assert ("instance ids" in info) == ("instance" in written["val"][0])
+
+
+def test_supervision_reads_it(exported, tmp_path) -> None:
+    out, written = exported
+    run_reader(READ, out, tmp_path / "read.npz", home=tmp_path)
+    with np.load(tmp_path / "read.npz") as found:
+        for i, arrays in enumerate(written["train_dr"]):
+            assert (found[f"rgb_{i:05d}/image"] == arrays["rgb"]).all()
+            assert {np.packbits(mask).tobytes() for mask in found[f"rgb_{i:05d}/masks"]} == true_rocks(arrays)

@@ -68,6 +68,15 @@ def test_large_frames_lie_fewer_to_a_row_group(tmp_path, monkeypatch) -> None:
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [2, 1]
 
 
+@pytest.mark.parametrize("name", ["all", "All"])
+def test_a_split_that_would_stand_for_all_is_refused(tmp_path, name) -> None:
+    """`datasets` writes the export of such a split, and refuses to read it."""
+    write_rocky(tmp_path / "in" / name, 1, seed=1, extras=())
+    with pytest.raises(InputError, match=f"folder: '{name}' is not allowed.*none of them all"):
+        export(tmp_path / "in", tmp_path / "out", to="hf")
+    assert not (tmp_path / "out").exists()
+
+
 def test_splits_of_other_columns_are_refused(tmp_path) -> None:
     write_rocky(tmp_path / "in/train_dr", 1, seed=0)
     write_rocky(tmp_path / "in/val", 1, seed=1, extras=())

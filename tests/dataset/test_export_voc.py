@@ -1,4 +1,4 @@
-"""PASCAL VOC read back by Pillow's palette indices, and by torchvision's VOC reader."""
+"""PASCAL VOC read back by Pillow's palette indices, by torchvision's VOC reader, and by datumaro with our names."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from rocky_split import HEIGHT, WIDTH, write_rocky
 
 from regolith.lunar.dataset.export import export
 from regolith.lunar.dataset.formats.voc import palette
+from regolith.lunar.labels import CLASSES, IGNORE
 
 READ = """
 import sys, types
@@ -19,6 +20,22 @@ found = {}
 for name in ("train", "val"):  # its reader knows no test set
     for i, (image, mask) in enumerate(VOCSegmentation(sys.argv[1], year="2012", image_set=name)):
         found[f"{name}/{i}/image"], found[f"{name}/{i}/mask"] = np.asarray(image), np.asarray(mask)
+np.savez(sys.argv[2], **found)
+"""
+
+READ_NAMES = """
+import sys
+from pathlib import Path
+import numpy as np
+from datumaro.components.annotation import AnnotationType
+from datumaro.components.dataset import Dataset
+
+dataset = Dataset.import_from(str(Path(sys.argv[1]) / "VOCdevkit/VOC2012"), "voc_segmentation")
+names = [category.name for category in dataset.categories()[AnnotationType.label].items]
+found = {"names": np.array(names)}
+for item in dataset:
+    for annotation in item.annotations:
+        found[f"{item.subset}/{item.id}/{names[annotation.label]}"] = annotation.image
 np.savez(sys.argv[2], **found)
 """
 
@@ -54,7 +71,7 @@ def test_palette_is_vocs() -> None:
 
 
 def test_label_map_names_the_classes(exported) -> None:
-    lines = (exported[0] / "labelmap.txt").read_text().splitlines()
+    lines = (exported[0] / "VOCdevkit/VOC2012/labelmap.txt").read_text().splitlines()
     assert lines[1:] == ["regolith:0,0,0::", "rock:128,0,0::", "sky:0,128,0::", "ignore:224,224,192::"]
 
 
@@ -68,3 +85,16 @@ def test_torchvision_reads_it(exported, tmp_path) -> None:
                 assert found[f"{role}/{i}/image"].shape == (HEIGHT, WIDTH, 3)
                 off = np.abs(found[f"{role}/{i}/image"].astype(int) - arrays["rgb"])
                 assert off.mean() < 1 and off.max() <= 6  # white noise: the worst a picture can be
+
+
+def test_datumaro_reads_our_classes(exported, tmp_path) -> None:
+    """By name, not as the aeroplanes and bicycles of the challenge; each class is its pixels."""
+    out, names, written = exported
+    run_reader(READ_NAMES, out, tmp_path / "read.npz", home=tmp_path)
+    with np.load(tmp_path / "read.npz") as found:
+        assert found["names"].tolist() == [*CLASSES, "ignore"]
+        for role, frames in written.items():
+            for i, arrays in enumerate(frames):
+                for name, value in {**CLASSES, "ignore": IGNORE}.items():
+                    region = found[f"{role}/{names[role]}_{i:05d}/{name}"] != 0
+                    assert (region == (arrays["mask"] == value)).all()

@@ -1,5 +1,6 @@
 """Generation on the real renderer: the same bytes however a split was drawn, resume, refusals, redraws."""
 
+import dataclasses
 import fcntl
 import json
 import shutil
@@ -14,12 +15,13 @@ import pytest
 from PIL import Image
 from split_drawing import FRAMES, PARAMS, digest, draw
 
-from regolith.lunar.dataset import run as run_module
-from regolith.lunar.dataset.layout import JOURNAL, file_name, read_contract, read_journal, write_contract
+from regolith.lunar.dataset import chunked_run
+from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract
+from regolith.lunar.dataset.layout import JOURNAL, read_journal
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.params import InputError, Interval, Params
 
 
@@ -45,12 +47,13 @@ def test_split_is_whole(undisturbed: Path) -> None:
     assert rgb.shape == (48, 64, 3) and depth.dtype == np.float32 and instance.dtype == np.uint16
     assert ((instance > 0) == (mask == 1)).all()
     assert (np.isinf(depth) == (mask == 2)).all()
-    assert read_contract(undisturbed)["parameters"] == PARAMS.model_dump(mode="json")
+    assert Contract.read(undisturbed).parameters == PARAMS.model_dump(mode="json")
 
 
+@pytest.mark.usefixtures("shadowing")
 @pytest.mark.parametrize("changes", [{"workers": 2, "chunk_frames": 2}, {"workers": 1}])
 def test_processes_write_the_same_bytes(undisturbed: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
-    """Chunks of a scene in two processes at once, or all in one, give what one process gives."""
+    """Chunks of a scene in two processes at once, or all in one, give what one process gives, wherever we are."""
     result = draw(tmp_path, executor="processes", **changes)
     assert digest(tmp_path / "val") == digest(undisturbed)
     log = [json.loads(line) for line in (tmp_path / "val" / LOG).read_text().splitlines()]
@@ -136,10 +139,11 @@ def test_foreign_files_that_look_like_leftovers_stay(undisturbed: Path, copy: Pa
 
 
 def test_frames_without_their_contract_are_not_taken_over(copy: Path) -> None:
-    (copy / "dataset.json").unlink()
+    for name in (CONTRACT, COPY):
+        (copy / name).unlink()
     with pytest.raises(InputError, match=r"out: .*a split with its dataset\.json; it is missing"):
         draw(copy.parent, seed=77)
-    assert not (copy / "dataset.json").exists()
+    assert not (copy / CONTRACT).exists()
 
 
 @pytest.mark.parametrize("name", ["rgb", "rgb/rgb_00000.png", "frames.jsonl", ".lock"])
@@ -180,14 +184,13 @@ def test_other_parameters_are_refused_naming_the_first_difference(undisturbed: P
 
 
 def test_another_back_end_is_refused_unless_asked_for(copy: Path) -> None:
-    contract = read_contract(copy)
-    contract["renderer"]["backend"] = "cuda"
-    write_contract(copy, contract)
+    contract = Contract.read(copy)
+    dataclasses.replace(contract, renderer=contract.renderer | {"backend": "cuda"}).write(copy)
     with pytest.raises(InputError, match=r"renderer\.backend: .*'cuda'"):
         draw(copy.parent, frames=FRAMES + 1, extend=True)
     assert draw(copy.parent, frames=FRAMES + 1, extend=True, other_backend=True)["drawn"] == 1
-    assert [other["backend"] for other in read_contract(copy)["other_renderers"]] != ["cuda"]
-    assert len(read_contract(copy)["other_renderers"]) == 1
+    assert [other["backend"] for other in Contract.read(copy).other_renderers] != ["cuda"]
+    assert len(Contract.read(copy).other_renderers) == 1
     assert draw(copy.parent, frames=FRAMES + 1)["drawn"] == 0
 
 
@@ -241,7 +244,7 @@ def test_too_little_memory_is_refused_before_the_start(
 ) -> None:
     """What this process holds already counts where it draws itself."""
     held = psutil.Process().memory_info().rss if executor == "in-process" else 0
-    monkeypatch.setattr(run_module, "available_bytes", lambda: 700_000_000 - held)
+    monkeypatch.setattr(chunked_run, "available_bytes", lambda: 700_000_000 - held)
     with pytest.raises(InputError, match=r"workers: \d is not allowed; allowed: 1\.20 GB .* 0\.[67]\d GB are"):
         draw(tmp_path / "out", executor=executor, workers=2)
     assert not list(tmp_path.rglob(".chunks")) and not list(tmp_path.rglob(".lock"))
@@ -251,16 +254,16 @@ def test_memory_is_measured_by_chunks_that_drew(tmp_path: Path) -> None:
     """An interrupted start and a torn line say nothing of what a worker takes."""
     log = tmp_path / LOG
     log.write_text('{"frames": 0, "peak_rss": 5}\n{"frames": 3, "peak_rss": 700}\n{"frames": 9, "peak_r')
-    assert run_module._measured_need(log) == 700
+    assert chunked_run.measured_need(log) == 700
     log.write_text('{"frames": 0, "peak_rss": 5}\n')
-    assert run_module._measured_need(log) == run_module.WORKER_BYTES
+    assert chunked_run.measured_need(log) == chunked_run.WORKER_BYTES
 
 
 def test_fewer_workers_run_where_memory_is_short(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory for one worker and a half: one runs at a time, a note says so, the bytes are the same."""
-    monkeypatch.setattr(run_module, "available_bytes", lambda: int(1.5 * run_module.WORKER_BYTES))
+    monkeypatch.setattr(chunked_run, "available_bytes", lambda: int(1.5 * chunked_run.WORKER_BYTES))
     notes: list[str] = []
     emit = lambda event: notes.append(event.get("message", ""))  # noqa: E731
     draw(tmp_path, executor="processes", workers=2, chunk_frames=2, emit=emit)
@@ -276,24 +279,12 @@ def test_peak_memory_is_the_process_own() -> None:
     assert ballast.nbytes > int(done.stdout) > 10_000_000
 
 
-def test_container_limits_count(tmp_path: Path) -> None:
-    """The smaller of the system's free memory and the control group's rest, its page cache counted as free."""
-    folder = tmp_path / "sys/fs/cgroup"
-    folder.mkdir(parents=True)
-    (folder / "memory.max").write_text("3000000000\n")
-    (folder / "memory.current").write_text("2500000000\n")
-    (folder / "memory.stat").write_text("anon 5\ninactive_file 400000000\nactive_file 7\n")
-    assert available_bytes(tmp_path) == min(available_bytes(Path("/")), 900_000_000)
-    (folder / "memory.max").write_text("max\n")
-    assert available_bytes(tmp_path) > 1_000_000_000
-
-
 @pytest.mark.parametrize(
     ("frames", "workers", "sizes"), [(5, 1, [5]), (5, 2, [2, 3]), (9, 2, [4, 5]), (12, 9, [2] * 6)]
 )
 def test_chunks_are_whole_scenes(frames: int, workers: int, sizes: list[int]) -> None:
-    chunks = plan_chunks(PARAMS, range(frames), chunk_frames=100, workers=workers)
+    chunks = list(plan_chunks(PARAMS, range(frames), chunk_frames=100, workers=workers))
     assert sorted(map(len, chunks)) == sorted(sizes) and [i for chunk in chunks for i in chunk] == list(range(frames))
     for chunk in chunks:
         assert chunk[0] % 2 == 0  # two frames a scene
-    assert len(plan_chunks(PARAMS, range(frames), chunk_frames=1, workers=1)) == (frames + 1) // 2
+    assert len(list(plan_chunks(PARAMS, range(frames), chunk_frames=1, workers=1))) == (frames + 1) // 2

@@ -3,6 +3,7 @@
 After each the journal names only whole frames, and the next run completes to the bytes of an undisturbed one.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +22,10 @@ from typing import Any
 
 import psutil
 import pytest
+from power_cut import PowerCut, restore
 from split_drawing import FRAMES, command, digest, draw
 
-from regolith.lunar.dataset.layout import JOURNAL, scan_journal
+from regolith.lunar.dataset.layout import JOURNAL, read_lines, scan_lines
 from regolith.lunar.params import InputError
 
 DESCRIBE = f'case $(cat "$0") in *\'"indices": []\'*) exec {sys.executable} -m regolith.lunar.dataset.chunk "$0";; esac'
@@ -33,7 +34,7 @@ DESCRIBE = f'case $(cat "$0") in *\'"indices": []\'*) exec {sys.executable} -m r
 
 def assert_journal_is_true(split: Path) -> int:
     """Every frame the journal names is whole on disk; returns how many there are."""
-    records, damaged = scan_journal(split / JOURNAL)
+    records, damaged = scan_lines(read_lines(split / JOURNAL))
     assert not damaged
     for record in records.values():
         for name, expected in record.sha256.items():
@@ -48,11 +49,13 @@ def start(out: Path, *more: str, **options: Any) -> subprocess.Popen[str]:
 
 def chunk_processes(parent: int) -> list[psutil.Process]:
     """Processes that draw the chunks of a running generator."""
-    try:
-        children = psutil.Process(parent).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if any("dataset.chunk" in word for word in child.cmdline())]
+    found: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(parent).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it ended in between
+                if any("dataset.chunk" in word for word in child.cmdline()):
+                    found.append(child)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -75,16 +78,45 @@ def test_generator_killed_at_a_random_moment(undisturbed: Path, tmp_path: Path, 
     assert kills or process.returncode == 0
 
 
-def test_chunks_end_with_a_killed_generator(tmp_path: Path) -> None:
-    process = start(tmp_path, "--events")
-    deadline = time.monotonic() + 60
-    while not (chunks := chunk_processes(process.pid)):
+def at_work(process: psutil.Process) -> bool:
+    """Whether a worker is past its start: it has loaded the renderer."""
+    with contextlib.suppress(psutil.Error):
+        return any("drjit" in region.path for region in process.memory_maps())
+    return False
+
+
+@pytest.mark.parametrize("how", ["running", "frozen", "behind a shell"])
+def test_chunks_end_with_a_killed_generator(tmp_path: Path, how: str) -> None:
+    """Also one that is stopped, which Linux alone can do, and one that a shell started."""
+    script = f'{sys.executable} -m regolith.lunar.dataset.chunk "$0"; true'
+    shell = ["--executor", "isaac", "--command", shlex.join(["sh", "-c", script, "{task}"])]
+    process = start(tmp_path, "--events", *(shell if how == "behind a shell" else []))
+    deadline = time.monotonic() + 240
+    while not (chunks := list(filter(at_work, chunk_processes(process.pid)))):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
+    if how == "frozen":
+        chunks[0].suspend()
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(chunks, timeout=30)
+    _, alive = psutil.wait_procs(chunks, timeout=240)
     assert not alive
+
+
+@pytest.mark.parametrize("action", ["kill -9 $$", "kill -STOP $$"])
+def test_worker_that_describes_the_renderer_is_started_again(undisturbed: Path, tmp_path: Path, action: str) -> None:
+    """The first worker of a run, killed or frozen: as any other, and the split is the same."""
+    first = tmp_path / "first"
+    script = (
+        f'[ -e {first} ] || {{ touch {first}; {action}; }}; exec {sys.executable} -m regolith.lunar.dataset.chunk "$0"'
+    )
+    notes: list[str] = []
+    command = shlex.join(["sh", "-c", script, "{task}"])
+    emit = lambda event: notes.append(event.get("message", ""))  # noqa: E731
+    draw(tmp_path, executor="isaac", command=command, retries=9, stall_s=20.0, emit=emit)
+    how = "signal 9" if "-9" in action else "no answer in 20 s"
+    assert notes[0] == f"the worker that describes the renderer ended ({how}); starting again"
+    assert digest(tmp_path / "val") == digest(undisturbed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -96,12 +128,12 @@ def test_killed_worker_is_started_again(undisturbed: Path, tmp_path: Path, numbe
         event = json.loads(line)
         if event["event"] == "progress" and event["total"] == FRAMES:
             break
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (chunks := chunk_processes(process.pid)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     chunks[0].send_signal(number)
-    rest, errors = process.communicate(timeout=120)
+    rest, errors = process.communicate(timeout=480)
     assert process.returncode == 0, errors
     how = "(interrupted|signal 15)" if number == signal.SIGTERM else f"signal {int(number)}"
     assert re.search(rf"a chunk ended \({how}\) with .*; starting again", rest), rest
@@ -111,7 +143,13 @@ def test_killed_worker_is_started_again(undisturbed: Path, tmp_path: Path, numbe
 @pytest.mark.parametrize(
     ("script", "lines"),
     [
-        ("exit 3", ["a worker left no result (exit status 3)"]),
+        (
+            "exit 3",
+            [
+                "the worker that describes the renderer ended (exit status 3); starting again",
+                "out of memory? Run the same command",
+            ],
+        ),
         (
             DESCRIBE + "; kill -9 $$",
             [
@@ -135,8 +173,8 @@ def test_progress_earns_new_tries(undisturbed: Path, tmp_path: Path) -> None:
     """A chunk that dies after every frame it draws, as one that leaks, still completes with a single retry."""
     program = (
         "import os, sys, threading, time; from pathlib import Path\n"
-        "from regolith.lunar.dataset.chunk import Task, open_embedded, run_task\n"
-        "task = Task.read(Path(sys.argv[1]))\n"
+        "from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task\n"
+        "task = ChunkTask.read(Path(sys.argv[1]))\n"
         "def watch():\n"
         "    while not task.part.exists() or not task.part.read_bytes().count(b'\\n'): time.sleep(0.01)\n"
         "    os._exit(9)\n"
@@ -154,8 +192,8 @@ def test_progress_earns_new_tries(undisturbed: Path, tmp_path: Path) -> None:
 def test_stalled_chunk_is_ended(tmp_path: Path) -> None:
     """A worker that hangs, as a renderer's driver may, does not hang the run."""
     template = shlex.join(["sh", "-c", f"{DESCRIBE}; sleep 99", "{task}"])
-    with pytest.raises(RuntimeError, match=r"a chunk ended \(no frame in 1 s\) with frames 0 … 4 to draw"):
-        draw(tmp_path, executor="isaac", command=template, retries=0, stall_s=1.0)
+    with pytest.raises(RuntimeError, match=r"a chunk ended \(no frame in 10 s\) with frames 0 … 4 to draw"):
+        draw(tmp_path, executor="isaac", command=template, retries=0, stall_s=10.0)
     assert (tmp_path / "val" / "dataset.json").exists()
 
 
@@ -195,7 +233,7 @@ def small_disk(undisturbed: Path, tmp_path: Path) -> Iterator[Path]:
 def test_full_disk(undisturbed: Path, small_disk: Path) -> None:
     """One line, exit code 2, only whole frames count; with more room the same command completes the split."""
     process = start(small_disk)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=480)
     assert process.returncode == 2, errors
     assert "out: " in errors and "No space left on device" in errors
     assert assert_journal_is_true(small_disk / "val") < FRAMES
@@ -227,55 +265,16 @@ def test_file_size_limit(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     command(out)  # the parameter file is written without the limit
     process = start(out, preexec_fn=limited)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=480)
     assert process.returncode == 2 and "File too large" in errors.splitlines()[-1], errors
     assert assert_journal_is_true(out / "val") == 0
     draw(out)
     assert digest(out / "val") == digest(undisturbed)
 
 
-class PowerCut:
-    """A model of a disk under a crash: what was flushed is there afterwards, names and contents apart, nothing else.
-
-    A file's contents survive from the last `fsync` of the file on, a folder's names from the last `fsync` of the folder
-    on (POSIX promises no more; ext4's zero-length files after a crash are this). Each flush makes a new crash state.
-    """
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.root = root
-        self.lock = threading.Lock()
-        self.contents: dict[int, bytes] = {}
-        self.names: dict[str, dict[str, int]] = {}
-        self.states: list[dict[str, bytes]] = []
-        flush = os.fsync
-
-        def fsync(number: int) -> None:
-            with self.lock:
-                flush(number)
-                self.flushed(Path(f"/proc/self/fd/{number}").readlink())
-
-        monkeypatch.setattr(os, "fsync", fsync)
-
-    def flushed(self, path: Path) -> None:
-        """Note what a flush made durable."""
-        if not path.is_relative_to(self.root):
-            return
-        if path.is_dir():
-            files = [file for file in path.iterdir() if file.is_file()]
-            self.names[str(path.relative_to(self.root))] = {file.name: file.stat().st_ino for file in files}
-        else:
-            self.contents[path.stat().st_ino] = path.read_bytes()
-        state = {
-            f"{folder}/{name}": self.contents.get(inode, b"")
-            for folder, names in self.names.items()
-            for name, inode in names.items()
-        }
-        if not self.states or state != self.states[-1]:
-            self.states.append(state)
-
-
 def test_power_cut_at_any_flush(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a crash leaves after each flush never names a frame that is not whole, and completes to the same bytes."""
+    (tmp_path / "disk").mkdir()
     disk = PowerCut(tmp_path / "disk", monkeypatch)
     draw(tmp_path / "disk")
     monkeypatch.undo()
@@ -283,11 +282,8 @@ def test_power_cut_at_any_flush(undisturbed: Path, tmp_path: Path, monkeypatch: 
     resumed = random.Random(1).sample(range(len(disk.states)), 4)
     for number, state in enumerate(disk.states):
         out = tmp_path / f"cut{number}"
-        (out / "val").mkdir(parents=True)
-        for name, data in state.items():
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        restore(state, out)
+        (out / "val").mkdir(exist_ok=True)
         assert_journal_is_true(out / "val")
         if number in resumed:
             draw(out)

@@ -1,6 +1,7 @@
 """`regolith import`: labelled pictures become a split like any other, or are refused by name."""
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -13,10 +14,12 @@ import pytest
 from PIL import Image
 
 from regolith.lunar import cli
-from regolith.lunar.dataset.layout import frame_paths, read_contract
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.importing import import_split, read_class_map, read_label
 from regolith.lunar.params import InputError
+from regolith.lunar.perception.importing import import_split, read_class_map
+from regolith.lunar.perception.masks import decode_mask
 
 CLASSES = "rock=1,regolith=0,ignore=255"
 HEIGHT, WIDTH = 40, 56
@@ -60,15 +63,14 @@ def refused(root: Path, capsys, *args: str, classes: str = CLASSES) -> str:
 def test_pictures_keep_their_pixels(root: Path, capsys) -> None:
     assert run(root, "--json", str(root / "result.json")) == 0
     assert "3 frames of 56x40" in capsys.readouterr().out
-    frames = list(frame_paths(root / "out/real"))
-    assert [record.spec["source"] for record, _, _ in frames] == ["a.tif", "b.png", "c.bmp"]
-    for (record, rgb, mask), seed in zip(frames, (1, 0, 2), strict=True):
-        assert (np.asarray(Image.open(rgb)) == pair(seed)[0]).all()
-        assert (np.asarray(Image.open(mask)) == pair(seed)[1]).all()
-        assert record.counts["rock"] == (pair(seed)[1] == 1).sum()
-    contract = read_contract(root / "out/real")
-    assert contract["renderer"] == {"name": "import"} and contract["parameters"] == {}
-    assert (contract["width"], contract["height"], contract["frames"]) == (WIDTH, HEIGHT, 3)
+    frames = open_split(root / "out/real")
+    assert [frame.spec["source"] for frame in frames] == ["a.tif", "b.png", "c.bmp"]
+    for frame, seed in zip(frames, (1, 0, 2), strict=True):
+        assert (frame.rgb == pair(seed)[0]).all() and (frame.mask == pair(seed)[1]).all()
+        assert frame.counts["rock"] == (pair(seed)[1] == 1).sum()
+    contract = Contract.read(root / "out/real")
+    assert contract.renderer == {"name": "import"} and contract.parameters == {}
+    assert (contract.width, contract.height, contract.frames) == (WIDTH, HEIGHT, 3)
     result = json.loads((root / "result.json").read_text())
     assert sum(result["counts"].values()) == 3 * WIDTH * HEIGHT
 
@@ -136,7 +138,7 @@ def test_colours_palettes_and_deep_masks_are_read(tmp_path: Path) -> None:
     for name, (image, classes) in pictures.items():
         image.save(tmp_path / f"{name}.png")
         expected = (mask == 1).astype(np.uint8) if name == "bits" else mask
-        assert (read_label(tmp_path / f"{name}.png", classes) == expected).all(), name
+        assert (decode_mask(tmp_path / f"{name}.png", classes) == expected).all(), name
 
 
 def test_turned_pictures_are_turned_upright(tmp_path: Path) -> None:
@@ -152,8 +154,8 @@ def test_turned_pictures_are_turned_upright(tmp_path: Path) -> None:
     import_split(
         tmp_path / "images", tmp_path / "masks", tmp_path / "out", classes=read_class_map(CLASSES), split="real"
     )
-    ((_, picture, label),) = frame_paths(tmp_path / "out/real")
-    assert (np.asarray(Image.open(picture)) == rgb).all() and (np.asarray(Image.open(label)) == mask).all()
+    (frame,) = open_split(tmp_path / "out/real")
+    assert (frame.rgb == rgb).all() and (frame.mask == mask).all()
 
 
 def test_masks_with_a_tag_of_their_own_are_turned_by_it(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_masks_with_a_tag_of_their_own_are_turned_by_it(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(mask).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "m.png", exif=exif)
-    assert (read_label(tmp_path / "m.png", read_class_map(CLASSES)) == mask).all()
+    assert (decode_mask(tmp_path / "m.png", read_class_map(CLASSES)) == mask).all()
 
 
 def test_values_without_a_class_are_named(root: Path, capsys) -> None:
@@ -238,9 +240,8 @@ def test_pictures_of_many_sizes_are_cut_to_one(root: Path, capsys) -> None:
     Image.fromarray(mask[1:]).save(root / "masks/b.png")
     assert refused(root, capsys, "--crop", "57x39").startswith("a.tif: '56×40 px' is not allowed; allowed: at least")
     assert run(root, "--crop", "50x35") == 0
-    _, picture, label = list(frame_paths(root / "out/real"))[1]
-    assert (np.asarray(Image.open(picture)) == rgb[3:38, 3:53]).all()
-    assert (np.asarray(Image.open(label)) == mask[3:38, 3:53]).all()
+    frame = open_split(root / "out/real")[1]
+    assert (frame.rgb == rgb[3:38, 3:53]).all() and (frame.mask == mask[3:38, 3:53]).all()
 
 
 def test_files_that_cannot_be_read_are_named(root: Path, capsys) -> None:
@@ -264,3 +265,38 @@ def test_a_split_that_is_there_stays(root: Path) -> None:
     before = (root / "out/real/frames.jsonl").read_bytes()
     assert run(root) == 2
     assert (root / "out/real/frames.jsonl").read_bytes() == before
+
+
+def test_names_no_reader_could_write_are_refused(root: Path, capsys) -> None:
+    for folder in ("images", "masks"):
+        shutil.copy(root / "masks/a.png", root / folder / os.fsdecode(b"kr\xe4ter.png"))
+    Image.fromarray(pair(3)[0]).save(root / "images" / os.fsdecode(b"kr\xe4ter.png"))
+    assert refused(root, capsys) == "kr\\xe4ter.png: 'a name that is no UTF-8' is not allowed; allowed: names in UTF-8"
+
+
+def test_a_grey_mask_may_have_been_optimised(root: Path, capsys) -> None:
+    """0 and 255 as a palette of black and white are no index 1."""
+    for name in ("a", "b", "c"):
+        image = Image.fromarray((pair(ord(name) % 3)[1] == 255).astype(np.uint8))
+        image.putpalette([0, 0, 0, 255, 255, 255])
+        image.save(root / f"masks/{name}.png", bits=1)
+    assert run(root) == 0
+    assert "rock 0.0 %" in capsys.readouterr().out
+
+
+def test_what_cannot_be_told_of_a_picture_is_said(root: Path, capsys) -> None:
+    Image.fromarray(pair(0)[0][..., 0].astype(np.uint16) * 15).save(root / "images/b.png")
+    assert run(root, "--json", str(root / "result.json")) == 0
+    notes = json.loads((root / "result.json").read_text())["notes"]
+    assert notes == ["b.png: read as 12 bits by its values, up to 3825: the file does not say where white is"]
+    assert notes[0] in capsys.readouterr().out
+
+
+def test_class_map_reads_numbers_as_parameters_do(tmp_path: Path) -> None:
+    """010 is ten and not octal, and a class that is there twice is refused."""
+    path = tmp_path / "classes.yaml"
+    path.write_text("\ufeffrock: 010\nregolith: 0\n", "utf-8")
+    assert read_class_map(str(path)).values == {10: 1, 0: 0}
+    path.write_text("rock: 1\nrock: 2\n")
+    with pytest.raises(InputError, match=r"^classes: .*twice"):
+        read_class_map(str(path))

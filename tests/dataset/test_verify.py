@@ -17,9 +17,10 @@ from small_split import PARAMS, SIZE, arrays, write_split
 from verify_split import change_contract, change_record, checks, found, read_rgb, rewrite
 
 from regolith.lunar import cli
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, file_name, read_contract, read_journal, write_contract
+from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract
+from regolith.lunar.dataset.layout import JOURNAL, read_journal, write_journal
+from regolith.lunar.dataset.outputs import OUTPUTS, file_name
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.dataset.write import encode, write_journal
 from regolith.lunar.params import Interval
 from regolith.lunar.randomize import draw_values, frame_seed
 
@@ -39,13 +40,13 @@ def test_whole_split_passes_every_check(whole) -> None:
     result = verify(whole)
     assert result["problems"] == [] and result["notes"] == [] and result["frames"] == 3
     assert checks(result) == {
-        "contract": 1, "journal": 3, "indices": 3, "files": 3, "pictures": 15, "mask values": 3, "class counts": 3,
+        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 15, "mask values": 3, "class counts": 3,
         "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "draws": 3, "splits": None, "domains": None,
         "duplicates": 3,
     }  # fmt: skip
 
 
-FILES = [CONTRACT, JOURNAL, *(file_name(output, 1) for output in ("rgb", "mask", "depth", "normals", "instance"))]
+FILES = [CONTRACT, COPY, JOURNAL, *(file_name(output, 1) for output in ("rgb", "mask", "depth", "normals", "instance"))]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -70,9 +71,9 @@ def test_every_flipped_bit_is_found(whole, tmp_path_factory, name: str, position
 
 def test_every_bit_of_the_contract_and_of_a_line_counts(split) -> None:
     """The same over all bytes where a flip may leave the values as they are: white space, the case of an exponent."""
-    contract = read_contract(split)
-    contract["parameters"]["rocks"]["diameter_min_m"] = 1e-05
-    write_contract(split, contract)
+    contract = Contract.read(split)
+    rocks = contract.parameters["rocks"] | {"diameter_min_m": 1e-05}
+    dataclasses.replace(contract, parameters=contract.parameters | {"rocks": rocks}).write(split)
     text = (split / CONTRACT).read_text()
     assert "1e-05" in text
     (split / CONTRACT).write_text(text.replace("1e-05", "1E-05"))
@@ -269,7 +270,7 @@ def test_a_file_in_the_place_of_a_folder_is_a_problem(split) -> None:
 
 def test_other_files_are_noted_and_not_judged(split) -> None:
     (split / "notes.txt").write_text("mine")
-    (split / "rgb" / "rgb_00099.png").write_bytes(encode("rgb", read_rgb(split, 0)))
+    (split / "rgb" / "rgb_00099.png").write_bytes(OUTPUTS["rgb"].encode(read_rgb(split, 0)))
     (split / ".lock").touch()
     (split / "generate.log.jsonl").touch()
     result = verify(split)

@@ -12,8 +12,9 @@ from PIL import Image
 from small_split import PARAMS, write_split
 from verify_split import change_record, checks, found, imported, read_rgb, rewrite
 
+from regolith.lunar.dataset.contract import CONTRACT, COPY
 from regolith.lunar.dataset.duplicates import DISTANCE, HASH_SIDE, earlier_copies, picture_bits
-from regolith.lunar.dataset.layout import CONTRACT, read_journal
+from regolith.lunar.dataset.layout import read_journal
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.params import Interval
 
@@ -78,7 +79,8 @@ def test_test_domain_that_overlaps_is_found(dataset) -> None:
 
 
 def test_neighbour_that_cannot_be_read_is_noted(dataset) -> None:
-    (dataset / "train_dr" / CONTRACT).write_text("{")
+    for name in (CONTRACT, COPY):
+        (dataset / "train_dr" / name).write_text("{")
     result = verify(dataset / "val")
     assert result["problems"] == [] and len(result["notes"]) == 1 and "train_dr" in result["notes"][0]
 

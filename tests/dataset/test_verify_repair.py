@@ -1,5 +1,6 @@
 """Repair: what is broken is drawn again to the same bytes, and what cannot be restored is refused."""
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,11 +10,13 @@ from small_split import write_split
 from verify_split import change_contract, change_record, imported
 
 from regolith.lunar import cli
+from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract
 from regolith.lunar.dataset.generate import generate
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL, file_name, read_contract, read_journal
-from regolith.lunar.dataset.survey import lock
+from regolith.lunar.dataset.layout import JOURNAL, read_journal
+from regolith.lunar.dataset.outputs import file_name
+from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.dataset.verify import repair, verify
-from regolith.lunar.params import CheckError, InputError, load_preset
+from regolith.lunar.params import CheckError, InputError, load_preset, sole_folder
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,7 @@ def test_repair_restores_the_same_bytes(generated, tmp_path) -> None:
 def test_repair_refuses_what_it_cannot_restore(split, tmp_path) -> None:
     (split / file_name("rgb", 0)).unlink()
     journal = (split / JOURNAL).read_bytes()
-    with lock(split), pytest.raises(InputError, match="no other run"):
+    with sole_folder("out", split), pytest.raises(InputError, match="no other run"):
         repair(split)
     assert (split / JOURNAL).read_bytes() == journal
     aside = Path(shutil.copytree(split, tmp_path / "elsewhere"))
@@ -75,10 +78,42 @@ def test_repair_refuses_what_it_cannot_restore(split, tmp_path) -> None:
         repair(aside)
     with pytest.raises(InputError, match="imported"):
         repair(imported(aside))
-    (split / CONTRACT).write_text("{")
-    with pytest.raises(CheckError, match=r"dataset\.json is damaged and cannot be repaired"):
+    for name in (CONTRACT, COPY):
+        (split / name).write_text("{")
+    with pytest.raises(CheckError, match=r"dataset\.json and its copy are damaged and cannot be repaired"):
         repair(split)
     assert (split / JOURNAL).read_bytes() == journal
+
+
+@pytest.mark.parametrize("name", [CONTRACT, COPY])
+@pytest.mark.parametrize("damage", ["lost", "cut", "flipped"])
+def test_repair_restores_a_contract_from_the_other_copy(generated, tmp_path, name: str, damage: str) -> None:
+    """Either copy is enough to read the split; verify says which is damaged, and repair draws nothing for it."""
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    before = files(split)
+    data = bytearray((split / name).read_bytes())
+    data[len(data) // 3] ^= 4
+    if damage == "lost":
+        (split / name).unlink()
+    else:
+        (split / name).write_bytes(data if damage == "flipped" else data[: len(data) // 2])
+    assert len(open_split(split)) == 6
+    problems = verify(split)["problems"]
+    older = name == COPY and damage == "lost"  # as splits of earlier versions are
+    assert [(problem["check"], problem["where"]) for problem in problems] == [("contract", name)] * (not older)
+    if not older:
+        result = repair(split)
+        assert result["problems"] == [] and result["repaired"] == {} and result["restored"] == [f"val/{name}"]
+        assert files(split) == before and (split / COPY).read_bytes() == before[CONTRACT]
+
+
+def test_a_copy_of_other_values_is_found(generated, tmp_path) -> None:
+    """The contract counts where both are whole."""
+    split = Path(shutil.copytree(generated, tmp_path / "val"))
+    (split / COPY).write_bytes(dataclasses.replace(Contract.read(split), seed=4).to_bytes())
+    (problem,) = verify(split)["problems"]
+    assert (problem["check"], problem["where"]) == ("contract", COPY) and "that of dataset.json" in problem["problem"]
+    assert repair(split)["problems"] == [] and Contract.read_file(split / COPY).seed == 3
 
 
 def test_repair_of_a_disk_that_cannot_be_written_is_refused(generated, tmp_path, capsys) -> None:
@@ -98,7 +133,7 @@ def test_repair_of_a_disk_that_cannot_be_written_is_refused(generated, tmp_path,
 
 def test_repair_on_another_back_end_has_to_be_asked_for(generated, tmp_path) -> None:
     split = Path(shutil.copytree(generated, tmp_path / "val"))
-    renderer = read_contract(split)["renderer"]
+    renderer = Contract.read(split).renderer
     change_contract(split, renderer=renderer | {"backend": "another"})
     (split / file_name("mask", 0)).unlink()
     with pytest.raises(InputError, match=r"renderer\.backend.*other-backend"):

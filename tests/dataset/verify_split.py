@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 from small_split import write
 
-from regolith.lunar.dataset.layout import file_name, read_contract, read_journal, write_contract
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import read_journal, write_journal
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.dataset.write import write_journal
 
 
 def found(folder: Path) -> list[tuple[str, str]]:
@@ -29,7 +30,7 @@ def change_record(split: Path, index: int, **changes: Any) -> None:
 
 
 def change_contract(split: Path, **changes: Any) -> None:
-    write_contract(split, read_contract(split) | changes)
+    dataclasses.replace(Contract.read(split), **changes).write(split)
 
 
 def checks(result: dict[str, Any]) -> dict[str, int | None]:

@@ -15,7 +15,7 @@ import pytest
 
 from regolith.lunar.jobs import runs
 from regolith.lunar.jobs.events import Event
-from regolith.lunar.jobs.runs import Run, birth, find_runs, new_folder, prune_runs
+from regolith.lunar.jobs.runs import Run, birth, find_runs, foreign_owner, new_folder, prune_runs
 
 HEAD = "import sys, time, os, signal\nfrom regolith.lunar.jobs.events import emit\n"
 COUNTER = """
@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         run.kill()
 
 
-def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -59,7 +59,7 @@ def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
 def drain(run: Run) -> list[Event]:
     """Every event until the run has ended and is read to its end."""
     events: list[Event] = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + 240
     while run.alive or (new := run.poll()):
         events += run.poll() if run.alive else new
         assert time.monotonic() < end
@@ -98,10 +98,10 @@ def test_terminate_leaves_a_state_it_resumes_from(start: Callable[..., Run], tmp
     stopped = int((tmp_path / "count").read_text())
     assert run.state == "interrupted" and seen[-1]["status"] == "interrupted" and 5 <= stopped < 200
     assert [event["done"] for event in seen[:-1]] == list(range(1, stopped + 1))
-    run.restart()
-    until(lambda: any(event["event"] == "progress" for event in run.poll()))
-    run.terminate()
-    drain(run)
+    again = start(COUNTER, tmp_path / "count", 200)
+    until(lambda: any(event["event"] == "progress" for event in again.poll()))
+    again.terminate()
+    drain(again)
     assert int((tmp_path / "count").read_text()) > stopped
 
 
@@ -140,14 +140,12 @@ def test_detached_run_goes_on(start: Callable[..., Run], tmp_path: Path) -> None
     assert again.state == "interrupted"
 
 
-def test_killed_run_is_lost_and_can_start_again(start: Callable[..., Run], tmp_path: Path) -> None:
+def test_killed_run_is_lost(start: Callable[..., Run], tmp_path: Path) -> None:
     run = start(COUNTER, tmp_path / "count", 5000)
     until((tmp_path / "count").exists)
     run.kill()
     drain(run)
     assert (run.state, run.status) == ("lost", None)
-    run.restart()
-    assert run.state == "running"
 
 
 def test_stubborn_run_is_killed_with_its_children(start: Callable[..., Run]) -> None:
@@ -181,12 +179,89 @@ def test_process_that_only_has_the_number_is_not_ours(start: Callable[..., Run])
         again.kill()
         time.sleep(0.05)
         assert other.poll() is None
-        own = info | {"pid": other.pid, "birth": birth(other.pid)}
-        (run.folder / runs.RUN).write_text(json.dumps(own))
-        assert Run.open(run.folder).state == "running"
     finally:
         other.kill()
         other.wait()
+
+
+@pytest.mark.parametrize("posing", ["another program", "the shell of another run", "a link to another run"])
+def test_a_record_cannot_have_a_process_of_somebody_else_killed(
+    start: Callable[..., Run], tmp_path: Path, posing: str
+) -> None:
+    """Id and birth are there for every user of a machine to read: they do not make a process a run's."""
+    victim = start("time.sleep(60)")
+    target = victim.pid
+    folder = tmp_path / "hostile" / "one"
+    if posing == "another program":
+        target = subprocess.Popen(["sleep", "60"], start_new_session=True).pid
+    (tmp_path / "hostile").mkdir()
+    if posing == "a link to another run":
+        folder.symlink_to(victim.folder)
+        assert find_runs(tmp_path / "hostile") == []
+        return
+    folder.mkdir()
+    record = {"kind": "generate", "details": {}, "pid": target, "birth": birth(target), "started": 1.0}
+    (folder / runs.RUN).write_text(json.dumps(record))
+    try:
+        (run,) = find_runs(tmp_path / "hostile")
+        assert not run.alive and run.state == "lost"
+        run.terminate()
+        run.kill()
+        run.remove()
+        time.sleep(0.05)
+        assert birth(target) == record["birth"] and victim.alive
+    finally:
+        os.kill(target, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("pid", [0, 1, -1, 2**40, 10**90])
+def test_a_record_cannot_have_our_own_group_or_everything_killed(tmp_path: Path, pid: int) -> None:
+    for born in ("", birth(os.getpid())):
+        record = {"kind": "generate", "details": {}, "pid": pid, "birth": born, "started": 1.0}
+        (tmp_path / runs.RUN).write_text(json.dumps(record))
+        run = Run.open(tmp_path)
+        assert not run.alive
+        run.terminate()
+        run.kill()
+    assert not (tmp_path / runs.STOP).exists()
+
+
+def test_a_record_holds_nothing_that_is_executed(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "not to be written down")
+    run = start("pass", details={"verb": "generate"}, env={"EXTRA": "1"})
+    drain(run)
+    record = json.loads((run.folder / runs.RUN).read_text())
+    assert set(record) == {"kind", "details", "pid", "birth", "started"} and record["details"] == {"verb": "generate"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("name", [runs.RUN, runs.STATUS, runs.EVENTS, runs.LOG])
+def test_a_pipe_in_a_run_folder_is_not_waited_for(start: Callable[..., Run], tmp_path: Path, name: str) -> None:
+    run = start("pass")
+    drain(run)
+    (run.folder / name).unlink()
+    os.mkfifo(run.folder / name)
+    found = find_runs(run.folder.parent)
+    assert [(one.state, one.poll()) for one in found] == (
+        [] if name == runs.RUN else [("lost" if name == runs.STATUS else "finished", [])]
+    )
+
+
+def stated(owner: int) -> Callable[[Path], os.stat_result]:
+    """A look at a file that belongs to a given user."""
+    return lambda path: os.stat_result((0o40755, 1, 1, 1, owner, 0, 0, 0, 0, 0))
+
+
+def test_what_belongs_to_another_user_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    me, other = os.geteuid(), 54321
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    assert foreign_owner(tmp_path) == "" and foreign_owner(tmp_path / "none") == ""
+    assert foreign_owner(tmp_path, stated(me)) == "" and foreign_owner(tmp_path, stated(other)) == f"user {other}"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", str(other))
+    assert foreign_owner(tmp_path, stated(other)) == "" and foreign_owner(tmp_path, stated(other + 1))
+    monkeypatch.setattr(os, "geteuid", lambda: 77)
+    assert foreign_owner(tmp_path, stated(other)) and foreign_owner(tmp_path, stated(0)) == "root"
 
 
 def test_birth_tells_processes_apart() -> None:
@@ -241,15 +316,13 @@ def test_environment_is_clean_and_extended(start: Callable[..., Run], monkeypatc
     assert [event["line"] for event in drain(run)] == ["None 1"]
 
 
-def test_running_run_is_neither_restarted_nor_removed(start: Callable[..., Run]) -> None:
+def test_running_run_is_not_removed(start: Callable[..., Run]) -> None:
     run = start("time.sleep(60)")
-    with pytest.raises(RuntimeError, match="still runs"):
-        run.restart()
     with pytest.raises(RuntimeError, match="still runs"):
         run.remove()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": 1}', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": 1}', "\x00", "[" * 100_000])
 def test_folder_without_a_run_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / runs.RUN).write_text(text)

@@ -27,17 +27,26 @@ class Threshold:
 
     provider = "CPUExecutionProvider"
 
-    def __init__(self, delay: float = 0.0) -> None:
-        self.delay = delay
-
     def predict(self, rgb: np.ndarray) -> Any:
         from regolith.lunar.labels import REGOLITH, ROCK, SKY
         from regolith.lunar.perception.session import Prediction
 
-        time.sleep(self.delay)
         gray = rgb.mean(axis=2)
         mask = np.where(gray > 170, SKY, np.where(gray < 85, ROCK, REGOLITH)).astype(np.uint8)
         return Prediction(mask, np.ones(mask.shape, np.float32))
+
+
+class Held(Threshold):
+    """One that answers once it is let."""
+
+    def __init__(self) -> None:
+        self.asked: list[np.ndarray] = []
+        self.go = threading.Event()
+
+    def predict(self, rgb: np.ndarray) -> Any:
+        self.asked.append(rgb.copy())
+        self.go.wait(60)
+        return super().predict(rgb)
 
 
 class Camera:
@@ -179,87 +188,76 @@ def test_opacity_and_classes_on_show(panel: Panel) -> None:
 
 
 def test_the_main_thread_never_waits(panel: Panel) -> None:
-    """While a slow model works, ticks stay short; of the frames that came meanwhile only the newest is taken."""
+    """While the model is held up, ticks go on and take nothing; of the frames that came it then gets only the last."""
     import omni.kit.viewport.utility as viewport
 
-    viewport.open_viewport(resolution=(1280, 720))
-    camera = Camera(picture(1280, 720))
-    live = preview(camera, Threshold(delay=0.15))
+    viewport.open_viewport(resolution=SIZE)
+    camera, model = Camera(picture()), Held()
+    live = preview(camera, model)
     try:
-        run(panel.kit, live, lambda: live.state.milliseconds > 0)
-        polls, times = camera.polls, []
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
-            start = time.perf_counter()
+        run(panel.kit, live, lambda: model.asked)
+        polls = camera.polls
+        for number in range(100):
+            camera.picture = np.full((SIZE[1], SIZE[0], 3), number, np.uint8)
             live.tick()
-            times.append(1e3 * (time.perf_counter() - start))
-            time.sleep(0.004)
-        taken = camera.polls - polls
-        assert 3 <= taken <= 12, taken  # one a finished inference, not one a tick
-        print(f"\ntick: median {np.median(times):.3f} ms, 99 % {np.percentile(times, 99):.2f} ms, n = {len(times)}")
-        assert np.median(times) < 0.2 and np.percentile(times, 95) <= 2.0, np.percentile(times, [50, 95, 100])
+        assert camera.polls == polls and len(model.asked) == 1
+        model.go.set()
+        run(panel.kit, live, lambda: len(model.asked) > 1)
+        assert (model.asked[1] == 99).all()
     finally:
+        model.go.set()
         live.close()
 
 
-class Stopwatch:
-    """Main-thread CPU time of the ticks that took a picture or showed a layer."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from regolith.lunar.kit.overlay import ViewportOverlay
-        from regolith.lunar.render.viewport import ViewportFrames
-
-        self.taken = self.shown = 0
-        self.ticks: list[float] = []
-        poll, show = ViewportFrames.poll, ViewportOverlay.show
-
-        def polled(frames: Any, width: int, height: int) -> Any:
-            picture = poll(frames, width, height)
-            self.taken += picture is not None
-            return picture
-
-        def showed(overlay: Any, layer: np.ndarray) -> None:
-            self.shown += 1
-            show(overlay, layer)
-
-        monkeypatch.setattr(ViewportFrames, "poll", polled)
-        monkeypatch.setattr(ViewportOverlay, "show", showed)
-
-    def tick(self, controller: Any) -> None:
-        before = self.taken + self.shown
-        start = time.thread_time()
-        controller._tick(None)
-        spent = 1e3 * (time.thread_time() - start)
-        if self.taken + self.shown > before:
-            self.ticks.append(spent)
-
-
-def test_a_tick_with_work_to_do_is_short(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Annotator to overlay at 1280x720 with the shipped model: only ticks that take a picture or show a layer count."""
+def test_a_tick_takes_one_picture_and_shows_one_layer(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annotator to overlay at 1280x720 with the shipped model, all of whose work is another thread's."""
     import omni.kit.viewport.utility as viewport
     import omni.replicator.core as rep
 
-    size = (1280, 720)
-    viewport.open_viewport(resolution=size)
+    from regolith.lunar.kit import live
+    from regolith.lunar.kit.overlay import ViewportOverlay
+    from regolith.lunar.render.viewport import ViewportFrames
+
+    main, counts = threading.get_ident(), {"taken": 0, "shown": 0}
+    segmented_by: set[int] = set()
+    poll, show, segment = ViewportFrames.poll, ViewportOverlay.show, live.segment
+
+    def polled(frames: Any, width: int, height: int) -> Any:
+        taken = poll(frames, width, height)
+        counts["taken"] += taken is not None
+        return taken
+
+    def showed(overlay: Any, layer: np.ndarray) -> None:
+        counts["shown"] += 1
+        show(overlay, layer)
+
+    def segmented(*args: Any) -> Any:
+        segmented_by.add(threading.get_ident())
+        return segment(*args)
+
+    monkeypatch.setattr(ViewportFrames, "poll", polled)
+    monkeypatch.setattr(ViewportOverlay, "show", showed)
+    monkeypatch.setattr(live, "segment", segmented)
+    viewport.open_viewport(resolution=(1280, 720))
     panel.author("v1")
     panel.model.commit("model.rate_hz", 30.0)
-    watch = Stopwatch(monkeypatch)
     panel.press("preview")
     assert panel.kit.until(lambda: rep._annotators.ATTACHED, 20)
     for _ in range(4):
         rep.draw_viewports()
-    assert panel.kit.until(lambda: watch.shown >= 3, 30)
-    watch.taken = watch.shown = 0
+    assert panel.kit.until(lambda: counts["shown"], 30)
     panel.controller._observers.pop(0)  # from here on the test ticks
-    end = time.monotonic() + 20.0
-    while watch.shown < 30 and time.monotonic() < end:
-        watch.tick(panel.controller)
-        panel.kit.pump(1)
-        time.sleep(0.004)
-    ticks = np.array(watch.ticks)
-    print(f"\nworking tick: median {np.median(ticks):.2f} ms, max {ticks.max():.2f} ms, n = {len(ticks)}")
-    assert watch.taken >= 25 and watch.shown >= 30, (watch.taken, watch.shown)
-    assert np.median(ticks) <= 2.0, np.percentile(ticks, [0, 50, 95, 100])
+    counts.update(taken=0, shown=0)
+
+    def tick() -> bool:
+        before = dict(counts)
+        panel.controller._tick(None)
+        assert all(counts[name] - before[name] <= 1 for name in counts)
+        return counts["shown"] >= 10
+
+    assert panel.kit.until(tick, 240)
+    assert counts["taken"] >= 9, "no layer is shown twice"
+    assert segmented_by and main not in segmented_by
 
 
 def test_what_an_older_viewport_gave_is_not_shown(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,31 +265,24 @@ def test_what_an_older_viewport_gave_is_not_shown(panel: Panel, monkeypatch: pyt
 
     from regolith.lunar.kit.overlay import ViewportOverlay
 
-    started, go = threading.Event(), threading.Event()
-
-    class Held(Threshold):
-        def predict(self, rgb: np.ndarray) -> Any:
-            started.set()
-            go.wait(10)
-            return super().predict(rgb)
-
+    model = Held()
     shown: list[np.ndarray] = []
     monkeypatch.setattr(ViewportOverlay, "show", lambda self, layer: shown.append(layer))
     viewport.open_viewport(resolution=SIZE)
     camera = Camera(picture())
-    live = preview(camera, Held())
+    live = preview(camera, model)
     try:
-        run(panel.kit, live, started.is_set)
+        run(panel.kit, live, lambda: model.asked)
         camera.picture = None  # nothing new comes
         live.detach()
         live.tick()
-        go.set()
-        run(panel.kit, live, lambda: live._job is None)
+        model.go.set()
+        run(panel.kit, live, lambda: live._inference.ready)
         assert not shown and live.state.milliseconds == 0
         camera.picture = picture()
         run(panel.kit, live, lambda: shown)
     finally:
-        go.set()
+        model.go.set()
         live.close()
 
 
@@ -301,27 +292,26 @@ def test_stopped_while_a_model_loads(panel: Panel, monkeypatch: pytest.MonkeyPat
 
     from regolith.lunar.kit import live
 
-    started = threading.Event()
+    started, loaded = threading.Event(), threading.Event()
 
     def load(name: str) -> Any:
         started.set()
-        time.sleep(2.0)
+        loaded.wait(60)
         return Threshold()
 
     monkeypatch.setattr(live.LivePreview.__init__, "__kwdefaults__", {"load": load, "clock": time.perf_counter})
     viewport.open_viewport(resolution=SIZE)
     panel.press("preview")
     assert panel.kit.until(started.is_set)
-    start = time.perf_counter()
     panel.model.actions["preview"].run()
-    assert time.perf_counter() - start < 0.1
-    assert panel.controller.host.live_state() is None
+    assert panel.controller.host.live_state() is None and not loaded.is_set()
     started.clear()
     panel.press("preview")
     assert panel.kit.until(started.is_set)
-    start = time.perf_counter()
     panel.kit.disable("regolith.lunar")
-    assert time.perf_counter() - start < 1.0
+    loaders = [thread for thread in threading.enumerate() if thread.name == "regolith-live"]
+    assert loaders, "a model is still being loaded"
+    loaded.set()
 
 
 def test_viewport_closed_reopened_and_resized(panel: Panel) -> None:
@@ -347,7 +337,9 @@ def test_viewport_closed_reopened_and_resized(panel: Panel) -> None:
     assert not camera.attached
 
 
-def test_a_failed_inference_is_told_and_does_not_end_the_preview(panel: Panel) -> None:
+def test_a_failed_inference_is_told_and_does_not_end_the_preview(
+    panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
     import omni.kit.viewport.utility as viewport
 
     class Moody(Threshold):
@@ -368,6 +360,7 @@ def test_a_failed_inference_is_told_and_does_not_end_the_preview(panel: Panel) -
         live.close()
     assert any("out of memory" in text for _, _, text in panel.kit.logs)
     panel.kit.logs.clear()
+    caplog.clear()  # pytest's copy of the record has the traceback, whose frames keep the preview alive
 
 
 def test_the_button_without_a_model_says_what_to_do(panel: Panel, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_native(lunar: Kit, name: str) -> None:
     async def run() -> None:
         await case.setUp()
         try:
-            case.model.commit("export.frames", 1)
+            case.model.commit("generate.frames", 1)
             await getattr(case, name)()
         finally:
             await case.tearDown()

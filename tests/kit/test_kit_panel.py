@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import numpy as np
 import pytest
@@ -168,8 +169,10 @@ def test_search_shows_only_what_has_the_words(panel: Panel) -> None:
 
 
 def test_preset_and_section_reset(panel: Panel) -> None:
+    from regolith.lunar.params import preset_names  # importable once the kernel runs
+
     combo = panel.widget("preset").model.get_item_value_model()
-    combo.set_value(0)
+    combo.set_value(preset_names().index("v1"))
     assert panel.model.preset == "v1"
     panel.model.commit("terrain.hurst", 0.5)
     panel.open("stage")
@@ -230,6 +233,23 @@ def test_saved_and_loaded_by_the_file_dialog(panel: Panel, tmp_path) -> None:
     assert not filepicker.shown
 
 
+def test_without_a_file_picker_the_user_is_told(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a field and of a file of parameters; the panel goes on."""
+    from omni.kit.notification_manager import posted
+
+    monkeypatch.setitem(sys.modules, "omni.kit.window.filepicker", None)
+    allowed = "the extension omni.kit.window.filepicker enabled, or a path typed into the field"
+    line = f"file picker: missing; allowed: {allowed}"
+    panel.press("load")
+    assert panel.kit.until(lambda: [note.text for note in posted] == [line])
+    panel.open("dataset")
+    panel.click("pick:generate.out")
+    assert panel.kit.until(lambda: [note.text for note in posted] == [line, line])
+    panel.model.commit("terrain.hurst", 0.5)
+    panel.kit.pump(2)
+    assert panel.model.actions["undo"].enabled
+
+
 def test_screenshots_of_every_section(panel: Panel) -> None:
     for section in panel.model.sections:
         panel.open(section.key)
@@ -241,7 +261,7 @@ def test_screenshots_of_every_section(panel: Panel) -> None:
 def test_numbers_and_text_as_they_are_shown(lunar: Kit) -> None:
     from regolith.lunar.kit.rows import number_format
     from regolith.lunar.kit.text import plain, tooltip
-    from regolith.lunar.panel.shown import tidy
+    from regolith.lunar.panel.presentation import tidy
 
     assert [number_format(step) for step in (1.0, 0.1, 0.05, 0.005, 1e-7)] == ["%.0f", "%.1f", "%.2f", "%.3f", "%.3g"]
     single = float(np.float32(0.35))
@@ -256,7 +276,7 @@ def test_a_plot_follows_an_epoch_that_is_said_again(lunar: Kit) -> None:
     import omni.ui as ui
 
     from regolith.lunar.kit.works import MetricPlot
-    from regolith.lunar.panel.shown import CURVES, plot_scale
+    from regolith.lunar.panel.presentation import CURVES, plot_scale
     from regolith.lunar.panel.work import Work
 
     work = Work("training", "Training", metrics={"rock_iou": [(1.0, 0.02), (2.0, 0.31)]})
@@ -294,7 +314,7 @@ def test_counts_are_whole_numbers(panel: Panel) -> None:
 
     work.state, work.done, work.total = "running", 1_234_567.0, 1_500_000.0
     work.text = counted(work.done, work.total, "steps")
-    panel.model._desk.changed("work", "training")
+    panel.model._context.changed("work", "training")
     assert panel.text("line-text:training") == "Training: 1,234,567 / 1,500,000 steps"
     shown = [text for text in panel.screen.texts("Regolith Lunar") if "1,234,567" in text]
     assert len(shown) == 1, shown
@@ -312,7 +332,7 @@ def test_what_was_typed_is_kept(panel: Panel) -> None:
 
 
 def test_fields_that_share_a_name_are_told_apart(panel: Panel) -> None:
-    from regolith.lunar.panel.shown import labels
+    from regolith.lunar.panel.presentation import labels
 
     for section in panel.model.sections:
         names = list(labels(section.fields).values())

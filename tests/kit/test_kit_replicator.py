@@ -62,7 +62,7 @@ def small_params() -> Any:
 
 def test_export_in_the_apps_own_loop(lunar: Any, rep: Any, tmp_path: Path) -> None:
     """Scenes are built in threads of the kernel's loop, frames wait for its updates; stopped, it goes on."""
-    from regolith.lunar.dataset.in_app import export_async
+    from regolith.lunar.dataset.app_run import generate_async
     from regolith.lunar.dataset.verify import verify
     from regolith.lunar.render.replicator import ReplicatorRenderer
 
@@ -75,7 +75,7 @@ def test_export_in_the_apps_own_loop(lunar: Any, rep: Any, tmp_path: Path) -> No
 
     def export(**options: Any) -> Any:
         return lunar.run(
-            export_async(small_params(), tmp_path, split="val", frames=3, **SIZE, renderer=ReplicatorRenderer(),
+            generate_async(small_params(), tmp_path, split="val", frames=3, **SIZE, renderer=ReplicatorRenderer(),
                          emit=emit, **options), 60.0)  # fmt: skip
 
     assert export(stop=lambda: len(events) >= 2)["stopped"]
@@ -91,11 +91,11 @@ def test_the_app_updates_while_a_scene_is_built(lunar: Any, rep: Any, tmp_path: 
     """Longest gap between two updates of the kernel while terrain and rocks are built and written."""
     from omni.kit.async_engine import run_coroutine
 
-    from regolith.lunar.dataset.in_app import export_async
+    from regolith.lunar.dataset.app_run import generate_async
     from regolith.lunar.render.replicator import ReplicatorRenderer
 
     task = run_coroutine(
-        export_async(small_params(), tmp_path, split="val", frames=1, **SIZE, renderer=ReplicatorRenderer())
+        generate_async(small_params(), tmp_path, split="val", frames=1, **SIZE, renderer=ReplicatorRenderer())
     )
     updates, end = 0, time.monotonic() + 60.0
     while not rep.quirks.steps and not task.done() and time.monotonic() < end:
@@ -109,11 +109,11 @@ def test_the_app_updates_while_a_scene_is_built(lunar: Any, rep: Any, tmp_path: 
 def test_a_cancelled_export_leaves_the_kernel_clean(lunar: Any, rep: Any, tmp_path: Path) -> None:
     from omni.kit.async_engine import run_coroutine
 
-    from regolith.lunar.dataset.in_app import export_async
+    from regolith.lunar.dataset.app_run import generate_async
     from regolith.lunar.render.replicator import ReplicatorRenderer
 
     task = run_coroutine(
-        export_async(small_params(), tmp_path, split="val", frames=3, **SIZE, renderer=ReplicatorRenderer())
+        generate_async(small_params(), tmp_path, split="val", frames=3, **SIZE, renderer=ReplicatorRenderer())
     )
     assert lunar.until(lambda: rep.quirks.steps, 60.0)
     task.cancel()
@@ -125,7 +125,7 @@ def test_a_cancelled_export_leaves_the_kernel_clean(lunar: Any, rep: Any, tmp_pa
 def test_live_pictures_of_a_viewport(lunar: Any, rep: Any) -> None:
     import omni.usd
 
-    from regolith.lunar.dataset.steps import author_scene
+    from regolith.lunar.dataset.chunk import author_scene
     from regolith.lunar.render.viewport import ViewportFrames
 
     _, stage = author_scene(small_params(), seed=0, split="val", number=0, baked=True)

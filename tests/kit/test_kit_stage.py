@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +29,15 @@ def test_a_click_authors_a_stage_off_the_main_thread(panel: Panel, data: Path) -
 
     from regolith.lunar.render import rtx
 
-    slowest = 0.0
+    updates = 0
 
     def watch(_: object) -> None:
-        nonlocal slowest, last
-        now = time.perf_counter()
-        slowest, last = max(slowest, now - last), now
+        nonlocal updates
+        updates += panel.model.works["stage"].state == "running"
 
     from regolith.lunar.kit import adapter
 
     panel.model.use_preset("v1")
-    last = time.perf_counter()
     guard = adapter.observe_update(watch)
     panel.press("author")
     work = panel.until_work("stage", "finished")
@@ -56,7 +53,7 @@ def test_a_click_authors_a_stage_off_the_main_thread(panel: Panel, data: Path) -
     assert settings.get("/rtx/post/histogram/enabled") is False
     assert settings.get("/rtx/useViewLightingMode") is False
     assert settings.get("/rtx/rendermode") == rtx.real_time_mode() == "RealTimePathTracing"
-    assert slowest < 0.5, slowest
+    assert updates > 1, "the app goes on meanwhile"
 
 
 def test_a_dragged_slider_changes_the_sun_on_the_stage(panel: Panel) -> None:
@@ -87,15 +84,12 @@ def test_a_slider_moves_the_sun_while_it_is_dragged(panel: Panel) -> None:
         assert panel.kit.until(lambda: tuple(value(stage, SUN)) not in seen, 3.0)
         assert abs(value(stage, SUN)[1] - (90.0 - degrees)) < 1e-3
         seen.add(tuple(value(stage, SUN)))
-    host, times = panel.controller.host, []
+    host = panel.controller.host
     params, spec, width, height = host._frame
     for index in range(40):
         values = spec.values | {"sun_elevation_deg": 10.0 + 0.5 * index, "albedo": 0.1 + 0.001 * index}
-        start = time.perf_counter()
         host.apply_frame(params, dataclasses.replace(spec, values=values), width, height).result()
-        times.append(1e3 * (time.perf_counter() - start))
-    print(f"\nsun and material on the stage: median {sorted(times)[20]:.2f} ms, longest {max(times):.2f} ms")
-    assert sorted(times)[20] < 5.0
+        assert abs(value(stage, SUN)[1] - (90.0 - values["sun_elevation_deg"])) < 1e-3
 
 
 def test_an_edit_touches_only_what_changed(panel: Panel) -> None:

@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from panel_host import Bench, MemoryHost
 from panel_jobs import SPEAKER, write_split
 
 from regolith.lunar.panel.model import PanelModel
-
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 
 @pytest.fixture

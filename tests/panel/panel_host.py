@@ -15,8 +15,8 @@ from pxr import Usd
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.jobs.runs import find_runs
 from regolith.lunar.panel.host import (
-    ExportRequest,
     Finished,
+    GenerateRequest,
     Level,
     LiveSettings,
     LiveState,
@@ -70,13 +70,13 @@ class Waiting(Held):
 class Drawn:
     """A thread that draws a split with `generate` in this process; a cancel ends it between two frames."""
 
-    def __init__(self, request: ExportRequest) -> None:
+    def __init__(self, request: GenerateRequest) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._stop = threading.Event()
         self.progress = Progress()
         self._future = self._pool.submit(self._draw, request)
 
-    def _draw(self, request: ExportRequest) -> Any:
+    def _draw(self, request: GenerateRequest) -> Any:
         def emit(event: dict[str, Any]) -> None:
             if event["event"] == "progress":
                 self.progress = Progress(event["done"], event["total"], "drawing here")
@@ -129,13 +129,13 @@ class MemoryHost:
         self.live: LiveSettings | None = None
         self.lives: list[LiveSettings | None] = []
         self.live_error: Exception | None = None
-        self.exports: list[ExportRequest] = []
+        self.generated: list[GenerateRequest] = []
         self.draws_here = False
         self.waiting: Waiting | None = None
         self.options: dict[str, Any] = {}
 
     @property
-    def exports_here(self) -> bool:
+    def generates_here(self) -> bool:
         return self.draws_here or self.waiting is not None
 
     def stage_state(self) -> OpenStage | None:
@@ -162,13 +162,13 @@ class MemoryHost:
     def live_state(self) -> LiveState | None:
         return None if self.live is None else LiveState(model=self.live.model, frames_per_s=7.0)
 
-    def start_export(self, request: ExportRequest) -> Task | None:
-        self.exports.append(request)
+    def start_generate(self, request: GenerateRequest) -> Task | None:
+        self.generated.append(request)
         if self.waiting is not None:
             return self.waiting
         return Drawn(request) if self.draws_here and not request.headless else None
 
-    def export_options(self, request: ExportRequest) -> dict[str, Any]:
+    def generate_options(self, request: GenerateRequest) -> dict[str, Any]:
         return self.options
 
     def ask(self, question: Question) -> Task:

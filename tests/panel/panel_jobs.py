@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from panel_host import Bench
 
-from regolith.lunar.dataset.layout import make_contract, read_journal, write_contract
-from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import append_records, read_journal
+from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import Params
 from regolith.lunar.stage.spec import rng
@@ -54,17 +55,17 @@ def write_split(folder: Path, frames: int, seed: int) -> Path:
         grey = np.array([80, 170, 2])[mask] + random.normal(0, 8, mask.shape)
         rgb = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
         append_records(folder, [write_frame(folder, index, {"rgb": rgb, "mask": mask}, seed=index, spec={})])
-    contract = make_contract(Params(), split="val", frames=frames, seed=seed, width=32, height=32, renderer={})
-    write_contract(folder, contract)
+    contract = Contract.of(Params(), split="val", frames=frames, seed=seed, width=32, height=32, renderer={})
+    contract.write(folder)
     return folder
 
 
-def enter_export(bench: Bench, frames: int, executor: str = "in-process") -> Path:
+def enter_generate(bench: Bench, frames: int, executor: str = "in-process") -> Path:
     """Enter an export of a few seconds; returns the split's folder."""
     for path, value in {
-        "export.split": "val", "export.frames": frames, "export.size": "48", "render.quality": "draft",
-        "export.out": bench.host.data_folder / "set", "dataset.frames_per_scene": 5,
-        "export.executor": executor, "terrain.cell_m": 0.5,
+        "generate.split": "val", "generate.frames": frames, "generate.size": "48", "render.quality": "draft",
+        "generate.out": bench.host.data_folder / "set", "dataset.frames_per_scene": 5,
+        "generate.executor": executor, "terrain.cell_m": 0.5,
     }.items():  # fmt: skip
         bench.model.commit(path, value)
     return bench.host.data_folder / "set" / "val"

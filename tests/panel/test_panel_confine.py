@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from panel_host import Bench, MemoryHost
 
-from regolith.lunar.panel.export_work import ExportWork
 from regolith.lunar.panel.forms import OUTPUTS, PROGRAMS, SOURCES, build_sections
+from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.params import load_params
 
@@ -47,16 +47,16 @@ def test_output_outside_is_refused_at_its_field(bench: Bench, linked: Path, path
     model.commit(path, place)
     message = model.field(path).message
     assert message.startswith("out: ") and message.endswith(f"allowed: a path inside {bench.host.data_folder}")
-    assert model._desk.values.good[path] == before
+    assert model._context.values.good[path] == before
     model.commit(path, "sub/../set")
     assert not model.field(path).message
 
 
 def test_runs_folder_is_nobodys_output(bench: Bench) -> None:
     bench.host.runs_folder = bench.host.data_folder / ".own" / "runs"
-    bench.model.commit("export.out", bench.host.runs_folder / "x")
-    assert "keeps for itself" in bench.model.field("export.out").message
-    assert not bench.model.actions["export"].enabled
+    bench.model.commit("generate.out", bench.host.runs_folder / "x")
+    assert "keeps for itself" in bench.model.field("generate.out").message
+    assert not bench.model.actions["generate"].enabled
 
 
 def test_folders_of_the_hosts_own_are_nobodys_output(bench: Bench) -> None:
@@ -66,11 +66,11 @@ def test_folders_of_the_hosts_own_are_nobodys_output(bench: Bench) -> None:
     (bench.host.data_folder / "way").symlink_to(own)
     bench.host.protected = (own,)
     for place in (own, own / "x", ".own/x", "way/x"):
-        bench.model.commit("export.out", place)
-        assert bench.model.field("export.out").message.endswith(f"outside {own}, which the program keeps for itself")
+        bench.model.commit("generate.out", place)
+        assert bench.model.field("generate.out").message.endswith(f"outside {own}, which the program keeps for itself")
     assert not bench.model.save(own / "state.yaml") and (own / "state.yaml").read_text() == "kept"
-    bench.model.commit("export.out", ".owner")
-    assert not bench.model.field("export.out").message
+    bench.model.commit("generate.out", ".owner")
+    assert not bench.model.field("generate.out").message
 
 
 LONG = ["n" * 256, "missing/" + "ö" * 128 + "/x", "p/" * 2500]
@@ -109,8 +109,8 @@ def test_an_action_without_a_state_leaves_the_others_theirs(
 
 
 def test_a_page_nobody_can_look_for_is_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages, far = bench.model._tools.pages, Path("n" * 300)
-    monkeypatch.setattr(ExportWork, "split", far)
+    pages, far = bench.model._artifacts.pages, Path("n" * 300)
+    monkeypatch.setattr(GenerateWork, "split", far)
     monkeypatch.setattr(pages, "_evaluation", lambda: far)
     monkeypatch.setattr(pages, "_entered_training", lambda: far)
     assert pages.problem("report") == "nothing is exported yet"
@@ -120,13 +120,13 @@ def test_a_page_nobody_can_look_for_is_not_there(bench: Bench, monkeypatch: pyte
 
 def test_a_link_made_later_is_refused_before_anything_is_written(bench: Bench, tmp_path: Path) -> None:
     model, out = bench.model, bench.host.data_folder / "later"
-    model.commit("export.out", out)
-    assert model.actions["export"].enabled
+    model.commit("generate.out", out)
+    assert model.actions["generate"].enabled
     (tmp_path / "outside").mkdir()
     out.symlink_to(tmp_path / "outside")
-    model.actions["export"].run()
-    assert model.works["export"].state == "failed" and "a path inside" in model.works["export"].text
-    assert not list((tmp_path / "outside").iterdir()) and not bench.host.exports
+    model.actions["generate"].run()
+    assert model.works["generate"].state == "failed" and "a path inside" in model.works["generate"].text
+    assert not list((tmp_path / "outside").iterdir()) and not bench.host.generated
 
 
 def test_parameters_are_saved_inside_only(bench: Bench, linked: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_withheld_fields_are_not_there_and_keep_their_defaults(bench: Bench) -> 
     for path in PROGRAMS:
         with pytest.raises(KeyError):
             model.commit(path, "/bin/sh")
-        assert model._desk.values.good[path] is None
+        assert model._context.values.good[path] is None
     assert "choose_python" not in model.actions
 
 

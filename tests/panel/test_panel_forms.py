@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from regolith.lunar.dataset.generate import Generate
-from regolith.lunar.panel.forms import SECTIONS, SOURCES, Field, Section, Source, build_sections
+from regolith.lunar.panel.forms import SECTIONS, SOURCES, Field, FormSource, Section, build_sections
 from regolith.lunar.panel.values import flatten
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, quantity
 from regolith.lunar.params.training import TrainParams
@@ -31,7 +31,7 @@ def test_every_parameter_is_there_once() -> None:
     assert set(flatten(Params())) - {"preset"} <= set(paths)
     plumbing = set(PresetVerb.model_fields) | {"events"}
     assert {f"training.{name}" for name in TrainParams.model_fields if name not in plumbing} <= set(paths)
-    assert {f"export.{name}" for name in Generate.model_fields if name not in plumbing} <= set(paths)
+    assert {f"generate.{name}" for name in Generate.model_fields if name not in plumbing} <= set(paths)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_every_parameter_is_there_once() -> None:
         ("domain.sun_elevation_deg", "light"), ("domain.albedo", "stage"), ("domain.fov_deg", "camera"),
         ("domain.rock_albedo_ratio", "rocks"), ("domain.exposure_ev", "sensor"), ("test_domain.albedo", "test_domain"),
         ("randomize.craters", "craters"), ("randomize.ground", "stage"), ("randomize.strength", "dataset"),
-        ("terrain.size_m", "stage"), ("relief.bump", "stage"), ("shot.frame", "stage"), ("export.frames", "dataset"),
+        ("terrain.size_m", "stage"), ("relief.bump", "stage"), ("shot.frame", "stage"), ("generate.frames", "dataset"),
         ("model.opacity", "model"), ("companion.python", "training"), ("training.epochs", "training"),
     ],
 )  # fmt: skip
@@ -53,7 +53,8 @@ def test_section_of_a_field(path: str, section: str) -> None:
     [
         ("domain.sun_elevation_deg", "interval", "Sun elevation", "deg"), ("training.epochs", "int", "Epochs", ""),
         ("training.lr", "float", "Learning rate", ""), ("relief.enabled", "bool", "Enabled", ""),
-        ("rocks.shape", "choice", "Shape", ""), ("export.out", "path", "Out", ""), ("export.size", "text", "Size", ""),
+        ("rocks.shape", "choice", "Shape", ""), ("generate.out", "path", "Out", ""),
+        ("generate.size", "text", "Size", ""),
         ("craters.diameter_min_m", "float", "Smallest diameter", "m"), ("domain.fov_deg", "interval", "FOV", "deg"),
         ("sensor.lens_k1", "interval", "Lens k1", ""), ("training.test_split", "path", "Test split", ""),
     ],
@@ -85,7 +86,7 @@ def test_fields_of_a_heading_follow_each_other() -> None:
 
 def test_paths_say_what_they_are_chosen_from() -> None:
     assert FIELDS["model.path"][1].picks == FIELDS["companion.python"][1].picks == "file"
-    assert FIELDS["export.out"][1].picks == FIELDS["photos.images"][1].picks == "folder"
+    assert FIELDS["generate.out"][1].picks == FIELDS["photos.images"][1].picks == "folder"
     assert FIELDS["training.init"][1].picks == ""
 
 
@@ -100,7 +101,7 @@ def test_new_parameter_appears_by_itself() -> None:
     class Bigger(Params):
         dust: Dust = Dust()
 
-    (section,) = [s for s in build_sections([Source("", Bigger, "")]) if any("dust." in f.path for f in s.fields)]
+    (section,) = [s for s in build_sections([FormSource("", Bigger, "")]) if any("dust." in f.path for f in s.fields)]
     cling, mode, place = (field for field in section.fields if field.path.startswith("dust."))
     assert section.key == "dataset" and cling.group == "Dust"
     assert (cling.kind, cling.unit, cling.ge, cling.le, cling.step) == ("interval", "g", 0, 2, 0.1)

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from panel_host import Bench, MemoryHost
 
+from regolith.lunar.panel.host import Finished, Pick
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.params import load_params, load_preset, save_params
+from regolith.lunar.params import InputError, load_params, load_preset, save_params
 
 EDITS: dict[str, list[Any]] = {
     "domain.sun_elevation_deg": [(5.0, 9.0), (30.0, 31.0), (9.0, 5.0), "x"],
@@ -24,7 +25,7 @@ EDITS: dict[str, list[Any]] = {
     "shot.frame": [0, 3, -1],
     "training.test_split": ["a", None],
     "training.select_on": ["test", "val"],
-    "export.frames": [1, 0, None],
+    "generate.frames": [1, 0, None],
     "companion.python": ["/usr/bin/python3", None],
 }
 edits = st.sampled_from(sorted(EDITS)).flatmap(lambda path: st.tuples(st.just(path), st.sampled_from(EDITS[path])))
@@ -263,7 +264,7 @@ def test_actions_say_why_they_cannot_be_pressed(bench: Bench) -> None:
     assert reasons["train"].startswith("train_split: ") and "dataset.json" in reasons["train"]
     assert reasons["evaluate"].startswith("split: ") and reasons["evaluate_photos"].startswith("images: missing")
     assert reasons["report"] == reasons["open_folder"] == "nothing is exported yet"
-    assert {"author", "preview", "choose_model", "export", "load", "save"} <= set(actions) - set(reasons)
+    assert {"author", "preview", "choose_model", "generate", "load", "save"} <= set(actions) - set(reasons)
     actions["train"].run()
     level, text = bench.host.notes[-1]
     assert level == "warning" and text == f"Start training: {reasons['train']}"
@@ -272,24 +273,24 @@ def test_actions_say_why_they_cannot_be_pressed(bench: Bench) -> None:
 
 
 def test_reason_of_the_export_follows_the_fields(bench: Bench) -> None:
-    model, export = bench.model, bench.model.actions["export"]
+    model, export = bench.model, bench.model.actions["generate"]
     for path, value, reason in [
-        ("export.size", "8", "size: '8' is not allowed"),
-        ("export.frames", None, "frames: missing"),
+        ("generate.size", "8", "size: '8' is not allowed"),
+        ("generate.frames", None, "frames: missing"),
     ]:
         model.commit(path, value)
         assert reason in export.reason
         model.undo()
         assert export.enabled
-    model.commit("export.split", "test_photoreal")
+    model.commit("generate.split", "test_photoreal")
     model.commit("test_domain.albedo", (0.15, 0.5))
     assert "albedo" in export.reason and not export.enabled
     model.undo()
     assert export.enabled
     bench.changes.clear()
-    model.commit("export.size", "8")
-    (change,) = [change for change in bench.changes if change.kind == "actions" and "export" in change.keys]
-    assert {"export", "author"} <= change.keys
+    model.commit("generate.size", "8")
+    assert len([change for change in bench.changes if change.kind == "actions" and "generate" in change.keys]) == 1
+    assert model.actions["author"].enabled  # with the last size that is allowed
 
 
 def test_undo_and_redo_are_actions_too(bench: Bench) -> None:
@@ -379,17 +380,17 @@ def test_preview_whose_new_model_fails_ends_in_the_host_too(bench: Bench) -> Non
 
 
 def test_companions_without_an_interpreter_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regolith.lunar.panel.desk.find_python", lambda host: host)
+    monkeypatch.setattr("regolith.lunar.panel.context.find_python", lambda host: host)
     bench.host.python, bench.host.draws_here = None, True
     actions = bench.model.actions
     bench.model.commit("drawing.headless", True)
-    assert "Python" in actions["export"].reason
+    assert "Python" in actions["generate"].reason
     assert "Python" in actions["evaluate"].reason and "Python" in actions["evaluate_photos"].reason
     bench.model.commit("drawing.headless", False)
-    assert actions["export"].enabled
+    assert actions["generate"].enabled
     bench.model.commit("drawing.headless", True)
     bench.model.commit("companion.python", Path("/usr/bin/python3"))
-    assert actions["export"].enabled and "Python" not in actions["evaluate"].reason
+    assert actions["generate"].enabled and "Python" not in actions["evaluate"].reason
 
 
 def test_closing_stops_the_preview(bench: Bench) -> None:
@@ -397,3 +398,14 @@ def test_closing_stops_the_preview(bench: Bench) -> None:
     bench.model.tick()
     bench.model.close()
     assert bench.host.live is None
+
+
+def test_a_host_that_lets_nothing_be_chosen_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a field's path as of a file's; what waits for the path is never called."""
+    missing = InputError("file picker", None, "a path typed into the field")
+    monkeypatch.setattr(bench.host, "pick_path", lambda pick: Finished(error=missing))
+    chosen: list[Path] = []
+    bench.model.choose(Pick("Out", "folder"), chosen.append)
+    bench.run("load")
+    bench.model.tick()
+    assert bench.host.notes == [("error", str(missing))] * 2 and not chosen

@@ -17,12 +17,12 @@ from regolith.lunar.params import Interval, Params, load_preset
 SECTIONS = build_sections()
 FIELDS = {field.path: field for section in SECTIONS for field in section.fields}
 START = start_values(SECTIONS, load_preset("v3"), {})
-CLI = {"export": "generate", "training": "train", "evaluate": "evaluate synth", "photos": "evaluate real"}
+CLI = {"generate": "generate", "training": "train", "evaluate": "evaluate synth", "photos": "evaluate real"}
 
 
 def test_start_is_the_preset_and_says_what_is_missing() -> None:
     assert START.params == load_preset("v3")
-    assert START.messages["export.frames"] == "frames: missing; allowed: a whole number 1 … 1000000"
+    assert START.messages["generate.frames"] == "frames: missing; allowed: a whole number 1 … 1000000"
     assert not any(path in START.messages for path in flatten(START.params))
 
 
@@ -32,9 +32,9 @@ def test_start_is_the_preset_and_says_what_is_missing() -> None:
         ("craters.density", "5,9"), ("craters.density", (0.9, 0.1)), ("craters.density", "wide"),
         ("craters.exponent", 99.0), ("craters.exponent", "steep"), ("craters.exponent", float("nan")),
         ("rocks.shape_count", 0), ("rocks.shape_count", 2.5), ("rocks.shape", "cube"), ("relief.enabled", "maybe"),
-        ("domain.fov_deg", (1.0, 200.0)), ("export.frames", 0),
-        ("export.executor", "cloud"), ("training.lr", 7.0), ("training.epochs", 0), ("training.amp", "on"),
-        ("photos.size", 8), ("evaluate.worst", -1),
+        ("domain.fov_deg", (1.0, 200.0)), ("generate.frames", 0),
+        ("generate.executor", "cloud"), ("training.lr", 7.0), ("training.epochs", 0), ("training.amp", "on"),
+        ("photos.size", 8), ("generate.size", "8"), ("generate.size", "64x"), ("evaluate.worst", -1),
     ],
 )  # fmt: skip
 def test_message_is_the_command_lines(path: str, value: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,14 +101,14 @@ def test_blank_leaves_out_what_may_be_left_out() -> None:
 def test_every_widget_type_is_understood() -> None:
     changes: dict[str, Any] = {
         "domain.sun_elevation_deg": Interval(5, 6), "domain.albedo": [0.1, 0.2], "domain.roughness": "0.5,0.75",
-        "rocks.shape_count": 7, "terrain.hurst": 0.1 + 0.2, "relief.enabled": False, "export.out": Path("/a b"),
-        "rocks.shape": "blob", "export.frames": "12",
+        "rocks.shape_count": 7, "terrain.hurst": 0.1 + 0.2, "relief.enabled": False, "generate.out": Path("/a b"),
+        "rocks.shape": "blob", "generate.frames": "12",
     }  # fmt: skip
     good = enter(START, changes).good
     assert good["domain.sun_elevation_deg"] == Interval(5, 6) and good["domain.albedo"] == Interval(0.1, 0.2)
     assert good["domain.roughness"] == Interval(0.5, 0.75) and good["terrain.hurst"] == 0.1 + 0.2
     assert (good["rocks.shape_count"], good["relief.enabled"], good["rocks.shape"]) == (7, False, "blob")
-    assert (good["export.out"], good["export.frames"]) == (Path("/a b"), 12)
+    assert (good["generate.out"], good["generate.frames"]) == (Path("/a b"), 12)
 
 
 def test_unknown_path_is_a_mistake_of_the_caller() -> None:

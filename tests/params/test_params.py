@@ -17,18 +17,23 @@ from regolith.lunar.params import (
     InputError,
     Interval,
     Params,
+    PictureSize,
+    as_text,
+    describe_allowed,
     dump_params,
     field_extra,
     is_group,
     load_params,
     load_preset,
     preset_names,
+    quantity,
     save_params,
     validate,
     validate_text,
 )
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.randomize import APART
+from regolith.lunar.reading import parse_yaml
 
 
 def leaves(model: type[Group], path: str = "") -> list[tuple[str, FieldInfo]]:
@@ -42,9 +47,17 @@ def leaves(model: type[Group], path: str = "") -> list[tuple[str, FieldInfo]]:
     return found
 
 
-def test_presets_are_v1_to_v4() -> None:
-    assert preset_names() == ("v1", "v2", "v3", "v4")
+def test_presets_are_four_generations_and_two_for_training() -> None:
+    assert preset_names() == ("boulders", "v1", "v2", "v3", "v4", "wide")
     assert all(load_preset(name).preset == name for name in preset_names())
+
+
+def test_presets_build_on_another() -> None:
+    """Preset wide names what differs from v4, boulders what differs from wide."""
+    v4, wide, boulders = (load_preset(name) for name in ("v4", "wide", "boulders"))
+    assert wide.sensor == v4.sensor and wide.domain != v4.domain and wide.rocks.fillet == v4.rocks.fillet
+    assert boulders.sensor == v4.sensor and boulders.domain.albedo == wide.domain.albedo != v4.domain.albedo
+    assert boulders.rocks.relief > wide.rocks.relief == 0.0
 
 
 @pytest.mark.parametrize(
@@ -158,6 +171,47 @@ def test_unreadable_files_say_why(tmp_path, name: str, text: str | None, said: s
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("6e-3", 0.006), ("6E3", 6000.0), ("-1e+2", -100.0), ("+.5", 0.5), ("1.", 1.0), ("0.1", 0.1),
+        (".inf", math.inf), ("12", 12), ("-7", -7), ("010", 10), ("0o10", 8), ("0x1F", 31), ("1_000", 1000),
+        ("1:30", "1:30"), ("1e", "1e"), ("e3", "e3"), (".", "."), ("1.2.3", "1.2.3"), ("yes", True), ("null", None),
+    ],
+)  # fmt: skip
+def test_numbers_of_yaml_are_those_people_write(text: str, value: object) -> None:
+    """As YAML 1.2 has them: no dot is needed before an exponent, no octal and no sexagesimal numbers by chance."""
+    found = parse_yaml(text)
+    assert type(found) is type(value) and found == value
+
+
+@given(st.floats(allow_nan=False))
+def test_every_float_as_python_writes_it_is_that_float_in_yaml(value: float) -> None:
+    text = repr(value).replace("inf", ".inf")
+    assert parse_yaml(text) == value and parse_yaml(yaml.safe_dump([value])) == [value]
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+def test_files_as_windows_writes_them(tmp_path, name: str) -> None:
+    """A byte order mark and other ends of lines are no part of the text."""
+    path = tmp_path / name
+    text = '{\r\n"preset": "v1",\r\n"relief": {"rms_height_m": 6e-3}\r\n}\r\n'
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_params(path).relief.rms_height_m == 0.006
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+@pytest.mark.parametrize(
+    "text", ['{"rocks": {}, "light": {}, "rocks": {}}', '{"rocks": {"exponent": 2, "exponent": 3}}']
+)
+def test_a_name_that_is_there_twice_is_refused(tmp_path, name: str, text: str) -> None:
+    """Else the last would count, and what was meant by the first be lost without a word."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"(rocks|exponent) is there twice"):
+        load_params(path)
+
+
 def test_defaults_lie_inside_their_own_limits() -> None:
     assert validate(Params, Params().model_dump(mode="json")) == Params() == load_preset("v3")
 
@@ -180,8 +234,35 @@ def test_errors_survive_the_way_out_of_a_process() -> None:
 
 
 def test_training_and_test_domains_do_not_overlap() -> None:
-    """`test_photoreal` lies outside the training domain in every range that defines it."""
-    for preset in preset_names():
+    """`test_photoreal` of a scene generation lies outside its training domain in every range that defines it.
+
+    wide and boulders train for photographs: they span the test domain too, and draw no `test_photoreal`.
+    """
+    for preset in sorted(set(preset_names()) - {"wide", "boulders"}):
         params = load_preset(preset)
         for name in APART:
             assert not getattr(params.domain, name).overlaps(getattr(params.test_domain, name)), (preset, name)
+
+
+class Picture(Group):
+    """A model with a size, and one that may be left out."""
+
+    size: PictureSize = quantity(PictureSize(256), "Size of the picture.")
+    crop: PictureSize | None = quantity(None, "Size to cut it to.")
+
+
+@pytest.mark.parametrize(("text", "size"), [("256", (256, 256)), ("640x480", (640, 480)), ("16x4096", (16, 4096))])
+def test_sizes_are_written_as_they_are_read(text: str, size: tuple[int, int]) -> None:
+    read = validate_text(Picture, {"size": text}).size
+    assert (read.width, read.height) == size and read == PictureSize(*size)
+    assert as_text(read) == text and Picture(size=read).model_dump(mode="json") == {"size": text, "crop": None}
+
+
+@pytest.mark.parametrize("name", ["size", "crop"])
+@pytest.mark.parametrize("text", ["15", "5000", "640x", "x480", "640x480x3", "-256", "640 x 480", "1e3", "9" * 5000])
+def test_what_is_no_size_is_refused_in_the_field_s_own_line(name: str, text: str) -> None:
+    with pytest.raises(InputError) as error:
+        validate_text(Picture, {name: text})
+    assert error.value.field == name
+    assert error.value.allowed == "SIDE or WIDTHxHEIGHT in pixels, each 16 … 4096"
+    assert describe_allowed(Picture.model_fields[name]) == error.value.allowed

@@ -8,13 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import settings
 from onnx import TensorProto, helper
 
 from regolith.lunar.labels import CLASSES
-
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 
 def write_threshold_model(path: Path, **card: object) -> Path:

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regolith.lunar.dataset.layout import make_contract, write_contract
-from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import append_records
+from regolith.lunar.dataset.outputs import file_name
+from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import CheckError, InputError, Params
-from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth, spread
+from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 from regolith.lunar.perception.metrics import confusion_matrix, scores
+from regolith.lunar.perception.score_photos import spread
 from regolith.lunar.stage.spec import rng
 
 LEVELS = np.array([80, 200, 5], np.uint8)
@@ -43,8 +46,8 @@ def split(tmp_path: Path) -> Path:
         spec = {"sun_elevation_deg": 12.0 if i < 3 else 33.0}
         append_records(folder, [write_frame(folder, i, {"rgb": rgb, "mask": truth}, seed=i, spec=spec)])
     height, width = truth.shape
-    contract = make_contract(Params(), split="val", frames=4, seed=0, width=width, height=height, renderer={})
-    write_contract(folder, contract)
+    contract = Contract.of(Params(), split="val", frames=4, seed=0, width=width, height=height, renderer={})
+    contract.write(folder)
     return folder
 
 
@@ -63,12 +66,17 @@ def test_synth_figures_are_global_counts(model: Path, split: Path, tmp_path: Pat
     assert result["confusion"] == confusion.tolist()
     figures = scores(confusion)
     assert {key: result[key] for key in figures} == figures
+    bins = result["calibration"]["bins"]
+    assert sum(row["pixels"] for row in bins) == confusion.sum() and result["calibration"]["temperature"] == 1
+    assert sum(row["pixels"] * row["accuracy"] for row in bins) == pytest.approx(np.trace(confusion))
+    assert 0 < result["calibration"]["ece"] < 1 and 0 < result["calibration"]["ece_rock"] < 1
     low, high = result["by_sun_elevation"]
     assert (low["from_deg"], low["to_deg"], high["from_deg"], high["to_deg"]) == (10, 15, 30, 40)
     assert low["iou"] == scores(expected_confusion(range(3)))["rock"]["iou"]
     sizes = {row["from_px"]: row for row in result["by_size"]}
     assert sizes[16.0]["rocks"] == 4 and sizes[16.0]["recall"] == figures["rock"]["recall"]
     assert sizes[4.0]["recall"] is None
+    assert sizes[16.0]["found_touch"] == 1 and sum(row["false_touch"] for row in sizes.values()) > 1  # specks of noise
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == result
 
 
@@ -79,6 +87,28 @@ def test_synth_draws_the_worst_frames(model: Path, split: Path, tmp_path: Path) 
         f"worst_{rank:02d}_frame_{row['index']:05d}.png" for rank, row in enumerate(worst)
     ]
     assert all(np.asarray(Image.open(p)).shape[1] > 3 * 64 for p in result["pictures"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_synth_never_scores_a_flipped_bit(model: Path, split: Path, tmp_path: Path, seed: int) -> None:
+    """Whether or not the file still decodes: it is named, with what puts it right."""
+    random = rng(seed, "flip", 0)
+    path = split / file_name("mask" if seed % 2 else "rgb", int(random.integers(4)))
+    data = bytearray(path.read_bytes())
+    data[random.integers(len(data))] ^= 1 << int(random.integers(8))
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=rf"{path.name}: 'changed' is not allowed.*verify --repair .*` draws"):
+        EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", threads=1).run()
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_synth_never_scores_swapped_masks(model: Path, split: Path, tmp_path: Path) -> None:
+    one, two = (split / file_name("mask", index) for index in (0, 2))
+    other = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(other)
+    with pytest.raises(InputError, match=r"mask_00000\.png: 'changed'"):
+        EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", threads=1).run()
 
 
 def test_synth_wants_a_split(model: Path, tmp_path: Path) -> None:
@@ -162,7 +192,10 @@ def test_masks_give_rock_figures_per_image_and_pooled(model: Path, photos: Path,
     assert result["labelled"] == 3 and "note" not in result
     assert 0 < result["baseline"]["iou"] < 1
     assert result["baseline"]["tp"] + result["baseline"]["fn"] == tp + fn
-    assert "local contrast, tuned on these photographs: iou 0." in verb.summary(result)
+    sizes = {row["from_px"]: row for row in result["by_size"]}
+    assert sizes[16.0]["rocks"] == 3 and sizes[16.0]["found_touch"] == 1 and "groups" not in result
+    words = verb.summary(result)
+    assert "local contrast, tuned on these photographs: iou 0." in words and "16–32 px: 3 rocks, found " in words
 
 
 def test_bad_files_are_listed_at_the_end(model: Path, photos: Path, tmp_path: Path) -> None:

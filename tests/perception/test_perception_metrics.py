@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +10,6 @@ from hypothesis.extra import numpy as hnp
 
 from regolith.lunar.labels import IGNORE, NAMES, ROCK, SKY
 from regolith.lunar.perception.metrics import (
-    RockSizeRecall,
     bin_index,
     class_share,
     confusion_matrix,
@@ -121,32 +118,3 @@ def test_bins_equal_brute_force(value: float, edges: list[int]) -> None:
     if value == edges[-1]:
         found = [len(edges) - 2]
     assert bin_index(value, edges) == (found[0] if found else None)
-
-
-def test_recall_by_size_counts_rocks_and_pixels() -> None:
-    truth = np.zeros((40, 40), np.uint8)
-    truth[1, 1] = ROCK  # 1 px: diameter 1.1
-    truth[2, 2] = ROCK  # touches it at a corner: one rock of 2 px, diameter 1.6
-    truth[10:20, 10:20] = ROCK  # 100 px: diameter 11.3
-    truth[30:40, 30:40] = ROCK  # as large, found by less than half
-    predicted = np.zeros_like(truth)
-    predicted[1, 1] = ROCK
-    predicted[10:20, 10:16] = ROCK
-    predicted[30:40, 30:34] = ROCK
-    predicted[0:10, 30:40] = ROCK  # a false alarm is no recall
-    sizes = RockSizeRecall((0.0, 4.0, 8.0, math.inf))
-    sizes.add(truth, predicted)
-    sizes.add(np.zeros_like(truth), predicted)
-    small, none, large = sizes.rows()
-    assert (small["rocks"], small["found"], small["pixels"], small["recall"]) == (1, 1.0, 2, 0.5)
-    assert (none["rocks"], none["found"], none["recall"]) == (0, None, None)
-    assert (large["rocks"], large["found"], large["pixels"], large["recall"]) == (2, 0.5, 200, 0.5)
-    assert large["to_px"] is None
-
-
-@given(pairs())
-def test_recall_by_size_adds_up(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    sizes = RockSizeRecall()
-    sizes.add(*pair)
-    tp, _, fn = rock_counts(*pair)
-    assert sizes.pixels.sum() == tp + fn and sizes.hit_pixels.sum() == tp

@@ -84,10 +84,8 @@ def server() -> Iterator[SimpleNamespace]:
     httpd.server_close()
 
 
-def send(
-    data: bytes, *, kind: str = "image/jpeg", tag: str = '"a"', stop: int | None = None, wait_s: float = 0
-) -> Answer:
-    """Answer as a file server does, ranges included; only up to byte `stop` of the file, after which it waits."""
+def send(data: bytes, *, kind: str = "image/jpeg", tag: str = '"a"', stop: int | None = None) -> Answer:
+    """Answer as a file server does, ranges included; only up to byte `stop` of the file."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler, _: int) -> None:
         start, asked = 0, handler.headers.get("Range")
@@ -103,7 +101,6 @@ def send(
         handler.end_headers()
         handler.wfile.write(data[start:stop])
         handler.wfile.flush()
-        time.sleep(wait_s)
 
     return answer
 
@@ -218,10 +215,20 @@ def test_wrong_range_is_not_taken(server: SimpleNamespace, tmp_path: Path) -> No
 
 
 def test_silent_server_is_asked_again(server: SimpleNamespace, tmp_path: Path) -> None:
-    server.answers["/a.jpg"] = [send(PICTURE, stop=4000, wait_s=1.0), send(PICTURE)]
-    started = time.monotonic()
+    """The first answer goes silent until the second has been asked for."""
+    again, heard = threading.Event(), []
+
+    def silent(handler: http.server.BaseHTTPRequestHandler, number: int) -> None:
+        send(PICTURE, stop=4000)(handler, number)
+        heard.append(again.wait(60.0))
+
+    def second(handler: http.server.BaseHTTPRequestHandler, number: int) -> None:
+        again.set()
+        send(PICTURE)(handler, number)
+
+    server.answers["/a.jpg"] = [silent, second]
     row = fetcher(tmp_path, timeout_s=0.2).fetch(photograph(f"{server.url}/a.jpg"))
-    assert row["status"] == "fetched" and time.monotonic() - started < 1.0
+    assert row["status"] == "fetched" and False not in heard
     assert server.requests["/a.jpg"][1]["Range"] == "bytes=4000-"
 
 

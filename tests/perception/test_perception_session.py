@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regolith.lunar.labels import REGOLITH, ROCK, SKY
+from regolith.lunar.files import file_digest
+from regolith.lunar.labels import CLASSES, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.overlay import ROCK_COLOR, contact_sheet, draw_overlay
 from regolith.lunar.perception.session import (
+    VIEWS,
     Segmenter,
     Views,
     _tile_corners,
@@ -144,7 +151,7 @@ def test_contact_sheet_holds_every_picture() -> None:
     assert np.asarray(contact_sheet(pictures[:1], columns=1, cell=40)).shape[1] == 56
 
 
-@pytest.mark.parametrize("tta", ["flip", "flip-scale"])
+@pytest.mark.parametrize("tta", [name for name in VIEWS if name != "none"])
 @pytest.mark.parametrize("tile", [False, True])
 def test_views_agree_on_a_picture_every_view_sees(segmenter: Segmenter, tta: Views, tile: bool) -> None:
     """Left half rock, right half ground: no view may mirror or shift the answer."""
@@ -173,6 +180,23 @@ def test_flip_averages_probabilities_of_both_views(segmenter: Segmenter, monkeyp
     assert not np.array_equal(one.mask, segmenter.predict(rgb, size=None).mask)
 
 
+def test_pyramid_weighs_the_logits_of_its_sizes(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view that is sure outvotes others that are not."""
+    rock = {32: 9.0, 64: -1.0, 128: -1.0, 192: -2.0}
+
+    def by_width(images: np.ndarray) -> np.ndarray:
+        logits = np.zeros((len(images), 3, *images.shape[1:3]), np.float32)
+        logits[:, ROCK] = rock[images.shape[2]]
+        return logits
+
+    monkeypatch.setattr(segmenter, "logits", by_width)
+    prediction = segmenter.predict(noise(128, 128), tta="pyramid", size=None)
+    sizes = VIEWS["pyramid"].sizes
+    mean = sum(weight * rock[round(128 * size)] for size, weight in sizes.items()) / sum(sizes.values())
+    assert (prediction.mask == ROCK).all()
+    assert np.allclose(prediction.confidence, np.exp(mean) / (2 + np.exp(mean)), atol=1e-5)
+
+
 def test_shipped_models_go_by_name(
     write_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +221,16 @@ def test_shipped_models_go_by_name(
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("photo_px", "abc"), ("photo_px", None), ("photo_px", 0), ("photo_px", True), ("photo_tta", "all")],
+    [
+        ("photo_px", "abc"),
+        ("photo_px", None),
+        ("photo_px", 0),
+        ("photo_px", True),
+        ("photo_tta", "all"),
+        ("temperature", 0),
+        ("temperature", "warm"),
+        ("temperature", float("nan")),
+    ],
 )
 def test_card_that_says_nonsense_is_refused(
     write_model: Callable[..., Path], tmp_path: Path, field: str, value: object
@@ -220,3 +253,47 @@ def test_models_in_the_repository_are_what_their_cards_say() -> None:
         if name.startswith("default"):
             mask = Segmenter(name, threads=1, cuda=False).predict(noise(40, 70), size=64).mask
             assert mask.shape == (40, 70) and mask.max() < 3
+
+
+def test_nothing_leaves_the_machine(tmp_path: Path) -> None:
+    """Inference in a fresh home leaves no file there and opens no socket of the network.
+
+    ONNX Runtime's telemetry would leave a device's name and a data base, and look its server up seconds later; it holds
+    its peace by itself where it takes the machine for one that builds (`CI`, …).
+    """
+    home, log = tmp_path / "home", tmp_path / "calls"
+    home.mkdir()
+    code = "import numpy as np; from regolith.lunar.perception.session import Segmenter\n"
+    code += "print(Segmenter(threads=1).predict(np.zeros((32, 32, 3), np.uint8), size=32).mask.shape)"
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
+    traced = ["strace", "-f", "-qq", "-e", "trace=socket,connect", "-o", str(log)] if shutil.which("strace") else []
+    done = subprocess.run(
+        [*traced, sys.executable, "-c", code],
+        env=kept | {"HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "(32, 32)\n", done.stderr
+    assert list(home.rglob("*")) == []
+    assert not traced or "AF_INET" not in log.read_text()
+
+
+@pytest.mark.parametrize("place", ["../weights.bin", "{folder}/weights.bin"])
+def test_weights_outside_a_models_folder_are_not_read(tmp_path: Path, place: str) -> None:
+    """ONNX may name another file for them; a model of somebody else's reads none of ours."""
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "weights.bin").write_bytes(bytes(16))
+    weights = onnx.TensorProto(name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
+    weights.external_data.add(key="location", value=place.format(folder=tmp_path))
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [4]) for name in ("image", "logits")]
+    add = onnx.helper.make_node("Add", ["image", "w"], ["logits"])
+    graph = onnx.helper.make_graph([add], "hostile", ends[:1], ends[1:], [weights])
+    path = tmp_path / "m" / "model.onnx"
+    path.parent.mkdir()
+    opset = [onnx.helper.make_opsetid("", 17)]
+    path.write_bytes(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+    card = {"classes": CLASSES, "sha256": file_digest(path)}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="a model onnxruntime loads"):
+        Segmenter(path, threads=1)

@@ -1,10 +1,11 @@
 """Draws: a value depends on seed, split, number and name alone, and stays inside its interval."""
 
 import pytest
+from drawn_splits import DRAWN, FOR_PHOTOGRAPHS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regolith.lunar.params import Domain, Interval, field_extra, load_preset, preset_names
+from regolith.lunar.params import Domain, InputError, Interval, field_extra, load_preset
 from regolith.lunar.randomize import SPLITS, draw_frame, draw_scene, draw_values, frame_intervals, scene_number
 from regolith.lunar.stage.author import build_scene
 from regolith.lunar.stage.spec import rng
@@ -34,21 +35,26 @@ def test_frames_do_not_depend_on_what_was_drawn_before(scene, split: str) -> Non
     assert forward[0] != draw_frame(PARAMS, 4, split, 0, scene)
 
 
-@pytest.mark.parametrize("preset", preset_names())
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("preset", FOR_PHOTOGRAPHS)
+def test_presets_for_photographs_have_no_test_split(preset: str) -> None:
+    with pytest.raises(InputError, match=r"^test_domain\.sun_elevation_deg: .*no overlap"):
+        frame_intervals(load_preset(preset), "test_photoreal")
+
+
+@pytest.mark.parametrize(("preset", "split"), DRAWN)
 def test_values_lie_in_the_domain_of_the_split(scene, preset: str, split: str) -> None:
     params = load_preset(preset)
     ranges = frame_intervals(params, split)
     for index in range(20):
         frame = draw_frame(params, 1, split, index, scene)
         for name, interval in ranges.items():
-            assert interval.contains(getattr(frame, name)), name
+            assert interval.contains(frame[name]), name
 
 
 def test_nodr_freezes_appearance_and_moves_the_camera(scene) -> None:
     frames = [draw_frame(PARAMS, 0, "train_nodr", index, scene) for index in range(12)]
     for name, field in Domain.model_fields.items():
-        values = {getattr(frame, name) for frame in frames}
+        values = {frame[name] for frame in frames}
         assert len(values) == (1 if field_extra(field)["appearance"] else 12), name
     assert len({(frame.camera_x_m, frame.camera_y_m) for frame in frames}) == 12
 
@@ -88,18 +94,18 @@ def test_a_redraw_moves_and_turns_the_camera_and_nothing_else(scene, sampling: s
     assert redraws == [draw_frame(params, 3, "val", 7, scene, attempt=attempt) for attempt in range(1, 9)]
     frames = [first, *redraws]
     for key in ("camera_x_m", "camera_y_m", "heading_deg"):
-        assert len({getattr(frame, key) for frame in frames}) == 9, key
+        assert len({frame[key] for frame in frames}) == 9, key
     kept = [
         {k: v for k, v in f.to_dict().items() if k not in ("camera_x_m", "camera_y_m", "camera_z_m", "heading_deg")}
         for f in frames
     ]
     assert all(other == kept[0] for other in kept)
-    assert all(params.domain.heading_deg.contains(frame.heading_deg) for frame in frames)
+    assert all(params.domain.heading_deg.contains(frame["heading_deg"]) for frame in frames)
 
 
 def test_a_redraw_keeps_a_heading_that_is_fixed(scene) -> None:
     domain = PARAMS.domain.model_copy(update={"heading_deg": Interval(30.0)})
     params = PARAMS.model_copy(update={"domain": domain})
     frames = [draw_frame(params, 3, "val", 7, scene, attempt=attempt) for attempt in range(4)]
-    assert {frame.heading_deg for frame in frames} == {30.0}
+    assert {frame["heading_deg"] for frame in frames} == {30.0}
     assert len({frame.camera_x_m for frame in frames}) == 4

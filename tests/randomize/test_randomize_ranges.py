@@ -6,6 +6,7 @@ import math
 from typing import Literal, get_type_hints
 
 import pytest
+from drawn_splits import DRAWN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from regolith.lunar.params import (
     field_extra,
     intervals,
     load_preset,
-    preset_names,
 )
 from regolith.lunar.randomize import (
     APART,
@@ -106,8 +106,7 @@ def test_scene_values_are_all_there_in_the_order_of_fields() -> None:
     assert set(get_type_hints(SceneSpec)) == {"seed", *SCENE_VALUES}
 
 
-@pytest.mark.parametrize("preset", preset_names())
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(("preset", "split"), DRAWN)
 def test_strength_scales_every_width_about_its_centre(preset: str, split: str) -> None:
     params = load_preset(preset)
     full = declared(narrowed(params, split))
@@ -148,12 +147,12 @@ def test_a_randomizer_that_is_off_gives_centres_and_changes_nothing_else(switch:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.sampled_from(preset_names()),
-    st.sampled_from(SPLITS),
+    st.sampled_from(DRAWN),
     st.floats(0, 1),
     st.fixed_dictionaries(dict.fromkeys(SWITCHES, st.booleans())),
 )
-def test_narrowing_twice_is_narrowing_once(preset: str, split: str, strength: float, switches: dict) -> None:
+def test_narrowing_twice_is_narrowing_once(drawn: tuple[str, str], strength: float, switches: dict) -> None:
+    preset, split = drawn
     params = tuned(load_preset(preset), strength=strength, **switches)
     once = narrowed(params, split)
     assert narrowed(once, split) == once
@@ -192,14 +191,14 @@ class _GlowingParams(Params):
 
 
 def test_a_new_field_is_drawn_without_any_other_change() -> None:
-    """One declared field appears in the ranges, obeys its switch, and is an attribute of every frame."""
+    """One declared field appears in the ranges, obeys its switch, and is a value of every frame."""
     base = load_preset("v1")
     params = _GlowingParams(**{name: getattr(base, name) for name in Params.model_fields if name != "light"})
     assert frame_intervals(params, "val")["glow"] == Interval(1, 2)
     assert frame_intervals(tuned(params, light=False), "val")["glow"] == Interval(1.5)
     scene = build_scene(params, draw_scene(params, 0, "val", 0))
     frame, before = (draw_frame(p, 0, "val", 3, scene) for p in (params, base))
-    assert 1 <= frame.glow <= 2 and frame.to_dict()["glow"] == frame.glow
+    assert 1 <= frame["glow"] <= 2 and frame.to_dict()["glow"] == frame["glow"]
     assert {**frame.values, "glow": None} == {**before.values, "glow": None}
     assert FrameSpec.from_dict(json.loads(json.dumps(frame.to_dict()))) == frame
     assert [name for name, _, _ in outside(base, "val", frame.to_dict())] == ["glow"]

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from regolith.lunar import cli
-from regolith.lunar.params import CheckError, Interval, load_preset
+from regolith.lunar.params import CheckError, Interval, intervals, load_preset
 from regolith.lunar.randomize import (
     SPLITS,
     draw_scene,
@@ -19,8 +19,9 @@ from regolith.lunar.randomize import (
     scene_intervals,
     show,
 )
+from regolith.lunar.randomize.draw import SCENE_VALUES
 from regolith.lunar.randomize.plot import plot_draws
-from regolith.lunar.randomize.show import Randomize, draw_split, measure_discrepancy
+from regolith.lunar.randomize.show import Randomize, draw_split, measure_discrepancy, tabulate
 from regolith.lunar.stage.author import build_scene
 
 V3 = load_preset("v3")
@@ -62,7 +63,9 @@ def test_result_is_what_draw_values_and_draw_scene_give(tmp_path, capsys, split:
             assert parameter["values"] == values and parameter["count"] == len(values), name
             assert parameter["asked"] == [interval.lo, interval.hi]
             assert parameter["drawn"] == {"min": min(values), "mean": float(np.mean(values)), "max": max(values)}
-    assert {name for name, parameter in found.items() if parameter["drawn"] is None} == {"freshness", "burial"}
+    assert {name for name, parameter in found.items() if parameter["drawn"] is None} == {
+        "freshness", "burial", "dust", "angularity",
+    }  # fmt: skip
     domain = "test_domain" if split == "test_photoreal" else "domain"
     assert found["albedo"]["group"] == domain and found["height_m"]["unit"] == "m"
     assert "values" not in Randomize(frames=2).with_params(V3).run()["parameters"]["albedo"]
@@ -93,6 +96,29 @@ def test_a_figure_shows_what_the_rocks_and_craters_of_two_scenes_have(tmp_path, 
     }
     assert varying <= set(titles)
     assert any("discrepancy²" in text.get_text() for text in saved[0].texts)
+
+
+def test_everything_drawn_per_item_is_found_in_a_scene() -> None:
+    """The values of each such parameter are those its scene was built with, inside the range asked for."""
+    rocks = V3.rocks.model_copy(update={"abundance": Interval(0.004, 0.004), "far_radius_m": 0.0, "shape_count": 3})
+    draws = draw_split(V3.model_copy(update={"rocks": rocks}), 0, "val", 1, built=1)
+    items = {draw.name: draw for draw in draws if draw.per == "item"}
+    assert set(items) == set(intervals(V3, "item"))
+    assert all(len(draw.values) and not len(draw.stray) for draw in items.values())
+    assert len(items["angularity"].values) == 3
+
+
+def test_what_no_scene_keeps_is_named_without_values(tmp_path, saved) -> None:
+    """A parameter drawn per item whose values a scene does not keep is no error, in table and figure."""
+    scene = dict.fromkeys(SCENE_VALUES, 0.0)
+    draws = tabulate(V3, "val", [draw_values(V3, 0, "val", 0)], [scene], [{"burial": np.full(9, 0.3)}])
+    found = {draw.name: len(draw.values) for draw in draws if draw.per == "item"}
+    assert found == {name: 9 if name == "burial" else 0 for name in intervals(V3, "item")}
+    result = Randomize(frames=1).with_params(V3).run()
+    plot_draws(draws, result | {"scenes_built": 1}, tmp_path / "p.png")
+    titles = {axes.get_title(loc="left") for axes in saved[0].axes}
+    assert "burial" in titles and "freshness" not in titles
+    assert any("freshness" in text.get_text() for text in saved[0].texts)
 
 
 def test_summary_fits_a_terminal_and_cuts_no_name(capsys, monkeypatch) -> None:

@@ -11,12 +11,11 @@ from render_stage import aim_camera, aim_sun, make_stage, set_sensor
 
 from regolith.lunar.labels import REGOLITH, ROCK, SKY, count_classes
 from regolith.lunar.params import InputError
-from regolith.lunar.render.base import Output
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.lens import Lens
 
-EVERYTHING: frozenset[Output] = frozenset(["depth", "instance", "normals"])
+EVERYTHING: frozenset[str] = frozenset(["depth", "instance", "normals"])
 
 
 def linear(rgb: np.ndarray) -> np.ndarray:
@@ -40,7 +39,7 @@ def test_level_ground_has_the_radiance_of_its_law(renderer: MitsubaRenderer) -> 
         frame = renderer.render(48, 32, quality="draft")
         expected = 0.2 * math.sin(math.radians(elevation)) * 2**exposure
         assert linear(frame.rgb).mean() == pytest.approx(expected, rel=0.01)
-        assert count_classes(frame.label) == {"regolith": 48 * 32, "rock": 0, "sky": 0, "ignore": 0}
+        assert count_classes(frame.mask) == {"regolith": 48 * 32, "rock": 0, "sky": 0, "ignore": 0}
 
 
 def test_depth_and_normal_of_a_level_plane(renderer: MitsubaRenderer) -> None:
@@ -60,12 +59,12 @@ def test_depth_and_normal_of_a_level_plane(renderer: MitsubaRenderer) -> None:
 def test_labels_alone_are_those_of_the_frame(renderer: MitsubaRenderer, stage: Usd.Stage) -> None:
     """Without light the same classes come out, and need a stage as much."""
     with pytest.raises(InputError, match="load"):
-        renderer.labels(64, 48)
+        renderer.mask(64, 48)
     renderer.load(stage)
-    labels = renderer.labels(64, 48)
+    labels = renderer.mask(64, 48)
     assert labels.dtype == np.uint8
     assert set(np.unique(labels)) == {REGOLITH, ROCK, SKY}
-    np.testing.assert_array_equal(labels, renderer.render(64, 48, quality="draft").label)
+    np.testing.assert_array_equal(labels, renderer.render(64, 48, quality="draft").mask)
 
 
 @pytest.mark.parametrize(("k1", "k2", "fov"), [(-0.25, 0.06, 60.0), (0.3, -0.02, 84.0)])
@@ -93,10 +92,10 @@ def test_back_ends_agree_through_a_bent_lens() -> None:
         renderer = MitsubaRenderer(backend)
         renderer.load(stage)
         frames.append(renderer.render(80, 60, quality="default", outputs=EVERYTHING))
-        np.testing.assert_array_equal(renderer.labels(80, 60), frames[-1].label)
+        np.testing.assert_array_equal(renderer.mask(80, 60), frames[-1].mask)
         renderer.close()
     a, b = frames
-    assert (a.label == b.label).mean() >= 0.999
+    assert (a.mask == b.mask).mean() >= 0.999
     assert psnr(a.rgb, b.rgb) > 26.0
     assert a.rgb.mean() == pytest.approx(b.rgb.mean(), rel=0.02)
 
@@ -108,7 +107,7 @@ def test_a_lens_that_folds_is_refused(fused: MitsubaRenderer, stage: Usd.Stage) 
     with pytest.raises(InputError, match="regolith:sensor:k1"):
         fused.render(48, 48)
     aim_camera(stage, fov=60.0, k1=-0.17)
-    assert fused.labels(48, 48).shape == (48, 48)
+    assert fused.mask(48, 48).shape == (48, 48)
 
 
 def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
@@ -119,7 +118,7 @@ def test_shadows_point_away_from_the_sun(renderer: MitsubaRenderer) -> None:
     for azimuth in (0.0, 90.0, 215.0):
         aim_sun(stage, elevation=25.0, azimuth=azimuth)
         frame = renderer.render(96, 96, quality="draft")
-        dark = (linear(frame.rgb) < 0.01) & (frame.label == REGOLITH)
+        dark = (linear(frame.rgb) < 0.01) & (frame.mask == REGOLITH)
         row, column = np.nonzero(dark)
         assert len(row) > 30
         # Looking straight down with heading 0: up in the picture is +X, left is +Y.
@@ -137,10 +136,10 @@ def test_sky_is_black_and_only_where_nothing_is(renderer: MitsubaRenderer, stage
     renderer.load(stage)
     frame = renderer.render(64, 48, quality="default", outputs=EVERYTHING)
     assert (frame.rgb[:10] == 0).all()
-    assert (frame.label[:10] == SKY).all()
+    assert (frame.mask[:10] == SKY).all()
     assert frame.instance is not None
-    assert ((frame.instance > 0) == (frame.label == ROCK)).all()
-    assert count_classes(frame.label)["ignore"] == 0
+    assert ((frame.instance > 0) == (frame.mask == ROCK)).all()
+    assert count_classes(frame.mask)["ignore"] == 0
 
 
 def test_stars_only_on_the_sky(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
@@ -153,8 +152,8 @@ def test_stars_only_on_the_sky(fused: MitsubaRenderer, stage: Usd.Stage) -> None
     after = fused.render(64, 48, quality="draft")
     changed = (before.rgb != after.rgb).any(axis=2)
     assert changed.sum() > 20
-    assert (before.label[changed] == SKY).all()
-    assert (before.label == after.label).all()
+    assert (before.mask[changed] == SKY).all()
+    assert (before.mask == after.mask).all()
 
 
 @pytest.mark.parametrize("k1", [0.0, -0.2])
@@ -232,7 +231,7 @@ def test_sensor_values_are_read_off_the_stage(renderer: MitsubaRenderer, stage: 
         set_sensor(stage, **{name: value})
         changed = renderer.render(48, 32, quality="draft")
         assert (changed.rgb != plain.rgb).any(), name
-        assert (changed.label == plain.label).all(), name
+        assert (changed.mask == plain.mask).all(), name
         stage.GetPrimAtPath(schema.CAMERA).RemoveProperty(schema.SENSOR + name)
     np.testing.assert_array_equal(renderer.render(48, 32, quality="draft").rgb, plain.rgb)
 
@@ -257,7 +256,7 @@ def test_the_bounce_lights_shadows(renderer: MitsubaRenderer) -> None:
     aim_sun(stage, elevation=25.0, azimuth=0.0)
     aim_camera(stage, pitch=-8.0, exposure=3.0)
     draft, default = (linear(renderer.render(96, 64, quality=q).rgb) for q in ("draft", "default"))
-    rock = renderer.render(96, 64, quality="draft").label == ROCK
+    rock = renderer.render(96, 64, quality="draft").mask == ROCK
     shaded = rock & (draft < 0.002)
     assert shaded.sum() > 50
     assert default[shaded].mean() > 0.02
@@ -286,7 +285,7 @@ def test_the_scalar_back_end_agrees_with_the_kernel() -> None:
         frames.append(renderer.render(160, 120, quality="default", outputs=EVERYTHING))
         renderer.close()
     a, b = frames
-    assert (a.label == b.label).mean() >= 0.999
+    assert (a.mask == b.mask).mean() >= 0.999
     assert (a.instance == b.instance).mean() >= 0.999
     assert psnr(a.rgb, b.rgb) > 26.0
     assert a.rgb.mean() == pytest.approx(b.rgb.mean(), rel=0.02)
@@ -321,7 +320,7 @@ def test_noise_depends_on_its_seed_alone(renderer: MitsubaRenderer, stage: Usd.S
     c = renderer.render(48, 32, quality="draft")
     assert (a.rgb == b.rgb).all()
     assert (a.rgb != c.rgb).any()
-    assert (a.label == c.label).all()
+    assert (a.mask == c.mask).all()
 
 
 def test_bad_requests_are_refused(fused: MitsubaRenderer, stage: Usd.Stage) -> None:

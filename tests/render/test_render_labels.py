@@ -111,13 +111,13 @@ def test_labels_agree_with_the_oracle(pair: tuple[Usd.Stage, Oracle], renderer: 
         frame = renderer.render(WIDTH, HEIGHT, quality="draft", samples=1, outputs=frozenset(["depth", "instance"]))
         assert frame.depth is not None
         assert frame.instance is not None
-        equal += int((frame.label == label).sum())
-        on_rock = (label == CLASSES["rock"]) & (frame.label == label)
+        equal += int((frame.mask == label).sum())
+        on_rock = (label == CLASSES["rock"]) & (frame.mask == label)
         same_rock += int((frame.instance == rock)[on_rock].sum())
         rock_pixels += int(on_rock.sum())
-        near = (depth < 100) & (frame.label == label)
+        near = (depth < 100) & (frame.mask == label)
         depth_off.append(np.abs(frame.depth[near] - depth[near]) / depth[near])
-        assert not np.isfinite(frame.depth[frame.label == SKY]).any()
+        assert not np.isfinite(frame.depth[frame.mask == SKY]).any()
     assert equal >= 0.999 * WIDTH * HEIGHT * len(HEADINGS)
     assert rock_pixels > 100
     assert same_rock >= 0.999 * rock_pixels
@@ -137,9 +137,9 @@ def test_labels_through_a_bent_lens_agree_too(
     frame = fused.render(WIDTH, HEIGHT, quality="draft", samples=1, outputs=frozenset(["depth"]))
     aim_camera(stage, fov=62.0)
     assert frame.depth is not None
-    assert (frame.label == label).mean() >= 0.999
+    assert (frame.mask == label).mean() >= 0.999
     assert (label == straight).mean() < 0.995
-    near = (depth < 100) & (frame.label == label)
+    near = (depth < 100) & (frame.mask == label)
     assert np.quantile(np.abs(frame.depth[near] - depth[near]) / depth[near], 0.99) < 1e-3
 
 
@@ -151,6 +151,6 @@ def test_every_pixel_is_labelled_over_a_full_turn(pair: tuple[Usd.Stage, Oracle]
         aim_sun(stage, elevation=12.0, azimuth=30.0 * step)
         aim_camera(stage, heading=30.0 * step + 7.0, pitch=-10.0, position=(0.4, -0.3, 2.2), fov=62.0)
         frame = fused.render(96, 64, quality="draft", samples=1)
-        assert count_classes(frame.label)["ignore"] == 0
-        assert not (frame.label[-20:] == SKY).any()
-        assert set(np.unique(frame.label)) <= {0, 1, 2}
+        assert count_classes(frame.mask)["ignore"] == 0
+        assert not (frame.mask[-20:] == SKY).any()
+        assert set(np.unique(frame.mask)) <= {0, 1, 2}

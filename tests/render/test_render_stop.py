@@ -9,12 +9,11 @@ import pytest
 from pxr import Usd
 from render_stage import make_stage, set_sensor
 
-from regolith.lunar.render import mitsuba
-from regolith.lunar.render.base import Output, Quality, StoppedError
+from regolith.lunar.render.base import Quality, StoppedError
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 
-OUTPUTS: frozenset[Output] = frozenset({"depth", "instance", "normals"})
-ARRAYS = ("rgb", "label", "depth", "instance", "normals")
+OUTPUTS: frozenset[str] = frozenset({"depth", "instance", "normals"})
+ARRAYS = ("rgb", "mask", "depth", "instance", "normals")
 
 
 class Asked:
@@ -32,7 +31,7 @@ class Asked:
 def test_pieces_make_the_same_picture(
     fused: MitsubaRenderer, monkeypatch: pytest.MonkeyPatch, quality: Quality, samples: int | None
 ) -> None:
-    monkeypatch.setattr(mitsuba, "BAND", 1 << 14)
+    monkeypatch.setattr("regolith.lunar.render.fused.BAND", 1 << 14)
     stage = make_stage(model="hapke", bump=0.8)
     set_sensor(stage, fullWell=9000.0, readNoise=8.0)
     fused.load(stage)
@@ -48,7 +47,7 @@ def test_pieces_make_the_same_picture(
 def test_the_preview_in_pieces_is_the_same(
     renderer: MitsubaRenderer, stage: Usd.Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mitsuba, "BAND", 1 << 12)
+    monkeypatch.setattr("regolith.lunar.render.fused.BAND", 1 << 12)
     renderer.load(stage)
     assert np.array_equal(renderer.preview(64, 48), renderer.preview(64, 48, stop=Asked()))
 
@@ -57,7 +56,7 @@ def test_the_preview_in_pieces_is_the_same(
 def test_a_yes_ends_it_whenever_it_comes(
     renderer: MitsubaRenderer, stage: Usd.Stage, monkeypatch: pytest.MonkeyPatch, draw: str
 ) -> None:
-    monkeypatch.setattr(mitsuba, "BAND", 1 << 12)
+    monkeypatch.setattr("regolith.lunar.render.fused.BAND", 1 << 12)
     renderer.load(stage)
 
     def drawn(stop: Callable[[], bool]) -> np.ndarray:

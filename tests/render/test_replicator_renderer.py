@@ -66,15 +66,15 @@ def test_frames_equal_those_of_the_embedded_renderer(kit: KitApp, quirks: dict[s
     seen = set()
     for frame, aim in zip(frames, AIMS, strict=True):
         wanted = embedded(stage, **aim)
-        assert (frame.label == wanted.label).all()
+        assert (frame.mask == wanted.mask).all()
         assert (frame.instance == wanted.instance).all()
         np.testing.assert_allclose(frame.depth, wanted.depth, rtol=1e-6)
         np.testing.assert_allclose(frame.normals, wanted.normals, atol=1e-6)
         off = np.abs(frame.rgb.astype(int) - wanted.rgb)  # half floats and one sensor: a level of 255, rarely
         assert off.max() <= 2 and off.mean() < 0.1
         assert frame.rgb.dtype == np.uint8 and frame.rgb.flags.c_contiguous
-        seen |= set(np.unique(frame.label).tolist())
-    assert seen == {REGOLITH, ROCK, SKY} and set(np.unique(frames[2].label)) == {SKY}
+        seen |= set(np.unique(frame.mask).tolist())
+    assert seen == {REGOLITH, ROCK, SKY} and set(np.unique(frames[2].mask)) == {SKY}
     assert frames[3].rgb.mean() > 1.2 * frames[1].rgb.mean()  # our exposure counts, the camera's is neutral
     assert {delta for _, delta in kit.rep.quirks.steps} == {0.0}
 
@@ -85,12 +85,12 @@ def test_nested_and_missing_labels(kit: KitApp) -> None:
     plain = drawn(stage)[0]
     rocks = [f"{schema.ROCKS}/rock_{number:05d}" for number in range(5)]
     UsdSemantics.LabelsAPI.Apply(stage.GetPrimAtPath(schema.ROCKS), "class").CreateLabelsAttr(["regolith"])
-    assert (drawn(stage)[0].label == plain.label).all()
+    assert (drawn(stage)[0].mask == plain.mask).all()
     for path in [schema.ROCKS, *rocks]:
         UsdSemantics.LabelsAPI(stage.GetPrimAtPath(path), "class").GetLabelsAttr().Clear()
     frame = drawn(stage)[0]
-    assert (frame.label == np.where(plain.label == ROCK, IGNORE, plain.label)).all()
-    assert (plain.label == ROCK).any() and not frame.instance.any()
+    assert (frame.mask == np.where(plain.mask == ROCK, IGNORE, plain.mask)).all()
+    assert (plain.mask == ROCK).any() and not frame.instance.any()
 
 
 def test_stars_are_sky_and_light_the_sensor(kit: KitApp) -> None:
@@ -100,9 +100,9 @@ def test_stars_are_sky_and_light_the_sensor(kit: KitApp) -> None:
     stars.CreatePointsAttr([(5000.0, 40.0 * k, 900.0 + 30.0 * k) for k in range(-5, 6)])
     stars.CreateWidthsAttr([20.0] * 11)
     frame, wanted = drawn(stage)[0], embedded(stage)
-    assert (frame.label == wanted.label).all()
-    lit = wanted.rgb[wanted.label == SKY] > 0
-    assert lit.any() and ((frame.rgb[wanted.label == SKY] > 0) == lit).all()
+    assert (frame.mask == wanted.mask).all()
+    lit = wanted.rgb[wanted.mask == SKY] > 0
+    assert lit.any() and ((frame.rgb[wanted.mask == SKY] > 0) == lit).all()
     assert UsdGeom.Imageable(stage.GetPrimAtPath(schema.STARS)).ComputeVisibility() != "invisible"
 
 
@@ -133,11 +133,11 @@ def test_the_open_stage_is_drawn_where_it_is(kit: KitApp) -> None:
         renderer = ReplicatorRenderer()
         assert await renderer.load_async(stage) == stage
         assert kit.context.get_stage_url() == "moon.usda"
-        label = await renderer.labels_async(*SIZE)
+        label = await renderer.mask_async(*SIZE)
         frame = await renderer.render_async(*SIZE, outputs=frozenset({"instance"}))
-        assert (frame.label == label).all()
+        assert (frame.mask == label).all()
         assert UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr().Get() == 0.0
-        larger = await renderer.labels_async(96, 64)
+        larger = await renderer.mask_async(96, 64)
         assert larger.shape == (64, 96)
         renderer.close()
         renderer.close()
@@ -152,7 +152,7 @@ def test_settings_hold_while_frames_are_taken(kit: KitApp) -> None:
     async def run() -> dict[str, Any]:
         renderer = ReplicatorRenderer()
         await renderer.load_async(make_stage())
-        await renderer.labels_async(*SIZE)
+        await renderer.mask_async(*SIZE)
         values = dict(kit.settings.values)
         await renderer.render_async(*SIZE, quality="reference")
         assert kit.settings.get("/rtx/rendermode") == "PathTracing"
@@ -197,9 +197,9 @@ def test_a_stage_closed_meanwhile_is_an_error(kit: KitApp) -> None:
     async def run() -> None:
         renderer = ReplicatorRenderer()
         await renderer.load_async(make_stage())
-        await renderer.labels_async(*SIZE)
+        await renderer.mask_async(*SIZE)
         kit.context.new_stage()
-        await renderer.labels_async(*SIZE)
+        await renderer.mask_async(*SIZE)
 
     with pytest.raises(RuntimeError, match="stage was closed"):
         asyncio.run(run())
@@ -230,7 +230,7 @@ def test_the_viewports_own_picture_passes_no_sensor(kit: KitApp) -> None:
     stage = make_stage()
     set_sensor(stage, fullWell=500.0, readNoise=50.0)
     noisy, plain = drawn(stage)[0], drawn(stage, picture="ldr")[0]
-    assert plain.rgb.shape == noisy.rgb.shape and (plain.label == noisy.label).all()
+    assert plain.rgb.shape == noisy.rgb.shape and (plain.mask == noisy.mask).all()
     with pytest.raises(InputError, match="picture: 'png'"):
         ReplicatorRenderer(picture="png")  # type: ignore[arg-type]
 
@@ -243,10 +243,10 @@ def test_a_bent_lens_reaches_rtx_or_is_refused(kit: KitApp, monkeypatch: pytest.
         drawn(stage, aims=[aim])
     monkeypatch.setattr(rtx, "knows_schema", lambda name: name == rtx.LENS_SCHEMA)
     bent, straight = drawn(stage, aims=[aim, {}])
-    off = (bent.label != embedded(stage, **aim).label).mean()  # the schema holds floats: pixels on an edge may flip
+    off = (bent.mask != embedded(stage, **aim).mask).mean()  # the schema holds floats: pixels on an edge may flip
     assert off < 0.002
-    assert (straight.label == embedded(stage).label).all()
-    assert (bent.label != straight.label).any()
+    assert (straight.mask == embedded(stage).mask).all()
+    assert (bent.mask != straight.mask).any()
     with pytest.raises(InputError, match="does not fold"):
         drawn(stage, aims=[{"k1": -0.9}])
 
@@ -274,10 +274,10 @@ def test_the_owner_of_an_app_need_not_wait(kit: KitApp, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "isaacsim", types.SimpleNamespace(RUNNING=object()))  # type: ignore[arg-type]
     renderer = ReplicatorRenderer()
     opened = renderer.load(stage)
-    assert opened != stage and (renderer.labels(*SIZE) == wanted.label).all()
+    assert opened != stage and (renderer.mask(*SIZE) == wanted.mask).all()
     frame = renderer.render(*SIZE, quality="draft", outputs=ALL)
     renderer.close()
-    for name in ("rgb", "label", "depth", "normals", "instance"):
+    for name in ("rgb", "mask", "depth", "normals", "instance"):
         assert (getattr(frame, name) == getattr(wanted, name)).all()
 
 
@@ -286,12 +286,12 @@ def test_bad_input_is_named(kit: KitApp) -> None:
     with pytest.raises(InputError, match="load"):
         asyncio.run(renderer.render_async(*SIZE))
     with pytest.raises(InputError, match="width: 0"):
-        asyncio.run(renderer.labels_async(0, 4))
+        asyncio.run(renderer.mask_async(0, 4))
     with pytest.raises(InputError, match="quality: 'best'"):
         asyncio.run(renderer.render_async(4, 4, quality="best"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="a stage with /World/Camera"):
         asyncio.run(renderer.load_async(Usd.Stage.CreateInMemory()))
-        asyncio.run(renderer.labels_async(4, 4))
+        asyncio.run(renderer.mask_async(4, 4))
 
 
 def test_every_annotator_asked_for_is_one_the_double_knows(kit: KitApp) -> None:
@@ -366,7 +366,7 @@ def test_settings_that_opening_a_stage_changes_hold_again(kit: KitApp, monkeypat
     async def run() -> None:
         renderer = ReplicatorRenderer()
         await renderer.load_async(make_stage())
-        await renderer.labels_async(*SIZE)
+        await renderer.mask_async(*SIZE)
         assert kit.settings.get("/rtx/sceneDb/ambientLightIntensity") == 0.0
         renderer.close()
 

@@ -17,11 +17,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "dataset"))
 from small_split import BASE, PARAMS, SIZE, arrays, write_split  # pyright: ignore[reportMissingImports]
 
 from regolith.lunar import cli
+from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.formats.source import read_source
-from regolith.lunar.dataset.layout import file_name, read_contract, read_journal, write_contract
+from regolith.lunar.dataset.layout import read_journal, write_journal
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.dataset.write import write_frame, write_journal
+from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import Interval
 from regolith.lunar.randomize import frame_intervals
@@ -91,7 +93,7 @@ def test_page_is_whole_and_needs_no_network(whole, html) -> None:
         assert base64.b64decode(data, validate=True)[:5] in (b"\xff\xd8\xff\xe0\x00", b"<?xml"), kind
     facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html))
     assert facts["frames"] == "30" and facts["size"] == f"{SIZE} × {SIZE} px" and facts["preset"] == "v3"
-    assert facts["digest"] == read_contract(whole)["digest"][:12] and facts["scenes"] == "2"
+    assert facts["digest"] == Contract.read(whole).digest[:12] and facts["scenes"] == "2"
 
 
 def test_card_is_the_same_for_the_same_split_and_no_problem_of_it(split) -> None:
@@ -120,7 +122,7 @@ def test_regions_are_connected_patches_where_there_are_no_ids(tmp_path) -> None:
     rgb = np.full((12, 12, 3), 90, np.uint8)
     rgb[MASK == 1] = 200
     split = write_split(tmp_path / "val", 1, params=BASE)
-    write_contract(split, read_contract(split) | {"width": 12, "height": 12})
+    dataclasses.replace(Contract.read(split), width=12, height=12).write(split)
     write_journal(split, {0: write_frame(split, 0, {"rgb": rgb, "mask": MASK}, seed=0, spec={})})
     found = measure_pixels(read_source(split), progress=lambda done, total: None)
     assert sorted(found.regions.tolist()) == [1, 3, 5]
@@ -216,8 +218,8 @@ def test_split_without_a_log_says_so(split) -> None:
 
 
 def test_imported_split_has_a_card_without_parameters(split) -> None:
-    contract = read_contract(split)
-    write_contract(split, contract | {"renderer": {"name": "import"}, "parameters": {}})
+    contract = Contract.read(split)
+    dataclasses.replace(contract, renderer={"name": "import"}, parameters={}).write(split)
     records = read_journal(split)
     write_journal(split, {i: dataclasses.replace(record, spec={}) for i, record in records.items()})
     html = page(split)

@@ -47,6 +47,25 @@ def test_page_of_an_evaluation_that_was_moved(moved: Path) -> None:
         assert words in html
 
 
+def test_page_shows_calibration_groups_and_rocks_one_by_one(tmp_path: Path) -> None:
+    row = {"from_px": 16, "to_px": 32, "rocks": 7, "found_iou": 0.4321, "found_touch": 0.8765, "false_iou": 1.25,
+           "false_touch": 0.5, "pixels": 99, "recall": 0.5}  # fmt: skip
+    calibration = {"temperature": 1.375, "ece": 0.0123, "ece_rock": None, "bins": []}
+    (tmp_path / "results.json").write_text(json.dumps(SYNTH | {"by_size": [row], "calibration": calibration}))
+    write_report(tmp_path, tmp_path / "synth.html")
+    html = (tmp_path / "synth.html").read_text("utf-8")
+    for words in ("16 … 32", "0.432", "0.876", "1.250", "1.375", "0.012", "false a picture"):
+        assert words in html
+    pool = {"labelled": 3, "rock": SCORES, "by_size": [row]}
+    real = {"model": SYNTH["model"], "images": "photos", "photographs": 3, "size": 512, "tile": False, "tta": "none",
+            "flood": {"mean": 0.1, "median": 0.1, "worst": 0.2}, "per_image": [], "problems": [],
+            **pool, "groups": {"boulder close-ups": pool | {"labelled": 2}}, "baseline": None}  # fmt: skip
+    (tmp_path / "results.json").write_text(json.dumps(real))
+    assert write_report(tmp_path, tmp_path / "real.html")["of"] == ["photographs"]
+    html = (tmp_path / "real.html").read_text("utf-8")
+    assert "boulder close-ups" in html and "0.432" in html and "Pooled over labelled photographs" in html
+
+
 def test_page_of_a_training_and_its_scores_in_one_folder(moved: Path, tmp_path: Path) -> None:
     """Figures that are not defined are dashes: no epoch has a rock-IoU here."""
     (moved / "metrics.jsonl").write_text(json.dumps(EPOCH) + "\n")

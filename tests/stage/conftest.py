@@ -8,7 +8,8 @@ import pytest
 
 from regolith.lunar.params.io import load_preset
 from regolith.lunar.params.models import Params
-from regolith.lunar.stage.author import Scene, build_scene
+from regolith.lunar.stage.author import build_scene
+from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import SceneSpec
 
 
@@ -25,7 +26,7 @@ def small_params(preset: str, **rocks: object) -> Params:
     )
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def small_scene(preset: str = "v3", seed: int = 0, abundance: float = 0.004) -> Scene:
     """A scene with a few hundred rocks."""
     params = small_params(preset)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from regolith.lunar.params import InputError
+from regolith.lunar.stage import camera
 from regolith.lunar.stage.camera import place_camera, point_in_mesh, point_to_mesh
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.rocks import RockField
@@ -44,12 +45,12 @@ def test_placement_is_deterministic(scene):
 
 
 def _with_boulder(scene, scale: float):
-    """The scene under one boulder at the origin."""
+    """The scene under one boulder on the ground at the origin."""
     field = scene.rocks
     points, faces = icosphere(2)
     one = RockField(
         prototypes=[[TriMesh(0.5 * points.astype(np.float32), faces)]],
-        position=np.zeros((1, 3)),
+        position=np.array([[0.0, 0.0, scene.terrain.height(np.zeros(1), np.zeros(1))[0]]]),
         orientation=np.array([[1, 0, 0, 0]], np.float32),
         scale=np.full(1, scale, np.float32),
         diameter=np.full(1, scale),
@@ -57,6 +58,8 @@ def _with_boulder(scene, scale: float):
         lod=np.zeros(1, np.int32),
         burial=np.full(1, 0.5),
         radius=np.full(1, 0.5 * scale),
+        dust=np.zeros(1),
+        angularity=np.zeros(1),
     )
     assert len(field) > 0
     return dataclasses.replace(scene, rocks=one)
@@ -68,15 +71,23 @@ def test_no_room_names_the_abundance(scene):
         place_camera(_with_boulder(scene, 40.0), rng=rng(0, "c"), **POSE)
 
 
-def test_a_boulder_does_not_wall_off_the_view(scene):
-    """Looking from beside a 4 m boulder, the lens is put where it does not fill the picture."""
-    scene = _with_boulder(scene, 4.0)
-    for draw in range(12):
-        lens = np.array(place_camera(scene, rng=rng(draw, "c"), **POSE))
-        toward = -lens / np.linalg.norm(lens)
-        axis = np.array([np.cos(np.radians(40.0)), np.sin(np.radians(40.0)), np.sin(np.radians(-6.0))])
-        if toward @ (axis / np.linalg.norm(axis)) > np.cos(np.radians(30.0)):
-            assert 2.0 * np.arcsin(2.0 / np.linalg.norm(lens)) <= np.radians(0.75 * 60.0) + 1e-9
+def test_a_boulder_does_not_wall_off_the_view(scene, monkeypatch):
+    """A boulder ahead spans at most three quarters of the field of view, as it would not without that rule."""
+    scene, pose = _with_boulder(scene, 2.0), POSE | {"height_m": 0.8}
+    axis = np.array([np.cos(np.radians(40.0)), np.sin(np.radians(40.0)), np.tan(np.radians(-6.0))])
+    axis /= np.linalg.norm(axis)
+
+    def spans_deg():
+        lens = np.array([place_camera(scene, rng=rng(draw, "c"), **pose) for draw in range(60)])
+        toward = scene.rocks.position - lens
+        distance = np.linalg.norm(toward, axis=1)
+        ahead = toward @ axis > np.cos(np.radians(30.0)) * distance
+        return np.degrees(2.0 * np.arcsin(1.0 / distance[ahead]))
+
+    spans = spans_deg()
+    assert len(spans) and spans.max() <= 0.75 * 60.0
+    monkeypatch.setattr(camera, "WALL_SHARE", 10.0)
+    assert spans_deg().max() > 0.75 * 60.0
 
 
 def test_distance_and_inside_of_a_sphere():

@@ -11,7 +11,10 @@ from pxr import Usd
 from regolith.lunar.stage.author import author_stage
 from regolith.lunar.stage.save import save_stage
 
-VARIANTS = [("v1", "usda", False), ("v2", "usda", False), ("v3", "usda", False), ("v3", "usdc", True)]
+VARIANTS = [
+    ("v1", "usda", False), ("v2", "usda", False), ("v3", "usda", False), ("v3", "usdc", True),
+    ("boulders", "usdc", False),
+]  # fmt: skip
 
 
 @pytest.fixture(name="path", params=VARIANTS, ids=lambda v: f"{v[0]}-baked" if v[2] else v[0])

@@ -11,18 +11,20 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from studio_stand import SMALL, Stand, Studio, Tabs
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from studio_stand import PATIENCE_S, SMALL, Stand, Studio, Tabs
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
 ]  # fmt: skip
 
+expect.set_options(timeout=1000 * PATIENCE_S)  # the browser shares the processor with the tests
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
+    """Headless Chromium, one for a module: while Playwright is open, no other test of the process can run a loop."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         yield chromium

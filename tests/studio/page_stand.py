@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 from studio_stand import Stand
 
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.studio.dialogs import Dialogs
 from regolith.lunar.studio.host import StudioHost
 from regolith.lunar.studio.page import Page as StudioPage
-
-expect.set_options(timeout=30_000)  # as long as all other waits: the browser shares the processor with the tests
 
 
 class Still:

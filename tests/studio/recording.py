@@ -130,7 +130,7 @@ def until_still(page: Page) -> None:
 
 def open_page(studio: Studio, tabs: Tabs) -> Page:
     """A page with stage and picture, without what viser says about drawing in software."""
-    page = tabs.open(studio.url, width=WIDTH, height=HEIGHT)
+    page = tabs.open(studio.url, width=WIDTH, height=HEIGHT, scale=1.0)
     at_rest(page, "picture")
     told = page.get_by_role("alert").filter(has_text=re.compile("Software WebGL"))
     told.get_by_role("button").click()
@@ -191,12 +191,12 @@ def export(page: Page, film: Film) -> None:
     film.press("Export dataset")
     page.mouse.move(*ASIDE)
     leave(page)  # or its tip stays
-    finished = page.locator("[data-work=export][data-state=finished]")
-    expect(page.locator("[data-work=export]")).to_be_visible(timeout=SLOW_MS)
+    finished = page.locator("[data-work=generate][data-state=finished]")
+    expect(page.locator("[data-work=generate]")).to_be_visible(timeout=SLOW_MS)
     words = ""
     while not finished.is_visible():
         page.wait_for_timeout(150)
-        now = page.locator(".mantine-ScrollArea-content", has=page.locator("[data-work=export]")).last.inner_text()
+        now = page.locator(".mantine-ScrollArea-content", has=page.locator("[data-work=generate]")).last.inner_text()
         if now != words:
             words = now
             film.take(330)

@@ -9,8 +9,9 @@ from pxr import Usd
 
 from regolith.lunar.params import Params, load_preset
 from regolith.lunar.randomize import draw_frame
-from regolith.lunar.stage.author import Scene, author_stage, build_scene
+from regolith.lunar.stage.author import author_stage, build_scene
 from regolith.lunar.stage.edit import apply_frame
+from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
 
 WIDTH, HEIGHT = 480, 360

@@ -132,8 +132,8 @@ def test_nothing_is_asked_where_nothing_is_replaced(stand: Stand) -> None:
 def test_an_output_is_not_written_among_the_studios_own(stand: Stand) -> None:
     model = PanelModel(host_of(stand, Script(None)), preset="v1")
     for place in (".studio/x", ".studio/runs/x", stand.workspace.own):
-        model.commit("export.out", place)
-        assert "keeps for itself" in model.field("export.out").message
+        model.commit("generate.out", place)
+        assert "keeps for itself" in model.field("generate.out").message
     model.close()
 
 

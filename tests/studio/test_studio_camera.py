@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from studio_stand import until
+from studio_stand import PATIENCE_S, until
 
+from regolith.lunar.dataset.chunk import author_scene
 from regolith.lunar.dataset.generate import generate
-from regolith.lunar.dataset.layout import file_name, read_journal
-from regolith.lunar.dataset.steps import author_scene
+from regolith.lunar.dataset.layout import read_journal
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import InputError, Params, load_preset
 from regolith.lunar.randomize import draw_frame
 from regolith.lunar.render.base import Frame, StoppedError
@@ -87,17 +88,17 @@ def test_at_rest_it_is_what_export_writes(camera: RoverCamera, film: Film, scene
     generate(params, split="train_dr", frames=3, width=SIZE[0], height=SIZE[1], seed=3, workers=1, out=tmp_path)
     split = tmp_path / "train_dr"
     records = read_journal(split)
-    camera.open(stage_of(scene), frame_of(scene, 0), params, *SIZE).result(60)
+    camera.open(stage_of(scene), frame_of(scene, 0), params, *SIZE).result(PATIENCE_S)
     for index in (0, 2, 1):
         spec = frame_of(scene, index)
         assert spec.to_dict() == records[index].spec
-        camera.apply(params, spec, *SIZE).result(60)
+        camera.apply(params, spec, *SIZE).result(PATIENCE_S)
         shown = until(lambda spec=spec: film.whole if film.whole and film.whole.spec == spec else None)
         files = {name: split / file_name(name, index) for name in ("rgb", "mask", "depth")}
         picture = np.asarray(Image.open(files["rgb"]))
         assert np.array_equal(shown.rgb, picture)
-        assert shown.label is not None and shown.depth is not None
-        assert np.array_equal(shown.label, np.asarray(Image.open(files["mask"])))
+        assert shown.mask is not None and shown.depth is not None
+        assert np.array_equal(shown.mask, np.asarray(Image.open(files["mask"])))
         assert np.array_equal(shown.depth, np.load(files["depth"]))
         sent = paint(choose_picture("picture", shown, None, Looks()))
         assert sent.format == "png"
@@ -110,7 +111,7 @@ def test_it_is_coarse_first_and_whole_at_rest(camera: RoverCamera, film: Film, s
     coarse, final = film.shots[:-1], film.shots[-1]
     assert [shown.rgb.shape[:2] for shown in coarse] == [quick_size(700, 500)[::-1]] * len(STEPS)
     assert final.rgb.shape == (500, 700, 3)
-    assert coarse[0].label is None and final.label is not None and final.depth is not None
+    assert coarse[0].mask is None and final.mask is not None and final.depth is not None
     noise = [float(np.abs(np.diff(shown.rgb[..., 0].astype(int), axis=1)).mean()) for shown in coarse]
     assert noise[1] < noise[0]  # more samples, less noise
 
@@ -129,19 +130,19 @@ def test_labels_come_with_every_picture_where_a_view_wants_them(
 ) -> None:  # fmt: skip
     camera.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE)
     until(lambda: film.whole)
-    camera.label(True)
+    camera.mask(True)
     camera.moving(True)
     count = len(film.shots)
     camera.apply(PARAMS, frame_of(scene, 1), *SIZE)
     until(lambda: len(film.shots) == count + len(STEPS))
     for shown in film.shots[count:]:
-        assert shown.label is not None and shown.depth is not None
-        assert shown.label.shape == shown.rgb.shape[:2]
-        assert np.array_equal(np.isinf(shown.depth), shown.label == 2)
+        assert shown.mask is not None and shown.depth is not None
+        assert shown.mask.shape == shown.rgb.shape[:2]
+        assert np.array_equal(np.isinf(shown.depth), shown.mask == 2)
     camera.moving(False)
-    classes = film.shots[count].label
+    classes = film.shots[count].mask
     assert classes is not None
-    assert np.array_equal(until(lambda: film.whole).label, classes)  # same size here
+    assert np.array_equal(until(lambda: film.whole).mask, classes)  # same size here
 
 
 class Slow:
@@ -177,7 +178,7 @@ class Slow:
 
     def render(self, width: int, height: int, *, stop: Any = None, **options: Any) -> Frame:
         rgb = self._draw(str(options["quality"]), stop)
-        return Frame(rgb, np.zeros((4, 4), np.uint8), depth=np.ones((4, 4), np.float32))
+        return Frame(rgb, np.zeros((4, 4), np.uint8), {"depth": np.ones((4, 4), np.float32)})
 
     def close(self) -> None:
         pass
@@ -198,17 +199,17 @@ def double(film: Film, slow: Slow) -> Iterator[RoverCamera]:
 
 
 def test_a_newer_wish_ends_what_refines_an_older(double: RoverCamera, film: Film, slow: Slow, scene: Any) -> None:
-    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(10)
+    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(PATIENCE_S)
     until(lambda: film.whole)
     for started in ("preview 4", "default"):  # what refines the coarse picture
         slow.hold, before = started, slow.given_up
-        double.apply(PARAMS, frame_of(scene, 1), *SIZE).result(10)
+        double.apply(PARAMS, frame_of(scene, 1), *SIZE).result(PATIENCE_S)
         until(lambda started=started: slow.started[-1] == started)
         wishes = [double.apply(PARAMS, frame_of(scene, index), *SIZE) for index in range(2, 12)]
         until(lambda before=before: slow.given_up > before)
         slow.hold = ""
         for wish in wishes:
-            wish.result(10)  # also those whose place a newer one took
+            wish.result(PATIENCE_S)  # also those whose place a newer one took
         until(lambda: film.whole and film.whole.spec.index == 11)
     assert not any(shown.whole and shown.spec.index not in (0, 11) for shown in film.shots)
     assert [shown.wish for shown in film.shots] == sorted(shown.wish for shown in film.shots)
@@ -217,22 +218,23 @@ def test_a_newer_wish_ends_what_refines_an_older(double: RoverCamera, film: Film
 def test_there_are_pictures_even_where_wishes_come_faster(
     double: RoverCamera, film: Film, slow: Slow, scene: Any
 ) -> None:  # fmt: skip
-    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(10)
+    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(PATIENCE_S)
     until(lambda: film.whole)
     slow.delay_s = 0.03
-    count = len(film.shots)
-    for number in range(60):
-        double.apply(PARAMS, frame_of(scene, number % 5), *SIZE)
-        time.sleep(0.01)
-    coarse = film.shots[count:]
-    assert len(coarse) >= 5
-    ages = [later.wish - earlier.wish for earlier, later in itertools.pairwise(coarse)]
-    assert max(ages) > 1  # wishes were left out between them
+    count, numbers = len(film.shots), itertools.count()
+
+    def pictures() -> bool:
+        """Wish for another; there are some by now, and wishes were left out between them."""
+        double.apply(PARAMS, frame_of(scene, next(numbers) % 5), *SIZE)
+        wishes = [shown.wish for shown in film.shots[count:]]
+        return len(wishes) >= 5 and max(b - a for a, b in itertools.pairwise(wishes)) > 1
+
+    until(pictures)
 
 
 def test_the_whole_picture_waits_for_rest(double: RoverCamera, film: Film, slow: Slow, scene: Any) -> None:
     double.moving(True)
-    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(10)
+    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(PATIENCE_S)
     until(lambda: len(film.shots) == len(STEPS))
     with pytest.raises(AssertionError, match="in time"):
         until(lambda: film.whole, 0.4)
@@ -254,12 +256,12 @@ def test_what_cannot_be_drawn_is_told_once_and_not_for_ever(
 ) -> None:  # fmt: skip
     refused: Future[None] = double.apply(PARAMS, frame_of(scene, 0), *SIZE)
     with pytest.raises(InputError, match=r"stage: .*could be opened"):
-        refused.result(10)
+        refused.result(PATIENCE_S)
     slow.problem = InputError("size", 1, "another")
-    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(10)
+    double.open(stage_of(scene), frame_of(scene, 0), PARAMS, *SIZE).result(PATIENCE_S)
     until(lambda: film.failures)
     slow.problem = None
-    double.apply(PARAMS, frame_of(scene, 1), *SIZE).result(10)
+    double.apply(PARAMS, frame_of(scene, 1), *SIZE).result(PATIENCE_S)
     until(lambda: film.whole)
     assert [str(error) for error in film.failures] == [str(InputError("size", 1, "another"))]
 
@@ -268,17 +270,17 @@ def test_a_stage_that_cannot_be_read_is_refused(camera: RoverCamera, scene: Any)
     from pxr import Usd
 
     with pytest.raises(InputError):
-        camera.open(Usd.Stage.CreateInMemory(), frame_of(scene, 0), PARAMS, *SIZE).result(60)
+        camera.open(Usd.Stage.CreateInMemory(), frame_of(scene, 0), PARAMS, *SIZE).result(PATIENCE_S)
     with pytest.raises(InputError):
-        camera.apply(PARAMS, frame_of(scene, 0), *SIZE).result(60)
+        camera.apply(PARAMS, frame_of(scene, 0), *SIZE).result(PATIENCE_S)
 
 
 def test_values_held_by_hand_are_drawn_too(camera: RoverCamera, film: Film, scene: Any) -> None:
     spec = frame_of(scene, 0)
     camera.open(stage_of(scene), spec, PARAMS, *SIZE)
     first = until(lambda: film.whole)
-    turned = dataclasses.replace(spec, values=spec.values | {"sun_azimuth_deg": spec.sun_azimuth_deg + 90.0})
-    camera.apply(PARAMS, turned, *SIZE).result(10)
+    turned = dataclasses.replace(spec, values=spec.values | {"sun_azimuth_deg": spec["sun_azimuth_deg"] + 90.0})
+    camera.apply(PARAMS, turned, *SIZE).result(PATIENCE_S)
     second = until(lambda: film.whole if film.whole and film.whole.spec == turned else None)
-    assert np.array_equal(first.label, second.label)
+    assert np.array_equal(first.mask, second.mask)
     assert not np.array_equal(first.rgb, second.rgb)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from studio_stand import until
+from studio_stand import PATIENCE_S, until
 
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.panel.host import LiveSettings
@@ -19,8 +21,9 @@ from regolith.lunar.params import InputError, load_preset
 from regolith.lunar.perception.session import SIZE_PX, Prediction, Segmenter, Views
 from regolith.lunar.randomize import draw_values
 from regolith.lunar.stage.spec import FrameSpec
+from regolith.lunar.studio import live
 from regolith.lunar.studio.camera import Shown
-from regolith.lunar.studio.live import MOVING_PX, PHOTO_PX, LiveInference, Photo, Seen, photo_name
+from regolith.lunar.studio.live import MOVING_PX, PHOTO_PX, Photo, Seen, StudioInference, photo_name
 from regolith.lunar.studio.picture import (
     FAR_M,
     NEAR_M,
@@ -31,6 +34,7 @@ from regolith.lunar.studio.picture import (
     draw_depth,
     overlay,
     paint,
+    photo_caption,
 )
 
 PARAMS = load_preset("v1")
@@ -59,17 +63,21 @@ class Threshold:
         self.gate.set()
         self.sizes: list[int | None] = []
         self.views: list[Views] = []
+        self.released = 0
         self.problem: Exception | None = None
 
     def predict(self, rgb: np.ndarray, *, size: int | None = SIZE_PX, tta: Views = "none") -> Prediction:
         self.sizes.append(size)
         self.views.append(tta)
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE_S)
         if self.problem is not None:
             raise self.problem
         gray = rgb.mean(axis=2)
         mask = np.where(gray > 170, SKY, np.where(gray < 85, ROCK, REGOLITH)).astype(np.uint8)
         return Prediction(mask, np.ones(mask.shape, np.float32))
+
+    def release(self) -> None:
+        self.released += 1
 
 
 class Stand:
@@ -79,7 +87,7 @@ class Stand:
         self.model = Threshold()
         self.loaded: list[str] = []
         self.seen: list[Seen] = []
-        self.live = LiveInference(self.seen.append, load=self.load)
+        self.live = StudioInference(self.seen.append, load=self.load)
 
     def load(self, name: str) -> Threshold:
         self.loaded.append(name)
@@ -97,7 +105,7 @@ def made() -> Iterator[Stand]:
 
 
 def test_only_the_newest_picture_counts(made: Stand) -> None:
-    made.live.set(SETTINGS).result(10)
+    made.live.set(SETTINGS).result(PATIENCE_S)
     made.model.gate.clear()
     made.live.see(shown(1))
     until(lambda: made.model.sizes)
@@ -111,17 +119,17 @@ def test_only_the_newest_picture_counts(made: Stand) -> None:
 def test_nothing_is_segmented_while_it_is_off(made: Stand) -> None:
     made.live.see(shown(1))
     assert made.live.state is None
-    made.live.set(SETTINGS).result(10)
+    made.live.set(SETTINGS).result(PATIENCE_S)
     until(lambda: made.seen)  # the picture that is on show when it starts
-    made.live.set(None).result(10)
+    made.live.set(None).result(PATIENCE_S)
     assert made.live.state is None
     made.live.see(shown(2))
-    made.live.photo("p.png", png(np.zeros((40, 40, 3), np.uint8)), "default").result(10)  # the thread came by
+    made.live.photo("p.png", png(np.zeros((40, 40, 3), np.uint8)), "default").result(PATIENCE_S)  # the thread came by
     assert [seen.shown.wish for seen in made.seen] == [1]
 
 
 def test_coarse_while_it_moves_and_as_evaluated_at_rest(made: Stand) -> None:
-    made.live.set(SETTINGS).result(10)
+    made.live.set(SETTINGS).result(PATIENCE_S)
     bright = np.full((30, 40, 3), 120, np.uint8)
     bright[:15, :20] = 10
     made.live.see(shown(1))
@@ -134,22 +142,11 @@ def test_coarse_while_it_moves_and_as_evaluated_at_rest(made: Stand) -> None:
     assert state.rock_share == pytest.approx(0.25) and state.milliseconds > 0 and not state.problem
 
 
-def test_it_keeps_to_the_rate(made: Stand) -> None:
-    made.live.set(LiveSettings("default", 0.5, True, True, True, True, rate_hz=10.0)).result(10)
-    import time
-
-    start = time.monotonic()
-    for wish in range(8):
-        made.live.see(shown(wish))
-        until(lambda wish=wish: made.seen and made.seen[-1].shown.wish == wish)
-    assert time.monotonic() - start >= 0.7
-
-
 def test_a_model_that_cannot_be_used_is_told(made: Stand) -> None:
     bad = LiveSettings("bad.onnx", 0.5, True, True, True, True, 10.0)
     with pytest.raises(InputError, match=r"bad\.onnx"):
-        made.live.set(bad).result(10)
-    made.live.set(SETTINGS).result(10)
+        made.live.set(bad).result(PATIENCE_S)
+    made.live.set(SETTINGS).result(PATIENCE_S)
     made.model.problem = RuntimeError("out of memory")
     made.live.see(shown(1))
     until(lambda: made.live.state and "out of memory" in made.live.state.problem)
@@ -160,20 +157,20 @@ def test_a_model_that_cannot_be_used_is_told(made: Stand) -> None:
 
 
 def test_other_looks_load_no_model_again(made: Stand) -> None:
-    made.live.set(SETTINGS).result(10)
+    made.live.set(SETTINGS).result(PATIENCE_S)
     for opacity in (0.1, 0.9):
-        made.live.set(LiveSettings("default", opacity, True, True, True, True, 60.0)).result(10)
+        made.live.set(LiveSettings("default", opacity, True, True, True, True, 60.0)).result(PATIENCE_S)
     assert made.loaded == ["default"]
     made.live.see(shown(1))
     until(lambda: made.seen)
-    made.live.set(LiveSettings("other.onnx", 0.5, True, True, True, True, 60.0)).result(10)
+    made.live.set(LiveSettings("other.onnx", 0.5, True, True, True, True, 60.0)).result(PATIENCE_S)
     until(lambda: len(made.seen) == 2)  # the picture on show, by the other model
     assert made.loaded == ["default", "other.onnx"]
 
 
 def test_the_end_waits_for_nothing_that_waits() -> None:
     made = Stand()
-    made.live.set(SETTINGS).result(10)
+    made.live.set(SETTINGS).result(PATIENCE_S)
     made.model.gate.clear()
     made.live.see(shown(1))
     until(lambda: made.model.sizes)
@@ -182,7 +179,7 @@ def test_the_end_waits_for_nothing_that_waits() -> None:
     ender.start()
     until(photo.cancelled)
     made.model.gate.set()
-    ender.join(10)
+    ender.join(PATIENCE_S)
     assert not ender.is_alive()
     assert made.live.photo("p.png", b"", "default").cancelled()
 
@@ -199,7 +196,7 @@ def png(rgb: np.ndarray, form: str = "PNG") -> bytes:
 def test_a_photograph_is_segmented_in_its_own_pixels(made: Stand) -> None:
     rgb = np.full((900, 2000, 3), 120, np.uint8)
     rgb[:450, :500] = 10
-    photo: Photo = made.live.photo("C:\\moon\\crater.png", png(rgb), "default").result(20)
+    photo: Photo = made.live.photo("C:\\moon\\crater.png", png(rgb), "default").result(PATIENCE_S)
     assert (photo.name, photo.width, photo.height, photo.model) == ("crater.png", 2000, 900, "threshold")
     assert photo.counts == {"regolith": 1_575_000, "rock": 225_000, "sky": 0, "ignore": 0}
     assert photo.rgb.shape == (461, PHOTO_PX, 3) and photo.mask.shape == (461, PHOTO_PX)
@@ -210,13 +207,44 @@ def test_a_photograph_is_segmented_in_its_own_pixels(made: Stand) -> None:
 def test_it_is_what_evaluation_sees() -> None:
     """The shipped model on a photograph gives the page the mask it gives `regolith evaluate real`."""
     rgb = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
-    live = LiveInference(lambda seen: None)
+    live = StudioInference(lambda seen: None)
     try:
-        photo = live.photo("noise.png", png(rgb), "default").result(60)
+        photo = live.photo("noise.png", png(rgb), "default").result(PATIENCE_S)
     finally:
         live.close()
     model = Segmenter("default")
     assert np.array_equal(photo.mask, model.predict(rgb, size=model.photo_px, tta=model.photo_tta).mask)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that states a size and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+
+
+def test_a_large_photograph_is_reduced_and_says_so(made: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LOOKED_AT_PX", 120 * 100)
+    rgb = np.full((300, 400, 3), 120, np.uint8)
+    photo: Photo = made.live.photo("large.png", png(rgb), "default").result(PATIENCE_S)
+    assert (photo.width, photo.height, photo.notes) == (100, 75, ("its 400×300 px reduced to 100×75",))
+    assert photo.notes[0] in photo_caption(photo) and made.model.released == 1
+
+
+def test_photographs_that_wait_in_vain_are_let_go_of(made: Stand) -> None:
+    """A cancelled one may be 64 MB."""
+    made.model.gate.clear()
+    first = made.live.photo("p.png", png(np.zeros((40, 40, 3), np.uint8)), "default")
+    until(first.running)
+    for _ in range(20):
+        assert made.live.photo("q.png", b"content", "default").cancel()
+    last = made.live.photo("r.png", png(np.zeros((40, 40, 3), np.uint8)), "default")
+    assert len(made.live._jobs) == 1
+    made.model.gate.set()
+    assert last.result(PATIENCE_S).name == "r.png"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +254,12 @@ def test_it_is_what_evaluation_sees() -> None:
         ("empty.jpg", b"", "empty.jpg"),
         ("cut.png", png(np.zeros((200, 200, 3), np.uint8))[:120], "cut.png: 'damaged'"),
         ("tiny.png", png(np.zeros((8, 8, 3), np.uint8)), "tiny.png: '8×8 px'"),
+        ("bomb.png", bomb(30_000, 30_000), "bomb.png: 'too large' is not allowed; allowed: at most 100 megapixels"),
+        (
+            "large.png",
+            bomb(10_001, 10_000),
+            "large.png: '10001×10000 px' is not allowed; allowed: at most 100 megapixels",
+        ),
         ("../../../etc/passwd", b"root", "passwd: 'no picture'"),
         ("x" * 400, b"", "x" * 60),
     ],
@@ -233,7 +267,7 @@ def test_it_is_what_evaluation_sees() -> None:
 def test_what_is_no_photograph_gives_one_line(made: Stand, name: str, content: bytes, words: str) -> None:
     future: Future[Photo] = made.live.photo(name, content, "default")
     with pytest.raises(InputError) as error:
-        future.result(10)
+        future.result(PATIENCE_S)
     assert words in str(error.value) and "\n" not in str(error.value)
     assert "/tmp" not in str(error.value)
 

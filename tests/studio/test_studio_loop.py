@@ -3,12 +3,11 @@
 import itertools
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from studio_stand import until
+from studio_stand import PATIENCE_S, until
 
 from regolith.lunar.params import InputError
 from regolith.lunar.studio.loop import Loop
@@ -20,6 +19,16 @@ def loop() -> Iterator[Loop]:
     made = Loop()
     yield made
     made.stop()
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def start(loop: Loop) -> threading.Thread:
@@ -49,20 +58,27 @@ def test_a_newer_call_takes_the_place_of_a_queued_one_at_the_end(loop: Loop) -> 
     assert seen[-1] == "a4"
 
 
-def test_later_waits_for_rest(loop: Loop) -> None:
+def test_later_waits_for_rest() -> None:
     """Only the last call of a key counts, once nothing of that key came for the whole time; a call replaces it too."""
+    clock = Clock()
+    loop = Loop(clock=clock)
     start(loop)
-    seen: list[tuple[str, float]] = []
-    began = time.monotonic()
-    for _ in range(10):
-        loop.later(0.15, lambda: seen.append(("rest", time.monotonic())), key="slider")
-        time.sleep(0.03)
-    loop.later(0.05, lambda: seen.append(("never", 0.0)), key="other")
-    loop.call(lambda: seen.append(("now", time.monotonic())), key="other")
+    seen: list[str] = []
+    for number in range(10):
+        loop.later(1.5, seen.append, f"rest {number}", key="slider")
+        clock.now += 1.0
+        loop.result(lambda: None)
+    loop.later(0.5, seen.append, "never", key="other")
+    loop.call(seen.append, "now", key="other")
+    loop.result(lambda: None)
+    assert seen == ["now"]
+    clock.now += 0.6
     until(lambda: len(seen) == 2)
-    time.sleep(0.1)
-    assert [what for what, _ in seen] == ["now", "rest"]
-    assert seen[1][1] - began >= 9 * 0.03 + 0.15
+    clock.now += 10.0
+    for _ in range(2):
+        loop.result(lambda: None)
+    assert seen == ["now", "rest 9"]
+    loop.stop()
 
 
 def test_a_failure_is_told_and_ends_nothing(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
@@ -87,29 +103,34 @@ def refuse() -> None:
     raise InputError("frames", 3, "four")
 
 
-def test_ticks_go_on_beside_many_calls_and_sleep_without(loop: Loop) -> None:
+def test_ticks_go_on_beside_many_calls_and_keep_their_rate() -> None:
+    """Each call takes a hundredth of a second, and calls never end; ticks come thirty times a second all the same."""
+    clock = Clock()
+    loop = Loop(clock=clock)
     ticks: list[float] = []
-    loop.ticks.append(lambda: ticks.append(time.monotonic()))
+    loop.ticks.append(lambda: ticks.append(clock.now))
 
     def busy() -> None:
-        time.sleep(0.002)
+        clock.now += 0.01
         loop.call(busy)
 
     loop.call(busy)
     start(loop)
     until(lambda: len(ticks) > 10)
+    loop.stop()
     spans = [b - a for a, b in itertools.pairwise(ticks)]
-    assert sorted(spans)[len(spans) // 2] > 0.02
+    assert all(0.02 < span < 0.06 for span in spans)
 
 
-def test_a_call_is_made_at_once(loop: Loop) -> None:
+def test_a_call_waits_for_no_tick(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regolith.lunar.studio.loop.RATE_HZ", 1e-6)
+    ticks: list[int] = []
+    loop.ticks.append(lambda: ticks.append(1))
     start(loop)
-    waits = []
+    until(lambda: ticks)
     for _ in range(20):
-        began = time.monotonic()
         loop.result(lambda: None)
-        waits.append(time.monotonic() - began)
-    assert sorted(waits)[10] < 0.01
+    assert len(ticks) == 1
 
 
 def test_stop_comes_after_what_was_called_before(loop: Loop) -> None:
@@ -117,8 +138,8 @@ def test_stop_comes_after_what_was_called_before(loop: Loop) -> None:
     thread = start(loop)
     loop.call(seen.append, 1)
     loop.stop()
-    assert loop.wait(5.0)
-    thread.join(5.0)
+    assert loop.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
     assert seen == [1]
 
 

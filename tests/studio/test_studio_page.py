@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from page_stand import PageStand, box, button, ends, entry, leave, reset
+from page_wire import WirePage
 from playwright.sync_api import Page, expect
-from studio_stand import Stand, Tabs, until
+from studio_stand import PATIENCE_S, Stand, Tabs, seen, until
 
 from regolith.lunar.panel.host import Pick, Question
 from regolith.lunar.panel.work import Work
@@ -65,10 +66,17 @@ def test_every_row_is_one_line_inside_its_panel(page: Page) -> None:
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)])
 def test_what_matters_is_in_sight(page: Page, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    for name in ("Author stage", "Start live preview", "Export dataset", "Start training"):
+
+    def in_sight(name: str) -> bool:
         place = button(page, name).bounding_box()
-        assert place is not None and place["y"] + place["height"] <= size[1] and place["x"] + place["width"] <= size[0]
-    assert box(page, "Preset").is_visible() and box(page, "Search").is_visible()
+        assert place is not None
+        right, bottom = place["x"] + place["width"], place["y"] + place["height"]
+        return bottom <= size[1] and size[0] - 300 < right <= size[0]  # where the panel is once it has moved
+
+    for name in ("Author stage", "Start live preview", "Export dataset", "Start training"):
+        seen(page, lambda name=name: in_sight(name))
+    expect(box(page, "Preset")).to_be_visible()
+    expect(box(page, "Search")).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
@@ -81,8 +89,7 @@ def test_a_typed_interval_is_entered_and_one_that_is_wrong_says_why(page: Page, 
     expect(message).to_be_visible()
     expect(page.locator(".rl-summary", has_text="Not allowed: Light: Sun elevation")).to_be_visible()
     expect(button(page, "Light · 1 not allowed · 1 changed")).to_be_visible()
-    border = low.evaluate("e => getComputedStyle(e).borderColor")
-    assert border == "rgb(255, 141, 126)"
+    expect(low).to_have_css("border-color", "rgb(255, 141, 126)")
     assert parts.on(lambda: parts.model.params.domain.sun_elevation_deg) == Interval(5.0, 33.25)
     reset(page, ELEVATION).click()
     expect(message).to_be_hidden()
@@ -93,7 +100,7 @@ def test_a_typed_interval_is_entered_and_one_that_is_wrong_says_why(page: Page, 
 def test_thumbs_move_live_and_are_one_step_of_undo(
     page: Page, parts: PageStand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edits, "REST_S", 2.0)  # a busy machine moves the pointer with rests between
+    monkeypatch.setattr(edits, "REST_S", PATIENCE_S)  # a busy machine moves the pointer with rests between
     depth = parts.on(lambda: parts.model.undo_depth)
     row = box(page, ELEVATION)
     row.scroll_into_view_if_needed()
@@ -103,9 +110,11 @@ def test_thumbs_move_live_and_are_one_step_of_undo(
     page.mouse.move(thumb["x"] + 4, thumb["y"] + 7)
     page.mouse.down()
     page.mouse.move(track["x"] + 0.75 * track["width"], thumb["y"] + 7, steps=6)
-    until(lambda: parts.value("domain.sun_elevation_deg").hi > 60)
+    share = (thumb["x"] + 4 - track["x"]) / track["width"]  # it follows the pointer from where it was taken
+    until(lambda: abs(parts.value("domain.sun_elevation_deg").hi - 40.0 * 0.75 / share) < 2.0)
     page.mouse.up()
-    until(lambda: parts.on(lambda: parts.model.undo_depth) == depth + 1)
+    parts.on(parts.page._edits.settle)  # at rest
+    assert parts.on(lambda: parts.model.undo_depth) == depth + 1
     value = parts.value("domain.sun_elevation_deg")
     assert value.lo == 5.0 and value.hi % 0.5 == 0.0
     expect(ends(page, ELEVATION).nth(1)).to_have_value(f"{value.hi:g}")
@@ -151,7 +160,7 @@ def test_a_path_in_the_workspace_is_short_and_one_outside_is_refused(page: Page,
     field = entry(page, "Out")
     expect(field).to_have_value("dataset")
     field.fill("other/place")
-    until(lambda: parts.value("export.out") == parts.root / "other" / "place")
+    until(lambda: parts.value("generate.out") == parts.root / "other" / "place")
     field.fill("../elsewhere")
     expect(page.locator(".rl-message", has_text="elsewhere")).to_be_visible()
     expect(button(page, "Export dataset")).to_be_visible()
@@ -160,7 +169,7 @@ def test_a_path_in_the_workspace_is_short_and_one_outside_is_refused(page: Page,
 
 
 def test_sections_open_and_shut_and_make_their_rows_late(page: Page, parts: PageStand) -> None:
-    assert not box(page, "Shape count").is_visible()
+    expect(box(page, "Shape count")).to_be_hidden()
     assert parts.on(lambda: not next(v for v in parts.page._sections if v.section.key == "rocks").rows)
     button(page, "Rocks").click()
     expect(box(page, "Shape count")).to_be_visible()
@@ -238,7 +247,7 @@ def test_work_is_shown_with_its_curves(page: Page, parts: PageStand) -> None:
         work.state, work.done, work.total, work.text = state, done, 8.0, text
         work.metrics["rock_iou"] = [(step + 1.0, 0.1 * step) for step in range(int(done))]
         work.log.append(f"epoch {done:.0f}")
-        parts.model._desk.changed("work", "training")
+        parts.model._context.changed("work", "training")
 
     parts.on(say, "running", 3.0, "3 / 8 steps, 9 s left")
     expect(page.locator("[data-work=training][data-state=running]")).to_be_visible()
@@ -252,6 +261,25 @@ def test_work_is_shown_with_its_curves(page: Page, parts: PageStand) -> None:
     expect(page.locator(".rl-message", has_text="out of memory")).to_be_visible()
     parts.on(say, "idle", 0.0, "")
     expect(page.locator("[data-work=training]")).to_have_count(0)
+
+
+def test_this_machine_is_checked_from_the_page(parts: PageStand) -> None:
+    """The button in the section starts the verb in a companion; pressed again, it ends it."""
+    work: Work = parts.model.works["doctor"]
+    training = parts.on(lambda: next(view for view in parts.page._sections if view.section.key == "training"))
+    parts.on(training.toggle)
+    page = WirePage(parts.url)
+    try:
+        page.catch_up()
+        (pressed,) = (uuid for uuid, each in page.widgets.items() if each.get("label") == "Check this machine")
+        page.turn(pressed, True)
+        until(lambda: parts.on(lambda: work.state) != "idle", 120)
+        parts.on(lambda: work.active and parts.model.actions["doctor"].run())
+        until(lambda: not parts.on(lambda: work.active), 120)
+        assert work.state in ("interrupted", "finished"), (work.text, list(work.log))
+    finally:
+        page.close()
+        parts.on(training.toggle)
 
 
 def test_a_question_is_answered_on_one_page_for_all(page: Page, parts: PageStand) -> None:
@@ -416,10 +444,13 @@ def test_the_welcome_is_dismissed_for_good(stand: Stand, tabs: Tabs) -> None:
     stand.on(Dialogs(stand.server, stand.loop, stand.workspace).notify, "Below it")
     notice = page.locator(".mantine-Notification-root")
     notice.last.wait_for()
-    card = button(page, "Got it").bounding_box()
-    assert card is not None
-    for place in (one.bounding_box() for one in notice.all()):
-        assert place is not None and place["y"] > card["y"] + card["height"]
+
+    def below() -> bool:
+        card, places = button(page, "Got it").bounding_box(), [one.bounding_box() for one in notice.all()]
+        assert card is not None
+        return all(place is not None and place["y"] > card["y"] + card["height"] for place in places)
+
+    seen(page, below)  # they slide in
     button(page, "Got it").click()
     expect(page.locator(".rl-welcome")).to_have_count(0)
     until(lambda: memory == {KEY: "done"})

@@ -46,7 +46,7 @@ class Model:
 @pytest.fixture(scope="module", name="model")
 def fixture_model(stand: Stand) -> Iterator[Model]:
     small = small_stage()
-    model = Model(small.lit(sun_elevation_deg=14.0, sun_azimuth_deg=small.spec.heading_deg + 70.0))
+    model = Model(small.lit(sun_elevation_deg=14.0, sun_azimuth_deg=small.spec["heading_deg"] + 70.0))
     model.view = SceneView(stand.server, model.aim, triangles=TRIANGLES)
     model.view.show(small.stage, model.spec, WIDTH, HEIGHT)
     until(lambda: not view_of(model).busy)
@@ -80,13 +80,13 @@ def client_of(stand: Stand) -> Any:
 
 def canvas(page: Page) -> np.ndarray:
     """What the page shows, float in 0 … 1, shape [H, W, 3]; it draws no faster than software can."""
-    return np.asarray(Image.open(io.BytesIO(page.screenshot(timeout=60_000))).convert("RGB")) / 255.0
+    return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")) / 255.0
 
 
 def settled(page: Page, holds: Callable[[np.ndarray], bool]) -> np.ndarray:
     """Wait for a picture."""
     shot: list[np.ndarray] = []
-    until(lambda: shot.append(canvas(page)) or holds(shot[-1]), 40)
+    until(lambda: shot.append(canvas(page)) or holds(shot[-1]))
     return shot[-1]
 
 
@@ -138,7 +138,7 @@ def test_a_new_size_reshapes_the_frustum(stand: Stand, model: Model) -> None:
     until(lambda: not view_of(model).busy)
     frustum = node(stand, "/rover/frustum")
     assert frustum.aspect == 3.0
-    assert math.tan(0.5 * frustum.fov) * 3.0 == pytest.approx(math.tan(math.radians(0.5 * model.spec.fov_deg)))
+    assert math.tan(0.5 * frustum.fov) * 3.0 == pytest.approx(math.tan(math.radians(0.5 * model.spec["fov_deg"])))
     view_of(model).move(model.spec, WIDTH, HEIGHT)
     until(lambda: not view_of(model).busy)
     assert node(stand, "/rover/frustum").aspect == WIDTH / HEIGHT
@@ -197,7 +197,7 @@ def test_calls_from_many_threads_do_no_harm(model: Model) -> None:
 
 def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
     """Black sky over grey ground; the handles aim; the eye goes through the camera and back."""
-    page = tabs.open(stand.url, width=900, height=500)
+    page = tabs.open(stand.url, width=900, height=500, scale=1.0)
     client = client_of(stand)
     lit = settled(page, lambda shot: 0.15 < shot[300:, :550].mean() < 0.8)
     assert (lit[:40, 330:550].max(axis=2) == 0.0).mean() > 0.5  # sky
@@ -213,7 +213,7 @@ def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
     lens = np.array([model.spec.camera_x_m, model.spec.camera_y_m, model.spec.camera_z_m])
     until(lambda: np.allclose(client.camera.position, lens))
     forward = Rotation.from_quat(client.camera.wxyz, scalar_first=True).as_matrix()[:, 2]
-    axis = direction(model.spec.pitch_deg, model.spec.heading_deg)
+    axis = direction(model.spec["pitch_deg"], model.spec["heading_deg"])
     assert forward == pytest.approx(axis, abs=1e-4)
     settled(page, lambda shot: np.abs(shot - lit).mean() > 0.05)
 
@@ -230,7 +230,7 @@ def _drags_the_sun(stand: Stand, model: Model, page: Page, client: Any, before: 
         lambda: model.asked and np.allclose(pixel(client, page, ball.position), (start[0] + 90, start[1] - 60), atol=3)
     )
     assert all(set(values) == {"sun_elevation_deg", "sun_azimuth_deg"} for values in model.asked)
-    assert model.spec.sun_elevation_deg > 20.0
+    assert model.spec["sun_elevation_deg"] > 20.0
     until(lambda: not view_of(model).busy)
     settled(page, lambda shot: np.abs(shot - before)[300:, :550].mean() > 0.02)  # shading and shadows turned
     model.asked.clear()

@@ -14,7 +14,8 @@ from regolith.lunar.stage.spec import rng
 
 ARGS = [
     "ablate", "--presets", "v1", "--runs", "dr_400", "--seeds", "3", "--scale", "0.02", "--val-frames", "100",
-    "--test-frames", "100", "--init", "random", "--warmup-steps", "1", "--workers", "2", "--trainings", "1",
+    "--test-frames", "100", "--arch", "efficientnet-lite0", "--init", "random", "--warmup-steps", "1", "--workers", "2",
+    "--trainings", "1",
 ]  # fmt: skip
 
 

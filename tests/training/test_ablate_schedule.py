@@ -18,9 +18,8 @@ from toy_split import write_split
 
 from regolith.lunar import cli
 from regolith.lunar.files import write_json
-from regolith.lunar.params import InputError
 from training.ablate.digests import digest_if_there
-from training.ablate.schedule import Schedule, Stamp, duration, sole, stamp_file
+from training.ablate.schedule import Schedule, Stamp, duration, stamp_file
 from training.ablate.steps import Step, Train, make_steps
 from training.ablate.study import Study
 from training.ablate.verb import Ablate
@@ -155,20 +154,12 @@ def test_a_signal_ends_the_steps_and_the_next_run_goes_on(study: Study) -> None:
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run([quick, slow])
     thread.join()
-    assert time.monotonic() - began < WAIT_S
+    assert quick.target.exists() and not slow.target.exists()
     schedule, _ = run([Copy(study, "a"), Copy(study, "b")])
     assert len(schedule.done) == 2 and starts(slow) == 2
-
-
-def test_only_one_process_works_on_a_study(tmp_path: Path) -> None:
-    with sole(tmp_path), pytest.raises(InputError, match=r"^out: .*no other process"), sole(tmp_path):
-        pass
-    with sole(tmp_path):
-        pass
 
 
 def test_estimate_follows_what_steps_took(study: Study) -> None:

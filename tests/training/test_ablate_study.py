@@ -8,7 +8,8 @@ import pytest
 from toy_split import write_split
 
 from regolith.lunar import cli
-from regolith.lunar.dataset.layout import read_contract, read_journal
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import read_journal
 from regolith.lunar.dataset.subset import link_subset, split_digest
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import TrainParams
@@ -154,7 +155,7 @@ def test_folder_keeps_its_study_and_may_grow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (["--presets", "v1,v9"], "presets: 'v9' is not allowed; allowed: v1, v2, v3, v4"),
+        (["--presets", "v1,v9"], "presets: 'v9' is not allowed; allowed: boulders, v1, v2, v3, v4, wide"),
         (["--presets", "v1,v1"], "presets: 'v1,v1' is not allowed; allowed: different names with commas between them"),
         (["--runs", "dr_750,fog_3"], "runs: 'fog_3' is not allowed; allowed: names like dr_1500 and nodr_750: "
          "randomized or not, and the frames at scale 1"),
@@ -198,7 +199,7 @@ def test_subset_is_the_first_frames_by_links(tmp_path: Path) -> None:
     split = write_split(tmp_path / "train_dr", 7)
     link_subset(split, tmp_path / "train_dr_4", 4)
     part = tmp_path / "train_dr_4"
-    assert read_contract(part)["frames"] == 4
+    assert Contract.read(part).frames == 4
     assert [r.to_line() for r in read_journal(part).values()] == [read_journal(split)[i].to_line() for i in range(4)]
     assert sorted(p.name for p in (part / "rgb").iterdir()) == [f"rgb_{i:05d}.png" for i in range(4)]
     assert (part / "mask" / "mask_00003.png").samefile(split / "mask" / "mask_00003.png")

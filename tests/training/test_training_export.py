@@ -11,21 +11,14 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from pydantic import ValidationError
 
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.perception.evaluate import EvaluateSynth
 from regolith.lunar.stage.spec import rng
-from training.checkpoint import read_checkpoint
 from training.export import ExportModel, compare, export_model
-from training.model import LunarSegformer, build_model, load_checkpoint
-
-
-@pytest.fixture(scope="module")
-def exported(trained: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    out = tmp_path_factory.mktemp("models") / "toy.onnx"
-    card = ExportModel(checkpoint=trained.out / "best.pt", out=out, photo_px=640).run()
-    model = load_checkpoint(read_checkpoint(trained.out / "best.pt")["model"])
-    return SimpleNamespace(out=out, card=card, model=model)
+from training.networks.segformer import fresh_segformer, load_segformer
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (1, 64, 160), (5, 96, 64), (2, 224, 320)])
@@ -45,6 +38,7 @@ def test_card_describes_the_file(exported: SimpleNamespace, trained: SimpleNames
     assert card == json.loads(json.dumps(exported.card))
     assert card["classes"] == CLASSES
     assert card["sha256"] == hashlib.sha256(exported.out.read_bytes()).hexdigest()
+    assert card["checkpoint_sha256"] == hashlib.sha256((trained.out / "best.pt").read_bytes()).hexdigest()
     assert card["fingerprints"]["train_split"] == trained.summary["splits"]["train_split"]["fingerprint"]
     assert card["training"]["best_epoch"] == trained.summary["best_epoch"]
     assert (card["photo_px"], card["photo_tta"]) == (640, "none")
@@ -52,10 +46,36 @@ def test_card_describes_the_file(exported: SimpleNamespace, trained: SimpleNames
     assert sorted(p.name for p in exported.out.parent.iterdir()) == ["toy.json", "toy.onnx"]
 
 
+def test_temperature_is_fitted_on_one_split_and_measured_on_another(
+    toy: SimpleNamespace, exported: SimpleNamespace, tmp_path: Path
+) -> None:
+    card = exported.card
+    fitted, measured = card["calibration"]["fitted_on"], card["calibration"]["measured_on"]
+    assert (fitted["split"], fitted["frames"], fitted["pixels"]) == ("val", 6, 6 * 32 * 32)
+    assert fitted["log_loss_after"] < fitted["log_loss_before"] and card["temperature"] != 1
+    assert (measured["split"], measured["frames"]) == ("train_dr", 24)
+    result = EvaluateSynth(model=str(exported.out), split=toy.train, out=tmp_path / "after", worst=0).run()
+    assert result["calibration"]["temperature"] == card["temperature"]
+    for key in ("ece", "ece_rock"):
+        assert result["calibration"][key] == pytest.approx(measured[f"{key}_after"], abs=1e-5)
+    plain = tmp_path / "plain.onnx"
+    plain.write_bytes(exported.out.read_bytes())
+    plain.with_suffix(".json").write_text(json.dumps({k: v for k, v in card.items() if k != "temperature"}))
+    before = EvaluateSynth(model=str(plain), split=toy.train, out=tmp_path / "before", worst=0).run()
+    assert before["calibration"]["ece"] == pytest.approx(measured["ece_before"], abs=1e-5)
+    assert before["confusion"] == result["confusion"]
+
+
+def test_temperature_is_not_measured_on_what_it_was_fitted_on(toy: SimpleNamespace, tmp_path: Path) -> None:
+    for measure in (None, toy.val):
+        with pytest.raises(ValidationError, match="another split than the temperature is fitted on"):
+            ExportModel(checkpoint=tmp_path / "best.pt", temperature_split=toy.val, measure=measure)
+
+
 def test_another_network_is_caught(exported: SimpleNamespace) -> None:
     torch.manual_seed(99)
     with pytest.raises(CheckError, match="differs from PyTorch"):
-        compare(build_model("random").eval(), exported.out)
+        compare(fresh_segformer().eval(), exported.out)
 
 
 def test_wrong_files_are_refused(trained: SimpleNamespace, tmp_path: Path) -> None:
@@ -72,8 +92,7 @@ def test_wrong_files_are_refused(trained: SimpleNamespace, tmp_path: Path) -> No
 def test_decode_head_equals_the_published_one() -> None:
     """Moving the linear layers below the upsampling changes no value beyond rounding."""
     torch.manual_seed(0)
-    model = build_model("random").eval()
-    assert isinstance(model, LunarSegformer)
+    model = fresh_segformer().eval()
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     image = torch.randint(0, 256, (2, 64, 96, 3), dtype=torch.uint8)
@@ -86,7 +105,7 @@ def test_decode_head_equals_the_published_one() -> None:
 
 def test_fresh_encoder_starts_as_its_authors_start_it() -> None:
     torch.manual_seed(0)
-    weights = dict(build_model("random").named_parameters())
+    weights = dict(fresh_segformer().named_parameters())
     depthwise = weights["net.segformer.stages.3.blocks.0.mlp.dwconv.dwconv.weight"]
     merging = weights["net.segformer.stages.3.patch_embeddings.proj.weight"]
     assert depthwise.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.05)
@@ -96,15 +115,16 @@ def test_fresh_encoder_starts_as_its_authors_start_it() -> None:
 
 def test_missing_encoder_names_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^init: .*--init random") as caught:
-        build_model(str(tmp_path / "nowhere"))
+        load_segformer(str(tmp_path / "nowhere"))
     assert "\n" not in str(caught.value)
 
 
 def test_local_encoder_is_loaded(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    source = build_model("random")
+    source = fresh_segformer()
     source.net.save_pretrained(tmp_path / "mit")
     torch.manual_seed(2)
-    loaded = build_model(str(tmp_path / "mit"))
+    loaded, start = load_segformer(str(tmp_path / "mit"))
+    assert start.licence == "unknown"
     a, b = source.net.segformer.state_dict(), loaded.net.segformer.state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)

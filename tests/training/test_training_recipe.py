@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from toy_split import draw_frame, write_split
 
 from regolith.lunar.labels import IGNORE, ROCK
@@ -21,10 +22,10 @@ from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.stage.spec import rng
 from training.augment import IDENTITY, Augmentation, crop_box, cut, relight, without_small_rocks
 from training.checkpoint import read_checkpoint
-from training.data import Frames
+from training.data import MEMORY_SHARE, Frames
 from training.losses import cross_entropy, dice, lovasz, segmentation_loss
-from training.memory import MemoryNeed, choose_micro_batch, measure_need
-from training.model import build_model, interpolation, upsampled_sum
+from training.memory import MemoryNeed, choose_micro_batch, free_memory, measure_need
+from training.networks.segformer import fresh_segformer, interpolation, upsampled_sum
 from training.optimization import learning_rate, update_average
 from training.train import train
 
@@ -55,6 +56,33 @@ def test_crop_stays_in_its_frame(seed: int, height: int, width: int, lo: float, 
     assert 0 <= left <= width - window + 1e-9 and 0 <= top <= height - window + 1e-9
     assert window <= 32 / lo * (1 + 1e-9)
     assert window == min(height, width) or window >= 32 / (lo * ratio) * (1 - 1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(24, 90), st.integers(24, 90), st.floats(0.2, 4))
+def test_padded_crop_keeps_pictures_and_classes_together(seed: int, height: int, width: int, scale: float) -> None:
+    """With `crop_pad` a crop reaches over the shorter side only; outside the frame it is black and ignored."""
+    mask = draw_frame(seed, 0, (height, width))[1]
+    rgb = np.repeat(100 + 50 * mask[..., None], 3, axis=2)
+    box = crop_box(mask, 32, Interval(scale, scale), 0.5, rng(seed, "crop"), pad=True)
+    assert box[2] == pytest.approx(min(32 / scale, max(height, width)))
+    picture, classes = cut(rgb, mask, box, 32)
+    assert picture.shape == (32, 32, 3) and classes.shape == (32, 32)
+    inside = min(box[2], height) * min(box[2], width) / box[2] ** 2
+    assert (classes != IGNORE).mean() == pytest.approx(inside, abs=0.07)
+    assert (picture[classes == IGNORE] < 100 + 50 * mask.max()).all()  # black, or blended at the frame's edge
+    if scale == 1 and inside == 1:
+        assert np.array_equal(picture[..., 0], 100 + 50 * classes)
+
+
+def test_padded_crop_shows_the_whole_frame() -> None:
+    rgb, mask = draw_frame(3, 0, (64, 96))
+    box = crop_box(mask, 32, Interval(0.1, 0.1), 0.0, rng(1, "crop"), pad=True)
+    assert box == (0.0, pytest.approx(box[1]), 96.0) and -32 <= box[1] <= 0
+    _, classes = cut(rgb, mask, box, 32)
+    assert np.isclose((classes == IGNORE).mean(), 1 / 3, atol=1 / 32)
+    with pytest.raises(ValidationError, match="crop_pad"):
+        recipe(crop_pad=True)
 
 
 def test_biased_crop_holds_a_rock() -> None:
@@ -283,9 +311,20 @@ def test_batches_hold_frames_of_one_size(toy: SimpleNamespace, tmp_path: Path) -
 # -- memory --------------------------------------------------------------------------------------------------------
 
 
+def test_free_memory_is_what_the_process_may_use(toy: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Splits stay on disk, and steps are refused, by the limit of the container and not by the machine's memory."""
+    pixels = 24 * 4 * 32 * 32
+    for free, kept in ((int(pixels / MEMORY_SHARE) - 100, False), (int(pixels / MEMORY_SHARE) + 100, True)):
+        monkeypatch.setattr("training.data.available_bytes", lambda free=free: free)
+        monkeypatch.setattr("training.memory.available_bytes", lambda free=free: free)
+        frames = Frames(toy.train, field="train_split", workers=1)
+        assert (frames._memory is not None) == kept
+        assert free_memory(torch.device("cpu")) == free
+
+
 def test_measured_need_grows_with_the_picture_and_changes_nothing() -> None:
     torch.manual_seed(0)
-    model = build_model("random")
+    model = fresh_segformer()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     state = torch.get_rng_state()
     small, large = (measure_need(model, (s, s), recipe(), torch.ones(3), amp=False) for s in (64, 128))
@@ -316,7 +355,7 @@ def test_run_on_a_full_machine_is_refused_or_goes_in_parts(
     with pytest.raises(InputError, match=r"one frame fits in memory"):
         train(toy.params(tmp_path / "none"), lambda e: None)
     assert not (tmp_path / "none" / "last.pt").exists()
-    need = measure_need(build_model("random"), (32, 32), recipe(), torch.ones(3), amp=False)
+    need = measure_need(fresh_segformer(), (32, 32), recipe(), torch.ones(3), amp=False)
     monkeypatch.setattr("training.memory.free_memory", lambda device: int(need.of(3) / 0.9))
     events: list[dict] = []
     summary = train(toy.params(tmp_path / "some", epochs=1), events.append)

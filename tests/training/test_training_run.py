@@ -5,26 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from toy_split import write_split
 
-from regolith.lunar.dataset.layout import read_journal
-from regolith.lunar.dataset.write import write_journal
+from regolith.lunar.dataset.layout import read_journal, write_journal
 from regolith.lunar.jobs.events import check_event, parse_event
-from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.params import CheckError, InputError, sole_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
 from training.checkpoint import read_checkpoint
 from training.data import Frames, fingerprint
+from training.launch import train as train_in_companion
 from training.optimization import learning_rate
 from training.train import train
 
@@ -143,6 +144,40 @@ def test_killed_and_terminated_run_ends_like_an_undisturbed_one(
     assert_same_run(trained.out, out)
 
 
+def test_two_trainings_into_one_folder(toy: SimpleNamespace, tmp_path: Path) -> None:
+    """The second is refused and changes nothing, in the library and as a companion."""
+    with sole_folder("out", tmp_path / "run"):
+        with pytest.raises(InputError, match=rf"^out: '{tmp_path}/run'.*; process {os.getpid()} on "):
+            train(toy.params(tmp_path / "run"), lambda e: None)
+        process = companion(toy.config(tmp_path / "run"))
+        out, errors = process.communicate()
+        assert process.returncode == 2 and f"process {os.getpid()} on" in out, errors
+        assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "config.json"}
+
+
+def test_terminated_verb_saves_says_so_and_resumes(toy: SimpleNamespace, tmp_path: Path) -> None:
+    """`regolith train` on SIGTERM ends as `regolith generate` does, and leaves its run alone in the folder."""
+    fields = toy.params(tmp_path / "run", epochs=500).model_dump(mode="json", exclude_defaults=True)
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in fields.items()]
+    command = [sys.executable, "-m", "regolith.lunar.cli", "train", "--events", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert any('"progress"' in line for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 130 and errors.splitlines() == [
+        "regolith: interrupted; run the same command again to go on"
+    ]
+    assert json.loads((tmp_path / "run/summary.json").read_text())["status"] == "interrupted"
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {
+        "best.pt",
+        "last.pt",
+        "metrics.jsonl",
+        "summary.json",
+    }
+    read_checkpoint(tmp_path / "run/last.pt")
+
+
 def test_run_without_a_reader_saves_and_stops(toy: SimpleNamespace, tmp_path: Path) -> None:
     process = companion(toy.config(tmp_path, epochs=500))
     assert process.stdout is not None and process.stderr is not None
@@ -156,9 +191,9 @@ def test_run_without_a_reader_saves_and_stops(toy: SimpleNamespace, tmp_path: Pa
 
 def test_finished_run_returns_at_once(toy: SimpleNamespace, trained: SimpleNamespace) -> None:
     before = (trained.out / "best.pt").stat().st_mtime_ns
-    began = time.monotonic()
-    summary = train(toy.params(trained.out), lambda e: None)
-    assert time.monotonic() - began < 5
+    events: list[dict[str, Any]] = []
+    summary = train(toy.params(trained.out), events.append)
+    assert not [event for event in events if event["event"] == "progress"]
     assert summary["best"] == trained.summary["best"]
     assert (trained.out / "best.pt").stat().st_mtime_ns == before
 
@@ -218,6 +253,13 @@ def test_companion_reports_bad_input_as_event(toy: SimpleNamespace, tmp_path: Pa
     assert event is not None and event["message"].startswith("train_split: ") and event["code"] == 2
 
 
+def test_companion_is_ours_wherever_we_are(toy: SimpleNamespace, shadowing: Path, tmp_path: Path) -> None:
+    """What the verb starts is our `training`, not a folder of that name: it says what is wrong with the split."""
+    params = toy.params(tmp_path / "run", train_split=shadowing / "nowhere")
+    with pytest.raises(InputError, match=r"^train_split: "):
+        train_in_companion(params, lambda event: None)
+
+
 def test_learning_rate_warms_up_and_ends_at_minimum() -> None:
     params = TrainParams.model_validate(
         {"train_split": "a", "val_split": "b", "out": "c", "init": "random", "lr": 1e-3, "warmup_steps": 10}
@@ -230,9 +272,26 @@ def test_learning_rate_warms_up_and_ends_at_minimum() -> None:
 def test_defaults_depend_on_the_encoder() -> None:
     base = {"train_split": "a", "val_split": "b", "out": "c"}
     pretrained = TrainParams.model_validate(base)
-    assert (pretrained.init, pretrained.lr_peak, pretrained.warmup) == ("nvidia/mit-b0", 6e-5, 0)
+    assert (pretrained.start, pretrained.lr_peak, pretrained.warmup) == ("nvidia/mit-b0", 6e-5, 0)
+    taught = TrainParams.model_validate(base | {"init": "distilled"})
+    assert (taught.lr_peak, taught.warmup) == (5e-4, 100)
     scratch = TrainParams.model_validate(base | {"init": "random"})
     assert scratch.lr_peak > 1e-4 and scratch.warmup > 0
+
+
+def test_segformer_starts_from_what_ships_where_the_hub_is_in_no_reach(
+    toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[dict[str, object]] = []
+    monkeypatch.setattr("training.networks.hub.in_reach", lambda init: False)
+    params = toy.params(tmp_path / "run", init=None, epochs=1)
+    summary = train(params, notes.append)
+    assert (summary["config"]["init"], summary["config"]["lr"]) == ("distilled", 5e-4)
+    assert summary["network"]["start"]["licence"] == "apache-2.0"
+    assert any("nvidia/mit-b0 is in no reach" in str(note.get("message")) for note in notes)
+    # The run stays what it is where the hub answers later.
+    monkeypatch.setattr("training.networks.hub.in_reach", lambda init: True)
+    assert train(params, notes.append)["config"]["init"] == "distilled"
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from regolith.lunar.dataset.layout import make_contract, write_contract
-from regolith.lunar.dataset.write import append_records, write_frame
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import append_records
+from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import Params
 from regolith.lunar.stage.spec import rng
@@ -39,6 +40,6 @@ def write_split(split: Path, frames: int, *, size: tuple[int, int] = (32, 32), s
         spec = {"sun_elevation_deg": 5.0 + 10 * (i % 4)}
         append_records(split, [write_frame(split, i, {"rgb": rgb, "mask": mask}, seed=i, spec=spec)])
     height, width = size
-    contract = make_contract(Params(), split="val", frames=frames, seed=seed, width=width, height=height, renderer={})
-    write_contract(split, contract)
+    contract = Contract.of(Params(), split="val", frames=frames, seed=seed, width=width, height=height, renderer={})
+    contract.write(split)
     return split

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from regolith.lunar.files import take_lock
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal this process gets when its parent dies."""
@@ -35,7 +36,7 @@ def end_with_parent(parent: int) -> None:
 def holding(path: Path) -> Iterator[None]:
     """Hold a lock, waiting for whoever has it; the kernel frees it with the process."""
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        take_lock(file.fileno(), path.parent, wait=True)
         yield
 
 

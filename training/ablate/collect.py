@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from regolith.lunar.reading import read_json
 from training.ablate.schedule import Schedule
 from training.ablate.steps import Real, Synth, Train, run_name
 from training.ablate.study import RunSpec, Study
@@ -132,7 +132,7 @@ def figures_of(row: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _train(step: Train) -> dict[str, Any]:
-    summary = json.loads((step.out / "summary.json").read_text("utf-8"))
+    summary = read_json(step.out / "summary.json")
     return {
         "best_epoch": summary["best_epoch"],
         "epochs": summary["epochs"],
@@ -148,14 +148,14 @@ def _train(step: Train) -> dict[str, Any]:
 def _synth(step: Any) -> dict[str, Any] | None:
     if step is None:
         return None
-    result = json.loads(step.result_file.read_text("utf-8"))
+    result = read_json(step.result_file)
     return {"frames": result["frames"], "miou": result["miou"], "accuracy": result["accuracy"], **result["rock"]}
 
 
 def _real(step: Any) -> dict[str, Any] | None:
     if step is None:
         return None
-    result = json.loads(step.result_file.read_text("utf-8"))
+    result = read_json(step.result_file)
     photographs = {
         row["image"]: {
             "flood": row["flood"],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from functools import cache
 from pathlib import Path
 
 from regolith.lunar import perception
-from regolith.lunar.dataset.layout import digest
+from regolith.lunar.dataset.contract import digest
 from regolith.lunar.files import file_digest
 from regolith.lunar.params import InputError
-from regolith.lunar.perception.photos import find_photos
+from regolith.lunar.perception.folders import pictures_of
 
 
 def digest_if_there(path: Path) -> str | None:
@@ -23,18 +24,18 @@ def digest_if_there(path: Path) -> str | None:
 
 
 @cache
-def photos_digest(folder: Path) -> str:
-    """SHA-256 over names and bytes of the photographs of a folder.
+def pictures_digest(folder: Path) -> str:
+    """SHA-256 over names and bytes of the pictures of a folder.
 
     Raises:
-        InputError: There is none, or one cannot be read.
+        InputError: The folder, or a picture, cannot be read.
     """
     found = hashlib.sha256()
-    for path in find_photos(folder):
+    for path in pictures_of(folder, "images")[0]:
         try:
-            found.update(f"{path.name}\0{file_digest(path)}\n".encode())
+            found.update(os.fsencode(path.name) + f"\0{file_digest(path)}\n".encode())
         except OSError as error:
-            raise InputError("images", str(path), f"a photograph that can be read ({error.strerror})") from None
+            raise InputError("images", str(path), f"a picture that can be read ({error.strerror})") from None
     return found.hexdigest()
 
 

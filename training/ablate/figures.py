@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.files import replacing, write_bytes
+from regolith.lunar.perception.folders import overlay_name
 from regolith.lunar.perception.overlay import contact_sheet
 from regolith.lunar.perception.photos import read_photo
 from regolith.lunar.report.plots import CARD, COLORS, INK, LINE, style_axes, to_svg
@@ -206,7 +207,7 @@ def overlays(results: Results, cells: list[Cell], shown: list[str]) -> Image.Ima
                 pictures.append((np.full_like(photo, 24), f"{preset} {run}: not measured"))
                 continue
             spec = next(each for each in study.runs if each.name == run)
-            path = study.run_folder(preset, spec, seed) / "photographs" / "overlays" / f"{name}.png"
+            path = study.run_folder(preset, spec, seed) / "photographs" / "overlays" / overlay_name(Path(name))
             caption = f"{preset} {run} seed {seed}: flood {by_seed[seed][name]['flood']:.1%}"
             pictures.append((np.asarray(Image.open(path).convert("RGB")), caption))
     return contact_sheet(pictures, columns=1 + len(cells), cell=340) if pictures else None

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.companion import Companion
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.machine import cores, stop_on_signal
-from regolith.lunar.params import InputError
-from training.ablate.steps import STEPS, Step, child_command
+from regolith.lunar.reading import read_json
+from training.ablate.steps import Step, child_command
 
 SECONDS_PER_WORK = {"generate": 7.5, "link": 0.0, "train": 1.5, "export-model": 25.0, "synth": 1.2, "real": 2.0}
 """Seconds a unit of `Step.work` takes on one core of a server CPU; what the study itself took says more."""
@@ -41,7 +38,7 @@ class Stamp:
     def read(cls, step: Step) -> Stamp | None:
         """Return the stamp of a step, None where there is none that can be read."""
         try:
-            return cls(**json.loads(stamp_file(step).read_text("utf-8")))
+            return cls(**read_json(stamp_file(step)))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -196,19 +193,3 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-@contextlib.contextmanager
-def sole(out: Path) -> Iterator[None]:
-    """Hold a study's folder for one process; the kernel frees it with the process.
-
-    Raises:
-        InputError: Another one has it.
-    """
-    (out / STEPS).mkdir(parents=True, exist_ok=True)
-    with (out / STEPS / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError("out", str(out), "a study no other process is working on") from None
-        yield

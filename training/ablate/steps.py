@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar import __version__
-from regolith.lunar.dataset.layout import digest
+from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.subset import split_digest
 from regolith.lunar.files import write_json
 from regolith.lunar.params import save_params
+from regolith.lunar.perception.folders import overlay_name
 from regolith.lunar.perception.photos import find_photos
-from training.ablate.digests import digest_if_there, photos_digest, source_digest
+from regolith.lunar.reading import read_json
+from training.ablate.digests import digest_if_there, pictures_digest, source_digest
 from training.ablate.study import TEST, RunSpec, Study, changed_recipe
 
 STEPS = "steps"
@@ -179,14 +181,14 @@ class Train(Step):
 
     def inputs(self) -> dict[str, Any]:
         """The recipe, and how fresh weights are drawn; not where its folders are and on how many threads it runs."""
-        fresh = {"initialization": INITIALIZATION} if self.params.init == "random" else {}
+        fresh = {"initialization": INITIALIZATION} if self.params.start == "random" else {}
         return {"version": __version__, "recipe": changed_recipe(self.params)} | fresh
 
     def prepare(self, fingerprint: str) -> None:
         """Begin anew where the run in the folder was begun with another recipe or other data, or lost its result."""
         begun = self.out / "begun.json"
         key = {"fingerprint": fingerprint, "recipe": self.params.recipe()}
-        known = json.loads(begun.read_text("utf-8")) if begun.exists() else None
+        known = read_json(begun) if begun.exists() else None
         lost = (self.out / "summary.json").exists() and not (self.out / "best.pt").exists()
         if known != json.loads(json.dumps(key)) or lost:
             shutil.rmtree(self.out, ignore_errors=True)
@@ -206,14 +208,14 @@ class Train(Step):
     def digest(self) -> str | None:
         """Of the best epoch of a run that is finished."""
         try:
-            status = json.loads((self.out / "summary.json").read_text("utf-8"))["status"]
+            status = read_json(self.out / "summary.json")["status"]
         except (OSError, ValueError, KeyError):
             return None
         return digest_if_there(self.out / "best.pt") if status == "finished" else None
 
     def summary(self) -> str:
         """How good the best epoch is where it was selected."""
-        summary = json.loads((self.out / "summary.json").read_text("utf-8"))
+        summary = read_json(self.out / "summary.json")
         return f"rock-IoU {summary['best_rock_iou']:.3f} on val, epoch {summary['best_epoch']} of {summary['epochs']}"
 
 
@@ -280,7 +282,7 @@ class Synth(Evaluate):
 
     def summary(self) -> str:
         """Rock-IoU."""
-        rock = json.loads(self.result_file.read_text("utf-8"))["rock"]
+        rock = read_json(self.result_file)["rock"]
         return f"rock-IoU {'undefined' if rock['iou'] is None else format(rock['iou'], '.3f')}"
 
 
@@ -302,8 +304,8 @@ class Real(Evaluate):
     def inputs(self) -> dict[str, Any]:
         """The code that scores, and the photographs."""
         return super().inputs() | {
-            "images": photos_digest(self.images),
-            "masks": self.masks and photos_digest(self.masks),
+            "images": pictures_digest(self.images),
+            "masks": self.masks and pictures_digest(self.masks),
             "shown": self.shown,
         }
 
@@ -321,12 +323,13 @@ class Real(Evaluate):
 
     def overlay(self, name: str) -> Path:
         """File of a photograph's overlay."""
-        return self.out / "overlays" / f"{name}.png"
+        return self.out / "overlays" / overlay_name(Path(name))
 
     def tidy(self) -> None:
         """Remove overlays nobody will look at, and the sheet of them."""
+        kept = {self.overlay(name) for name in self.shown}
         for path in (self.out / "overlays").iterdir():
-            if path.name.removesuffix(".png") not in self.shown:
+            if path not in kept:
                 path.unlink()
         (self.out / "contact_sheet.png").unlink(missing_ok=True)
 
@@ -334,13 +337,13 @@ class Real(Evaluate):
         """Of the result, as long as the overlays to be shown are there."""
         if not self.result_file.exists():
             return None
-        scored = {row["image"] for row in json.loads(self.result_file.read_text("utf-8"))["per_image"]}
+        scored = {row["image"] for row in read_json(self.result_file)["per_image"]}
         missing = [name for name in self.shown if name in scored and not self.overlay(name).exists()]
         return None if missing else super().digest()
 
     def summary(self) -> str:
         """Flood, or rock-IoU where there are masks."""
-        result = json.loads(self.result_file.read_text("utf-8"))
+        result = read_json(self.result_file)
         if self.masks is not None:
             iou = result.get("rock", {}).get("iou")
             return f"pooled rock-IoU {'undefined' if iou is None else format(iou, '.3f')}"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from regolith.lunar.dataset.layout import first_difference
+from regolith.lunar.dataset.contract import first_difference
 from regolith.lunar.files import file_digest, write_json
 from regolith.lunar.params import InputError, Params, load_preset, preset_names
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.randomize import frame_intervals
+from regolith.lunar.reading import read_json
 from regolith.lunar.stage.lens import check_lens
 
 SCHEMA_VERSION = 1
@@ -131,6 +131,13 @@ class Study:
         }
         return TrainParams.model_validate(fields)
 
+    def with_start(self) -> Study:
+        """Return the study with the start that ships where none is asked for and the default is in no reach."""
+        from training.networks import with_start
+
+        start = with_start(self.train_params(self.presets[0], self.runs[0], self.seeds[0])).init
+        return dataclasses.replace(self, recipe=self.recipe | {"init": start})
+
     def settings(self) -> dict[str, Any]:
         """What a folder's study is known by; more presets, runs, seeds and photographs may join it later."""
         recipe = changed_recipe(self.train_params(self.presets[0], self.runs[0], 0))
@@ -175,7 +182,7 @@ class Study:
         if not path.exists():
             return False
         try:
-            begun = json.loads(path.read_text("utf-8"))
+            begun = read_json(path)
         except (OSError, ValueError):
             raise InputError("out", str(self.out), f"a folder whose {SETTINGS} can be read") from None
         difference = first_difference(begun, self.settings())
@@ -204,7 +211,7 @@ def changed_recipe(params: TrainParams) -> dict[str, Any]:
     """
     default = TrainParams.recipe_defaults()
     changed = {name: value for name, value in params.recipe().items() if value != default[name]}
-    return changed | ({"init_sha256": init_digest(params.init)} if params.from_checkpoint else {})
+    return changed | ({"init_sha256": init_digest(params.start)} if params.from_checkpoint else {})
 
 
 def init_digest(init: str) -> str:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError, create_model
 
-from regolith.lunar.dataset.generate import parse_size
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import CheckError, InputError, Verb, as_text, quantity, writable_folder
+from regolith.lunar.params import CheckError, InputError, PictureSize, Verb, as_text, quantity, sole_folder
 from regolith.lunar.params.fields import input_error
 from regolith.lunar.params.training import RUNTIME_FIELDS, TrainParams, portable_name
 from regolith.lunar.perception.photos import find_photos
 from training.ablate.report import write_report
-from training.ablate.schedule import Schedule, duration, sole
-from training.ablate.steps import make_steps
+from training.ablate.schedule import Schedule, duration
+from training.ablate.steps import STEPS, make_steps
 from training.ablate.study import RunSpec, Study
 
 FIXED = RUNTIME_FIELDS | {"seed", "select_on", "test_split"}
@@ -43,7 +42,7 @@ class Asked(Verb):
         ge=0.01,
         le=4,
     )
-    size: str = quantity("512", "Side of a frame at scale 1, in pixels.")
+    size: PictureSize = quantity(PictureSize(512), "Size of a frame at scale 1: one side.")
     val_frames: int = quantity(150, "Frames of val at scale 1.", unit="frames", ge=1, le=100_000)
     test_frames: int = quantity(300, "Frames of test_photoreal at scale 1.", unit="frames", ge=1, le=100_000)
     frames_per_scene: int | None = quantity(
@@ -91,7 +90,7 @@ class Ablate(WithRecipe):
         Raises:
             CheckError: A step failed; everything that does not need it is done and reported first.
         """
-        study = self.study()
+        study = self.study().with_start()
         study.check()
         shown = [] if study.real is None else spaced([path.name for path in find_photos(study.real)], SHOWN)
         schedule = Schedule(make_steps(study, shown=shown))
@@ -101,10 +100,11 @@ class Ablate(WithRecipe):
         if self.report_only:
             study.agree()
             schedule.look()
-            return write_report(study, schedule, shown if self.overlays else [])
-        writable_folder("out", study.out)
-        with sole(study.out):
+            with sole_folder("out", study.out, "study"):
+                return write_report(study, schedule, shown if self.overlays else [])
+        with sole_folder("out", study.out, "study"):
             study.settle()
+            (study.out / STEPS).mkdir(exist_ok=True)
             schedule.look()
             with show(self.events, "ablate", "steps") as emit:
                 for line in plan(study, schedule, self.workers):
@@ -128,9 +128,9 @@ class Ablate(WithRecipe):
         Raises:
             InputError: The first field that does not fit.
         """
-        width, height = parse_size(self.size)
+        width, height = self.size.width, self.size.height
         if width != height or width % 32:
-            raise InputError("size", self.size, "one side, a multiple of 32")
+            raise InputError("size", str(self.size), "one side, a multiple of 32")
         given = {name: getattr(self, flag) for flag, name in RECIPE.items()}
         seeds = names("seeds", self.seeds)
         if not all(seed.isascii() and seed.isdigit() for seed in seeds):
@@ -161,7 +161,7 @@ class Ablate(WithRecipe):
             always = name in ("presets", "runs", "seeds", "scale")
             if name in ASIDE or (value == field.default and not always):
                 continue
-            if name == "init" and value.endswith(".pt"):
+            if name == "init" and value and value.endswith(".pt"):
                 value = portable_name(value)
             flag = name.replace("_", "-")
             words.append(

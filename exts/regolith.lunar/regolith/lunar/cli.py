@@ -19,28 +19,34 @@ import tyro
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar import __version__
-from regolith.lunar.files import write_json
+from regolith.lunar.files import descriptor_of, follow_link, naming, write_json, writes_through
 from regolith.lunar.jobs.events import silence
+from regolith.lunar.machine import ready_streams
 from regolith.lunar.params import (
     CheckError,
     Group,
     InputError,
     Interval,
     Params,
+    PictureSize,
     PresetVerb,
     Verb,
     as_text,
+    change_params,
     describe_allowed,
     field_extra,
     is_group,
     load_params,
     load_preset,
+    one_line,
     validate_text,
 )
+from regolith.lunar.params.errors import LINE_MAX
+from regolith.lunar.params.outputs import refusing
 
 VERBS: dict[str, tuple[str, str, str]] = {
     "author": (
-        "regolith.lunar.author",
+        "regolith.lunar.dataset.author",
         "Author",
         "Author a stage and look at it: stage, picture, size–frequency plot.",
     ),
@@ -70,8 +76,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Export",
         "Export a split or a dataset to COCO, YOLO, WebDataset, Hugging Face, BasicWriter, VOC or point clouds.",
     ),
-    "import": ("regolith.lunar.importing", "Import", "Import labelled pictures as a split."),
-    "train": ("regolith.lunar.train", "Train", "Fine-tune a SegFormer-B0 on a split."),
+    "import": ("regolith.lunar.perception.importing", "Import", "Import labelled pictures as a split."),
+    "train": ("training.launch", "Train", "Train a segmentation network on a split."),
+    "blend": ("training.blend", "Blend", "Blend the weights of a run with those of the run it started from."),
+    "pack": ("training.pack", "Pack", "Pack splits to train on another machine."),
+    "distill": ("training.distill", "Distill", "Teach SegFormer-B0's encoder the features of a free one."),
     "export-model": ("training.export", "ExportModel", "Export a checkpoint as an ONNX model."),
     "evaluate synth": ("regolith.lunar.perception.evaluate", "EvaluateSynth", "Score a model on a generated split."),
     "evaluate real": (
@@ -94,9 +103,18 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "RealPhotos",
         "List or fetch the published photographs of the lunar surface.",
     ),
+    "doctor": (
+        "regolith.lunar.doctor",
+        "Doctor",
+        "Say what this machine can do, and what to install for the rest.",
+    ),
     "demo": ("regolith.lunar.demo", "Demo", "The main job end to end, at a size for two cores."),
 }
-"""Verb to module, class and summary; a verb's module is imported only when it is asked for."""
+"""Verb to module, class and summary; a verb's module is imported only when it is asked for.
+
+A verb's module lies in the room whose work it does; of several rooms, in the topmost, which may import the others. What
+needs torch, or starts a process that does, lies in `training`; `demo`, which runs the other verbs, and
+`doctor`, which looks at every room, lie beside this module."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A reader of our output who goes away changes nothing of it, unless the verb had to stop for that: then 1.
     """
+    ready_streams()
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
     finally:
@@ -122,7 +141,7 @@ def _main(args: list[str]) -> int:
     except CheckError as error:
         if debug:
             raise
-        print(f"regolith: {error}", file=sys.stderr)
+        print("\n".join(map(_bounded, f"regolith: {error}".splitlines())), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("regolith: interrupted; run the same command again to go on", file=sys.stderr)
@@ -133,9 +152,21 @@ def _main(args: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        line = " ".join(str(error).split()) or type(error).__name__
-        print(f"regolith: {type(error).__name__}: {line} (--debug shows the traceback)", file=sys.stderr)
+        refused = InputError.from_system(error) if isinstance(error, OSError) else None
+        if refused is not None:
+            print(f"regolith: {refused}", file=sys.stderr)
+            return 2
+        line = one_line(f"{type(error).__name__}: {error}", LINE_MAX - len(_SHOW))
+        print(f"regolith: {line}{_SHOW}", file=sys.stderr)
         return 1
+
+
+_SHOW = " (--debug shows the traceback)"
+
+
+def _bounded(line: str) -> str:
+    """A line of several that tell what does not hold; its indent stays."""
+    return line[: len(line) - len(line.lstrip(" "))] + one_line(line)
 
 
 def _dispatch(args: list[str]) -> int:
@@ -150,6 +181,7 @@ def _dispatch(args: list[str]) -> int:
     verb = parse_verb(getattr(importlib.import_module(module), attribute), name, rest)
     if verb is None:  # help was asked for and shown
         return 0
+    streamed = _streamed(verb)
     if verb.json_file is not None:
         _check_writable(verb.json_file)
     failed: CheckError | None = None
@@ -160,13 +192,15 @@ def _dispatch(args: list[str]) -> int:
             raise
         result, failed = error.result, error
     if verb.json_file is not None:
-        try:
-            verb.json_file.parent.mkdir(parents=True, exist_ok=True)
+        with refusing("json", verb.json_file, "file"):
+            if not writes_through(verb.json_file):
+                verb.json_file.parent.mkdir(parents=True, exist_ok=True)
             write_json(verb.json_file, result)
-        except OSError as error:
-            raise InputError("json", str(verb.json_file), f"a path that can be written ({error.strerror})") from None
-    text = verb.summary(result)
-    if text and not getattr(verb, "events", False):
+    with naming(Path("standard output")):  # rich flushes it
+        text = verb.summary(result)
+    if text and streamed:
+        print(text, file=sys.stderr)
+    elif text and not getattr(verb, "events", False):
         _say(text)
     if failed is not None:
         raise failed
@@ -176,7 +210,8 @@ def _dispatch(args: list[str]) -> int:
 def _say(text: str) -> None:
     """Print what there is to say, to whom it may still concern: the work is done either way."""
     try:
-        print(text, flush=True)
+        with naming(Path("standard output")):
+            print(text, flush=True)
     except BrokenPipeError:
         silence()
 
@@ -184,21 +219,34 @@ def _say(text: str) -> None:
 def _flush() -> None:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # what could not be written was said to be lost where it was written
         silence()
+
+
+def _streamed(verb: Verb) -> bool:
+    """Whether one of the verb's files goes to standard output, where then nothing else may be said.
+
+    Raises:
+        InputError: Events shall go there too, or two files.
+    """
+    found = [name for name, value in verb if isinstance(value, Path) and descriptor_of(value) == 1]
+    if found and (getattr(verb, "events", False) or len(found) > 1):
+        flag = field_extra(type(verb).model_fields[found[0]]).get("flag") or found[0]
+        raise InputError(flag, str(getattr(verb, found[0])), "a file, where something else goes to standard output")
+    return bool(found)
 
 
 def _check_writable(path: Path) -> None:
     """Refuse a result file that cannot be written before the work whose result it shall hold; leaves no trace."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    try:
-        taken = path.is_dir()
+    if writes_through(path):
+        return
+    with refusing("json", path, "file"):
+        target = follow_link(path)
+        if target.is_dir():
+            raise InputError("json", str(path), "a file; this is a folder")
+        folder = next(parent for parent in target.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise InputError("json", str(path), f"a path that can be written ({error.strerror})") from None
-    if taken:
-        raise InputError("json", str(path), "a file; this is a folder")
 
 
 def _overview() -> str:
@@ -257,7 +305,7 @@ def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:
     verb = validate_text(model, own)
     if base is not None and isinstance(verb, PresetVerb):
         overrides = {key: value for key, value in values.items() if key not in own}
-        verb = verb.with_params(_override(base, overrides))
+        verb = verb.with_params(change_params(base, _dotted(overrides)))
     return verb
 
 
@@ -277,20 +325,9 @@ def _base_params(args: list[str]) -> Params:
     return load_preset(found.get("preset", "v3"))
 
 
-def _override(base: Params, overrides: dict[str, Any]) -> Params:
-    """Lay text overrides over parameters and validate the whole."""
-    texts = _as_text(base)
-    for group, fields in overrides.items():
-        texts[group].update(fields)
-    return validate_text(Params, texts)
-
-
-def _as_text(group: Group) -> dict[str, Any]:
-    texts: dict[str, Any] = {}
-    for name in type(group).model_fields:
-        value = getattr(group, name)
-        texts[name] = _as_text(value) if isinstance(value, Group) else as_text(value)
-    return texts
+def _dotted(values: dict[str, Any]) -> dict[str, Any]:
+    """Dotted name to text of nested texts."""
+    return {f"{group}.{name}": text for group, fields in values.items() for name, text in fields.items()}
 
 
 def _mirror(model: type[Group], base: Params | None) -> type[Any]:
@@ -339,6 +376,8 @@ def _mirror_field(name: str, field: Any, value: Any = PydanticUndefined) -> tupl
 def _metavar(field: Any) -> str:
     if field.annotation is Interval:
         return "LO,HI"
+    if field.annotation in (PictureSize, PictureSize | None):
+        return "SIZE"
     words = {int: "INT", float: "NUMBER", bool: "BOOL", str: "TEXT"}
     allowed = describe_allowed(field)
     if field.annotation in words:

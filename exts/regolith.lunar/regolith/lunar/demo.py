@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from regolith.lunar.author import Author
-from regolith.lunar.dataset.generate import generate, parse_size
+from regolith.lunar.dataset.author import Author
+from regolith.lunar.dataset.generate import generate
+from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import CheckError, InputError, PresetVerb, quantity, writable_folder
-from regolith.lunar.params.training import TrainParams
+from regolith.lunar.machine import cores
+from regolith.lunar.params import CheckError, InputError, PictureSize, PresetVerb, quantity, sole_folder
+from regolith.lunar.params.training import Architecture, TrainParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 from regolith.lunar.perception.photos import find_photos
+from regolith.lunar.perception.session import read_card
 from regolith.lunar.report.page import number
 from regolith.lunar.report.run import write_run_report
-from regolith.lunar.train import train
+from training.launch import train
 
 
 class Demo(PresetVerb):
@@ -27,18 +30,21 @@ class Demo(PresetVerb):
     out: Path = quantity(Path("out/demo"), "Folder of everything the demo makes.")
     frames: int = quantity(112, "Training frames.", unit="frames", ge=8, le=100000)
     held_out: int = quantity(24, "Frames of val, and of test_photoreal.", unit="frames", ge=4, le=10000)
-    size: str = quantity("256", "Picture size in pixels: SIDE, or WIDTHxHEIGHT, multiples of 32.")
-    epochs: int = quantity(30, "Passes over the training frames.", ge=1, le=1000)
-    init: str = quantity("random", "Encoder to start from: random, or nvidia/mit-b0 where the hub can be reached.")
+    size: PictureSize = quantity(PictureSize(256), "Size of the pictures, multiples of 32.")
+    epochs: int = quantity(16, "Passes over the training frames.", ge=1, le=1000)
+    arch: Architecture = quantity("efficientnet-lite0", "Network, as `regolith train` takes it.")
+    init: str | None = quantity(None, "What to start from; left out, what `regolith train` starts it from.")
     seed: int = quantity(0, "Seed of dataset and training.", ge=0)
-    workers: int = quantity(max(1, min(8, os.cpu_count() or 1)), "Processes that render.", ge=1, le=256)
+    workers: int | None = quantity(
+        None, "Processes that render; left out, one per core, at most 8.", ge=1, le=256, step=1
+    )
     real: Path | None = quantity(None, "Folder of real photographs to evaluate on.")
     masks: Path | None = quantity(None, "Rock masks of the real photographs, same names.")
 
     def run(self) -> dict[str, Any]:
         """Run every step, resuming what is already there, and write `report.html`."""
-        if any(side % 32 for side in parse_size(self.size)):
-            raise InputError("size", self.size, "multiples of 32")
+        if self.size.width % 32 or self.size.height % 32:
+            raise InputError("size", str(self.size), "multiples of 32")
         if self.real is not None:
             if not self.real.is_dir():
                 raise InputError("real", str(self.real), "a folder of photographs")
@@ -47,7 +53,10 @@ class Demo(PresetVerb):
             raise InputError("masks", str(self.masks), "only together with --real")
         if self.masks is not None and not self.masks.is_dir():
             raise InputError("masks", str(self.masks), "a folder of masks")
-        writable_folder("out", self.out)
+        with sole_folder("out", self.out):
+            return self._steps()
+
+    def _steps(self) -> dict[str, Any]:
         console = Console(stderr=True)
         seconds: dict[str, float] = {}
         results: dict[str, Any] = {}
@@ -73,18 +82,18 @@ class Demo(PresetVerb):
         return f"{result['report']}: rock-IoU {number(result['synth']['rock']['iou'])} on test_photoreal"
 
     def _author(self) -> dict[str, Any]:
-        verb = Author(out=self.out / "stage.usda", seed=self.seed, size="1024x640").with_params(self.params)
+        verb = Author(out=self.out / "stage.usda", seed=self.seed, size=PictureSize(1024, 640)).with_params(self.params)
         return verb.run()
 
     def _generate(self) -> dict[str, Any]:
-        width, height = parse_size(self.size)
         counts = {"train_dr": self.frames, "val": self.held_out, "test_photoreal": self.held_out}
+        workers = self.workers or min(8, cores())
         done = {}
         for split, frames in counts.items():
             with show(False, f"generate {split}", "frames") as emit:
                 done[split] = generate(
-                    self.params, self.out / "data", split=split, frames=frames, width=width, height=height,
-                    seed=self.seed, workers=self.workers, emit=emit,
+                    self.params, self.out / "data", split=split, frames=frames, width=self.size.width,
+                    height=self.size.height, seed=self.seed, workers=workers, emit=emit,
                 )  # fmt: skip
         return done
 
@@ -92,7 +101,7 @@ class Demo(PresetVerb):
         data = self.out / "data"
         params = TrainParams(
             train_split=data / "train_dr", val_split=data / "val", out=self.out / "run",
-            init=self.init, epochs=self.epochs, patience=self.epochs, seed=self.seed,
+            arch=self.arch, init=self.init, epochs=self.epochs, patience=self.epochs, seed=self.seed,
             class_weight_power=0.5,  # full inverse counts flood a model this short of training with rock
         )  # fmt: skip
         with show(False, "train", "steps") as emit:
@@ -101,7 +110,12 @@ class Demo(PresetVerb):
     def _export(self) -> dict[str, Any]:
         from training.export import export_model
 
-        return export_model(self.out / "run" / "best.pt", self.out / "model.onnx")
+        checkpoint, model = self.out / "run" / "best.pt", self.out / "model.onnx"
+        with contextlib.suppress(InputError, OSError):  # none yet, or a damaged one
+            card = read_card(model)
+            if card.get("checkpoint_sha256") == file_digest(checkpoint):
+                return card
+        return export_model(checkpoint, model)
 
     def _evaluate_synth(self) -> dict[str, Any]:
         split = self.out / "data" / "test_photoreal"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -30,15 +31,17 @@ def check_apart(splits: Sequence[SplitCheck], neighbours: Sequence[SplitCheck]) 
         if one.params is None or other.params is None or same_draw(one, other):
             continue
         _check_seeds(one, other)
-        if (one.contract or {})["split"] != (other.contract or {})["split"]:
-            _check_domains(one, other)
+        _check_domains(one, other)
 
 
 def same_draw(one: SplitCheck, other: SplitCheck) -> bool:
     """Whether two folders hold one split and say so by their names, as `train_dr` and its part `train_dr_750` do."""
-    keys = ("split", "seed", "parameters")
-    same = all((one.contract or {}).get(key) == (other.contract or {}).get(key) for key in keys)
-    return same and one.at_home and other.at_home
+    return _drawn(one) == _drawn(other) and one.at_home and other.at_home
+
+
+def _drawn(split: SplitCheck) -> tuple[Any, ...] | None:
+    contract = split.contract
+    return None if contract is None else (contract.split, contract.seed, contract.parameters)
 
 
 def _check_seeds(one: SplitCheck, other: SplitCheck) -> None:
@@ -62,7 +65,7 @@ def _scenes(split: SplitCheck) -> dict[int, int]:
     if split.params is None or split.contract is None:
         return {}
     numbers = {record.spec.get("scene") for record in split.records.values()}
-    seed, name = split.contract["seed"], split.contract["split"]
+    seed, name = split.contract.seed, split.contract.split
     return {
         number: draw_scene(split.params, seed, name, number).seed
         for number in sorted(number for number in numbers if isinstance(number, int))
@@ -72,7 +75,7 @@ def _scenes(split: SplitCheck) -> dict[int, int]:
 def _check_domains(one: SplitCheck, other: SplitCheck) -> None:
     if one.params is None or other.params is None or one.contract is None or other.contract is None:
         return
-    names = (one.contract["split"], other.contract["split"])
+    names = (one.contract.split, other.contract.split)
     if names.count(TEST) != 1:
         return
     one.checked["domains"] += 1
@@ -93,7 +96,8 @@ def check_duplicates(splits: Sequence[SplitCheck]) -> None:
     for split in splits:
         split.checked["duplicates"] += len(split.bits)
         for index in sorted(split.bits):
-            drawn = (split.contract or {}).get("split"), (split.contract or {}).get("seed")
+            contract = split.contract
+            drawn = (contract.split, contract.seed) if contract else ()
             key = (*drawn, index, *split.records[index].sha256.values())
             if split.at_home:
                 if key in seen:

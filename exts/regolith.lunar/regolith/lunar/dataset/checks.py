@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
-import json
-import struct
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract
 from regolith.lunar.dataset.duplicates import picture_bits
-from regolith.lunar.dataset.layout import (
-    CONTRACT,
-    FILES,
-    JOURNAL,
-    FrameRecord,
-    file_name,
-    read_contract,
-    scan_journal,
-)
+from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, frame_bytes, journal_bytes, parse_lines, scan_lines
+from regolith.lunar.dataset.outputs import ALWAYS, OUTPUTS, file_name
 from regolith.lunar.dataset.splits import is_part
-from regolith.lunar.labels import CLASSES, IGNORE, ROCK, SKY
-from regolith.lunar.params import InputError, Params, validate
+from regolith.lunar.labels import CLASSES, IGNORE
+from regolith.lunar.params import InputError, Params
+from regolith.lunar.reading import open_regular, read_bytes
 
 CHECKS = {
-    "contract": "dataset.json is as it was written",
+    "contract": "dataset.json and its copy are as written",
     "journal": "frames.jsonl is as it was written",
     "indices": "no gap, as many as the contract says",
     "files": "of the journal's size and sha256",
     "pictures": "decodable, of the right shape and type",
     "mask values": "0, 1, 2 and 255 alone",
     "class counts": "the journal's are the mask's",
-    "instances": "ids on rock, on all of it and only there",
-    "depth": "infinite on the sky and only there",
-    "normals": "of length 1, and 0 on the sky",
+    **{row.check.name: row.check.holds for row in OUTPUTS.values() if row.check is not None},
     "parameters": "inside the split's intervals",
     "draws": "as the dataset's seed gives them",
     "splits": "share no frame seed and no scene",
@@ -47,14 +34,6 @@ CHECKS = {
     "duplicates": "no two frames show one picture",
 }
 """Name of a check to what holds where it finds nothing, in the order of the table."""
-
-MODES = {"rgb": "RGB", "mask": "L", "instance": "I;16"}
-"""Pillow's mode of the outputs that are PNG files."""
-
-ARRAY_TYPES = {"depth": np.dtype("<f4"), "normals": np.dtype("<f2")}
-
-NORMAL_TOLERANCE = 0.002
-"""Largest error of a normal's length: three float16 components of rounding error 2^-12 each, with a margin of 5."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +55,7 @@ class SplitCheck:
     """One split while it is checked."""
 
     folder: Path
-    contract: dict[str, Any] | None = None
+    contract: Contract | None = None
     """None where it cannot be trusted."""
     params: Params | None = None
     """None for imported splits, or where the contract cannot be trusted."""
@@ -96,12 +75,12 @@ class SplitCheck:
     @property
     def imported(self) -> bool:
         """Whether the frames were not drawn from parameters."""
-        return self.contract is not None and self.contract["renderer"].get("name") == "import"
+        return self.contract is not None and self.contract.imported
 
     @property
     def at_home(self) -> bool:
         """Whether the folder is named after its split, `train_dr` or `train_dr_750`, as in a dataset."""
-        return self.contract is not None and is_part(self.name, self.contract["split"])
+        return self.contract is not None and is_part(self.name, self.contract.split)
 
     def report(self, check: str, where: str, problem: str, index: int | None = None) -> None:
         """Add a problem."""
@@ -117,31 +96,45 @@ def open_split(folder: Path) -> SplitCheck:
 
 
 def _check_contract(split: SplitCheck) -> None:
-    split.checked["contract"] += 1
-    try:
-        contract = read_contract(split.folder)
-        if (split.folder / CONTRACT).read_bytes() != (json.dumps(contract, indent=2) + "\n").encode():
-            raise InputError(CONTRACT, "its text", "that of the file as it was written")
-        if contract["classes"] != CLASSES or contract.get("ignore") != IGNORE:
-            raise InputError("classes", contract["classes"], f"{CLASSES} and {IGNORE} for ignored pixels")
-        if not {"rgb", "mask"} <= set(contract["outputs"]) <= set(FILES):
-            raise InputError("outputs", contract["outputs"], f"rgb, mask and any of {', '.join(FILES)}")
-        if contract["renderer"].get("name") != "import":
-            split.params = validate(Params, contract["parameters"])
-    except InputError as error:
-        split.report("contract", CONTRACT, str(error))
-    else:
-        split.contract = contract
+    found: dict[str, Contract] = {}
+    for name in (CONTRACT, COPY):
+        if name == COPY and not (split.folder / COPY).exists():
+            break  # splits older than the copy have none
+        split.checked["contract"] += 1
+        try:
+            found[name] = _read_contract(split.folder / name)
+            if found[name] != found.get(CONTRACT, found[name]):
+                raise InputError(COPY, "its text", f"that of {CONTRACT}")
+        except InputError as error:
+            split.report("contract", name, str(error))
+    split.contract = found.get(CONTRACT) or found.get(COPY)
+    if split.contract is not None and not split.contract.imported:
+        split.params = split.contract.params
+
+
+def _read_contract(path: Path) -> Contract:
+    """Read a contract of which every byte is as it was written, and every value one of ours."""
+    contract = Contract.read_file(path)
+    if read_bytes(path) != contract.to_bytes():
+        raise InputError(path.name, "its text", "that of the file as it was written")
+    if contract.classes != CLASSES or contract.ignore != IGNORE:
+        raise InputError("classes", contract.classes, f"{CLASSES} and {IGNORE} for ignored pixels")
+    if not set(ALWAYS) <= set(contract.outputs) <= set(OUTPUTS):
+        raise InputError("outputs", list(contract.outputs), f"rgb, mask and any of {', '.join(OUTPUTS)}")
+    if not contract.imported:
+        _ = contract.params
+    return contract
 
 
 def _check_journal(split: SplitCheck) -> None:
     path = split.folder / JOURNAL
     try:
-        data = path.read_bytes()
-        split.records, damaged = scan_journal(path)
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
         split.report("journal", JOURNAL, f"cannot be read ({error.strerror})" if path.exists() else "missing")
         return
+    split.records, damaged = scan_lines(parse_lines(io.BytesIO(data)))
     split.checked["journal"] += len(split.records) + len(damaged)
     for number in damaged:
         split.report("journal", f"{JOURNAL}:{number}", "is not as it was written")
@@ -150,11 +143,6 @@ def _check_journal(split: SplitCheck) -> None:
     if data != journal_bytes(split.records):
         lines = data.split(b"\n")[:-1]
         _check_lines(split, {i: line for i, line in enumerate(lines, start=1) if i not in damaged})
-
-
-def journal_bytes(records: Mapping[int, FrameRecord]) -> bytes:
-    """Bytes of the journal a finished run leaves of these records (`write.write_journal`)."""
-    return b"".join(records[index].to_line().encode() + b"\n" for index in sorted(records))
 
 
 def _check_lines(split: SplitCheck, lines: dict[int, bytes]) -> None:
@@ -194,9 +182,10 @@ def check_frame(split: SplitCheck, record: FrameRecord) -> FrameCheck:
     Without a contract to trust, the journal alone says which files there are, and shapes are not compared.
     """
     found = FrameCheck(record.index)
-    outputs = split.contract["outputs"] if split.contract else [
-        output for output in FILES if file_name(output, record.index) in record.sha256
-    ]  # fmt: skip
+    contract = split.contract
+    outputs = (
+        contract.outputs if contract else [name for name in OUTPUTS if file_name(name, record.index) in record.sha256]
+    )
     wanted = {file_name(output, record.index) for output in outputs}
     found.checked.append("files")
     for name in sorted(wanted ^ set(record.sha256)):
@@ -207,54 +196,30 @@ def check_frame(split: SplitCheck, record: FrameRecord) -> FrameCheck:
         name = file_name(output, record.index)
         if name not in record.sha256:
             continue
-        data = _read(split.folder / name, record.sha256[name], record.bytes.get(name))
-        if isinstance(data, str):
-            found.problems.append(("files", name, data))
+        try:
+            data = frame_bytes(split.folder, record, name)
+        except (OSError, ValueError) as error:
+            found.problems.append(("files", name, getattr(error, "strerror", None) or str(error)))
             continue
-        array = _decode(output, data, split.contract)
         found.checked.append("pictures")
-        if isinstance(array, str):
-            found.problems.append(("pictures", name, array))
+        try:
+            array = OUTPUTS[output].decode(data)
+            if contract is not None and array.shape != (
+                shape := OUTPUTS[output].shape(contract.width, contract.height)
+            ):
+                raise ValueError(f"shape {array.shape}, should be {shape}")
+        except ValueError as error:
+            found.problems.append(("pictures", name, str(error)))
         else:
             arrays[output] = array
     if "rgb" in arrays:
         found.bits = picture_bits(arrays["rgb"])
     if "mask" in arrays:
-        _check_labels(found, record, arrays)
+        _check_mask(found, record, arrays)
     return found
 
 
-def _read(path: Path, sha256: str, size: int | None) -> bytes | str:
-    """Return a file's bytes, or what is wrong with them."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        return error.strerror or "cannot be read"
-    if len(data) != size:
-        return f"{len(data)} bytes, the journal has {size}"
-    return data if hashlib.sha256(data).hexdigest() == sha256 else "sha256 differs from the journal's"
-
-
-def _decode(output: str, data: bytes, contract: dict[str, Any] | None) -> np.ndarray | str:
-    """Return a file's array, or what is wrong with it."""
-    try:
-        if output in MODES:
-            image = Image.open(io.BytesIO(data), formats=["PNG"])
-            array, kind, wanted_kind = np.asarray(image), image.mode, MODES[output]
-        else:
-            array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-            kind, wanted_kind = array.dtype.name, ARRAY_TYPES[output].name
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        return f"cannot be decoded ({' '.join(str(error).split())})"
-    if kind != wanted_kind:
-        return f"pixels of type {kind}, should be {wanted_kind}"
-    if contract is None:
-        return array
-    shape = (contract["height"], contract["width"]) + ((3,) if output in ("rgb", "normals") else ())
-    return array if array.shape == shape else f"shape {array.shape}, should be {shape}"
-
-
-def _check_labels(found: FrameCheck, record: FrameRecord, arrays: dict[str, np.ndarray]) -> None:
+def _check_mask(found: FrameCheck, record: FrameRecord, arrays: dict[str, np.ndarray]) -> None:
     """Check the mask's values and counts, and the outputs that must agree with it pixel by pixel."""
     mask = arrays["mask"]
 
@@ -270,35 +235,14 @@ def _check_labels(found: FrameCheck, record: FrameRecord, arrays: dict[str, np.n
     counts["ignore"] = mask.size - sum(counts.values())
     if counts != record.counts:
         report("class counts", "mask", f"{_counts(counts)}; the journal has {_counts(record.counts)}")
-    for check, (output, disagree) in PIXEL_CHECKS.items():
-        if output in arrays and arrays[output].shape[:2] == mask.shape:
-            found.checked.append(check)
-            wrong = int(np.count_nonzero(disagree(arrays[output], mask)))
+    for output, array in arrays.items():
+        check = OUTPUTS[output].check
+        if check is not None and array.shape[:2] == mask.shape:
+            found.checked.append(check.name)
+            wrong = int(np.count_nonzero(check.disagree(array, mask)))
             if wrong:
-                report(check, output, f"{wrong} pixels do not go with the mask; should be: {CHECKS[check]}")
+                report(check.name, output, f"{wrong} pixels do not go with the mask; should be: {check.holds}")
 
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
-
-
-def _instance_pixels(instance: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return (instance > 0) != (mask == ROCK)
-
-
-def _depth_pixels(depth: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    sky = mask == SKY
-    return np.where(sky, ~np.isposinf(depth), ~(np.isfinite(depth) & (depth > 0)))
-
-
-def _normal_pixels(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    length = np.sqrt(np.sum(np.square(normals, dtype=np.float32), axis=-1))
-    return ~(np.abs(length - (mask != SKY)) <= NORMAL_TOLERANCE)
-
-
-PIXEL_CHECKS = {
-    "instances": ("instance", _instance_pixels),
-    "depth": ("depth", _depth_pixels),
-    "normals": ("normals", _normal_pixels),
-}
-"""Check to its output and the function that marks the pixels where it disagrees with the mask."""

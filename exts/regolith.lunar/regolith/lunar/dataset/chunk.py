@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import os
 import platform
 import re
 import resource
@@ -23,32 +21,40 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from regolith.lunar.dataset.layout import FrameRecord, first_difference, present, scan_journal
-from regolith.lunar.dataset.steps import AtOnce, Steps
+from regolith.lunar.dataset.contract import Contract, first_difference
+from regolith.lunar.dataset.layout import FrameRecord, present, read_lines, scan_lines
 from regolith.lunar.dataset.write import FrameWriter
 from regolith.lunar.files import write_json
-from regolith.lunar.params import InputError, Params, validate
-from regolith.lunar.randomize import draw_frame, scene_number
-from regolith.lunar.render.base import Renderer, run_through
+from regolith.lunar.jobs.tether import end_with
+from regolith.lunar.params import InputError, Params
+from regolith.lunar.randomize import draw_frame, draw_scene, narrowed, scene_number
+from regolith.lunar.reading import read_json
+from regolith.lunar.render.base import AppRenderer, AtOnce, Renderer, run_through
 from regolith.lunar.stage.spec import FrameSpec
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+    from regolith.lunar.stage.scene import Scene
 
 CHUNKS = ".chunks"
 """Folder of a split where tasks, part journals and results lie while a run goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class ChunkTask:
     """What a chunk has to draw."""
 
     path: Path
     """The task's own file; its part journal and result lie beside it."""
     split: Path
     """Folder of the split."""
-    contract: dict[str, Any]
-    """Contents of `dataset.json`; its renderer is empty where the task only asks for the renderer's description."""
+    contract: Contract
+    """The split's; its renderer is empty where the task only asks for the renderer's description."""
     indices: tuple[int, ...]
     """Frames to draw, whole scenes together."""
     threads: int | None = None
@@ -58,7 +64,7 @@ class Task:
     other_backend: bool = False
     """Whether frames of another renderer back end than the contract's are welcome."""
     parent: int | None = None
-    """Process whose end also ends the chunk; None where it runs on another machine."""
+    """Process whose end also ends the chunk; None where others see to that."""
 
     @property
     def part(self) -> Path:
@@ -81,18 +87,19 @@ class Task:
         Raises:
             OSError: It cannot be written.
         """
-        data = dataclasses.asdict(self) | {"path": str(self.path), "split": str(self.split)}
-        write_json(self.path, data)
+        plain = {"path": str(self.path), "split": str(self.split), "contract": self.contract.to_dict()}
+        write_json(self.path, dataclasses.asdict(self) | plain)
 
     @classmethod
-    def read(cls, path: Path) -> Task:
+    def read(cls, path: Path) -> ChunkTask:
         """Read a task's file; paths in it hold on every machine that shares the folder."""
-        data = json.loads(path.read_text("utf-8"))
-        return cls(**data | {"path": path, "split": Path(data["split"]), "indices": tuple(data["indices"])})
+        data = read_json(path)
+        contract, indices = Contract.from_dict(data["contract"], str(path)), tuple(data["indices"])
+        return cls(**data | {"path": path, "split": Path(data["split"]), "contract": contract, "indices": indices})
 
 
 def run_task(
-    task: Task, open_renderer: Callable[[Task], Renderer], signalled: Callable[[], bool] = lambda: False
+    task: ChunkTask, open_renderer: Callable[[ChunkTask], Renderer], signalled: Callable[[], bool] = lambda: False
 ) -> Generator[int, None, None]:
     """Draw a chunk and yield each frame's number as it is handed to the writer; leaves the result file.
 
@@ -114,14 +121,18 @@ def run_task(
 
 
 async def draw_task(
-    task: Task, open_steps: Callable[[Task], Steps], signalled: Callable[[], bool] = lambda: False
+    task: ChunkTask,
+    open_renderer: Callable[[ChunkTask], AppRenderer],
+    signalled: Callable[[], bool] = lambda: False,
+    paused: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[int, None]:
-    """Draw a chunk as `run_task` does, in the steps of a host that may have an event loop to keep alive.
+    """Draw a chunk as `run_task` does, with a renderer whose host may have an event loop to keep alive.
 
     Args:
         task: What to draw.
-        open_steps: Opens the renderer that the task asks for, and how its steps are taken.
+        open_renderer: Opens the renderer that the task asks for.
         signalled: Whether to end after the present frame.
+        paused: Whether to wait before the next frame.
     """
 
     def stopped() -> bool:
@@ -131,16 +142,17 @@ async def draw_task(
     result: dict[str, Any] = {"status": "finished", "error": None, "renderer": None}
     drawn = 0
     try:
-        with contextlib.closing(open_steps(task)) as steps:
-            result["renderer"] = steps.describe()
+        with contextlib.closing(open_renderer(task)) as renderer:
+            result["renderer"] = renderer.describe()
             clock.lap("start")
             _agree(task, result["renderer"])
             with FrameWriter(task.split, task.part) as writer:
-                async with contextlib.aclosing(_frames(task, steps, writer, clock, stopped)) as frames:
+                async with contextlib.aclosing(_frames(task, renderer, writer, clock, stopped, paused)) as frames:
                     async for index in frames:
                         drawn += 1
                         yield index
-                await steps.flush(writer)
+                while writer.busy:
+                    await renderer.update()
             clock.lap("wait")
             clock.seconds |= {"encode": writer.encode_s, "write": writer.write_s}
         if stopped():
@@ -156,7 +168,7 @@ def failed(error: Exception) -> dict[str, Any]:
     return {"status": "failed", "error": _describe_error(error)}
 
 
-def write_result(task: Task, result: dict[str, Any]) -> None:
+def write_result(task: ChunkTask, result: dict[str, Any]) -> None:
     """Write a task's result file: what is given, with this process's peak memory and host."""
     write_json(task.result, result | {"peak_rss": peak_bytes(), "host": platform.node()})
 
@@ -192,9 +204,9 @@ class _Clock:
         self._last = now
 
 
-def _agree(task: Task, renderer: dict[str, Any]) -> None:
+def _agree(task: ChunkTask, renderer: dict[str, Any]) -> None:
     """Refuse to add frames of another back end, which would not be the same bytes."""
-    agreed = task.contract["renderer"]
+    agreed = task.contract.renderer
     if not agreed or task.other_backend:
         return
     difference = first_difference(agreed, renderer, "renderer")
@@ -203,18 +215,40 @@ def _agree(task: Task, renderer: dict[str, Any]) -> None:
         raise InputError(field, new, f"{old!r}, as {platform.node()} lacks, or --other-backend to mix back ends")
 
 
+def author_scene(params: Params, *, seed: int, split: str, number: int, baked: bool = False) -> tuple[Scene, Usd.Stage]:
+    """Build a scene of a split and author its stage.
+
+    Args:
+        params: Parameters of the dataset.
+        seed: Seed of the dataset.
+        split: Split the scene belongs to.
+        number: Number of the scene inside its split.
+        baked: Whether to write the fine ground as meshes.
+
+    Returns:
+        The scene, and its stage in memory.
+    """
+    from regolith.lunar.stage.author import author_stage, build_scene
+
+    scene = build_scene(narrowed(params, split), draw_scene(params, seed, split, number))
+    return scene, author_stage(scene, baked=baked)
+
+
 async def _frames(
-    task: Task, steps: Steps, writer: FrameWriter, clock: _Clock, stopped: Callable[[], bool]
+    task: ChunkTask,
+    renderer: AppRenderer,
+    writer: FrameWriter,
+    clock: _Clock,
+    stopped: Callable[[], bool],
+    paused: Callable[[], bool],
 ) -> AsyncGenerator[int, None]:
     from regolith.lunar.stage.edit import apply_frame
 
     if not task.indices:
         return
-    params = validate(Params, task.contract["parameters"])
-    seed, split, width, height = (task.contract[key] for key in ("seed", "split", "width", "height"))
-    outputs = task.contract["outputs"]
-    extra: Any = frozenset(output for output in outputs if output not in ("rgb", "mask"))
-    done, _ = scan_journal(task.part)
+    contract = task.contract
+    params, seed, split, width, height = contract.params, contract.seed, contract.split, contract.width, contract.height
+    done, _ = scan_lines(read_lines(task.part))
     scenes: dict[int, list[int]] = {}
     for index in task.indices:
         if index not in done or not present(task.split, done[index]):
@@ -222,29 +256,43 @@ async def _frames(
     for number, indices in scenes.items():
         if stopped():
             return
-        scene, stage = await steps.author(params, seed=seed, split=split, number=number)
+        build = partial(author_scene, params, seed=seed, split=split, number=number, baked=renderer.baked)
+        scene, stage = await renderer.aside(build)
         clock.lap("scene")
-        stage = await steps.load(stage)
+        stage = await renderer.load_async(stage)
         clock.lap("load")
         for index in indices:
-            await steps.ready()
+            while paused() and not stopped():
+                await renderer.update()
+            renderer.check()
             if stopped():
                 return
             spec, redraws = await _aim(
-                params, steps, stage, scene, seed=seed, split=split, index=index, size=(width, height)
+                params, renderer, stage, scene, seed=seed, split=split, index=index, size=(width, height)
             )
             apply_frame(stage, params, spec, width, height)
             clock.lap("aim")
-            frame = await steps.render(width, height, quality=params.render.quality, outputs=extra)
+            frame = await renderer.render_async(
+                width, height, quality=params.render.quality, outputs=frozenset(contract.extras)
+            )
             clock.lap("render")
-            await steps.room(writer)
-            writer.put(index, frame.arrays(outputs), seed=spec.seed, spec=spec.to_dict(), redraws=redraws)
+            while writer.full:
+                await renderer.update()
+            writer.put(index, frame.arrays(contract.outputs), seed=spec.seed, spec=spec.to_dict(), redraws=redraws)
             clock.lap("wait")
             yield index
 
 
 async def _aim(
-    params: Params, steps: Steps, stage: Any, scene: Any, *, seed: int, split: str, index: int, size: tuple[int, int]
+    params: Params,
+    renderer: AppRenderer,
+    stage: Any,
+    scene: Any,
+    *,
+    seed: int,
+    split: str,
+    index: int,
+    size: tuple[int, int],
 ) -> tuple[FrameSpec, int]:
     """Draw a frame until its share of rock is in range; after `randomize.redraws` of them keep the nearest.
 
@@ -263,7 +311,7 @@ async def _aim(
         if attempt:
             spec = draw_frame(params, seed, split, index, scene, attempt=attempt)
         apply_frame(stage, params, spec, *size)
-        share = float((await steps.labels(*size) == ROCK).mean())
+        share = float((await renderer.mask_async(*size) == ROCK).mean())
         miss = max(wanted.lo - share, share - wanted.hi)
         if miss <= 0.0:
             return spec, attempt
@@ -288,14 +336,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
-def open_embedded(task: Task) -> Renderer:
+def open_embedded(task: ChunkTask) -> Renderer:
     """Open the embedded renderer for a task."""
     from regolith.lunar.render import open_renderer
 
-    return open_renderer(validate(Params, task.contract["parameters"]).render.backend, threads=task.threads)
+    return open_renderer(task.contract.params.render.backend, threads=task.threads)
 
 
-def read_part(task: Task, offset: int) -> tuple[list[FrameRecord], int]:
+def read_part(task: ChunkTask, offset: int) -> tuple[list[FrameRecord], int]:
     """Read what a part journal gained since `offset` [bytes], whole lines only, and where it ends now."""
     try:
         with task.part.open("rb") as file:
@@ -308,21 +356,14 @@ def read_part(task: Task, offset: int) -> tuple[list[FrameRecord], int]:
     return records, offset + len(whole)
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone, however it went; what was being written does not count."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
-
-
 def main() -> int:
     """Run the task named on the command line; SIGTERM and SIGINT finish the frame being written."""
-    task = Task.read(Path(sys.argv[1]))
+    task = ChunkTask.read(Path(sys.argv[1]))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if task.parent is not None:
-        threading.Thread(target=_end_with, args=(task.parent,), daemon=True).start()
+        end_with(task.parent)
     for _ in run_task(task, open_embedded, stop.is_set):
         pass
     return 0

@@ -10,11 +10,11 @@ import dataclasses
 import os
 import shlex
 import sys
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import psutil
 
-from regolith.lunar.dataset.chunk import Task, open_embedded, run_task
+from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task
 from regolith.lunar.jobs.companion import Companion
 from regolith.lunar.params import InputError
 
@@ -24,7 +24,7 @@ ExecutorName = Literal["processes", "in-process", "ray", "isaac"]
 class Running(Protocol):
     """A chunk that was started."""
 
-    task: Task
+    task: ChunkTask
 
     def poll(self) -> str | None:
         """None while it runs, then how it ended as far as the executor knows; its result file says more."""
@@ -49,12 +49,24 @@ class Executor(Protocol):
     pause_s: float
     """Time between two looks at the chunks [s]."""
 
-    def start(self, task: Task) -> Running:
+    def start(self, task: ChunkTask) -> Running:
         """Start a chunk, whose task file is in place."""
         ...
 
     def held_bytes(self) -> int:
         """Memory this process holds for its chunks, which the next may use again."""
+        ...
+
+    def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None:
+        """Refuse machines that would draw other bytes than the rest, before anything is drawn.
+
+        Args:
+            backend: As `RenderParams.backend`.
+            begun: Renderer the split was begun with; None for a new one.
+
+        Raises:
+            InputError: The first such machine.
+        """
         ...
 
     def close(self) -> None:
@@ -69,7 +81,7 @@ class InProcess:
     slots = 1
     pause_s = 0.0
 
-    def start(self, task: Task) -> Running:
+    def start(self, task: ChunkTask) -> Running:
         """Start a chunk."""
         return _Inline(task)
 
@@ -77,12 +89,15 @@ class InProcess:
         """Memory of this process."""
         return psutil.Process().memory_info().rss
 
+    def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None:
+        """There is but this machine, whose chunks look for themselves."""
+
     def close(self) -> None:
         """Nothing is held."""
 
 
 class _Inline:
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: ChunkTask) -> None:
         self.task = task
         self._frames = run_task(task, open_embedded)
 
@@ -114,22 +129,21 @@ class Processes:
         except ValueError as error:
             raise InputError("command", command, f"a command line ({error})") from None
         self._words = words or [sys.executable, "-m", "regolith.lunar.dataset.chunk", "{task}"]
-        self._parent = None if command else os.getpid()  # a wrapper script or a container has parents of its own
         if not any("{task}" in word for word in self._words):
             raise InputError("command", command, "a command line with {task} where the task's file goes")
 
-    def start(self, task: Task) -> Running:
+    def start(self, task: ChunkTask) -> Running:
         """Start a chunk.
 
         Raises:
             InputError: The command's program cannot be started.
         """
-        task = dataclasses.replace(task, parent=self._parent)
+        task = dataclasses.replace(task, parent=os.getpid())
         task.write()
         words = [word.replace("{task}", str(task.path)) for word in self._words]
         threads = {"OMP_NUM_THREADS": str(task.threads)} if task.threads else {}  # for numpy's libraries
         try:
-            return _Process(task, Companion(words, env=threads))
+            return _Process(task, Companion(words, env=threads, tethered=True))
         except OSError as error:
             raise InputError("command", words[0], f"a program that can be started ({error.strerror})") from None
 
@@ -137,12 +151,15 @@ class Processes:
         """None: a chunk's memory ends with it."""
         return 0
 
+    def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None:
+        """There is but this machine, whose chunks look for themselves."""
+
     def close(self) -> None:
         """Nothing is held; a chunk ends with this process."""
 
 
 class _Process:
-    def __init__(self, task: Task, companion: Companion) -> None:
+    def __init__(self, task: ChunkTask, companion: Companion) -> None:
         self.task = task
         self._companion = companion
 
@@ -185,7 +202,7 @@ def open_executor(name: str, *, address: str | None = None, command: str | None 
         return InProcess()
     if name == "isaac":
         if command is None:
-            text = "the command line of a chunk, such as './python.sh -m regolith.lunar.render.isaac_worker {task}'"
+            text = "the command line of a chunk, such as './python.sh -m regolith.lunar.dataset.isaac_worker {task}'"
             raise InputError("command", None, text)
         return Processes(command)
     if name == "ray":

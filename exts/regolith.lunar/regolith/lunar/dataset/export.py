@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from regolith.lunar.dataset.formats.source import read_sources
-from regolith.lunar.dataset.formats.target import new_folder
+from regolith.lunar.dataset.formats.source import Source, Step, read_sources
+from regolith.lunar.dataset.formats.target import Write, new_folder
 from regolith.lunar.dataset.splits import counted
+from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
+from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError, Verb, quantity
-
-Format = Literal["coco", "yolo-seg", "webdataset", "hf", "basicwriter", "voc", "pointcloud"]
+from regolith.lunar.params.plugins import load_plugin, not_working, plugin_names
 
 MODULES: dict[str, str] = {
     "coco": "coco",
@@ -27,6 +28,14 @@ MODULES: dict[str, str] = {
 }
 """Format to its module in `dataset.formats`; each has `write(sources, out, step)`."""
 
+FORMATS = (*MODULES, *plugin_names("regolith.lunar.formats", tuple(MODULES)))
+"""Formats by name: ours, then those of installed packages."""
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[FORMATS]
+
 SHARD = 1000
 """Samples of a WebDataset shard unless asked otherwise."""
 
@@ -35,7 +44,7 @@ class Export(Verb):
     """Export a split or a dataset to a format other tools read."""
 
     folder: Path = quantity(..., "Folder of a split, or of a dataset: all splits in it.", positional=True)
-    to: Format = quantity(
+    to: FormatName = quantity(
         ..., "Format to write; yolo-seg and voc call train_dr train and test_photoreal test, others keep the names."
     )
     out: Path = quantity(..., "Folder to write; it must not be there yet, or be empty.")
@@ -57,10 +66,10 @@ class Export(Verb):
 
 
 def export(
-    folder: Path,
-    out: Path,
+    folder: AnyPath,
+    out: AnyPath,
     *,
-    to: str,
+    to: str | Write,
     partial: bool = False,
     shard: int = SHARD,
     emit: Emit = lambda event: None,
@@ -70,7 +79,8 @@ def export(
     Args:
         folder: A split, or a dataset holding some.
         out: Folder to make.
-        to: One of `MODULES`.
+        to: `coco`, `yolo-seg`, `webdataset`, `hf`, `basicwriter`, `voc`, `pointcloud`, the name of a format that an
+            installed package adds (entry points `regolith.lunar.formats`), or a function that writes one.
         partial: Whether splits may lack frames of their contract.
         shard: Samples a WebDataset shard holds at most.
         emit: Receives `progress` events.
@@ -83,9 +93,9 @@ def export(
             that is taken, cannot be written or has no room, a file that is not as it was written, or a split that
             lacks what the format needs.
     """
-    if to not in MODULES:
-        raise InputError("to", to, ", ".join(MODULES))
-    sources = read_sources(folder, partial=partial)
+    name = to if isinstance(to, str) else getattr(to, "__name__", type(to).__name__)
+    write = _writer(to) if isinstance(to, str) else to
+    sources = read_sources(Path(folder), partial=partial)
     total = sum(len(source.records) for source in sources)
     done = 0
 
@@ -94,12 +104,36 @@ def export(
         done += 1
         emit({"event": "progress", "done": done, "total": total})
 
-    module = importlib.import_module(f"regolith.lunar.dataset.formats.{MODULES[to]}")
     options = {"shard": shard} if to == "webdataset" else {}
-    with _installed(to), new_folder(out) as temporary:
+    installed = _installed(name) if name in MODULES else contextlib.nullcontext()
+    with installed, new_folder(Path(out)) as temporary:
         emit({"event": "progress", "done": 0, "total": total})
-        module.write(sources, temporary, step, **options)
-    return {"out": str(out), "format": to, "splits": {source.name: len(source.records) for source in sources}}
+        write(sources, temporary, step, **options)
+    return {"out": str(out), "format": name, "splits": {source.name: len(source.records) for source in sources}}
+
+
+def _writer(to: str) -> Callable[..., Any]:
+    """Find the function that writes a format."""
+    if to not in FORMATS:
+        raise InputError("to", to, ", ".join(FORMATS))
+    if to not in MODULES:
+        return _guarded(load_plugin("regolith.lunar.formats", to, field="to"), to)
+    return importlib.import_module(f"regolith.lunar.dataset.formats.{MODULES[to]}").write
+
+
+def _guarded(plugin: Write, to: str) -> Write:
+    """Let a plug-in's own errors name it."""
+
+    def write(sources: Sequence[Source], out: Path, step: Step) -> None:
+        try:
+            plugin(sources, out, step)
+        except (InputError, OSError):
+            raise
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise not_working("to", to, getattr(plugin, "__module__", to), why) from error
+
+    return write
 
 
 @contextlib.contextmanager
@@ -109,5 +143,5 @@ def _installed(to: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        allowed = f"a format whose packages are installed: {package} is not; pip install regolith-lunar[export]"
+        allowed = f"a format whose packages are installed: {package} is not; {install_command('export')}"
         raise InputError("to", to, allowed) from None

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from pathlib import Path
 from typing import Any
 
+from regolith.lunar.dataset.chunked_run import ChunkedRun
+from regolith.lunar.dataset.contract import FRAMES_MAX
 from regolith.lunar.dataset.executors import ExecutorName, open_executor
-from regolith.lunar.dataset.layout import FrameRecord, write_contract
-from regolith.lunar.dataset.plan import plan_chunks
-from regolith.lunar.dataset.run import Run, begin, close_split, outcome, room
+from regolith.lunar.dataset.run import begin
 from regolith.lunar.dataset.splits import counted
-from regolith.lunar.dataset.survey import agree, lock, report_survey, survey, tidy
+from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.machine import cores
-from regolith.lunar.params import InputError, Params, PresetVerb, quantity, writable_folder
+from regolith.lunar.params import Params, PictureSize, PresetVerb, quantity
 from regolith.lunar.randomize import Split
+from regolith.lunar.render.base import run_through
 
 
 class Generate(PresetVerb):
     """Generate labelled frames of a split; run again to resume."""
 
     split: Split = quantity(..., "Split to draw.")
-    frames: int = quantity(..., "Frames the split shall have.", ge=1, le=1_000_000)
+    frames: int = quantity(..., "Frames the split shall have.", ge=1, le=FRAMES_MAX)
     out: Path = quantity(..., "Dataset folder; the split lands in OUT/SPLIT.")
-    size: str = quantity("256", "Picture size in pixels: SIDE, or WIDTHxHEIGHT.")
+    size: PictureSize = quantity(PictureSize(256), "Size of the pictures.")
     seed: int = quantity(0, "Seed of the dataset.", ge=0)
     workers: int = quantity(1, "Chunks drawn at once.", ge=1, le=256)
     executor: ExecutorName = quantity(
@@ -51,15 +50,14 @@ class Generate(PresetVerb):
         """Generate and say where the split is."""
         from regolith.lunar.jobs.progress import show
 
-        width, height = parse_size(self.size)
         with show(self.events, f"generate {self.split}", "frames") as emit:
             return generate(
                 self.params,
                 self.out,
                 split=self.split,
                 frames=self.frames,
-                width=width,
-                height=height,
+                width=self.size.width,
+                height=self.size.height,
                 seed=self.seed,
                 workers=self.workers,
                 executor=self.executor,
@@ -79,22 +77,9 @@ class Generate(PresetVerb):
         return f"{result['split']}: {counted(result['frames'], 'frame')}, {result['drawn']} drawn now"
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read `256` or `640x480` as (width, height).
-
-    Raises:
-        InputError: Not a size, or a side outside 16 … 4096 pixels.
-    """
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    sides = [int(side) for side in match.groups() if side] if match else []
-    if not sides or not all(16 <= side <= 4096 for side in sides):
-        raise InputError("size", text, "SIDE or WIDTHxHEIGHT in pixels, each 16 … 4096")
-    return sides[0], sides[-1]
-
-
 def generate(
     params: Params,
-    out: Path,
+    out: AnyPath,
     *,
     split: str,
     frames: int,
@@ -136,64 +121,25 @@ def generate(
         emit: Receives `progress` and `note` events.
 
     Returns:
-        {split, frames, drawn, broken, extra, renderer, outside_rock_share}: the folder, the frames it has, how many
-        this run drew, which of those were on disk but broken, files in the folder that are not the split's, the
-        renderer, how many frames have another share of rock than asked for.
+        What the run found and drew (`run.SplitRun.complete`).
 
     Raises:
         InputError: Bad split or size, a folder begun with other parameters, in use by another run, or without room;
-            too little memory.
+            too little memory; nodes that would draw other bytes.
         RuntimeError: A chunk failed, or its process died again and again.
         KeyboardInterrupt: SIGINT or SIGTERM came; the frames being written were finished first.
     """
-    folder, contract = begin(params, out, split=split, frames=frames, width=width, height=height, seed=seed)
+    folder, contract = begin(params, Path(out), split=split, frames=frames, width=width, height=height, seed=seed)
     with contextlib.closing(open_executor(executor, address=address, command=command)) as runs:
-        writable_folder("out", folder)
-        with room(folder), lock(folder):
-            known = agree(folder, contract, extend=extend)
-            run = Run(
-                folder,
-                contract,
-                runs,
-                workers=min(workers, runs.slots),
-                threads=1,
-                retries=retries,
-                stall_s=stall_s,
-                other_backend=other_backend,
-                emit=emit,
-            )
-            if not known:
-                contract["renderer"] = run.describe()
-                write_contract(folder, contract)
-            found = survey(folder, frames=frames, outputs=contract["outputs"], hashes=hashes)
-            report_survey(found, folder, emit)
-            missing = [index for index in range(frames) if index not in found.done]
-            chunks = plan_chunks(params, missing, chunk_frames=chunk_frames, workers=run.workers)
-            if executor != "ray":
-                run.threads = max(1, cores() // max(1, min(run.workers, len(chunks))))
-            done = run.draw(chunks, found.done)
-            _finish(folder, contract, done)
-    result = outcome(folder, contract, found, done)
-    result["outside_rock_share"] = _outside_share(params, done, width * height)
-    if result["outside_rock_share"]:
-        text = f"{result['outside_rock_share']} of {frames} frames lie outside randomize.rock_share after their redraws"
-        emit({"event": "note", "message": f"{folder}: {text}"})
-    return result
-
-
-def _finish(folder: Path, contract: dict[str, Any], done: dict[int, FrameRecord]) -> None:
-    """Order the journal, and leave nothing of the run beside the split.
-
-    Raises:
-        RuntimeError: Frames are missing.
-    """
-    if len(done) != contract["frames"]:
-        raise RuntimeError(f"{len(done)} of {contract['frames']} frames; run the same command again to go on")
-    close_split(folder, contract, done)
-    tidy(folder, contract["outputs"])
-
-
-def _outside_share(params: Params, done: dict[int, FrameRecord], pixels: int) -> int:
-    """Number of frames whose share of rock is outside the range asked for."""
-    wanted = params.randomize.rock_share
-    return sum(not wanted.contains(record.counts["rock"] / pixels) for record in done.values())
+        run = ChunkedRun(
+            folder,
+            contract,
+            runs,
+            workers=workers,
+            chunk_frames=chunk_frames,
+            retries=retries,
+            stall_s=stall_s,
+            other_backend=other_backend,
+            emit=emit,
+        )
+        return run_through(run.complete(extend=extend, hashes=hashes))

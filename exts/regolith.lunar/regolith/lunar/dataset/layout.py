@@ -1,103 +1,35 @@
-"""Folders, file names and records of a dataset split: the contract every reader and writer shares."""
+"""The frames of a split on disk: its journal, `frames.jsonl`, and the files of each frame."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from regolith.lunar import __version__
-from regolith.lunar.files import write_json
-from regolith.lunar.labels import CLASSES, IGNORE
-from regolith.lunar.params import InputError, Params
+from regolith.lunar.dataset.contract import FRAMES_MAX, digest
+from regolith.lunar.files import append_lines, write_bytes
+from regolith.lunar.labels import NAMES
+from regolith.lunar.params import InputError
+from regolith.lunar.params.capture import REDRAWS_MAX
+from regolith.lunar.reading import open_regular
 
-SCHEMA_VERSION = 2
-"""Version of this layout, in `dataset.json`."""
-
-CONTRACT = "dataset.json"
 JOURNAL = "frames.jsonl"
-
-FILES: dict[str, tuple[str, str]] = {
-    "rgb": ("rgb", "png"),
-    "mask": ("mask", "png"),
-    "depth": ("depth", "npy"),
-    "normals": ("normals", "npy"),
-    "instance": ("instance", "png"),
-}
-"""Output name to (folder, file ending)."""
-
-
-CONTRACT_FIELDS: dict[str, type] = {
-    "classes": dict,
-    "split": str,
-    "seed": int,
-    "width": int,
-    "height": int,
-    "frames": int,
-    "outputs": list,
-    "renderer": dict,
-    "other_renderers": list,
-    "parameters": dict,
-}
-"""Fields of `dataset.json` beside `schema` and `digest`, and their types; `frames` is what the split shall have."""
-
-
-def digest(data: dict[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of an object without its own `digest`; what makes every flipped bit show."""
-    rest = {key: value for key, value in data.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def make_contract(
-    params: Params, *, split: str, frames: int, seed: int, width: int, height: int, renderer: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the contents of `dataset.json`: everything that decides the bytes of the split's frames."""
-    outputs = ["rgb", "mask"] + [name for name in ("depth", "normals", "instance") if getattr(params.dataset, name)]
-    return {
-        "schema": SCHEMA_VERSION,
-        "version": __version__,
-        "classes": CLASSES,
-        "ignore": IGNORE,
-        "split": split,
-        "frames": frames,
-        "seed": seed,
-        "width": width,
-        "height": height,
-        "outputs": outputs,
-        "renderer": renderer,
-        "other_renderers": [],
-        "parameters": params.model_dump(mode="json"),
-    }
-
-
-def first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """Find the first place where two nested values differ: (dotted path, old value, new value)."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            found = first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else key)
-            if found is not None:
-                return found
-        return None
-    return None if old == new else (path, old, new)
-
-
-def file_name(output: str, index: int) -> str:
-    """Path of one output of frame `index`, relative to the split: `rgb/rgb_00000.png`."""
-    folder, ending = FILES[output]
-    return f"{folder}/{folder}_{index:05d}.{ending}"
+COUNTED = frozenset({*NAMES, "ignore"})
+"""What the pixels of a frame are counted by."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FrameRecord:
     """One line of `frames.jsonl`: a frame that is complete on disk."""
 
-    index: int
+    index: Annotated[int, Field(ge=0, lt=FRAMES_MAX)]
     seed: int
     spec: dict[str, Any]
     """The `FrameSpec` it was drawn from."""
@@ -105,14 +37,14 @@ class FrameRecord:
     """Relative path to the hash of the file."""
     bytes: dict[str, int]
     """Relative path to the size of the file."""
-    counts: dict[str, int]
+    counts: dict[str, Annotated[int, Field(ge=0)]]
     """Pixels per class, ignored ones under `ignore`."""
-    redraws: int = 0
+    redraws: Annotated[int, Field(ge=0, le=REDRAWS_MAX)] = 0
     """How often the frame was drawn again for its share of rock."""
 
     def to_line(self) -> str:
         """Canonical JSON line with its `digest`, without the newline."""
-        data = dataclasses.asdict(self)
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.dumps(data | {"digest": digest(data)}, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -125,6 +57,8 @@ class FrameRecord:
         record = _record_adapter().validate_json(line, strict=True)
         if record.to_line() != line:
             raise ValueError("not as it was written")
+        if record.counts.keys() != COUNTED:
+            raise ValueError("not the counts of a frame")
         return record
 
 
@@ -137,67 +71,96 @@ def read_journal(split: Path) -> dict[int, FrameRecord]:
     """Read the complete frames of a split by index; a torn last line, left by a crash, does not count.
 
     Raises:
-        InputError: A line before the last is not a record.
+        InputError: It cannot be read, or a line before the last is not a record.
     """
-    records, broken = scan_journal(split / JOURNAL)
+    try:
+        records, broken = scan_lines(read_lines(split / JOURNAL))
+    except OSError as error:
+        raise InputError("split", str(split), f"a folder whose {JOURNAL} can be read ({error.strerror})") from None
     if broken:
         raise InputError(f"{split / JOURNAL}:{broken[0]}", "changed", "a line as `regolith generate` wrote it")
     return records
 
 
-def scan_journal(path: Path) -> tuple[dict[int, FrameRecord], list[int]]:
-    """Read a journal as far as it is whole.
+def scan_lines(lines: Iterable[JournalLine]) -> tuple[dict[int, FrameRecord], list[int]]:
+    """Read the lines of a journal as far as they are whole.
 
     Returns:
-        Records by index, the last of several with one index; and the numbers, from 1, of lines that are no records,
-        a torn last line not among them.
+        Records by index, the last of several with one index; and the numbers, from 1, of lines that are no records.
     """
     records: dict[int, FrameRecord] = {}
     broken: list[int] = []
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = FrameRecord.from_line(line.decode("utf-8")) if line else None
-        except ValueError:
-            if number < len(lines):
-                broken.append(number)
-            continue
-        if record is not None:
-            records[record.index] = record
+    for line in lines:
+        if line.record is None:
+            broken.append(line.number)
+        else:
+            records[line.record.index] = line.record
     return records, broken
 
 
-def read_contract(split: Path) -> dict[str, Any]:
-    """Read a split's `dataset.json`.
+class JournalLine(NamedTuple):
+    """A line of a journal."""
+
+    number: int
+    """Number from 1."""
+    start: int
+    """Where it begins [bytes]."""
+    whole: bool
+    """Whether it has its end; the last line of a run that was killed may lack it."""
+    record: FrameRecord | None
+    """None where the line is no record."""
+
+
+def read_lines(path: Path) -> Iterator[JournalLine]:
+    """Go through the lines of a journal, one in memory at a time; blank ones and a torn last one are left out.
 
     Raises:
-        InputError: The folder is not a split of a dataset.
+        OSError: The file cannot be read, or is no regular file.
     """
-    path = split / CONTRACT
-    try:
-        contract = json.loads(path.read_text("utf-8"))
-    except OSError:
-        raise InputError("split", str(split), f"a folder with a {CONTRACT}, as `regolith generate` writes") from None
-    except ValueError:
-        raise InputError("split", str(split), f"a folder whose {CONTRACT} is well-formed JSON") from None
-    if not isinstance(contract, dict) or contract.get("schema") != SCHEMA_VERSION:
-        found = contract.get("schema") if isinstance(contract, dict) else contract
-        raise InputError(f"{path}: schema", str(found), str(SCHEMA_VERSION))
-    for key, kind in CONTRACT_FIELDS.items():
-        if not isinstance(contract.get(key), kind):
-            raise InputError(f"{path}: {key}", contract.get(key), f"a value of type {kind.__name__}")
-    if contract.get("digest") != digest(contract):
-        raise InputError(f"{path}: digest", contract.get("digest"), "that of the file as `regolith generate` wrote it")
-    return contract
+    if path.exists():
+        with open_regular(path) as file:
+            yield from parse_lines(file)
 
 
-def write_contract(split: Path, contract: dict[str, Any]) -> None:
-    """Write a split's `dataset.json` with its digest.
+def parse_lines(file: Iterable[bytes]) -> Iterator[JournalLine]:
+    """Parse the lines of a journal, as `read_lines` gives them."""
+    start = 0
+    for number, line in enumerate(file, start=1):
+        whole = line.endswith(b"\n")
+        try:
+            record = FrameRecord.from_line(line.removesuffix(b"\n").decode("utf-8"))
+        except ValueError:
+            record = None
+        if record is not None or (whole and line != b"\n"):
+            yield JournalLine(number, start, whole, record)
+        start += len(line)
+
+
+def journal_bytes(records: Mapping[int, FrameRecord]) -> bytes:
+    """Bytes of the journal of a finished split: ordered by index, so that they do not tell in which order it was drawn.
+
+    Args:
+        records: Frames by index.
+    """
+    return b"".join(records[index].to_line().encode() + b"\n" for index in sorted(records))
+
+
+def write_journal(split: Path, records: Mapping[int, FrameRecord]) -> None:
+    """Rewrite the journal as that of a finished split.
 
     Raises:
         OSError: The file cannot be written.
     """
-    write_json(split / CONTRACT, contract | {"digest": digest(contract)})
+    write_bytes(split / JOURNAL, journal_bytes(records))
+
+
+def append_records(split: Path, records: Iterable[FrameRecord]) -> None:
+    """Append journal lines and flush them to disk; the frames count from here on.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    append_lines(split / JOURNAL, (record.to_line() for record in records))
 
 
 def present(split: Path, record: FrameRecord) -> bool:
@@ -208,15 +171,26 @@ def present(split: Path, record: FrameRecord) -> bool:
         return False
 
 
-def frame_paths(split: Path) -> Iterator[tuple[FrameRecord, Path, Path]]:
-    """Yield (record, picture path, mask path) of every complete frame, by index.
+def frame_bytes(split: Path, record: FrameRecord, name: str) -> bytes:
+    """Read one file of a frame, once, and hold these bytes to the journal.
+
+    Args:
+        split: Folder of the split.
+        record: The frame's line.
+        name: The file, relative to the split.
 
     Raises:
-        InputError: The folder is not a split of a dataset, or it holds no frame.
+        OSError: It cannot be read, or is no regular file.
+        ValueError: It is not as the journal has it; says how.
     """
-    read_contract(split)
-    records = read_journal(split)
-    if not records:
-        raise InputError("split", str(split), "a split with at least one frame")
-    for index in sorted(records):
-        yield records[index], split / file_name("rgb", index), split / file_name("mask", index)
+    size, expected = record.bytes.get(name), record.sha256.get(name)
+    if size is None or expected is None:
+        raise ValueError("the journal has no sha256 of it")
+    with open_regular(split / name) as file:
+        found = os.fstat(file.fileno()).st_size
+        if found != size:
+            raise ValueError(f"{found} bytes, the journal has {size}")
+        data = file.read(size)
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise ValueError("sha256 differs from the journal's")
+    return data

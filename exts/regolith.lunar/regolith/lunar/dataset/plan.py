@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+
+import numpy as np
 
 from regolith.lunar.params import Params
 from regolith.lunar.randomize import scene_number
 
 
-def plan_chunks(params: Params, missing: Sequence[int], *, chunk_frames: int, workers: int) -> list[tuple[int, ...]]:
-    """Cut the missing frames into chunks of whole scenes, in order.
+def plan_chunks(
+    params: Params, missing: Sequence[int] | np.ndarray, *, chunk_frames: int, workers: int
+) -> Iterator[tuple[int, ...]]:
+    """Cut the missing frames into chunks of whole scenes, in order, each as it is asked for.
 
     A chunk has about `chunk_frames` frames, fewer where there would be less work than workers.
 
@@ -20,15 +26,13 @@ def plan_chunks(params: Params, missing: Sequence[int], *, chunk_frames: int, wo
         chunk_frames: Most frames of a chunk, a scene more at the most.
         workers: Chunks that run at once.
     """
-    scenes: dict[int, list[int]] = {}
-    for index in missing:
-        scenes.setdefault(scene_number(params, index), []).append(index)
     target = min(chunk_frames, math.ceil(len(missing) / max(workers, 1)))
-    chunks: list[tuple[int, ...]] = []
     current: list[int] = []
-    for indices in scenes.values():
+    for _, scene in groupby(map(int, missing), partial(scene_number, params)):
+        indices = list(scene)
         if current and len(current) + len(indices) > target:
-            chunks.append(tuple(current))
+            yield tuple(current)
             current = []
         current += indices
-    return [*chunks, tuple(current)] if current else chunks
+    if current:
+        yield tuple(current)

@@ -17,7 +17,7 @@ CAMERA = ("camera_x_m", "camera_y_m", "camera_z_m", "heading_deg", "pitch_deg", 
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class FrameCamera:
     """A frame's camera: where it stands and how it projects.
 
     Camera frame: x right, y down, z forward (OpenCV). World frame: the stage's, z up.
@@ -28,7 +28,7 @@ class View:
     """Pose for column vectors, p_world = R p_camera + t, float64, shape [4, 4]."""
 
     @classmethod
-    def from_spec(cls, spec: Mapping[str, Any], width: int, height: int) -> View:
+    def from_spec(cls, spec: Mapping[str, Any], width: int, height: int) -> FrameCamera:
         """Make the view of a frame from what it was drawn from (`FrameSpec.to_dict`).
 
         Args:
@@ -73,7 +73,7 @@ def unproject(depth: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray]:
     return points[seen], np.stack([columns, rows], axis=-1)[seen]
 
 
-def point_cloud(arrays: Mapping[str, np.ndarray], view: View) -> dict[str, np.ndarray]:
+def point_cloud(arrays: Mapping[str, np.ndarray], view: FrameCamera) -> dict[str, np.ndarray]:
     """Make a frame's point cloud.
 
     Args:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import platform
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar.dataset.chunk import Task, open_embedded, run_task
+from regolith.lunar import __version__
+from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task
+from regolith.lunar.dataset.contract import first_difference
+from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
 
 RETRIES = 3
@@ -32,18 +38,23 @@ class RayCluster:
         try:
             import ray
         except ImportError:
-            raise InputError("executor", "ray", "an installed Ray: pip install 'regolith-lunar[ray]'") from None
+            raise InputError("executor", "ray", f"an installed Ray: {install_command('ray')}") from None
         _check_address(address)
         self._own = not ray.is_initialized()
+        self._folder = tempfile.TemporaryDirectory(prefix="regolith_ray_", ignore_cleanup_errors=True)
         if self._own:
             try:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            except (ConnectionError, ValueError, RuntimeError) as error:
+                with contextlib.chdir(self._folder.name):  # Ray puts this folder first on its workers' import path
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            except (OSError, ValueError, RuntimeError) as error:
                 line = " ".join(str(error).split())
+                if "AF_UNIX" in line:
+                    allowed = f"a shorter path: Ray's sockets lie below it ({line})"
+                    raise InputError("TMPDIR", tempfile.gettempdir(), allowed) from None
                 raise InputError("address", address, f"the address of a Ray cluster ({line})") from None
         self._remote: Any = ray.remote(max_retries=RETRIES, max_calls=1)(_run)
 
-    def start(self, task: Task) -> _Remote:
+    def start(self, task: ChunkTask) -> _Remote:
         """Start a chunk."""
         task.write()
         remote = self._remote.options(num_cpus=task.threads or 1, memory=task.memory or 0)
@@ -53,12 +64,80 @@ class RayCluster:
         """None: a chunk's memory ends with it."""
         return 0
 
+    def describe_nodes(self, backend: str = "auto") -> dict[str, dict[str, Any]]:
+        """Ask every node that takes chunks what it draws with.
+
+        Args:
+            backend: As `RenderParams.backend`.
+
+        Returns:
+            Node, by its host's name, address and number, to {python, regolith, renderer}: two versions, and what
+            `Renderer.describe` returns there.
+
+        Raises:
+            InputError: A node has no renderer, or went away before it answered.
+        """
+        import ray
+        from ray.exceptions import RayError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        describe: Any = ray.remote(num_cpus=0, max_calls=1)(_describe)
+        asked = {
+            f"{node['NodeManagerHostname']} {node['NodeManagerAddress']} ({node['NodeID'][:8]})": describe.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(backend)
+            for node in ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+        }
+        found: dict[str, dict[str, Any]] = {}
+        for name, answer in asked.items():
+            try:
+                found[name] = ray.get(answer)
+            except RayError as error:
+                line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+                raise InputError("address", name, f"a node with this package and its renderer ({line})") from None
+        return found
+
+    def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None:
+        """Refuse nodes that would draw other bytes than the rest, or than the split has."""
+        found = self.describe_nodes(backend)
+        first = next(iter(found), "")
+        if begun is None:
+            difference = differing_node(found)
+        else:
+            renderers = {name: {"renderer": node["renderer"]} for name, node in found.items()}
+            first = next((name for name, node in renderers.items() if node["renderer"] == begun), "the split")
+            difference = differing_node({first: {"renderer": begun}} | renderers)
+        if difference is not None:
+            name, field, other, value = difference
+            allowed = f"{other!r} as on {first}, or --other-backend to mix back ends"
+            raise InputError(f"{field} on {name}", value, allowed)
+
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
         import ray
 
         if self._own:
             ray.shutdown()
+        self._folder.cleanup()
+
+
+def differing_node(nodes: dict[str, dict[str, Any]]) -> tuple[str, str, Any, Any] | None:
+    """Find the first node whose frames would have other bytes than the first one's.
+
+    Args:
+        nodes: What `RayCluster.describe_nodes` returns; the version of Python does not count.
+
+    Returns:
+        Node, field, its value on the first node, and its value on this one; None where all agree.
+    """
+    plain = {name: {key: value for key, value in node.items() if key != "python"} for name, node in nodes.items()}
+    first = next(iter(plain.values()), {})
+    for name, node in plain.items():
+        difference = first_difference(first, node)
+        if difference is not None:
+            return name, *difference
+    return None
 
 
 def _check_address(address: str | None) -> None:
@@ -73,7 +152,7 @@ def _check_address(address: str | None) -> None:
 
 
 class _Remote:
-    def __init__(self, task: Task, reference: Any) -> None:
+    def __init__(self, task: ChunkTask, reference: Any) -> None:
         self.task = task
         self._reference = reference
 
@@ -98,10 +177,16 @@ class _Remote:
         ray.cancel(self._reference, force=True)
 
 
+def _describe(backend: str) -> dict[str, Any]:
+    """Say what this node draws with."""
+    from regolith.lunar.render import open_renderer
+
+    with contextlib.closing(open_renderer(backend, threads=1)) as renderer:
+        return {"python": platform.python_version(), "regolith": __version__, "renderer": renderer.describe()}
+
+
 def _run(path: str) -> str:
     """Draw a chunk on whatever node this is."""
-    import platform
-
-    for _ in run_task(Task.read(Path(path)), open_embedded):
+    for _ in run_task(ChunkTask.read(Path(path)), open_embedded):
         pass
     return f"ended on {platform.node()}"

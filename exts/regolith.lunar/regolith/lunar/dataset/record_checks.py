@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from regolith.lunar import __version__
 from regolith.lunar.dataset.checks import SplitCheck
-from regolith.lunar.dataset.layout import CONTRACT, FILES, FrameRecord
+from regolith.lunar.dataset.contract import CONTRACT, Contract
+from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.outputs import OUTPUTS
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.survey import OURS
 from regolith.lunar.params import InputError, Params
@@ -16,7 +18,7 @@ from regolith.lunar.randomize import draw_values, frame_seed, outside, scene_num
 def check_records(split: SplitCheck) -> None:
     """Check which frames there are, and what they were drawn from; note files that belong to none."""
     if split.contract is not None:
-        _check_indices(split, split.contract["frames"])
+        _check_indices(split, split.contract.frames)
     if split.params is not None:
         _check_parameters(split, split.params)
         _note_shares(split, split.params)
@@ -52,7 +54,7 @@ def _frames(first: int, last: int) -> str:
 def _check_parameters(split: SplitCheck, params: Params) -> None:
     if split.contract is None:
         return
-    name, version = split.contract["split"], split.contract.get("version")
+    name, version = split.contract.split, split.contract.version
     try:
         outside(params, name, {})
     except InputError as error:  # the ranges themselves do not fit: no frame can
@@ -68,20 +70,19 @@ def _check_parameters(split: SplitCheck, params: Params) -> None:
         for key, value, interval in strayed:
             allowed = "is no value of this split" if interval is None else f"outside {interval}"
             split.report("parameters", f"frame {index}", f"{key} {value:g} {allowed}", index)
-        if version == __version__ and 0 <= index < split.contract["frames"]:
-            _check_draw(split, params, record, known={key for key, _, _ in strayed})
+        if version == __version__ and 0 <= index < split.contract.frames:
+            _check_draw(split, split.contract, params, record, known={key for key, _, _ in strayed})
     if version != __version__:
         split.notes.append(f"{split.name}: drawn by version {version}, which alone knows what its seed gives")
 
 
-def _check_draw(split: SplitCheck, params: Params, record: FrameRecord, *, known: set[str]) -> None:
+def _check_draw(split: SplitCheck, contract: Contract, params: Params, record: FrameRecord, *, known: set[str]) -> None:
     """Check that a frame's seed and values are what the split's seed gives; `known` ones are reported already.
 
     A frame that was drawn again for its share of rock has the heading of one of its redraws.
     """
-    contract = split.contract or {}
     split.checked["draws"] += 1
-    key = (contract["seed"], contract["split"], record.index)
+    key = (contract.seed, contract.split, record.index)
     wanted = draw_values(params, *key) | {"seed": frame_seed(*key)}
     given = record.spec | {"seed": record.seed}
     free = known | ({"heading_deg"} if record.redraws else set())
@@ -107,9 +108,8 @@ def _note_shares(split: SplitCheck, params: Params) -> None:
 def _extra_files(split: SplitCheck) -> Iterator[str]:
     """Files that belong to no frame of the split; they are not ours to judge."""
     known = {name for record in split.records.values() for name in record.sha256}
-    folders = {folder for folder, _ in FILES.values()}
     for path in sorted(split.folder.iterdir()):
-        if path.is_dir() and path.name in folders:
+        if path.is_dir() and path.name in OUTPUTS:
             for file in sorted(path.iterdir()):
                 name = f"{path.name}/{file.name}"
                 if name not in known:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL
+from regolith.lunar.dataset.contract import CONTRACT, COPY
+from regolith.lunar.dataset.layout import JOURNAL
 from regolith.lunar.params import InputError
 
-SIGNS = (CONTRACT, JOURNAL, "rgb", "mask")
+SIGNS = (CONTRACT, COPY, JOURNAL, "rgb", "mask")
 """Names any one of which makes a folder a split, whole or not: one that lacks the others is a damaged split."""
 
 

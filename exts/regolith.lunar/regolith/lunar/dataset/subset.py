@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
 from pathlib import Path
 
-from regolith.lunar.dataset.layout import CONTRACT, present, read_contract, read_journal, write_contract
-from regolith.lunar.dataset.write import write_journal
+from regolith.lunar.dataset.contract import CONTRACT, Contract
+from regolith.lunar.dataset.layout import journal_bytes, present, read_journal, write_journal
 from regolith.lunar.files import appearing
 from regolith.lunar.params import InputError
 
@@ -24,7 +25,7 @@ def link_subset(split: Path, target: Path, frames: int) -> None:
     Raises:
         InputError: The split has fewer frames, or the target holds something else.
     """
-    contract, records = read_contract(split), read_journal(split)
+    contract, records = Contract.read(split), read_journal(split)
     kept = {index: record for index, record in records.items() if index < frames}
     if len(kept) != frames or not all(present(split, record) for record in kept.values()):
         raise InputError("frames", frames, f"at most the {len(records)} frames that {split} has")
@@ -41,7 +42,7 @@ def link_subset(split: Path, target: Path, frames: int) -> None:
                     os.link(split / name, path)
                 except OSError:  # another disk, or one without hard links
                     shutil.copyfile(split / name, path)
-        write_contract(folder, contract | {"frames": frames})
+        dataclasses.replace(contract, frames=frames).write(folder)
         write_journal(folder, kept)
 
 
@@ -53,8 +54,7 @@ def split_digest(split: Path) -> str | None:
     """
     if not (split / CONTRACT).exists():
         return None
-    contract, records = read_contract(split), read_journal(split)
-    if len(records) != contract["frames"] or not all(present(split, record) for record in records.values()):
+    contract, records = Contract.read(split), read_journal(split)
+    if len(records) != contract.frames or not all(present(split, record) for record in records.values()):
         return None
-    lines = "".join(records[index].to_line() + "\n" for index in sorted(records))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return hashlib.sha256(journal_bytes(records)).hexdigest()

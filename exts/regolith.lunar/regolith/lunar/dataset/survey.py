@@ -1,113 +1,64 @@
-"""What of a split is on disk: the lock, the contract it was begun with, its whole frames, files that are not ours."""
+"""What of a split is on disk: the contract it was begun with, its whole frames, files that are not ours."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import json
 import os
-import platform
+import re
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from regolith.lunar.dataset.chunk import CHUNKS
-from regolith.lunar.dataset.layout import (
-    CONTRACT,
-    FILES,
-    JOURNAL,
-    FrameRecord,
-    file_name,
-    first_difference,
-    present,
-    read_contract,
-    scan_journal,
-    write_contract,
-)
-from regolith.lunar.dataset.write import write_journal
-from regolith.lunar.files import file_digest, remove_leftovers
+from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract, first_difference
+from regolith.lunar.dataset.journal import ABSENT, OpenJournal
+from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, JournalLine, present, read_lines
+from regolith.lunar.dataset.outputs import file_name
+from regolith.lunar.files import LOCK, file_digest, lock_beside, remove_leftovers
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError
 
 LOG = "generate.log.jsonl"
 """Log of a split's chunks, one JSON object a line; not part of the dataset."""
 
-LOCK = ".lock"
-OURS = frozenset({CONTRACT, JOURNAL, LOG, LOCK, CHUNKS, "card.html"})
+LINES_AT_ONCE = 256
+"""Journal lines in memory while files are looked at."""
+CARD = "card.html"
+"""Page that shows what a split holds."""
+OURS = frozenset({CONTRACT, COPY, JOURNAL, LOG, LOCK, CHUNKS, CARD, lock_beside(Path(CARD)).name})
 """Names beside the outputs' folders in a split's folder."""
 
 
-@contextlib.contextmanager
-def lock(split: Path) -> Iterator[None]:
-    """Hold a split's folder for one run; the kernel frees the lock when the process ends, however it ends.
-
-    A folder in which nothing was begun is left without the lock's file.
-
-    Raises:
-        InputError: Another run holds it; says which.
-    """
-    path = split / LOCK
-    with _open_locked(path) as file:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}, since {time.strftime('%Y-%m-%d %H:%M:%S %z')}")
-        file.flush()
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                file.truncate(0)
-                if not (split / CONTRACT).exists():
-                    path.unlink()
-
-
-def _open_locked(path: Path) -> IO[str]:
-    while True:
-        file = path.open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            allowed = f"a split no other run is writing to; {holder} is"
-            raise InputError("out", str(path.parent), allowed) from None
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                return file
-        file.close()  # its holder took the file away in the meantime
-
-
-def agree(split: Path, contract: dict[str, Any], *, extend: bool) -> bool:
-    """Hold a new run against the contract a split was begun with, and take over its renderer.
+def agree(split: Path, contract: Contract, *, extend: bool) -> Contract | None:
+    """Hold a new run against the contract a split was begun with.
 
     Whether this machine has that renderer each chunk sees for itself.
 
     Args:
         split: Folder of the split.
-        contract: The new run's, from `make_contract`; its renderers are filled in.
+        contract: The new run's; its renderer is not known yet.
         extend: Whether the split may grow to more frames.
 
     Returns:
-        Whether there is a contract; a new split has none.
+        The contract to go on with, its renderers those of the split; None for a new split.
 
     Raises:
         InputError: The first field that differs, a contract that was changed by hand, frames without a contract, or a
             split that was imported.
     """
-    if not (split / CONTRACT).exists():
+    if not any((split / name).exists() for name in (CONTRACT, COPY)):
         if (split / JOURNAL).exists():
             raise InputError("out", str(split), f"an empty folder, or a split with its {CONTRACT}; it is missing")
-        return False
-    begun = read_contract(split)
-    if begun["renderer"].get("name") == "import":
+        return None
+    begun = Contract.read(split)
+    if begun.imported:
         raise InputError("out", str(split), "a split that was generated; this one was imported")
-    contract |= {name: begun[name] for name in ("renderer", "other_renderers")}
-    grown = extend and contract["frames"] > begun["frames"]
+    contract = dataclasses.replace(contract, renderer=begun.renderer, other_renderers=begun.other_renderers)
+    grown = extend and contract.frames > begun.frames
     difference = first_difference(_comparable(begun, grown=grown), _comparable(contract, grown=grown))
     if difference is not None:
         field, old, new = difference
@@ -116,16 +67,16 @@ def agree(split: Path, contract: dict[str, Any], *, extend: bool) -> bool:
             allowed += ", or --extend and a larger number to grow it"
         raise InputError(field.removeprefix("parameters."), new, allowed)
     if grown:
-        write_contract(split, contract)
-    return True
+        contract.write(split)
+    return contract
 
 
-def _comparable(contract: dict[str, Any], *, grown: bool) -> dict[str, Any]:
+def _comparable(contract: Contract, *, grown: bool) -> dict[str, Any]:
     """What of a contract a run asks for, under the names it is asked by."""
-    asked = json.loads(json.dumps(contract))
+    asked = contract.to_dict()
     asked["size"] = f"{asked.pop('width')}x{asked.pop('height')}"
-    for name in ("digest", "outputs", *(["frames"] if grown else [])):  # outputs follow from the parameters
-        asked.pop(name, None)
+    for name in ("outputs", *(["frames"] if grown else [])):  # outputs follow from the parameters
+        asked.pop(name)
     return asked
 
 
@@ -133,8 +84,8 @@ def _comparable(contract: dict[str, Any], *, grown: bool) -> dict[str, Any]:
 class Survey:
     """What was found of a split."""
 
-    done: dict[int, FrameRecord]
-    """Whole frames by index."""
+    journal: OpenJournal
+    """The whole frames."""
     broken: list[int]
     """Frames the journal has whose files are missing, of another size, or, where hashes were read, of other bytes."""
     extra: list[str]
@@ -143,7 +94,7 @@ class Survey:
     """Journal lines that are not as they were written."""
 
 
-def survey(split: Path, *, frames: int, outputs: list[str], hashes: bool = False) -> Survey:
+def survey(split: Path, *, frames: int, outputs: Sequence[str], hashes: bool = False) -> Survey:
     """Look at a split nobody writes to, and tidy up what a killed run left: temporary files, part journals.
 
     Args:
@@ -153,32 +104,49 @@ def survey(split: Path, *, frames: int, outputs: list[str], hashes: bool = False
         hashes: Whether to read every file and compare its hash.
     """
     tidy(split, outputs)
-    records, damaged = scan_journal(split / JOURNAL)
-    late = _take_parts(split, records)
-    sizes = _sizes(split, outputs)
-    beyond = [index for index in records if index >= frames]
-    for index in beyond:
-        del records[index]
-    broken = {index for index, record in records.items() if not _fits(record, sizes, outputs)}
-    if hashes:
-        with ThreadPoolExecutor() as pool:
-            whole = [record for index, record in records.items() if index not in broken]
-            same = pool.map(partial(_same, split), whole)
-            broken |= {record.index for record, unchanged in zip(whole, same, strict=True) if not unchanged}
-    done = {index: record for index, record in records.items() if index not in broken}
-    if damaged or late or broken or beyond:
-        write_journal(split, done)
-    expected = {file_name(output, index) for output in outputs for index in range(frames)}
-    extra = sorted(name for name in sizes if name not in expected)
-    return Survey(done=done, broken=sorted(broken), extra=extra, damaged_lines=len(damaged))
+    journal, broken, damaged, stale = OpenJournal(split, frames), set[int](), 0, False
+    for line, whole in _checked_lines(split, outputs, hashes=hashes):
+        if line.record is None:
+            damaged += 1
+            continue
+        stale = stale or not line.whole
+        index = line.record.index
+        if index >= frames:
+            stale = True
+        elif whole:
+            journal.note(index, line.start)
+            broken.discard(index)
+        else:
+            journal.note(index, ABSENT)
+            broken.add(index)
+    if damaged or stale or broken:
+        journal.sort()
+    if _take_parts(split, journal, broken):
+        journal.sort()
+    extra = sorted(_extra_files(split, frames=frames, outputs=outputs))
+    return Survey(journal=journal, broken=sorted(broken), extra=extra, damaged_lines=damaged)
 
 
-def tidy(split: Path, outputs: list[str]) -> None:
+def _checked_lines(split: Path, outputs: Sequence[str], *, hashes: bool) -> Iterator[tuple[JournalLine, bool]]:
+    """Lines of the journal, and whether the frame of each is whole on disk; some in memory at a time."""
+    lines = read_lines(split / JOURNAL)
+    with ThreadPoolExecutor() as pool:
+        while batch := list(islice(lines, LINES_AT_ONCE)):
+            yield from zip(batch, pool.map(partial(_is_whole, split, outputs, hashes), batch), strict=True)
+
+
+def _is_whole(split: Path, outputs: Sequence[str], hashes: bool, line: JournalLine) -> bool:
+    record = line.record
+    if record is None or set(record.bytes) != {file_name(output, record.index) for output in outputs}:
+        return False
+    return present(split, record) and (not hashes or _same(split, record))
+
+
+def tidy(split: Path, outputs: Sequence[str]) -> None:
     """Delete the temporary files of writers that were killed."""
-    remove_leftovers(split, stem=r"dataset|frames|generate\.log")
+    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|generate\.log")
     for output in outputs:
-        folder = FILES[output][0]
-        remove_leftovers(split / folder, stem=rf"{folder}_\d+")
+        remove_leftovers(split / output, stem=rf"{output}_\d+")
 
 
 def report_survey(found: Survey, folder: Path, emit: Emit) -> None:
@@ -195,41 +163,33 @@ def report_survey(found: Survey, folder: Path, emit: Emit) -> None:
         emit({"event": "note", "message": f"{folder}: not of this split, left alone: {listed(found.extra)}"})
 
 
-def _fits(record: FrameRecord, sizes: dict[str, int], outputs: list[str]) -> bool:
-    names = {file_name(output, record.index) for output in outputs}
-    return names == set(record.bytes) and all(sizes.get(name) == size for name, size in record.bytes.items())
-
-
-def _sizes(split: Path, outputs: list[str]) -> dict[str, int]:
-    """Size of every file below a split, by its name relative to it; of our own folders one level deep."""
-    folders = {FILES[output][0] for output in outputs}
-    found: list[tuple[str, os.DirEntry[str]]] = []
+def _extra_files(split: Path, *, frames: int, outputs: Sequence[str]) -> Iterator[str]:
+    """Files below a split that are not its own, relative to it; our own folders are looked at one level deep."""
     for entry in os.scandir(split):
-        if entry.name in folders and entry.is_dir():
-            found += [(f"{entry.name}/{file.name}", file) for file in os.scandir(entry)]
+        if entry.name in outputs and entry.is_dir():
+            for file in os.scandir(entry):
+                number = re.search(r"\d+", file.name)
+                index = int(number[0]) if number and len(number[0]) < 10 else frames
+                if index >= frames or file_name(entry.name, index) != f"{entry.name}/{file.name}":
+                    yield f"{entry.name}/{file.name}"
         elif entry.name not in OURS:
-            found.append((entry.name + "/" * entry.is_dir(), entry))
-    return {name: _size(entry) for name, entry in found}
-
-
-def _size(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError:  # a link to nowhere
-        return -1
+            yield entry.name + "/" * entry.is_dir()
 
 
 def _same(split: Path, record: FrameRecord) -> bool:
     return all(file_digest(split / name) == h for name, h in record.sha256.items())
 
 
-def _take_parts(split: Path, records: dict[int, FrameRecord]) -> bool:
+def _take_parts(split: Path, journal: OpenJournal, broken: set[int]) -> bool:
     """Take over frames that a killed run's chunks finished and nobody journaled; whether there were any."""
-    found = False
+    had = len(journal)
     for part in sorted((split / CHUNKS).glob("*.jsonl")):
-        for index, record in scan_journal(part)[0].items():
-            if index not in records and present(split, record):
-                records[index] = record
-                found = True
+        found = (line.record for line in read_lines(part) if line.record is not None)
+        late = {record.index: record for record in found if record.index < journal.frames}
+        journal.append(
+            record
+            for index, record in late.items()
+            if index not in journal and index not in broken and present(split, record)
+        )
     shutil.rmtree(split / CHUNKS, ignore_errors=True)
-    return found
+    return len(journal) > had

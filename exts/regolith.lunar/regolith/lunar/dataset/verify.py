@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.dataset.across import check_apart, check_duplicates
 from regolith.lunar.dataset.checks import CHECKS, SplitCheck, check_frame, open_split
-from regolith.lunar.dataset.layout import CONTRACT, JOURNAL
+from regolith.lunar.dataset.contract import CONTRACT, Contract
+from regolith.lunar.dataset.layout import JOURNAL, write_journal
 from regolith.lunar.dataset.record_checks import check_records
-from regolith.lunar.dataset.run import room
 from regolith.lunar.dataset.splits import counted, is_split, split_folders, splits_in
-from regolith.lunar.dataset.survey import lock
-from regolith.lunar.dataset.write import write_journal
+from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.params import CheckError, InputError, Params, Verb, quantity, validate
+from regolith.lunar.machine import cores
+from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,15 +34,17 @@ LINE_BYTES = 1400
 """Size of a journal line, about."""
 PROGRESS_EVERY = 50
 """Frames between two progress events."""
-REDRAWN = ("contract", "journal", "indices")
-"""Checks whose problems have no frame of their own and yet make a split one to repair."""
+REDRAWN = ("journal", "indices")
+"""Checks whose problems have no frame of their own and yet make a split one to draw again."""
 
 
 class Verify(Verb):
     """Check every frame of a split, or of all splits of a dataset, and the splits against each other."""
 
     split: Path = quantity(..., "Folder of a split, or of a dataset: then each of its splits.", positional=True)
-    repair: bool = quantity(False, "Drop frames with problems from the journal and draw them again.")
+    repair: bool = quantity(
+        False, "Drop frames with problems from the journal and draw them again; restore dataset.json from its copy."
+    )
     workers: int = quantity(1, "Worker processes that draw for --repair.", ge=1, le=256)
     other_backend: bool = quantity(False, "Let --repair draw on another renderer back end than the split's.")
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
@@ -69,6 +70,7 @@ class Verify(Verb):
         """Tabulate the checks and list the problems; without one, say how many frames were checked."""
         drawn = sum(result.get("repaired", {}).values())
         repaired = f", {counted(drawn, 'frame')} drawn again" if "repaired" in result else ""
+        repaired += "".join(f", {name} restored" for name in result.get("restored", ()))
         table = _table(result)
         if result["problems"]:
             return table
@@ -82,7 +84,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def verify(folder: Path, *, emit: Emit = lambda event: None) -> dict[str, Any]:
+def verify(folder: AnyPath, *, emit: Emit = lambda event: None) -> dict[str, Any]:
     """Check a split, or every split of a dataset.
 
     Of a single split, the journals of the other splits beside it are read too: it must share nothing with them.
@@ -99,7 +101,7 @@ def verify(folder: Path, *, emit: Emit = lambda event: None) -> dict[str, Any]:
         InputError: There is no split.
     """
     start = time.perf_counter()
-    splits = _check_splits(folder, emit)
+    splits = _check_splits(Path(folder), emit)
     frames = sum(len(split.records) for split in splits)
     problems = [problem for split in splits for problem in split.problems]
     checked = sum((split.checked for split in splits), Counter())
@@ -143,7 +145,7 @@ def _check_splits(folder: Path, emit: Emit) -> list[SplitCheck]:
 def _check_frames(split: SplitCheck) -> Iterator[int]:
     """Check the files of every frame in threads, and yield the indices in order as they are done."""
     records = [split.records[index] for index in sorted(split.records)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for found in pool.map(partial(check_frame, split), records):
             split.checked.update(found.checked)
             for check, where, problem in found.problems:
@@ -179,7 +181,8 @@ def repair(
 ) -> dict[str, Any]:
     """Drop frames with problems from the journal, draw them again from the contract's own parameters, check again.
 
-    What no redraw puts right stays as it is: duplicates, and splits that are not apart.
+    A damaged contract is restored from its copy first, and the copy from it. What no redraw puts right stays as it is:
+    duplicates, and splits that are not apart.
 
     Args:
         folder: Folder of a split, or of a dataset.
@@ -188,48 +191,54 @@ def repair(
         emit: Receives `progress` events.
 
     Returns:
-        As `verify`, with `repaired`: split to the number of frames drawn.
+        As `verify`, with `repaired`: split to the number of frames drawn; `restored`: files of contracts written again.
 
     Raises:
         InputError: There is no split, or one with problems was imported, is not named after its split, is in use,
             cannot be written, or was begun on a back end that is not here.
-        CheckError: A contract is damaged: nothing says how to draw the frames.
+        CheckError: A contract and its copy are damaged: nothing says how to draw the frames.
     """
-    splits = [split for split in _check_splits(folder, emit) if _repairable(split)]
-    for split in splits:
+    damaged: list[tuple[SplitCheck, Contract]] = []
+    restored: list[str] = []
+    for split in _check_splits(folder, emit):
         if split.contract is None:
             raise CheckError(
-                f"{split.folder}: {CONTRACT} is damaged and cannot be repaired; move the folder away and run the "
-                "`regolith generate` command it came from again"
+                f"{split.folder}: {CONTRACT} and its copy are damaged and cannot be repaired; move the folder away and "
+                "run the `regolith generate` command it came from again"
             )
+        if any(problem.check == "contract" for problem in split.problems):
+            with sole_folder("out", split.folder, "split"):
+                restored += [f"{split.name}/{name}" for name in split.contract.restore(split.folder)]
+        if not _redrawable(split):
+            continue
         if split.imported:
             raise InputError("repair", str(split.folder), "generated splits; this one was imported: import it again")
-        if split.name != split.contract["split"]:
-            raise InputError("repair", str(split.folder), f"a folder named {split.contract['split']}, after its split")
-    repaired = {split.name: _redraw(split, workers, other_backend, emit) for split in splits}
-    return verify(folder, emit=emit) | {"repaired": repaired}
+        if split.name != split.contract.split:
+            raise InputError("repair", str(split.folder), f"a folder named {split.contract.split}, after its split")
+        damaged.append((split, split.contract))
+    repaired = {split.name: _redraw(split, contract, workers, other_backend, emit) for split, contract in damaged}
+    return verify(folder, emit=emit) | {"repaired": repaired, "restored": restored}
 
 
-def _repairable(split: SplitCheck) -> bool:
+def _redrawable(split: SplitCheck) -> bool:
     return any(problem.index is not None or problem.check in REDRAWN for problem in split.problems)
 
 
-def _redraw(split: SplitCheck, workers: int, other_backend: bool, emit: Emit) -> int:
+def _redraw(split: SplitCheck, contract: Contract, workers: int, other_backend: bool, emit: Emit) -> int:
     from regolith.lunar.dataset.generate import generate
 
-    contract = split.contract or {}
     bad = {problem.index for problem in split.problems}
-    kept = {i: record for i, record in split.records.items() if i not in bad and 0 <= i < contract["frames"]}
-    with room(split.folder), lock(split.folder):
+    kept = {i: record for i, record in split.records.items() if i not in bad and 0 <= i < contract.frames}
+    with sole_folder("out", split.folder, "split"):
         write_journal(split.folder, kept)
     result = generate(
-        validate(Params, contract["parameters"]),
+        contract.params,
         split.folder.resolve().parent,
-        split=contract["split"],
-        frames=contract["frames"],
-        width=contract["width"],
-        height=contract["height"],
-        seed=contract["seed"],
+        split=contract.split,
+        frames=contract.frames,
+        width=contract.width,
+        height=contract.height,
+        seed=contract.seed,
         workers=workers,
         other_backend=other_backend,
         emit=emit,

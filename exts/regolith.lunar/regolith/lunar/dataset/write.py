@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, file_name
+from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.outputs import OUTPUTS
 from regolith.lunar.files import append_lines, write_bytes
 from regolith.lunar.labels import count_classes
-
-ARRAYS = {"depth": np.float32, "normals": np.float16}
-"""Type of the outputs that are `.npy` files."""
-
-PNG_LEVEL = 2
-"""zlib level of the PNG files, by `benchmarks/bench_generate.py --rows speed png`: higher ones take longer for little,
-and with the zlib-ng of current Pillow level 4 is larger as well."""
-
-
-def encode(output: str, array: np.ndarray, *, level: int = PNG_LEVEL) -> bytes:
-    """Encode one output of a frame as the bytes of its file.
-
-    Args:
-        output: Name from `layout.FILES`.
-        array: uint8 [H, W, 3] for rgb, uint8 [H, W] for mask, uint16 [H, W] for instance, any float for the rest.
-        level: zlib level of a PNG file.
-    """
-    buffer = io.BytesIO()
-    if output in ARRAYS:
-        np.save(buffer, array.astype(ARRAYS[output]))
-    else:
-        Image.fromarray(array).save(buffer, "PNG", compress_level=level)
-    return buffer.getvalue()
 
 
 def write_frame(
@@ -50,7 +26,7 @@ def write_frame(
     Args:
         split: Folder of the split.
         index: Number of the frame.
-        arrays: Arrays by names from `layout.FILES`, rgb and mask among them.
+        arrays: Arrays by names from `outputs.OUTPUTS`, rgb and mask among them.
         seed: Seed of the frame.
         spec: What it was drawn from.
         redraws: How often it was drawn again.
@@ -61,7 +37,7 @@ def write_frame(
 
 
 def _encode(index: int, arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
-    return {file_name(output, index): encode(output, array) for output, array in arrays.items()}
+    return {OUTPUTS[name].file_name(index): OUTPUTS[name].encode(array) for name, array in arrays.items()}
 
 
 def _place(split: Path, data: Mapping[str, bytes]) -> None:
@@ -154,14 +130,3 @@ class FrameWriter:
                     error = error or found
         if error is not None:
             raise error
-
-
-def append_records(split: Path, records: Iterable[FrameRecord]) -> None:
-    """Append journal lines and flush them to disk; the frames count from here on."""
-    append_lines(split / JOURNAL, (record.to_line() for record in records))
-
-
-def write_journal(split: Path, records: dict[int, FrameRecord]) -> None:
-    """Rewrite the journal ordered by index, so that a split's bytes do not tell in which order it was drawn."""
-    lines = b"".join(records[index].to_line().encode() + b"\n" for index in sorted(records))
-    write_bytes(split / JOURNAL, lines)

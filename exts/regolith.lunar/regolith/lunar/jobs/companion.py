@@ -32,16 +32,19 @@ DROPPED = frozenset(
 """Variables a Kit launcher or a ROS setup script exports for its own interpreter: a child of another Python version
 would import binaries built for the wrong one, or clash on libstdc++ and CUDA libraries."""
 DROPPED_PREFIXES = ("CARB_", "OMNI_", "COLCON_")
+PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONSAFEPATH": "1"}
+"""How every Python we start runs: what it prints is there at once, and the folder it is started in, the user's own, is
+not on its import path: a `random.py` or a folder `training` in it is none of ours."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment without `DROPPED` and `DROPPED_PREFIXES`, output unbuffered.
+    """Return the environment of a child: this process's without `DROPPED` and `DROPPED_PREFIXES`, and `PYTHON`.
 
     Args:
         extra: Variables to set afterwards; the one way to hand on a dropped one on purpose.
     """
     kept = {k: v for k, v in os.environ.items() if k not in DROPPED and not k.startswith(DROPPED_PREFIXES)}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"} | dict(extra or {})
+    return kept | PYTHON | dict(extra or {})
 
 
 class Companion:
@@ -51,7 +54,12 @@ class Companion:
     """
 
     def __init__(
-        self, arguments: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        tethered: bool = False,
     ) -> None:
         """Start the child.
 
@@ -59,6 +67,8 @@ class Companion:
             arguments: Program and its arguments; no shell is involved.
             env: Variables to add to `clean_environment()`.
             cwd: Working directory; left out, this process's own.
+            tethered: Whether its standard input is a pipe that ends when this process does (`jobs.tether`); else the
+                child has none.
 
         Raises:
             OSError: The program cannot be started.
@@ -71,7 +81,7 @@ class Companion:
             self.arguments,
             env=clean_environment(env),
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if tethered else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

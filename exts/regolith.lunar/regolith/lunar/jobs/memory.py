@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import re
 from pathlib import Path
 
@@ -21,7 +23,7 @@ def available_bytes(root: Path = Path("/")) -> int:
     Args:
         root: Root of the file system that holds the control group's files.
     """
-    free = psutil.virtual_memory().available
+    free = psutil.virtual_memory().available  # noqa: TID251  (the one place that asks)
     for folder, limit_name, usage_name, cache_name in CONTROL_GROUPS:
         try:
             limit, usage, stat = (
@@ -34,3 +36,12 @@ def available_bytes(root: Path = Path("/")) -> int:
             held = int(usage) - (int(cache[1]) if cache else 0)
             free = min(free, max(int(limit) - held, 0))
     return free
+
+
+def return_memory() -> None:
+    """Give the system back what this process has freed: glibc keeps freed pieces between others for itself.
+
+    Where the C library has no such call (macOS, musl, Windows) nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # Windows takes no None
+        ctypes.CDLL(None).malloc_trim(0)

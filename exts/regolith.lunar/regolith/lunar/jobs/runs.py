@@ -1,6 +1,6 @@
 """Runs: companions that outlive the program that started them, each with a folder where it is found again.
 
-    RUN/run.json      what runs: kind, arguments, process id and its birth, start time, details of the launcher
+    RUN/run.json      what runs: kind, process id and its birth, start time, details of the launcher
     RUN/events.jsonl  what it said: the events of `jobs.events`, and any other line it printed
     RUN/log.txt       its standard error
     RUN/status        its exit status, written when it has ended
@@ -8,24 +8,28 @@
 
 Output goes to files rather than pipes, so that a run goes on undisturbed when its launcher ends. A shell that waits for
 it writes the exit status down, so that whoever comes later knows how it ended.
+
+A folder may come from somebody else. So a record holds no command, no environment and no working folder, and nobody
+takes its word for which process the run is: see `Run.alive`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from regolith.lunar.files import write_json
 from regolith.lunar.jobs.companion import clean_environment
 from regolith.lunar.jobs.events import Event, parse_event
+from regolith.lunar.reading import read_bytes, read_json
 
 RunState = Literal["running", "finished", "interrupted", "failed", "lost"]
 
@@ -51,6 +55,10 @@ READ_BYTES = 32_768
 """Most that one look reads of a file: a look of a panel may not take longer than a frame allows."""
 LOG_BYTES = 16_384
 """What is read of the log of a run that was found again: its end."""
+SETTLE_LOOKS = 100
+"""Looks, a millisecond apart, at whether the system tells a new process's command yet."""
+RECORD_BYTES = 2**20
+"""Largest record [bytes]."""
 
 
 class Run:
@@ -77,26 +85,38 @@ class Run:
 
         Args:
             folder: Folder of the run; it may hold files the arguments name, but no run.
-            arguments: Program and its arguments.
+            arguments: Program and its arguments; not written down.
             kind: What it is, for whoever finds it again.
-            details: What else they need to know; plain JSON.
+            details: What else they need to know; plain JSON, nothing of which is to be executed.
             env: Variables to add to `clean_environment()`.
             cwd: Working directory; left out, this process's own.
 
         Raises:
             OSError: The program is not there, or the folder cannot be written.
         """
-        info = {
-            "kind": kind,
-            "arguments": [str(argument) for argument in arguments],
-            "env": dict(env or {}),
-            "cwd": str(cwd or Path.cwd()),
-            "details": dict(details or {}),
-        }
+        program, *others = map(str, arguments)
+        if shutil.which(program) is None:
+            raise FileNotFoundError(2, "no such program", program)
         folder.mkdir(parents=True, exist_ok=True)
-        run = cls(folder, info)
-        run.restart()
-        return run
+        with (folder / EVENTS).open("ab") as events, (folder / LOG).open("ab") as log:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", WAIT, str((folder / STATUS).absolute()), program, *others],
+                env=clean_environment(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=events,
+                stderr=log,
+                start_new_session=True,
+            )
+        pid = process.pid
+        for _ in range(SETTLE_LOOKS):
+            if process.poll() is not None or _waits_for(pid, folder):
+                break
+            time.sleep(1e-3)
+        started = {"pid": pid, "birth": birth(pid) or "", "started": time.time()}
+        info = {"kind": kind, "details": dict(details or {}), **started}
+        write_json(folder / RUN, info)
+        return cls(folder, info, process)
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -106,10 +126,10 @@ class Run:
             ValueError: The folder holds none.
         """
         try:
-            info = json.loads((folder / RUN).read_text("utf-8"))
+            info = read_json(folder / RUN, RECORD_BYTES)
         except (OSError, ValueError):
             raise ValueError(f"{folder} holds no run") from None
-        known = {"kind": str, "arguments": list, "env": dict, "cwd": str, "details": dict, "pid": int, "birth": str}
+        known = {"kind": str, "details": dict, "pid": int, "birth": str, "started": (int, float)}
         if not isinstance(info, dict) or not all(isinstance(info.get(key), kind) for key, kind in known.items()):
             raise ValueError(f"{folder / RUN} is no run's")
         return cls(folder, info)
@@ -127,57 +147,28 @@ class Run:
     @property
     def started(self) -> float:
         """When it was started last [s since the epoch]."""
-        return float(self.info.get("started", 0.0))
+        return self.info["started"]
 
     @property
     def pid(self) -> int:
         """Process id of the shell that waits for it, also the id of its process group."""
         return self.info["pid"]
 
-    def restart(self) -> None:
-        """Start the same command again, as one that resumes expects; what it says is appended.
-
-        Raises:
-            OSError: The program is not there, or the folder cannot be written.
-            RuntimeError: It still runs.
-        """
-        if self.alive:
-            raise RuntimeError(f"{self.folder} still runs")
-        arguments, cwd = self.info["arguments"], self.info["cwd"]
-        if shutil.which(arguments[0]) is None:
-            raise FileNotFoundError(2, "no such program", arguments[0])
-        for name in (STATUS, STOP):
-            (self.folder / name).unlink(missing_ok=True)
-        with (self.folder / EVENTS).open("ab") as events, (self.folder / LOG).open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", WAIT, str((self.folder / STATUS).absolute()), *arguments],
-                env=clean_environment(self.info["env"]),
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=events,
-                stderr=log,
-                start_new_session=True,
-            )
-        pid = self._process.pid
-        self.info |= {"pid": pid, "birth": birth(pid) or "", "started": time.time()}
-        part = self.folder / f"{RUN}.part"
-        part.write_text(json.dumps(self.info, indent=2) + "\n", "utf-8")
-        part.replace(self.folder / RUN)
-
     # -- how it goes --------------------------------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
-        """Whether it runs: our child, or the process of its id that was born when it was."""
+        """Whether it runs: our child, or the process of its id, born when it was, that is the shell of this folder."""
         if self._process is not None:
             return self._process.poll() is None
-        return bool(self.info.get("birth")) and birth(self.info["pid"]) == self.info["birth"]
+        pid, born = self.info["pid"], self.info["birth"]
+        return pid > 1 and bool(born) and birth(pid) == born and _waits_for(pid, self.folder)
 
     @property
     def status(self) -> int | None:
         """Exit status, 128 plus the number of the signal that ended it; None while it runs, or where it is lost."""
         try:
-            return int((self.folder / STATUS).read_text("ascii"))
+            return int(read_bytes(self.folder / STATUS, 64))
         except (OSError, ValueError):
             return None
 
@@ -223,7 +214,8 @@ class Run:
     def terminate(self) -> None:
         """Ask it to stop in a state it can resume from; returns at once."""
         if self.alive:
-            (self.folder / STOP).touch()
+            with contextlib.suppress(FileExistsError):
+                (self.folder / STOP).open("x").close()  # through no link
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.info["pid"], signal.SIGTERM)
 
@@ -271,7 +263,8 @@ def find_runs(root: Path) -> list[Run]:
     runs: list[Run] = []
     for path in root.glob(f"*/{RUN}"):
         with contextlib.suppress(ValueError):
-            runs.append(Run.open(path.parent))
+            if not path.parent.is_symlink():  # the run of another folder
+                runs.append(Run.open(path.parent))
     return sorted(runs, key=lambda run: run.started)
 
 
@@ -291,11 +284,11 @@ def birth(pid: int) -> str | None:
     the system's clock moves; elsewhere the start time. A zombie has ended.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        told = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return None if Path("/proc/self/stat").exists() else _birth_elsewhere(pid)
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    fields = told.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
     return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
 
 
@@ -305,8 +298,64 @@ def _birth_elsewhere(pid: int) -> str | None:
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
-    except psutil.Error:
+    except (psutil.Error, OverflowError):
         return None
+
+
+def _waits_for(pid: int, folder: Path) -> bool:
+    """Whether a process is this user's shell that waits for the run of a folder, by the command it was started with."""
+    try:
+        if Path("/proc/self/cmdline").exists():
+            owner = Path(f"/proc/{pid}").stat().st_uid
+            command = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
+        else:
+            owner, command = _command_elsewhere(pid)
+        return (
+            owner == os.geteuid()
+            and command[1:2] == ["-c"]
+            and Path(command[3]).name == STATUS
+            and Path(command[3]).parent.samefile(folder)
+        )
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _command_elsewhere(pid: int) -> tuple[int, list[str]]:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.uids().effective, process.cmdline()
+    except psutil.Error as error:
+        raise OSError(str(error)) from None
+
+
+def foreign_owner(path: Path, status: Callable[[Path], os.stat_result] = os.lstat) -> str:
+    """Name of another user whom a file or folder belongs to; empty where it is ours, not there, or nobody's.
+
+    As git does: to root, what belongs to whoever called `sudo` is its own too.
+
+    Args:
+        path: The file or folder; of a link, the link itself.
+        status: Looks at it.
+    """
+    if not hasattr(os, "geteuid"):
+        return ""  # Windows
+    try:
+        owner = status(path).st_uid
+    except OSError:
+        return ""
+    ours = {os.geteuid()}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
+        ours.add(int(os.environ["SUDO_UID"]))
+    if owner in ours:
+        return ""
+    import pwd
+
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"user {owner}"
 
 
 def _size(path: Path) -> int:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from regolith.lunar.kit import adapter
 from regolith.lunar.kit.host import KitHost
-from regolith.lunar.panel.host import Pick, Task
 from regolith.lunar.panel.model import PanelModel
 
 
@@ -76,24 +73,15 @@ class Controller:
         self.history = History(self.model)
         self.collapsed: dict[str, bool] = {}
         """Sections the user collapsed or opened, by their keys."""
-        self._choices: list[tuple[Task, Callable[[Path], None]]] = []
         self._observers = [
             adapter.observe_update(self._tick),
             adapter.observe_stage("CLOSING", self._closing),
             adapter.observe_stage("CLOSED", self._closed),
         ]
 
-    def choose(self, pick: Pick, chosen: Callable[[Path], None]) -> None:
-        """Let the user choose a path for a field, and hand it on."""
-        self._choices.append((self.host.pick_path(pick), chosen))
-
     def _tick(self, event: Any) -> None:
         self.host.tick()
         self.model.tick()
-        for choice in [choice for choice in self._choices if choice[0].done()]:
-            self._choices.remove(choice)
-            if path := choice[0].result():
-                choice[1](path)
 
     def _closing(self, event: Any) -> None:
         self.host.stage_closing()
@@ -105,7 +93,6 @@ class Controller:
     def close(self) -> None:
         """End previews and exports, let companions run on, give back what was changed."""
         self._observers.clear()
-        self._choices.clear()
         self.history.close()
         self.model.close()
         self.host.close()

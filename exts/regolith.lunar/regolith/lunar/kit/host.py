@@ -11,12 +11,12 @@ from pxr import Sdf, Tf, Usd
 
 from regolith.lunar.kit import adapter
 from regolith.lunar.kit.dialogs import QuestionWindow
-from regolith.lunar.kit.export import AppExport, chunk_options
+from regolith.lunar.kit.generate import AppGenerate, chunk_options
 from regolith.lunar.kit.live import LivePreview
 from regolith.lunar.kit.tasks import Job
 from regolith.lunar.panel.host import (
-    ExportRequest,
     Finished,
+    GenerateRequest,
     Level,
     LiveSettings,
     LiveState,
@@ -30,12 +30,12 @@ from regolith.lunar.panel.tasks import Answer, Waiting
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.render import rtx
 from regolith.lunar.stage import schema
-from regolith.lunar.stage.edit import apply_frame
+from regolith.lunar.stage.edit import apply_frame, note_frame
 from regolith.lunar.stage.save import save_stage
 from regolith.lunar.stage.spec import FrameSpec
 
-EDITED = (schema.SUN, schema.CAMERA, schema.LOOK_GROUND, schema.LOOK_ROCK)
-"""Prims whose attributes make a frame of a scene."""
+EDITED = (schema.SUN, schema.CAMERA, schema.LOOK_GROUND, schema.LOOK_ROCK, schema.LOOK_BRIGHT, schema.LOOK_DARK)
+"""Prims whose attributes make a frame of a scene, where it has them."""
 
 NOTES = "omni:kit:"
 """What the names of attributes begin with that Kit writes by itself, as where a camera turns about."""
@@ -55,7 +55,7 @@ exposure. Given back when the stage is closed."""
 class KitHost:
     """`panel.host.Host` in Kit. `close` gives back everything it changed."""
 
-    baked = exports_here = True
+    baked = generates_here = True
     python: Path | None = None
     confine: Path | None = None
     protected: tuple[Path, ...] = ()
@@ -79,7 +79,7 @@ class KitHost:
         """The prims a frame edits, in memory."""
         self._frame: tuple[Params, FrameSpec, int, int] | None = None
         """The frame on show."""
-        self._export: AppExport | None = None
+        self._generate: AppGenerate | None = None
         self._notice: Any = None
         self._editing = self._touched = self._opening = self._ended = False
         self._look: rtx.SettingsScope | None = None
@@ -105,7 +105,7 @@ class KitHost:
 
     def author(self, stage: Usd.Stage, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Save a stage on a worker thread and open it, lit by its own sun and seen through its own camera."""
-        if self._export is not None:
+        if self._generate is not None:
             return Finished(error=InputError("stage", "in use", "none while an export draws in the app"))
         self._jobs = [job for job in self._jobs if not job.done()]
         self._jobs.append(Job(self._open(stage, params.preset), Progress(text="opening the stage")))
@@ -178,6 +178,7 @@ class KitHost:
         self._frame = (params, spec, width, height)
         self._editing = True
         try:
+            note_frame(stage, params, spec)
             return Finished(copy_values(self._shape, stage))
         finally:
             self._editing = False
@@ -206,7 +207,7 @@ class KitHost:
             self._let_go()
         else:
             self._forget()
-        return ours and not self._opening and self._export is None
+        return ours and not self._opening and self._generate is None
 
     def _forget(self) -> None:
         self._let_go()
@@ -247,22 +248,20 @@ class KitHost:
             question.destroy()
         if self._live is not None:
             self._live.tick()
-            if self._live.failed:  # whoever started it is told by the task
-                self._end_live()
 
-    # export
+    # generate
 
-    def start_export(self, request: ExportRequest) -> Task | None:
+    def start_generate(self, request: GenerateRequest) -> Task | None:
         """Draw a split in the app; None where processes of their own shall."""
         if request.headless:
             return None
         ours = bool(self._url)
-        self._export = AppExport(request, lambda: self._exported(ours))
-        return self._export
+        self._generate = AppGenerate(request, lambda: self._generated(ours))
+        return self._generate
 
-    def _exported(self, ours: bool) -> None:
+    def _generated(self, ours: bool) -> None:
         """Take our stage back that made room for the export's; its file is without the edits since."""
-        self._export = None
+        self._generate = None
         if self._ended or self._url:
             return
         if not ours:
@@ -276,7 +275,7 @@ class KitHost:
         elif self.on_stage_lost is not None:
             self.on_stage_lost()
 
-    def export_options(self, request: ExportRequest) -> dict[str, Any]:
+    def generate_options(self, request: GenerateRequest) -> dict[str, Any]:
         """Options with which `regolith generate` draws its chunks in headless Isaac Sims."""
         return chunk_options()
 
@@ -304,7 +303,8 @@ class KitHost:
                 endings=pick.endings,
             )
         except ImportError:
-            return Finished(error=InputError(pick.title, "no file picker", "a path typed into the field"))
+            allowed = "the extension omni.kit.window.filepicker enabled, or a path typed into the field"
+            return Finished(error=InputError("file picker", None, allowed))
         self._dialogs[id(answer)] = answer
         return answer
 
@@ -334,8 +334,8 @@ class KitHost:
         """End everything and give everything back; the open stage stays, without our settings."""
         self._ended, self.on_stage_lost = True, None
         self._end_live()
-        if self._export is not None:
-            self._export.abort()
+        if self._generate is not None:
+            self._generate.abort()
         for answer in list(self._dialogs.values()):
             answer.cancel()
         for question in self._questions:
@@ -352,8 +352,9 @@ def shape_of(stage: Usd.Stage) -> Usd.Stage:
     layer = Sdf.Layer.CreateAnonymous("frame.usda")
     root = stage.GetRootLayer()
     for path in EDITED:
-        Sdf.CreatePrimInLayer(layer, Sdf.Path(path).GetParentPath())
-        Sdf.CopySpec(root, path, layer, path)
+        if root.GetPrimAtPath(path):
+            Sdf.CreatePrimInLayer(layer, Sdf.Path(path).GetParentPath())
+            Sdf.CopySpec(root, path, layer, path)
     return Usd.Stage.Open(layer)
 
 
@@ -365,7 +366,8 @@ def copy_values(source: Usd.Stage, target: Usd.Stage) -> list[str]:
     """
     changed: list[tuple[Usd.Attribute, Any]] = []
     for path in EDITED:
-        for prim in Usd.PrimRange(source.GetPrimAtPath(path), Usd.PrimAllPrimsPredicate):
+        edited = source.GetPrimAtPath(path)
+        for prim in Usd.PrimRange(edited, Usd.PrimAllPrimsPredicate) if edited else ():
             for attribute in prim.GetAuthoredAttributes():
                 found = target.GetAttributeAtPath(attribute.GetPath())
                 value = attribute.Get()

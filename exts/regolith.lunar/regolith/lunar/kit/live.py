@@ -1,16 +1,15 @@
-"""Live preview: the viewport's newest frame through the model on a worker thread, the result over the viewport.
+"""Live preview: the viewport's newest frame through the model (`panel.inference`), the result over the viewport.
 
-The main thread's share is one short `tick` a frame: hand omni.ui a finished layer of bounded size, hand the worker a
-plain copy of the newest picture. It never waits, at the end neither.
+The main thread's share is one short `tick` a frame: hand omni.ui a finished layer of bounded size, hand the model's
+thread a plain copy of the newest picture. It never waits, at the end neither.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,18 +18,15 @@ from PIL import Image
 from regolith.lunar.kit.overlay import ViewportOverlay
 from regolith.lunar.labels import ROCK
 from regolith.lunar.panel.host import LiveSettings, LiveState
+from regolith.lunar.panel.inference import LiveInference
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.overlay import class_layer
 from regolith.lunar.perception.session import Prediction
 
 LONG_SIDE_PX = 640
 """Frames are brought to this before inference: the model works at 512, and an upload of the layer stays below 1 ms."""
-SMOOTHING = 0.2
-"""Weight of the newest frame in milliseconds and frames/s."""
 INSTALL = "onnxruntime for Isaac Sim's Python: ./python.sh -m pip install onnxruntime-gpu (or onnxruntime for the CPU)"
 NO_VIEWPORT = "open a viewport to see the preview: Window > Viewport"
-
-_log = logging.getLogger(__name__)
 
 
 class Frames(Protocol):
@@ -43,7 +39,7 @@ class Frames(Protocol):
     def poll(self, width: int, height: int) -> np.ndarray | None:
         """Copy the newest picture of that size, uint8 [H, W, 3 or 4]; None while there is none.
 
-        The next call may use the array again; there is none before the worker is done with it.
+        The next call may use the array again; there is none before the model is done with it.
         """
         ...
 
@@ -64,16 +60,17 @@ class Model(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What the worker made of a frame."""
+    """What the model made of a frame."""
 
     layer: np.ndarray
     """RGBA uint8 [H, W, 4]."""
     rock_share: float
     milliseconds: float
+    at_rest: bool = False
 
 
 def load_model(name: str) -> Model:
-    """Load a model on the worker thread.
+    """Load a model.
 
     Raises:
         InputError: It cannot be loaded, or onnxruntime is not installed.
@@ -87,7 +84,7 @@ def load_model(name: str) -> Model:
 
 
 def segment(model: Model, frame: np.ndarray, settings: LiveSettings) -> Result:
-    """Segment a frame and draw the layer; on the worker thread.
+    """Segment a frame and draw the layer; on the model's thread.
 
     Args:
         model: Loaded model.
@@ -127,7 +124,7 @@ class LivePreview:
         load: Callable[[str], Model] = load_model,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Start it; the model is loaded on the worker thread.
+        """Start it; the model is loaded on its thread.
 
         Args:
             settings: Model, looks and rate.
@@ -136,78 +133,52 @@ class LivePreview:
             load: Loads a model by its name.
             clock: Seconds.
         """
-        self._frames, self._viewport, self._load, self._clock = frames, viewport, load, clock
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="regolith-preview")
+        self._frames, self._viewport = frames, viewport
         self._settings = settings
-        self._model: Model | None = None
-        self._loading: Future[Model] = self._pool.submit(load, settings.model)
-        self._job: tuple[Future[Result], int] | None = None
-        self._generation = 0
-        """Counts viewports, render products and models; what a frame of an older one gave is not shown."""
+        self._inference: LiveInference[Model, np.ndarray, Result] = LiveInference(
+            segment, self._take, load, clock=clock
+        )
+        self._result: Result | None = None
+        """What the model made of the newest frame, until it is shown."""
         self._overlay: ViewportOverlay | None = None
         self._product, self._size = "", (0, 0)
-        self._next = self._last = 0.0
-        self.state = LiveState()
+        self.ready = self._inference.set(settings)
+        """Done once the model is loaded; InputError where it cannot be used."""
 
     @property
-    def ready(self) -> Future[Model]:
-        """Done once the model is loaded."""
-        return self._loading
+    def state(self) -> LiveState:
+        """What it is doing."""
+        return self._inference.state or LiveState()
 
-    @property
-    def failed(self) -> bool:
-        """Whether there is no model to go on with."""
-        return self._model is None and self._loading.done() and self._loading.exception() is not None
-
-    def change(self, settings: LiveSettings) -> Future[Model]:
-        """Go on with other settings; the old model serves until a new one is loaded."""
-        if settings.model != self._settings.model or self.state.problem:
-            self._loading = self._pool.submit(self._load, settings.model)
+    def change(self, settings: LiveSettings) -> Future[None]:
+        """Go on with other settings; done once their model is loaded."""
         self._settings = settings
-        return self._loading
+        return self._inference.set(settings)
 
     def tick(self) -> None:
         """Do the main thread's share of one frame."""
-        if not self._take_model() or self._model is None or not self._attach():
+        if not self._attach():
             return
-        now = self._clock()
-        if self._job is not None:
-            job, generation = self._job
-            if not job.done():
-                return
-            self._job = None
-            if generation == self._generation:
-                self._show(job, now)
-        if now < self._next:
-            return
-        frame = self._frames.poll(*self._size)
-        if frame is None:
-            return
-        self._next = now + 1.0 / self._settings.rate_hz
-        self._job = self._pool.submit(segment, self._model, frame, self._settings), self._generation
+        result, self._result = self._result, None
+        if result is not None and self._overlay is not None:
+            self._overlay.show(result.layer)
+            self._overlay.describe(self.state, legend=self._settings.legend)
+        elif self.state.problem and self._overlay is not None:
+            self._overlay.hide()
+        if self._inference.ready:
+            frame = self._frames.poll(*self._size)
+            if frame is not None:
+                self._inference.see(frame)
 
-    def _take_model(self) -> bool:
-        """Whether there is a model; a load that failed is told in the state."""
-        if not self._loading.done():
-            return self._model is not None
-        error = self._loading.exception()
-        if error is not None:
-            self._tell(problem=str(error))
-            return False
-        loaded = self._loading.result()
-        if loaded is not self._model:
-            self._model = loaded
-            self._generation += 1
-            provider = loaded.provider.removesuffix("ExecutionProvider")
-            self.state = LiveState(model=_model_name(self._settings.model, loaded), provider=provider)
-        return True
+    def _take(self, result: Result) -> None:
+        self._result = result
 
     def _attach(self) -> bool:
         """Whether there is a viewport; overlay and frames follow it when it or its render product changes."""
         window = self._viewport()
         if window is None:
             self.detach()
-            self._tell(problem=NO_VIEWPORT)
+            self._inference.tell(NO_VIEWPORT)
             return False
         if self._overlay is None or self._overlay.window is not window:
             self.detach()
@@ -218,35 +189,13 @@ class LivePreview:
             self._frames.detach()
             self._frames.attach(product)
             self._product = product
-            self._generation += 1
+            self._forget()
         return True
 
-    def _show(self, job: Future[Result], now: float) -> None:
-        error = job.exception()
-        if error is not None:
-            _log.error("live preview: %s", error)
-            self._tell(problem=f"inference failed: {error}")
-            return
-        result = job.result()
-        rate = 1.0 / (now - self._last) if self._last else 0.0
-        self._last = now
-        old = self.state
-        self.state = dataclasses.replace(
-            old,
-            milliseconds=_smooth(old.milliseconds, result.milliseconds),
-            frames_per_s=_smooth(old.frames_per_s, rate),
-            rock_share=result.rock_share,
-            problem="",
-        )
-        if self._overlay is not None:
-            self._overlay.show(result.layer)
-            self._overlay.describe(self.state, legend=self._settings.legend)
-
-    def _tell(self, *, problem: str) -> None:
-        if problem != self.state.problem:
-            self.state = dataclasses.replace(self.state, problem=problem)
-            if self._overlay is not None:
-                self._overlay.hide()
+    def _forget(self) -> None:
+        """Show nothing that comes of what the viewport had before."""
+        self._inference.forget()
+        self._result = None
 
     def detach(self) -> None:
         """Let go of viewport and render product (stage or viewport closing); the next `tick` looks for them again."""
@@ -256,20 +205,9 @@ class LivePreview:
         if self._overlay is not None:
             self._overlay.destroy()
             self._overlay = None
-        self._generation += 1
-        self._last = 0.0
+        self._forget()
 
     def close(self) -> None:
-        """End it at once; the worker drops what it has in hand, a model being loaded too, and ends by itself."""
+        """End it at once; the model's thread drops what it has in hand, a model it loads too, and ends by itself."""
         self.detach()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._job = self._model = None
-
-
-def _model_name(name: str, model: Model) -> str:
-    card = getattr(model, "card", {})
-    return str(card.get("name") or name.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx"))
-
-
-def _smooth(old: float, new: float) -> float:
-    return new if old == 0.0 else (1.0 - SMOOTHING) * old + SMOOTHING * new
+        self._inference.end()

@@ -14,7 +14,7 @@ from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.model import PanelModel
-from regolith.lunar.panel.shown import decimals, hint, step_of, tidy
+from regolith.lunar.panel.presentation import decimals, hint, step_of, tidy
 from regolith.lunar.params import Interval
 
 UNBOUNDED = 1e9

@@ -15,7 +15,7 @@ from regolith.lunar.kit.works import Bar, Log, MetricPlot
 from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.model import Action, PanelModel
-from regolith.lunar.panel.shown import BUTTONS, CURVES, WORKS, action_words, labels
+from regolith.lunar.panel.presentation import BUTTONS, CURVES, WORKS, action_words, labels
 
 Choose = Callable[[Pick, Callable[[Path], None]], None]
 

@@ -14,7 +14,7 @@ from regolith.lunar.kit.sections import ActionButton, SectionView, action_toolti
 from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.kit.works import Line
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.panel.shown import MAIN, live_words
+from regolith.lunar.panel.presentation import MAIN, live_words
 from regolith.lunar.params import preset_names
 
 TITLE = "Regolith Lunar"
@@ -116,7 +116,7 @@ class RegolithWindow(MenuHelperWindow):
                 view = SectionView(
                     self._model,
                     section,
-                    self._controller.choose,
+                    self._model.choose,
                     collapsed=self._controller.collapsed.get(section.key, section.collapsed),
                     toggled=lambda shut, key=section.key: self._controller.collapsed.__setitem__(key, shut),
                 )
@@ -129,7 +129,7 @@ class RegolithWindow(MenuHelperWindow):
             fields = [field for field in section.fields if field.path in found]
             if fields:
                 ui.Label(section.title, name="title", height=26)
-                self._rows |= build_rows(self._model, section, fields, self._controller.choose)
+                self._rows |= build_rows(self._model, section, fields, self._model.choose)
         if not found:
             ui.Label("No parameter has these words.", name="faint", height=30, alignment=ui.Alignment.CENTER)
 

@@ -9,7 +9,7 @@ import omni.ui as ui
 
 from regolith.lunar.kit import style
 from regolith.lunar.kit.text import plain
-from regolith.lunar.panel.shown import Curve, curve_words, plot_scale, thin, under_way, work_words
+from regolith.lunar.panel.presentation import Curve, curve_words, plot_scale, thin, under_way, work_words
 from regolith.lunar.panel.work import Work
 
 POINTS = 400

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from regolith.lunar.panel.forms import Field
-from regolith.lunar.panel.staging import Built, Shot
+from regolith.lunar.panel.frame_builder import Built, Shot
 from regolith.lunar.params import InputError, Interval
 from regolith.lunar.randomize import aim_frame, frame_intervals
 from regolith.lunar.stage.spec import FrameSpec
@@ -52,7 +52,7 @@ class Aim:
         """
         held = self._held | {name: self._checked(name, value) for name, value in values.items()}
         aim_frame(built.spec, built.scene, held)
-        self._held = {name: value for name, value in held.items() if value != getattr(built.spec, name)}
+        self._held = {name: value for name, value in held.items() if value != built.spec[name]}
 
     def _checked(self, name: str, value: float) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):

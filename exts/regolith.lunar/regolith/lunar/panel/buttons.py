@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from regolith.lunar.panel.actions import Action
-from regolith.lunar.panel.desk import Desk
-from regolith.lunar.panel.entry import Entry
-from regolith.lunar.panel.export_work import ExportWork
+from regolith.lunar.panel.artifact_work import ArtifactWork
+from regolith.lunar.panel.context import PanelContext
+from regolith.lunar.panel.editor import ParameterEditor
+from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.pages import PageKind
 from regolith.lunar.panel.run_work import RunWork
 from regolith.lunar.panel.stage_work import StageWork
-from regolith.lunar.panel.tools import Tools
 from regolith.lunar.panel.train_work import TrainWork
 
 PARAMETERS = (".yaml", ".yml", ".json")
@@ -29,19 +28,19 @@ NO_STAGE = "author a stage first"
 class Buttons:
     """Makes the actions of a panel."""
 
-    desk: Desk
-    entry: Entry
+    context: PanelContext
+    editor: ParameterEditor
     stage: StageWork
     live: LiveWork
-    export: ExportWork
+    generate: GenerateWork
     training: TrainWork
-    tools: Tools
+    artifacts: ArtifactWork
     done: Callable[[], None]
     """Called after an action has run."""
 
     def make(self) -> dict[str, Action]:
         """Every action by its key."""
-        actions = (*self._stage_actions(), *self._export_actions(), *self._model_actions(), *self._report_actions(),
+        actions = (*self._stage_actions(), *self._generate_actions(), *self._model_actions(), *self._report_actions(),
                    *self._entry_actions())  # fmt: skip
         return {action.key: action for action in actions}
 
@@ -65,8 +64,8 @@ class Buttons:
             self.done()
 
         def refuse(text: str) -> None:
-            self.entry.ask_for(*needs)
-            self.desk.host.notify(text, "warning")
+            self.editor.ask_for(*needs)
+            self.context.host.notify(text, "warning")
 
         return Action(key, label, tooltip, act, reason=reason, refuse=refuse)
 
@@ -120,28 +119,28 @@ class Buttons:
                    lambda: self._pick("model.path", Pick("Model", "file", endings=(".onnx",)))),
         ]  # fmt: skip
 
-    def _export_actions(self) -> list[Action]:
-        action, export, stage, tools = self._action, self.export, self.stage, self.tools
+    def _generate_actions(self) -> list[Action]:
+        action, generate, stage, artifacts = self._action, self.generate, self.stage, self.artifacts
         return [
-            action("export", "Export dataset", "Draw the split into its folder; again to go on or to grow it.",
-                   export.start, lambda: export.problem() or ("a stage is being opened" if stage.opening else ""),
-                   needs=("", "export", "drawing")),
-            action("pause", lambda: "Resume" if export.can_resume() else "Pause",
+            action("generate", "Export dataset", "Draw the split into its folder; again to go on or to grow it.",
+                   generate.start, lambda: generate.problem() or ("a stage is being opened" if stage.opening else ""),
+                   needs=("", "generate", "drawing")),
+            action("pause", lambda: "Resume" if generate.can_resume() else "Pause",
                    "Hold the export after the frame being drawn; go on with it later, even after a restart.",
-                   lambda: export.resume() if export.can_resume() else export.pause(),
-                   lambda: "" if export.can_pause() or export.can_resume() else "no export is under way"),
-            action("cancel", "Cancel", "End the export; what is drawn stays and counts.", export.cancel,
-                   lambda: "" if export.work.state in ("running", "pausing", "paused") else "no export is under way"),
+                   lambda: generate.resume() if generate.can_resume() else generate.pause(),
+                   lambda: "" if generate.can_pause() or generate.can_resume() else "no export is under way"),
+            action("cancel", "Cancel", "End the export; what is drawn stays and counts.", generate.cancel,
+                   lambda: "" if generate.work.state in ("running", "pausing", "paused") else "no export is under way"),
             self._stoppable("verify", "Verify", "Stop verification",
                             "Check every frame of the exported split: whole, as drawn, apart from the other splits.",
-                            tools.verify_run, tools.verify, tools.verify_problem),
+                            artifacts.verify_run, artifacts.verify, artifacts.verify_problem),
             action("open_folder", "Open folder", "Open the folder of the dataset.",
-                   lambda: self.desk.host.open_path(tools.dataset_folder()),
-                   lambda: "" if tools.dataset_folder().is_dir() else "nothing is exported yet"),
+                   lambda: self.context.host.open_path(artifacts.dataset_folder()),
+                   lambda: "" if artifacts.dataset_folder().is_dir() else "nothing is exported yet"),
         ]  # fmt: skip
 
     def _model_actions(self) -> list[Action]:
-        training, tools = self.training, self.tools
+        training, artifacts = self.training, self.artifacts
         python = self._action("choose_python", "Choose Python…", "Choose the interpreter that training runs in.",
                               lambda: self._pick("companion.python", Pick("Python with torch", "file")))  # fmt: skip
         evaluations = (
@@ -154,16 +153,20 @@ class Buttons:
                             training, training.begin, training.problem, needs=("training", "companion")),
             self._stoppable("use_model", "Use this model", "Stop writing the model",
                             "Take the last training's best model for preview and evaluation.",
-                            tools.convert_run, tools.use_model, tools.use_problem),
-            *(self._stoppable(key, label, "Stop evaluation", tooltip, tools.evaluate_run,
-                              partial(tools.evaluate, photos=photos), partial(tools.evaluate_problem, photos=photos),
-                              ours=partial(tools.evaluating, photos=photos), needs=("photos" if photos else key,))
+                            artifacts.convert_run, artifacts.use_model, artifacts.use_problem),
+            *(self._stoppable(key, label, "Stop evaluation", tooltip, artifacts.evaluate_run,
+                              partial(artifacts.evaluate, photos=photos),
+                              partial(artifacts.evaluate_problem, photos=photos),
+                              ours=partial(artifacts.evaluating, photos=photos), needs=("photos" if photos else key,))
               for key, label, tooltip, photos in evaluations),
-            *([] if "companion.python" in self.desk.host.withheld else [python]),
+            *([] if "companion.python" in self.context.host.withheld else [python]),
+            self._stoppable("doctor", "Check this machine", "Stop checking",
+                            "Say what works on this machine, and what to install for the rest.",
+                            artifacts.doctor_run, artifacts.check_machine, artifacts.doctor_problem),
         ]  # fmt: skip
 
     def _report_actions(self) -> list[Action]:
-        pages, training = self.tools.pages, self.training
+        pages, training = self.artifacts.pages, self.training
         reports: tuple[tuple[PageKind, str, str], ...] = (
             ("report", "Open report", "Open the card of the exported split: what it holds, in pictures."),
             ("evaluation_report", "Open evaluation", "Open the report of the last evaluation: scores and pictures."),
@@ -174,38 +177,34 @@ class Buttons:
                               partial(pages.problem, key), ours=partial(pages.writing, key))
               for key, label, tooltip in reports),
             self._action("open_run", "Open run", "Open the folder of the training.",
-                         lambda: training.out is not None and self.desk.host.open_path(training.out),
+                         lambda: training.out is not None and self.context.host.open_path(training.out),
                          lambda: "" if training.out is not None and training.out.is_dir()
                          else "nothing is trained yet"),
         ]  # fmt: skip
 
     def _entry_actions(self) -> list[Action]:
-        action, entry = self._action, self.entry
+        action, editor = self._action, self.editor
         return [
-            action("undo", "Undo", "Take back the last edit.", entry.undo,
-                   lambda: "" if entry.can_undo else "nothing to undo"),
-            action("redo", "Redo", "Take the edit again.", entry.redo,
-                   lambda: "" if entry.can_redo else "nothing to redo"),
+            action("undo", "Undo", "Take back the last edit.", editor.undo,
+                   lambda: "" if editor.can_undo else "nothing to undo"),
+            action("redo", "Redo", "Take the edit again.", editor.redo,
+                   lambda: "" if editor.can_redo else "nothing to redo"),
             action("load", "Load…", "Load parameters from a file.", self._load),
             action("save", "Save…", "Save the parameters to a file, for the command line too.", self._save),
         ]  # fmt: skip
 
     def _randomize(self) -> None:
-        frame = self.desk.values.good["shot.frame"]
-        limit = self.entry.field("shot.frame").le or 0
-        self.entry.commit("shot.frame", frame + 1 if frame < limit else 0)
+        frame = self.context.values.good["shot.frame"]
+        limit = self.editor.field("shot.frame").le or 0
+        self.editor.commit("shot.frame", frame + 1 if frame < limit else 0)
 
     def _pick(self, path: str, pick: Pick) -> None:
-        def picked(place: Path | None) -> None:
-            if place is not None:
-                self.entry.commit(path, str(place))
-
-        self.desk.after(self.desk.host.pick_path(pick), picked)
+        self.context.choose(pick, lambda place: self.editor.commit(path, str(place)))
 
     def _load(self) -> None:
-        pick = Pick("Load parameters", "file", self.entry.file, PARAMETERS)
-        self.desk.after(self.desk.host.pick_path(pick), lambda place: place is not None and self.entry.load(place))
+        pick = Pick("Load parameters", "file", self.editor.file, PARAMETERS)
+        self.context.choose(pick, self.editor.load)
 
     def _save(self) -> None:
-        pick = Pick("Save parameters", "save", self.entry.file, PARAMETERS)
-        self.desk.after(self.desk.host.pick_path(pick), lambda place: place is not None and self.entry.save(place))
+        pick = Pick("Save parameters", "save", self.editor.file, PARAMETERS)
+        self.context.choose(pick, self.editor.save)

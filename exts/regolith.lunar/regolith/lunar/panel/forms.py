@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar.dataset.generate import Generate
-from regolith.lunar.panel.settings import CompanionSettings, ExportSettings, ModelSettings, ShotSettings
+from regolith.lunar.panel.settings import CompanionSettings, GenerateSettings, ModelSettings, ShotSettings
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, describe_allowed, field_extra, is_group
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
@@ -56,15 +56,15 @@ UNIT_SUFFIXES = ("_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
 FILES = frozenset({"model.path", "companion.python", "evaluate.model"})
 """Fields that take a file; other paths are folders."""
 
-PROGRAMS = frozenset({"companion.python", "export.command"})
+PROGRAMS = frozenset({"companion.python", "generate.command"})
 """Fields that name what a companion executes: a host whose users may not run what they like withholds them."""
 
-OUTPUTS = frozenset({"export.out", "training.out", "evaluate.out", "photos.out"})
+OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"})
 """Fields that name a folder a companion writes."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class FormSource:
     """A model whose fields are in the panel."""
 
     prefix: str
@@ -80,16 +80,16 @@ class Source:
 
 _VERB = frozenset(PresetVerb.model_fields) | {"events"}
 
-SOURCES: tuple[Source, ...] = (
-    Source("shot", ShotSettings, "stage", "Frame on show"),
-    Source("", Params, "", hidden=frozenset({"preset"})),
-    Source("export", Generate, "dataset", "Export", _VERB),
-    Source("drawing", ExportSettings, "dataset", "Export"),
-    Source("model", ModelSettings, "model", "Live preview"),
-    Source("evaluate", EvaluateSynth, "model", "Evaluate on a split", _VERB | {"model"}),
-    Source("photos", EvaluateReal, "model", "Evaluate on photographs", _VERB | {"model"}),
-    Source("companion", CompanionSettings, "training", "Process"),
-    Source("training", TrainParams, "training", "Run", _VERB),
+SOURCES: tuple[FormSource, ...] = (
+    FormSource("shot", ShotSettings, "stage", "Frame on show"),
+    FormSource("", Params, "", hidden=frozenset({"preset"})),
+    FormSource("generate", Generate, "dataset", "Export", _VERB),
+    FormSource("drawing", GenerateSettings, "dataset", "Export"),
+    FormSource("model", ModelSettings, "model", "Live preview"),
+    FormSource("evaluate", EvaluateSynth, "model", "Evaluate on a split", _VERB | {"model"}),
+    FormSource("photos", EvaluateReal, "model", "Evaluate on photographs", _VERB | {"model"}),
+    FormSource("companion", CompanionSettings, "training", "Process"),
+    FormSource("training", TrainParams, "training", "Run", _VERB),
 )
 """Every model in the panel, in the order its fields have inside a section."""
 
@@ -147,7 +147,7 @@ class Section:
     """Whether a view shows it collapsed at first."""
 
 
-def build_sections(sources: Sequence[Source] = SOURCES) -> tuple[Section, ...]:
+def build_sections(sources: Sequence[FormSource] = SOURCES) -> tuple[Section, ...]:
     """Make the panel's sections from the models; values are the models' defaults, None where there is none."""
     found: dict[str, list[Field]] = {key: [] for key in SECTIONS}
     for source in sources:
@@ -172,7 +172,7 @@ def _by_group(fields: list[Field]) -> list[Field]:
     return sorted(fields, key=lambda field: order.index(field.group))
 
 
-def _source_fields(source: Source) -> typing.Iterator[tuple[str, Field]]:
+def _source_fields(source: FormSource) -> typing.Iterator[tuple[str, Field]]:
     for name, info in source.model.model_fields.items():
         if name in source.hidden:
             continue

@@ -15,6 +15,7 @@ from regolith.lunar.params import Params
 if TYPE_CHECKING:
     from pxr import Usd
 
+    from regolith.lunar.randomize import Split
     from regolith.lunar.stage.spec import FrameSpec
 
 Level = Literal["info", "warning", "error"]
@@ -168,12 +169,12 @@ class LiveState:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportRequest:
+class GenerateRequest:
     """A split to draw."""
 
     params: Params
     out: Path
-    split: str
+    split: Split
     frames: int
     width: int
     height: int
@@ -210,8 +211,8 @@ class Host(Protocol):
     users may not run what they like withholds at least `panel.forms.PROGRAMS`."""
 
     @property
-    def exports_here(self) -> bool:
-        """Whether `start_export` draws in the place of the open stage, unless the request is headless."""
+    def generates_here(self) -> bool:
+        """Whether `start_generate` draws in the place of the open stage, unless the request is headless."""
         ...
 
     def stage_state(self) -> OpenStage | None:
@@ -248,16 +249,16 @@ class Host(Protocol):
         """The running preview; None where there is none, also after the host ended it (stage or viewport closed)."""
         ...
 
-    def start_export(self, request: ExportRequest) -> Task | None:
+    def start_generate(self, request: GenerateRequest) -> Task | None:
         """Draw a split here, writing it by `dataset.generate`'s writer and journal; the result is as `generate`'s.
 
         Returns:
             None where the host leaves it to a companion process (`regolith generate`), as the studio does; Kit where
-            `headless` is set, with `export_options`.
+            `headless` is set, with `generate_options`.
         """
         ...
 
-    def export_options(self, request: ExportRequest) -> dict[str, Any]:
+    def generate_options(self, request: GenerateRequest) -> dict[str, Any]:
         """Options of `regolith generate` that a companion of this host needs, such as executor and command."""
         ...
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from regolith.lunar.jobs.runs import Run
 from regolith.lunar.panel.actions import Action
+from regolith.lunar.panel.artifact_work import ArtifactWork
 from regolith.lunar.panel.buttons import Buttons
-from regolith.lunar.panel.desk import Desk, say
-from regolith.lunar.panel.entry import Entry
-from regolith.lunar.panel.export_work import ExportWork
+from regolith.lunar.panel.context import PanelContext, say
+from regolith.lunar.panel.editor import ParameterEditor
 from regolith.lunar.panel.forms import OUTPUTS, build_sections, offered
-from regolith.lunar.panel.host import Host, LiveState
+from regolith.lunar.panel.generate_work import GenerateWork
+from regolith.lunar.panel.host import Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
 from regolith.lunar.panel.run_work import RunWork, latest_runs
 from regolith.lunar.panel.stage_work import StageWork
-from regolith.lunar.panel.tools import Tools
 from regolith.lunar.panel.train_work import TrainWork
 from regolith.lunar.panel.values import enter, start_values
 from regolith.lunar.params import Params, load_preset, preset_names
@@ -30,11 +30,11 @@ PYTHON_KEY = "python"
 """Key under which a host remembers the interpreter of training."""
 LOOK_S = 0.5
 """Time between two looks at what actions depend on outside the panel: files, folders [s]."""
-SHOWN = frozenset({"shot.split", "shot.frame", "export.seed", "export.size"})
+SHOWN = frozenset({"shot.split", "shot.frame", "generate.seed", "generate.size"})
 """Fields beside the parameters that decide what the stage shows."""
 
 
-class PanelModel(Entry):
+class PanelModel(ParameterEditor):
     """State of the panel: what is entered (`Entry`), and what is shown and done with it. It outlives any window.
 
     All calls on the host's main thread.
@@ -61,34 +61,43 @@ class PanelModel(Entry):
         """
         everything = build_sections()
         values = start_values(everything, load_preset(preset), _defaults(host) | dict(defaults or {}))
-        desk = Desk(host, clock, values)
-        desk.values = enter(values, {path: values.good[path] for path in OUTPUTS}, refuse=desk.refuse)
-        super().__init__(desk, offered(everything, host.withheld))
+        context = PanelContext(host, clock, values)
+        context.values = enter(values, {path: values.good[path] for path in OUTPUTS}, refuse=context.refuse)
+        super().__init__(context, offered(everything, host.withheld))
         self.presets: tuple[str, ...] = preset_names()
         self._host, self._clock = host, clock
-        self._python = desk.values.good["companion.python"]
+        self._python = context.values.good["companion.python"]
         self._looked = clock()
         self._states: tuple[Any, ...] = ()
         self._asked: tuple[Any, bool] = (self._shown_values, True)
-        self._stage = StageWork(desk, [field for section in everything for field in section.fields])
-        self._live = LiveWork(desk)
-        self._export = ExportWork(desk)
-        self._stage.held = lambda: self._export.in_place
-        self._training = TrainWork(desk)
-        self._tools = Tools(desk, self._training, self._export, lambda path: self.commit("model.path", path))
-        self._runs: tuple[RunWork, ...] = (self._training, *self._tools.runs)
-        self.works = {work.key: work for work in (self._stage.work, self._export.work, *(r.work for r in self._runs))}
-        """Keys: stage, export, training, evaluate, model, verify, report."""
+        self._stage = StageWork(context, [field for section in everything for field in section.fields])
+        self._live = LiveWork(context)
+        self._generate = GenerateWork(context)
+        self._stage.held = lambda: self._generate.in_place
+        self._training = TrainWork(context)
+        self._artifacts = ArtifactWork(
+            context, self._training, self._generate, lambda path: self.commit("model.path", path)
+        )
+        self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs)
+        self.works = {work.key: work for work in (self._stage.work, self._generate.work, *(r.work for r in self._runs))}
+        """Keys: stage, generate, training, evaluate, model, verify, doctor, report."""
         self._adopt()
         self.actions: dict[str, Action] = Buttons(
-            desk, self, self._stage, self._live, self._export, self._training, self._tools, self._refresh_actions
+            context,
+            self,
+            self._stage,
+            self._live,
+            self._generate,
+            self._training,
+            self._artifacts,
+            self._refresh_actions,
         ).make()
         """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, verify, train, use_model,
         evaluate, evaluate_photos, report, evaluation_report, training_report, open_folder, open_run, choose_python,
-        undo, redo, load, save; none that edits a withheld field."""
+        doctor, undo, redo, load, save; none that edits a withheld field."""
 
     def _edited(self, *, committed: bool) -> None:
-        python = self._desk.values.good["companion.python"]
+        python = self._context.values.good["companion.python"]
         if committed and python != self._python:
             self._python = python
             self._host.remember(PYTHON_KEY, "" if python is None else str(python))
@@ -97,7 +106,7 @@ class PanelModel(Entry):
 
     @property
     def _shown_values(self) -> tuple[Any, ...]:
-        values = self._desk.values
+        values = self._context.values
         return values.params, *(values.good[path] for path in sorted(SHOWN))
 
     def _show(self, *, committed: bool) -> None:
@@ -157,12 +166,12 @@ class PanelModel(Entry):
     @property
     def params(self) -> Params:
         """The parameters that count: with the last allowed value where what is entered is not."""
-        return self._desk.values.params
+        return self._context.values.params
 
     @property
     def valid(self) -> bool:
         """Whether no field of the scene and its frames has a message."""
-        return not self._desk.values.problem("", "shot")
+        return not self._context.values.problem("", "shot")
 
     @property
     def live(self) -> LiveState | None:
@@ -171,14 +180,18 @@ class PanelModel(Entry):
 
     def subscribe(self, callback: Callback) -> Subscription:
         """Call a function at every change for as long as what is returned is held."""
-        return self._desk.observers.subscribe(callback)
+        return self._context.observers.subscribe(callback)
+
+    def choose(self, pick: Pick, chosen: Callable[[Path], object]) -> None:
+        """Let the user choose a path and hand it on; where none can be chosen, the user is told why."""
+        self._context.choose(pick, chosen)
 
     def tick(self) -> None:
         """Once a frame, on the main thread: look at tasks and runs, never wait, tell the observers."""
-        self._desk.tick()
+        self._context.tick()
         self._stage.tick()
         self._live.tick()
-        self._export.tick()
+        self._generate.tick()
         for run in self._runs:
             run.tick()
         if self._work_states != self._states or self._clock() - self._looked >= LOOK_S:
@@ -191,18 +204,18 @@ class PanelModel(Entry):
 
     def close(self) -> None:
         """End previews and what the host draws; let go of companions: they go on, and are found again."""
-        self._desk.drop()
+        self._context.drop()
         self._stage.close()
         self._live.close()
-        self._export.close()
+        self._generate.close()
         for run in self._runs:
             run.close()
-        self._desk.observers.clear()
+        self._context.observers.clear()
 
     @property
     def _work_states(self) -> tuple[Any, ...]:
-        stage, export = self._stage, self._export
-        looks = self._live.on, stage.ours, stage.spec is None, bool(stage.aimed), export.asking
+        stage, generate = self._stage, self._generate
+        looks = self._live.on, stage.ours, stage.spec is None, bool(stage.aimed), generate.asking
         return *looks, *(work.state for work in self.works.values())
 
     def _refresh_actions(self) -> None:
@@ -219,12 +232,12 @@ class PanelModel(Entry):
                     logging.getLogger(__name__).warning("no state of %s", action.key, exc_info=True)
                     changed.append(action.key)
         if changed:
-            self._desk.changed("actions", *changed)
+            self._context.changed("actions", *changed)
 
     def _adopt(self) -> None:
         found: dict[str, Run] = latest_runs(self._host.runs_folder)
-        if "export" in found:
-            self._export.adopt(found["export"])
+        if "generate" in found:
+            self._generate.adopt(found["generate"])
         for work in self._runs:
             run = found.get(work.work.key)
             if run is not None and (work is self._training or run.alive):
@@ -236,9 +249,9 @@ def _defaults(host: Host) -> dict[str, Any]:
     data = host.data_folder
     python = "" if "companion.python" in host.withheld else host.remembered(PYTHON_KEY)
     return {
-        "export.split": "train_dr",
-        "export.frames": 100,
-        "export.out": data / "dataset",
+        "generate.split": "train_dr",
+        "generate.frames": 100,
+        "generate.out": data / "dataset",
         "evaluate.split": data / "dataset" / "test_photoreal",
         "evaluate.out": data / "evaluation",
         "photos.out": data / "photographs",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from regolith.lunar.dataset.layout import JOURNAL
-from regolith.lunar.panel.desk import Desk
-from regolith.lunar.panel.export_work import ExportWork
+from regolith.lunar.panel.context import PanelContext
+from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.train_work import TrainWork, VerbWork
 from regolith.lunar.panel.work import WorkState
 
@@ -43,23 +43,25 @@ class Pages:
     """The pages; one is written at a time."""
 
     def __init__(
-        self, desk: Desk, training: TrainWork, export: ExportWork, evaluation: Callable[[], Path | None]
+        self, context: PanelContext, training: TrainWork, generate: GenerateWork, evaluation: Callable[[], Path | None]
     ) -> None:
         """Make them.
 
         Args:
-            desk: Of the panel.
+            context: Of the panel.
             training: Whose runs have pages.
-            export: Whose splits have cards.
+            generate: Whose splits have cards.
             evaluation: Returns the folder of the last evaluation, where there is one.
         """
-        self._desk, self._training, self._export, self._evaluation = desk, training, export, evaluation
-        self.run = VerbWork(desk, "report", "Report", unit="frames", describe=lambda result: "page written")
+        self._context, self._training, self._generate, self._evaluation = context, training, generate, evaluation
+        self.run = VerbWork(context, "report", "Report", unit="frames", describe=lambda result: "page written")
         self.run.ended = self._ended
+        self._written: Page | None = None
+        """The page that is being written for this session."""
 
     def _page(self, kind: PageKind) -> Page | None:
         if kind == "report":
-            split = self._export.split
+            split = self._generate.split
             found = split is not None and modified(split / JOURNAL) is not None
             return Page("card", split, "card.html", (JOURNAL,)) if split is not None and found else None
         if kind == "evaluation_report":
@@ -70,8 +72,8 @@ class Pages:
         return Page("report", folder, "report.html", (RESULTS, METRICS, SUMMARY)) if folder and found else None
 
     def _entered_training(self) -> Path | None:
-        out = self._desk.values.good["training.out"]
-        return None if out is None else self._desk.absolute(out)
+        out = self._context.values.good["training.out"]
+        return None if out is None else self._context.absolute(out)
 
     def writing(self, kind: PageKind) -> bool:
         """Whether this page is being written."""
@@ -90,19 +92,18 @@ class Pages:
         if page is None:
             return
         if page.current:
-            self._desk.host.open_path(page.path)
+            self._context.host.open_path(page.path)
             return
         events = ["--events"] if page.verb == "card" else []
-        details = {"kind": kind, "page": str(page.path)}
+        self._written, details = page, {"kind": kind}
         self.run.begin(page.verb, [str(page.folder), *events], details, writes=page.path)
         self.run.work.folder = page.folder
 
     def _ended(self, state: WorkState) -> None:
-        run = self.run.run
-        if state == "finished" and run is not None:
-            self._desk.host.open_path(Path(run.details["page"]))
+        if state == "finished" and self._written is not None:  # no path of a record is opened
+            self._context.host.open_path(self._written.path)
         elif state == "failed":
-            self._desk.host.notify(self.run.work.text, "error")
+            self._context.host.notify(self.run.work.text, "error")
 
 
 def modified(path: Path) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +10,10 @@ from typing import Any
 
 from regolith.lunar.jobs.events import Event
 from regolith.lunar.jobs.runs import Run, find_runs, new_folder, prune_runs
-from regolith.lunar.panel.desk import Desk, package_environment, say
+from regolith.lunar.machine import install_command
+from regolith.lunar.panel.context import PanelContext, package_environment, say
 from regolith.lunar.panel.work import Work, WorkState, counted
+from regolith.lunar.reading import read_json
 
 GRACE_S = 60.0
 """How long a companion may take to finish the frame or save the run before it is killed [s]."""
@@ -20,16 +21,20 @@ RATE_S = 20.0
 """Span the shown speed is measured over [s]."""
 RESULT = "result.json"
 """Where a verb of the command line writes its result, inside its run folder."""
+RESULT_BYTES = 16 * 2**20
+"""Largest result that is read [bytes]."""
 
 
 class RunWork:
     """One run after the other."""
 
-    def __init__(self, desk: Desk, key: str, title: str, *, unit: str = "", describe: Callable[[Any], str]) -> None:
+    def __init__(
+        self, context: PanelContext, key: str, title: str, *, unit: str = "", describe: Callable[[Any], str]
+    ) -> None:
         """Make it, with nothing under way.
 
         Args:
-            desk: Of the panel.
+            context: Of the panel.
             key: Of the work, and kind of its runs.
             title: What it is called.
             unit: What progress counts.
@@ -42,11 +47,13 @@ class RunWork:
         """What the last run that came to its end reported."""
         self.ended: Callable[[WorkState], None] = lambda state: None
         """Called when a run that was under way while we looked has ended, with its new state."""
-        self._desk, self._unit, self._describe = desk, unit, describe
+        self._context, self._unit, self._describe = context, unit, describe
         self._watching = self._lived = False
         self._stop_since: float | None = None
         self._then: WorkState = "interrupted"
         self._error = ""
+        self._python = ""
+        """Program of the last run; empty for one that was found again."""
         self._samples: deque[tuple[float, float]] = deque(maxlen=4096)
 
     def folder(self) -> Path:
@@ -55,34 +62,29 @@ class RunWork:
         Raises:
             OSError: It cannot be made.
         """
-        return new_folder(self._desk.host.runs_folder, self.work.key)
+        return new_folder(self._context.host.runs_folder, self.work.key)
 
     def start(self, folder: Path, arguments: Sequence[str | Path], details: Mapping[str, Any]) -> None:
         """Start a run.
 
+        Args:
+            folder: As `folder` made it.
+            arguments: Program and its arguments.
+            details: What to note; whoever finds the run may not believe it.
+
         Raises:
             OSError: Its program is not there.
         """
-        data = self._desk.host.data_folder
+        data = self._context.host.data_folder
         data.mkdir(parents=True, exist_ok=True)
         env = package_environment()
         run = Run.start(folder, arguments, kind=self.work.key, details=details, env=env, cwd=data)
         self.work.log.clear()
         self.work.metrics.clear()
+        self._python = str(arguments[0])
         self._follow(run)
         self._say("running", "starting")
-        prune_runs(self._desk.host.runs_folder)
-
-    def resume(self) -> None:
-        """Start the last run again where it stopped.
-
-        Raises:
-            OSError: Its program is not there.
-        """
-        assert self.run is not None
-        self.run.restart()
-        self._follow(self.run)
-        self._say("running", "starting")
+        prune_runs(self._context.host.runs_folder)
 
     def adopt(self, run: Run) -> None:
         """Follow a run that was started before the host was."""
@@ -105,7 +107,7 @@ class RunWork:
         """
         if self.run is not None and self.work.state in ("running", "pausing", "stopping"):
             self._then = then
-            self._stop_since = self._stop_since if self._stop_since is not None else self._desk.clock()
+            self._stop_since = self._stop_since if self._stop_since is not None else self._context.clock()
             self.run.terminate()
             self._say("pausing" if then == "paused" else "stopping", self.work.text)
 
@@ -119,12 +121,12 @@ class RunWork:
         for event in events:
             self._read(event)
         if alive:
-            if self._stop_since is not None and self._desk.clock() - self._stop_since > GRACE_S:
+            if self._stop_since is not None and self._context.clock() - self._stop_since > GRACE_S:
                 self.run.kill()
             if self.work.state == "running":
                 self._tell_progress()
             if events or before != (self.work.text, self.work.done):
-                self._desk.changed("work", self.work.key)
+                self._context.changed("work", self.work.key)
         elif not events:
             self._watching = False
             self._end()
@@ -133,7 +135,7 @@ class RunWork:
         name = event["event"]
         if name == "progress":
             self.work.done, self.work.total = float(event["done"]), float(event["total"])
-            self._samples.append((self._desk.clock(), self.work.done))
+            self._samples.append((self._context.clock(), self.work.done))
         elif name == "metric" and event["value"] is not None:
             points = self.work.metrics.setdefault(event["name"], [])
             step = float(event.get("step", len(points) + 1))
@@ -151,7 +153,7 @@ class RunWork:
     def _tell_progress(self) -> None:
         if self.work.total > 0:
             self.work.text = progress_words(
-                self.work.done, self.work.total, self._unit, speed(self._samples, self._desk.clock())
+                self.work.done, self.work.total, self._unit, speed(self._samples, self._context.clock())
             )
 
     def _end(self) -> None:
@@ -159,21 +161,27 @@ class RunWork:
         state = self.run.state
         if state == "finished":
             self.result = self.result if self.result is not None else self._file_result()
-            self._say("finished", self._describe(self.result))
+            self._say("finished", self._described())
         elif state in ("interrupted", "lost"):
             then: WorkState = self._then if state == "interrupted" else "interrupted"
             kept = f" at {counted(self.work.done, self.work.total, self._unit)}" if self.work.total else ""
             self._say(then, ("killed" if state == "lost" else then) + kept)
         else:
             self.result = self._file_result()  # there where it ran to its end, and what it checked does not hold
-            self._say("failed", self._reason() if self.result is None else self._describe(self.result))
+            self._say("failed", self._reason() if self.result is None else self._described())
         if self._lived:
             self.ended(self.work.state)
+
+    def _described(self) -> str:
+        try:
+            return self._describe(self.result)
+        except (KeyError, TypeError, ValueError):  # of a record that came with the folder
+            return "finished"
 
     def _file_result(self) -> Any:
         assert self.run is not None
         try:
-            return json.loads((self.run.folder / RESULT).read_text("utf-8"))
+            return read_json(self.run.folder / RESULT, RESULT_BYTES)
         except (OSError, ValueError):
             return None
 
@@ -184,19 +192,19 @@ class RunWork:
         text = self._error or last.removeprefix("regolith: ") or f"exit status {self.run.status}"
         module = re.search(r"No module named '?([\w.]+)", text)
         if module:
-            python = self.run.info["arguments"][0]
-            another = "" if "companion.python" in self._desk.host.withheld else "choose another Python, or "
-            text = f"{python} has no {module[1]}: {another}install 'regolith-lunar[train]' in it"
+            python = self._python or str(self._context.training_python)
+            another = "" if "companion.python" in self._context.host.withheld else "choose another Python, or "
+            text = f"{python} has no {module[1]}: {another}{install_command('train', python)}"
         return text
 
     def _say(self, state: WorkState, text: str) -> None:
         self.work.state, self.work.text = state, text
-        self._desk.changed("work", self.work.key)
+        self._context.changed("work", self.work.key)
 
     def fail(self, error: Exception) -> None:
         """Say why a run could not be started."""
         self._say("failed", say(error))
-        self._desk.host.notify(say(error), "error")
+        self._context.host.notify(say(error), "error")
 
     def close(self) -> None:
         """Let go of the run: it goes on."""

@@ -18,7 +18,7 @@ class ShotSettings(Group):
 class ModelSettings(Group):
     """The model that segments the live preview, and how its classes are drawn."""
 
-    path: str = quantity("default", "Model: an .onnx file, or `default` for the shipped one.")
+    path: str = quantity("default", "Model: an .onnx file, or a shipped one by name, such as `default`.")
     opacity: float = quantity(0.45, "Opacity of the classes over the picture.", ge=0, le=1, step=0.05)
     rock: bool = quantity(True, "Show rock, red.")
     outline: bool = quantity(True, "Draw an outline around rock.")
@@ -35,7 +35,7 @@ class CompanionSettings(Group):
     )
 
 
-class ExportSettings(Group):
+class GenerateSettings(Group):
     """Where a dataset is drawn."""
 
     headless: bool = quantity(

@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from regolith.lunar.dataset.generate import parse_size
 from regolith.lunar.panel.aim import PLACE, Aim
-from regolith.lunar.panel.consent import Consent
-from regolith.lunar.panel.desk import CANCELLED, Desk, say
+from regolith.lunar.panel.confirmation import Confirmation
+from regolith.lunar.panel.context import CANCELLED, PanelContext, say
 from regolith.lunar.panel.forms import Field
+from regolith.lunar.panel.frame_builder import Built, FrameBuilder, Shot, redraws_wanted
 from regolith.lunar.panel.host import Task
-from regolith.lunar.panel.staging import Built, Shot, Staging, redraws_wanted
 from regolith.lunar.panel.work import Work
 from regolith.lunar.params import InputError
 from regolith.lunar.stage.edit import apply_frame
@@ -24,23 +23,23 @@ OPEN = "Open the new stage"
 class StageWork:
     """Builds stages and frames on a worker, and hands them to the host."""
 
-    def __init__(self, desk: Desk, fields: Iterable[Field]) -> None:
+    def __init__(self, context: PanelContext, fields: Iterable[Field]) -> None:
         """Make it, with nothing on show.
 
         Args:
-            desk: Of the panel.
+            context: Of the panel.
             fields: All of the panel.
         """
         self.work = Work("stage", "Stage")
         self.spec: FrameSpec | None = None
         """The frame the host shows, what is held by hand included; None where no stage of ours is open."""
-        self._desk = desk
+        self._context = context
         self._aim = Aim(fields)
         self._aim_due = False
         self._shown: Built | None = None
-        self._staging = Staging(baked=desk.host.baked)
+        self._frame_builder = FrameBuilder(baked=context.host.baked)
         self._placing: tuple[Task, Built] | None = None
-        self._consent = Consent(desk, "Author stage", OPEN)
+        self._confirmation = Confirmation(context, "Author stage", OPEN)
         self.held: Callable[[], bool] = lambda: False
         """Whether the host needs its place for something else now: edits wait until it is back."""
         self._waiting: bool | None = None
@@ -57,20 +56,13 @@ class StageWork:
         """Why no stage can be authored; empty where one can."""
         if self.held():
             return "an export runs"
-        problem = self._desk.values.problem("", "shot")
-        if problem:
-            return problem
-        try:
-            self._shot()
-        except InputError as error:
-            return str(error)
-        return ""
+        return self._context.values.problem("", "shot")
 
     def author(self) -> None:
         """Author a new stage and open it, after a question where the user has something to lose."""
-        if not self._consent.asking:
-            self._consent.forget()
-            self._consent.get("Open the new stage in its place?", self._author)
+        if not self._confirmation.asking:
+            self._confirmation.forget()
+            self._confirmation.get("Open the new stage in its place?", self._author)
 
     def show(self, *, committed: bool) -> None:
         """Bring the open stage to what is entered; a new terrain only where the edit is committed."""
@@ -80,25 +72,21 @@ class StageWork:
         if self.held():
             self._waiting = committed or bool(self._waiting)
             return
-        try:
-            shot = self._shot()
-        except InputError as error:
-            self._say("failed", str(error))
-            return
-        self._staging.wish(shot, rebuild=committed)
+        shot = self._shot()
+        self._frame_builder.wish(shot, rebuild=committed)
         if committed:
             self._say("running", f"frame {shot.frame} of {shot.split}")
 
     def closed(self) -> None:
         """Let go of a stage that is no longer open."""
-        self._staging.forget()
-        self._consent.forget()
+        self._frame_builder.forget()
+        self._confirmation.forget()
         self._placing = self._waiting = self._shown = None
         self.ours = self._aim_due = False
         released = self._aim.release(list(self.aimed))
         if released or self.spec is not None:
             self.spec = None
-            self._desk.changed("shot")
+            self._context.changed("shot")
         self._say("idle", "")
 
     # -- free look ----------------------------------------------------------------------------------------------------
@@ -130,15 +118,14 @@ class StageWork:
     def _follow_frame(self) -> None:
         """Let go of what was held in another frame than the one that is entered."""
         try:
-            shot = self._shot()
-            released = self._aim.follow(shot)
+            released = self._aim.follow(self._shot())
         except InputError:
             return  # nothing new is shown before that is mended
         self._aim_due = self._aim_due or released
 
     def _show_aim(self) -> None:
         """Show what is held, once the host has time and nothing newer is being built."""
-        busy = self._placing is not None or self._staging.busy or self._consent.asking or self.held()
+        busy = self._placing is not None or self._frame_builder.busy or self._confirmation.asking or self.held()
         if self._aim_due and self._shown is not None and not busy:
             self._place(self._shown)
 
@@ -151,15 +138,15 @@ class StageWork:
                 return
             self._placing = None
             self._placed(task, built)
-        if self._consent.asking or self.held():
+        if self._confirmation.asking or self.held():
             return
         if self._waiting is not None:
             committed, self._waiting = self._waiting, None
             self.show(committed=committed)
-        done = self._staging.poll()
+        done = self._frame_builder.poll()
         if done is not None:
             self._built(done)
-        elif self._staging.building and self.work.state == "running":
+        elif self._frame_builder.building and self.work.state == "running":
             self._say("running", "building terrain and rocks")
         else:
             self._show_aim()
@@ -168,28 +155,22 @@ class StageWork:
         """End the worker."""
         if self._placing is not None:
             self._placing[0].cancel()
-        self._staging.close()
+        self._frame_builder.close()
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _shot(self) -> Shot:
-        good = self._desk.values.good
-        width, height = parse_size(good["export.size"])
-        out = good["export.out"]
+        good = self._context.values.good
+        size, out = good["generate.size"], good["generate.out"]
         return Shot(
-            self._desk.values.params, good["shot.split"], good["shot.frame"], good["export.seed"], width, height,
-            None if out is None else self._desk.absolute(out),
+            self._context.values.params, good["shot.split"], good["shot.frame"], good["generate.seed"],
+            size.width, size.height, None if out is None else self._context.absolute(out),
         )  # fmt: skip
 
     def _author(self) -> None:
-        try:
-            shot = self._shot()
-        except InputError as error:
-            self._desk.host.notify(str(error), "error")
-            return
-        self._staging.forget()
+        self._frame_builder.forget()
         self.ours = True
-        self._staging.wish(shot)
+        self._frame_builder.wish(self._shot())
         self._say("running", "building terrain and rocks")
 
     def _built(self, done: Any) -> None:
@@ -204,16 +185,16 @@ class StageWork:
             self._place(built)
             return
         text = "Open the new terrain in its place?"
-        self._consent.get(text, lambda: self._place(built) if self.ours else None, self.closed)
+        self._confirmation.get(text, lambda: self._place(built) if self.ours else None, self.closed)
 
     def _place(self, built: Built) -> None:
-        shot, host = built.shot, self._desk.host
+        shot, host = built.shot, self._context.host
         shown, spec, before = self._shown, self._over(built), self.spec
         self._aim_due = False
         self._shown, self.spec = dataclasses.replace(built, stage=None), spec
         try:
             if built.stage is not None:
-                self._consent.forget()
+                self._confirmation.forget()
                 if spec is not built.spec:
                     apply_frame(built.stage, shot.params, spec, shot.width, shot.height)
                 task = host.author(built.stage, shot.params, spec, shot.width, shot.height)
@@ -223,7 +204,7 @@ class StageWork:
             self._shown, self.spec = shown, before
             self._fail(error)
             return
-        self._desk.changed("shot")
+        self._context.changed("shot")
         if task.done():
             self._placed(task, built)
         else:
@@ -235,7 +216,7 @@ class StageWork:
             return self._aim.over(built)
         except InputError as error:
             self._aim.release(PLACE)
-            self._desk.host.notify(f"The camera is where it was drawn again: {error}", "warning")
+            self._context.host.notify(f"The camera is where it was drawn again: {error}", "warning")
             return self._aim.over(built)
 
     def _placed(self, task: Task, built: Built) -> None:
@@ -247,7 +228,7 @@ class StageWork:
         except Exception as error:
             self._fail(error)
             return
-        if self._staging.busy:  # a newer frame is on its way: the words are its own
+        if self._frame_builder.busy:  # a newer frame is on its way: the words are its own
             return
         shot = built.shot
         text = f"frame {shot.frame} of {shot.split}: {len(built.scene.terrain.craters)} craters, "
@@ -260,9 +241,9 @@ class StageWork:
 
     def _fail(self, error: Exception) -> None:
         """Say why there is no new frame; the open stage stays as it is, and is built anew next time."""
-        self._staging.forget()
+        self._frame_builder.forget()
         self._say("failed", say(error))
-        self._desk.host.notify(say(error), "error")
+        self._context.host.notify(say(error), "error")
 
     def _show_progress(self, task: Task) -> None:
         progress = task.progress
@@ -275,4 +256,4 @@ class StageWork:
             self.work.done = self.work.total = 0.0
         if (self.work.state, self.work.text) != (state, text):
             self.work.state, self.work.text = state, text
-            self._desk.changed("work", "stage")
+            self._context.changed("work", "stage")

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar.dataset.layout import CONTRACT
+from regolith.lunar.dataset.contract import CONTRACT
+from regolith.lunar.files import write_json
 from regolith.lunar.jobs.runs import Run
-from regolith.lunar.panel.desk import Desk
+from regolith.lunar.panel.context import PanelContext
 from regolith.lunar.panel.host import Question
 from regolith.lunar.panel.run_work import RESULT, RunWork
 from regolith.lunar.panel.work import WorkState
@@ -34,8 +35,8 @@ def split_problem(name: str, folder: Path) -> str:
 class TrainWork(RunWork):
     """Training, by the interpreter the user picked."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "training", "Training", unit="steps", describe=_describe_training)
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context, "training", "Training", unit="steps", describe=_describe_training)
         self.ended = self._training_ended
         self.use: Callable[[], None] = lambda: None
         """Called when the user wants the trained model for the preview."""
@@ -44,7 +45,7 @@ class TrainWork(RunWork):
         """Why no training can be started now; empty where it can."""
         if self.work.active:
             return "a training is under way"
-        values = self._desk.values
+        values = self._context.values
         problem = values.problem("training", "companion")
         if problem:
             return problem
@@ -52,23 +53,23 @@ class TrainWork(RunWork):
         assert isinstance(params, TrainParams)
         for name in ("train_split", "val_split", "test_split"):
             folder: Path | None = getattr(params, name)
-            problem = split_problem(name, self._desk.absolute(folder)) if folder is not None else ""
+            problem = split_problem(name, self._context.absolute(folder)) if folder is not None else ""
             if problem:
                 return problem
-        return "" if self._desk.training_python is not None else self._desk.no_python()
+        return "" if self._context.training_python is not None else self._context.no_python()
 
     def begin(self) -> None:
         """Train what is entered; a run of the same recipe in the same folder goes on."""
-        params, python = self._desk.values.models["training"], self._desk.training_python
+        params, python = self._context.values.models["training"], self._context.training_python
         assert isinstance(params, TrainParams) and python is not None
         names = ("train_split", "val_split", "test_split", "out")
         places = {name: getattr(params, name) for name in names}
-        absolute = {name: self._desk.absolute(place) for name, place in places.items() if place is not None}
+        absolute = {name: self._context.absolute(place) for name, place in places.items() if place is not None}
         config = params.model_copy(update=absolute).model_dump(mode="json")
         try:
-            self._desk.check_inside("out", absolute["out"])
+            self._context.check_inside("out", absolute["out"])
             folder = self.folder()
-            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+            write_json(folder / "config.json", config)
             command = [python, "-m", "training.train", "--config", folder / "config.json"]
             self.start(folder, command, {"out": str(absolute["out"])})
         except (InputError, OSError) as error:
@@ -89,7 +90,13 @@ class TrainWork(RunWork):
     def out(self) -> Path | None:
         """Folder of the last training."""
         place = self.run.details.get("out") if self.run is not None else None
-        return Path(place) if isinstance(place, str) else None
+        if not isinstance(place, str):
+            return None
+        try:
+            self._context.check_inside("out", Path(place))
+        except InputError:  # a record that came with the folder
+            return None
+        return Path(place)
 
     @property
     def checkpoint(self) -> Path | None:
@@ -112,10 +119,10 @@ class TrainWork(RunWork):
 
     def _training_ended(self, state: WorkState) -> None:
         if state == "failed":
-            self._desk.host.notify(self.work.text, "error")
+            self._context.host.notify(self.work.text, "error")
         elif state == "finished" and self.checkpoint is not None:
             question = Question("Training finished", f"{self.work.text}. Use it for the live preview?", (USE, LATER))
-            self._desk.after(self._desk.host.ask(question), self._answered)
+            self._context.after(self._context.host.ask(question), self._answered)
 
     def _answered(self, answer: str) -> None:
         if answer == USE:
@@ -143,13 +150,13 @@ class VerbWork(RunWork):
             writes: File or folder it writes; left out, none.
             python: Interpreter; left out, the one of all verbs.
         """
-        python = python or self._desk.python
+        python = python or self._context.python
         if python is None:
-            self._desk.host.notify(self._desk.no_python("regolith-lunar"), "error")
+            self._context.host.notify(self._context.no_python("regolith-lunar"), "error")
             return
         try:
             if writes is not None:
-                self._desk.check_inside("out", writes)
+                self._context.check_inside("out", writes)
             folder = self.folder()
             command = [str(python), "-m", "regolith.lunar.cli", *verb.split(), *arguments, f"--json={folder / RESULT}"]
             self.start(folder, command, details)

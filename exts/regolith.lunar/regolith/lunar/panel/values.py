@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from regolith.lunar.panel.forms import SOURCES, Section, Source, strip_optional
+from regolith.lunar.panel.forms import SOURCES, FormSource, Section, strip_optional
 from regolith.lunar.params import (
     Group,
     InputError,
@@ -75,12 +75,12 @@ class Values:
 class _Form:
     """The fields of one source."""
 
-    source: Source
+    source: FormSource
     infos: Mapping[str, FieldInfo]
     """Panel path to field of the model."""
 
 
-def _form(source: Source) -> _Form:
+def _form(source: FormSource) -> _Form:
     infos: dict[str, FieldInfo] = {}
     for name, info in source.model.model_fields.items():
         path = f"{source.prefix}.{name}" if source.prefix else name

@@ -1,10 +1,11 @@
 """Parameters: models, presets, files and validation messages."""
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
-from regolith.lunar.params.errors import CheckError, InputError
+from regolith.lunar.params.errors import CheckError, InputError, one_line
 from regolith.lunar.params.fields import (
     Group,
     Interval,
+    PictureSize,
     as_text,
     describe_allowed,
     drawn,
@@ -13,6 +14,7 @@ from regolith.lunar.params.fields import (
     quantity,
 )
 from regolith.lunar.params.io import (
+    change_params,
     dump_params,
     load_params,
     load_preset,
@@ -20,9 +22,9 @@ from regolith.lunar.params.io import (
     save_params,
     validate,
     validate_text,
-    writable_folder,
 )
 from regolith.lunar.params.models import DatasetParams, Params, RenderParams, intervals
+from regolith.lunar.params.outputs import sole_file, sole_folder, writable_folder
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
 from regolith.lunar.params.verb import PresetVerb, Verb
 
@@ -38,6 +40,7 @@ __all__ = [
     "Interval",
     "LightParams",
     "Params",
+    "PictureSize",
     "PresetVerb",
     "RandomizeParams",
     "ReliefParams",
@@ -47,6 +50,7 @@ __all__ = [
     "TerrainParams",
     "Verb",
     "as_text",
+    "change_params",
     "describe_allowed",
     "drawn",
     "dump_params",
@@ -55,9 +59,12 @@ __all__ = [
     "is_group",
     "load_params",
     "load_preset",
+    "one_line",
     "preset_names",
     "quantity",
     "save_params",
+    "sole_file",
+    "sole_folder",
     "validate",
     "validate_text",
     "writable_folder",

@@ -6,6 +6,9 @@ from typing import Literal
 
 from regolith.lunar.params.fields import Group, Interval, drawn, quantity
 
+REDRAWS_MAX = 256
+"""Most times a frame may be drawn again."""
+
 
 class LightParams(Group):
     """The sun and the sky; intervals are drawn per frame, from the same range in every split."""
@@ -188,5 +191,5 @@ class RandomizeParams(Group):
         step=0.01,
     )
     redraws: int = quantity(
-        16, "Most redraws of a frame for its rock share; after them the nearest is kept.", ge=0, le=256
+        16, "Most redraws of a frame for its rock share; after them the nearest is kept.", ge=0, le=REDRAWS_MAX
     )

@@ -1,9 +1,10 @@
-"""Building blocks of the parameter models: `Interval`, `quantity` and the strict base model."""
+"""Building blocks of the parameter models: `Interval`, `PictureSize`, `quantity` and the strict base model."""
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 import typing
 from typing import Any, Literal, cast, get_args, get_origin
@@ -23,6 +24,11 @@ from pydantic_core import PydanticCustomError
 
 from regolith.lunar.params.errors import InputError
 
+SIDE_MIN_PX, SIDE_MAX_PX = 16, 4096
+"""Sides a picture can have [px]."""
+NAME_CHARS = 100
+"""What is looked at of a name that is no field's, to find the one that was meant."""
+
 
 class Interval(BaseModel):
     """Closed range [lo, hi] a value is drawn from; written `[lo, hi]`, `"lo,hi"`, or one number for lo = hi."""
@@ -32,8 +38,8 @@ class Interval(BaseModel):
     lo: float
     hi: float
 
-    def __init__(self, lo: float, hi: float | None = None, **extra: Any) -> None:
-        super().__init__(lo=lo, hi=lo if hi is None else hi, **extra)
+    def __init__(self, /, lo: float = cast(float, None), hi: float | None = None, **extra: Any) -> None:
+        super().__init__(lo=lo, hi=lo if hi is None else hi, **extra)  # what a file leaves out is refused there
 
     @model_validator(mode="before")
     @classmethod
@@ -91,10 +97,49 @@ class Interval(BaseModel):
         return f"{self.lo:g},{self.hi:g}"
 
 
+class PictureSize(BaseModel):
+    """Width and height of a picture [px]; written `640x480`, or one side of a square."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int
+    height: int
+
+    def __init__(self, /, width: int = cast(int, None), height: int | None = None, **extra: Any) -> None:
+        super().__init__(width=width, height=width if height is None else height, **extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str):
+            match = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", value)
+            if match is None:
+                raise PydanticCustomError("size", "not a size")
+            value = {"width": int(match[1]), "height": int(match[2] or match[1])}
+        return value
+
+    @model_validator(mode="after")
+    def _drawable(self) -> PictureSize:
+        if not all(SIDE_MIN_PX <= side <= SIDE_MAX_PX for side in (self.width, self.height)):
+            raise PydanticCustomError("size", "a side outside the limits")
+        return self
+
+    @model_serializer
+    def _write(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return str(self.width) if self.width == self.height else f"{self.width}x{self.height}"
+
+
 def as_text(value: Any) -> str:
-    """Write a value as it is typed on the command line, to the last bit; None is empty."""
+    """Write a value as it is typed on the command line, to the last bit; None is empty, a list's values have commas."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ",".join(as_text(part) for part in value)
     if isinstance(value, Interval):
         return f"{value.lo!r},{value.hi!r}"
     if isinstance(value, float):
@@ -203,6 +248,7 @@ def describe_allowed(field: FieldInfo) -> str:
         limits = f"at most {le:.9g}"
     words: dict[Any, str] = {
         Interval: "lo,hi with lo ≤ hi" + (" within" if limits else ""),
+        PictureSize: f"SIDE or WIDTHxHEIGHT in pixels, each {SIDE_MIN_PX} … {SIDE_MAX_PX}",
         int: "a whole number",
         float: "a number",
         bool: "true or false",
@@ -227,7 +273,8 @@ class Group(BaseModel):
             if not isinstance(end, (int, float)) or isinstance(end, bool):
                 continue
             ge, le = extra.get("ge"), extra.get("le")
-            if (ge is not None and end < ge) or (le is not None and end > le) or not math.isfinite(end):
+            endless = isinstance(end, float) and not math.isfinite(end)  # a whole number may be too large to ask
+            if (ge is not None and end < ge) or (le is not None and end > le) or endless:
                 raise PydanticCustomError("limits", "outside the limits")
         return value
 
@@ -275,7 +322,7 @@ def input_error(model: type[BaseModel], data: Any, error: ValidationError) -> In
         parent = find_field(model, tuple(path[:-1]))
         group = parent.annotation if parent is not None else model
         known = list(getattr(group, "model_fields", {}))
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        close = difflib.get_close_matches(str(path[-1])[:NAME_CHARS], known, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         return InputError(name, _lookup(data, tuple(path)), f"no such field; fields here are {', '.join(known)}{hint}")
     allowed = describe_allowed(field) if field is not None else first["msg"]

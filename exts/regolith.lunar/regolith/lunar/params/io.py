@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from regolith.lunar.files import AnyPath, write_bytes, write_json
 from regolith.lunar.params.errors import InputError
-from regolith.lunar.params.fields import Group, input_error
+from regolith.lunar.params.fields import Group, as_text, input_error
 from regolith.lunar.params.models import Params
+from regolith.lunar.reading import parse_json, parse_yaml, read_text
 
 G = TypeVar("G", bound=Group)
 
@@ -26,24 +28,42 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> Params:
-    """Load a preset.
+    """Load a preset: what its file does not name is that of the preset it names as `base`, or else of v3.
+
+    Args:
+        name: `v1`, `v2`, `v3`, `v4`, `wide` or `boulders`.
 
     Raises:
         InputError: No preset has that name.
     """
     if name not in preset_names():
         raise InputError("preset", name, ", ".join(preset_names()))
-    return validate(Params, yaml.safe_load((_PRESETS / f"{name}.yaml").read_text("utf-8")))
+    data = parse_yaml((_PRESETS / f"{name}.yaml").read_text("utf-8"))
+    base = data.pop("base", None)
+    return validate(Params, data if base is None else _over(load_preset(base), data))
 
 
-def validate(model: type[G], data: Any) -> G:
+def _over(base: Params, data: dict[str, Any]) -> dict[str, Any]:
+    """Plain values of a base, with those of `data` over them."""
+    merged = base.model_dump(mode="json")
+    for name, value in data.items():
+        merged[name] = merged[name] | value if isinstance(merged.get(name), dict) and isinstance(value, dict) else value
+    return merged
+
+
+def validate(model: type[G], data: Any, *, stored: bool = False) -> G:
     """Build a model from plain data with exact types, as read from a file.
+
+    Args:
+        model: Model to build.
+        data: Its values, nested as its groups are.
+        stored: Whether they tell how a dataset was drawn, maybe by a plug-in that is not installed here.
 
     Raises:
         InputError: The first field that does not fit.
     """
     try:
-        return model.model_validate(data, strict=True)
+        return model.model_validate(data, strict=True, context={"stored": stored})
     except ValidationError as error:
         raise input_error(model, data, error) from None
 
@@ -60,47 +80,62 @@ def validate_text(model: type[G], data: dict[str, Any]) -> G:
         raise input_error(model, data, error) from None
 
 
-def load_params(path: Path) -> Params:
+def load_params(path: AnyPath) -> Params:
     """Read parameters from a `.yaml`, `.yml` or `.json` file.
 
     Fields left out are those of the preset the file names (v3 where it names none of ours).
 
+    Args:
+        path: File, as `save_params` writes it or with fewer fields.
+
     Raises:
         InputError: The file is missing, is not YAML or JSON, or a field does not fit.
     """
+    path = Path(path)
     if path.suffix not in (".yaml", ".yml", ".json"):
         raise InputError("params", str(path), "a .yaml, .yml or .json file")
     try:
-        text = path.read_text("utf-8")
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        text = read_text(path)
+        data = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
     except OSError as error:
         raise InputError("params", str(path), f"a readable file ({error.strerror})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
-        line = " ".join(str(error).split())
-        raise InputError("params", str(path), f"well-formed {path.suffix[1:].upper()} ({line})") from None
+    except ValueError as error:
+        raise InputError("params", str(path), f"well-formed {path.suffix[1:].upper()} ({error})") from None
     data = {} if data is None else data
     if not isinstance(data, dict):
         raise InputError("params", str(path), "a file of named groups of fields")
     preset = data.get("preset")
-    base = load_preset(preset if preset in preset_names() else "v3").model_dump(mode="json")
-    for name, value in data.items():
-        base[name] = base[name] | value if isinstance(base.get(name), dict) and isinstance(value, dict) else value
-    return validate(Params, base)
+    return validate(Params, _over(load_preset(preset if preset in preset_names() else "v3"), data))
 
 
-def writable_folder(field: str, path: Path) -> Path:
-    """Make a folder, so that a path nobody can write to is refused before the work that would be lost.
+def change_params(params: Params, changes: Mapping[str, Any]) -> Params:
+    """Return parameters with some values changed, checked as the command line checks `--rocks.abundance 0.08`.
+
+    Args:
+        params: Parameters to start from; they stay as they are.
+        changes: Dotted name to value: `{"rocks.abundance": 0.08, "domain.sun_elevation_deg": (5, 20)}`. A range takes
+            an `Interval`, a pair (lo, hi) or one number; texts are read as the command line reads them.
 
     Raises:
-        InputError: It cannot be made or written to.
+        InputError: There is no such parameter, or a value does not fit; the first one, with what is allowed.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(field, str(path), f"a folder that can be written ({error.strerror})") from None
-    if not os.access(path, os.W_OK):
-        raise InputError(field, str(path), "a folder that can be written")
-    return path
+    texts = _texts(params)
+    for name, value in changes.items():
+        *groups, field = name.split(".")
+        place = texts
+        for group in groups:
+            inner = place.setdefault(group, {})
+            if not isinstance(inner, dict):
+                raise InputError(name, as_text(value), f"no such parameter; {group} is one")
+            place = inner
+        place[field] = as_text(value)
+    return validate_text(Params, texts)
+
+
+def _texts(group: Group) -> dict[str, Any]:
+    """Every value of a group as it is typed on the command line, nested as the groups are."""
+    values = {name: getattr(group, name) for name in type(group).model_fields}
+    return {name: _texts(value) if isinstance(value, Group) else as_text(value) for name, value in values.items()}
 
 
 def dump_params(params: Params) -> str:
@@ -108,12 +143,22 @@ def dump_params(params: Params) -> str:
     return json.dumps(params.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
-def save_params(params: Params, path: Path) -> None:
-    """Write parameters as YAML or JSON, by the file's ending; reading them back gives the same values."""
+def save_params(params: Params, path: AnyPath) -> None:
+    """Write parameters as YAML or JSON, by the file's ending, whole or not at all; reading them back gives the same.
+
+    Args:
+        params: Parameters.
+        path: File to write, ending in `.yaml`, `.yml` or `.json`.
+
+    Raises:
+        InputError: Another ending.
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
     data = params.model_dump(mode="json")
     if path.suffix == ".json":
-        path.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+        write_json(path, data)
     elif path.suffix in (".yaml", ".yml"):
-        path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), "utf-8")
+        write_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode())
     else:
         raise InputError("params", str(path), "a .yaml, .yml or .json file")

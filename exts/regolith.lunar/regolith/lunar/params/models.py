@@ -1,16 +1,29 @@
 """The parameter models: scene, capture, renderer, dataset, and the whole.
 
 Every field is declared once, by `quantity` or `drawn`: default, help, unit, limits and step. The command line, the
-panels, parameter files, the dataset contract and the copy in a stage's `customLayerData` all come from it.
+panels, parameter files, the dataset contract and the copy on a stage all come from it.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
 from regolith.lunar.params.fields import Group, Interval, field_extra, quantity
+from regolith.lunar.params.plugins import plugin_names
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
+
+BACKENDS = ("auto", "llvm", "scalar", "cuda")
+"""Back ends of the embedded renderer."""
+
+
+if TYPE_CHECKING:
+    BackendName = str
+else:
+    _PLUGINS = plugin_names("regolith.lunar.renderers", BACKENDS)
+    BackendName = Literal[(*BACKENDS, *_PLUGINS)]
 
 
 class RenderParams(Group):
@@ -20,9 +33,17 @@ class RenderParams(Group):
         "default",
         "draft: 4 samples, direct light; default: 8 samples and one bounce; reference: 256 and brute force.",
     )
-    backend: Literal["auto", "llvm", "scalar", "cuda"] = quantity(
-        "auto", "Back end of the embedded renderer; auto takes the fastest that works here."
+    backend: BackendName = quantity(
+        "auto",
+        "Back end of the embedded renderer, auto the fastest that works here; or a renderer that a plug-in adds.",
     )
+
+    @field_validator("backend", mode="wrap")  # in an `Annotated`, `typing` would keep the module alive in Kit
+    @classmethod
+    def _known_backend(cls, value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Refuse a renderer that is not installed, unless a dataset names the one that drew it."""
+        stored = info.context is not None and info.context.get("stored")
+        return value if stored and isinstance(value, str) else check(value)
 
 
 class DatasetParams(Group):

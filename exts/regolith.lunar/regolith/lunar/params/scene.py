@@ -123,6 +123,42 @@ class RockParams(Group):
     ejecta_share: float = quantity(
         0.35, "Share of rocks strewn around fresh craters instead of evenly.", ge=0, le=1, step=0.05
     )
+    subdivision: int = quantity(
+        6,
+        "Finest level of detail of basalt: 20 · 4ⁿ triangles, for boulders that fill the picture.",
+        ge=3,
+        le=7,
+    )
+    angularity: Interval = drawn(
+        0.5, 0.5, "Sharpness of the edges, drawn per shape: 0 is soft and rounded, 1 a fresh angular block.",
+        ge=0, le=1, step=0.05, randomizer="rocks", per="item",
+    )  # fmt: skip
+    slab_share: float = quantity(0.0, "Share of the shapes that are flat slabs.", ge=0, le=1, step=0.05)
+    fractures: float = quantity(
+        0.0, "Depth of joints and of the planes pieces broke off along, over the diameter.", ge=0, le=0.1, step=0.005
+    )
+    relief: float = quantity(
+        0.0,
+        "RMS height of knobs and fine relief over the diameter, down to the mesh; 0.01 is 3 cm on a 3 m boulder.",
+        ge=0,
+        le=0.03,
+        step=0.001,
+    )
+    pits: int = quantity(0, "Small vesicles and zap pits per shape, beside the large ones.", ge=0, le=2000, step=10)
+    clasts: float = quantity(
+        0.0, "Share of a rock's surface that is inclusions, half bright and half dark.", ge=0, le=0.5, step=0.01
+    )
+    clast_contrast: float = quantity(
+        1.6, "Albedo of bright inclusions over the rock's, and of the rock over that of dark ones.",
+        ge=1, le=4, step=0.05,
+    )  # fmt: skip
+    dust: Interval = drawn(
+        0.0, 0.0, "Regolith lying on a rock, drawn per rock: 0 is bare, 1 covers what faces up and its hollows.",
+        ge=0, le=1, step=0.05, randomizer="rocks", per="item",
+    )  # fmt: skip
+    bump: float = quantity(
+        1.0, "Factor on the strength of the shading relief of rocks below the mesh.", ge=0, le=8, step=0.1
+    )
     far_radius_m: float = quantity(
         120.0,
         "Distance to which larger rocks (0.3 m and up) continue beyond the working area.",

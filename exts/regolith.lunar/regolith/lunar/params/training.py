@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,29 @@ from pydantic import ValidationError, model_validator
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Interval, cross_field, input_error, quantity
 from regolith.lunar.params.verb import Verb
+from regolith.lunar.reading import parse_json, read_text
+
+Architecture = Literal["segformer-b0", "efficientnet-lite0", "efficientnet-lite2", "auto-backbone"]
+ARCHITECTURE_NAMES: dict[Architecture, str] = {
+    "segformer-b0": "SegFormer-B0",
+    "efficientnet-lite0": "feature pyramid on EfficientNet-Lite0",
+    "efficientnet-lite2": "feature pyramid on EfficientNet-Lite2",
+    "auto-backbone": "feature pyramid on a backbone of transformers",
+}
+DEFAULT_STARTS: dict[Architecture, str] = {
+    "segformer-b0": "nvidia/mit-b0",
+    "efficientnet-lite0": "imagenet",
+    "efficientnet-lite2": "imagenet",
+}
+"""What a network starts from where nothing is asked for; a backbone of choice has none."""
+
+DISTILLED = "distilled"
+"""SegFormer's start under a free licence, which ships: an encoder taught by EfficientNet-Lite0 (`regolith distill`).
+
+A run for which nothing is asked and whose default start is in no reach begins with it."""
+
+FRESH_STARTS = frozenset({"random", "imagenet", DISTILLED})
+"""Starts whose decoder is as fresh as their statistics are foreign: they warm up."""
 
 RUNTIME_FIELDS = frozenset(
     {"train_split", "val_split", "test_split", "out", "workers", "threads", "json_file", "debug"}
@@ -29,7 +51,7 @@ def portable_name(path: str | Path) -> str:
 
 
 class TrainParams(Verb):
-    """Train SegFormer-B0 on a labelled split; the same command again resumes a stopped run."""
+    """Train a segmentation network on a labelled split; the same command again resumes a stopped run."""
 
     train_split: Path = quantity(
         ..., "Split to train on, a folder written by `regolith generate`; several are separated by commas."
@@ -39,14 +61,29 @@ class TrainParams(Verb):
     )
     test_split: Path | None = quantity(None, "Split that selects instead of val_split where select_on is test.")
     out: Path = quantity(..., "Folder of the run: best.pt, last.pt, metrics.jsonl, summary.json.")
-    init: str = quantity(
-        "nvidia/mit-b0",
-        "What to start from: the encoder of a Hugging Face hub id or of a local folder, the whole network of another "
-        "run's best.pt, or `random`, which needs no network.",
+    arch: Architecture = quantity(
+        "segformer-b0",
+        "Network: SegFormer-B0, a feature pyramid over an EfficientNet-Lite, or one over any backbone of transformers "
+        "that --init names.",
+    )
+    init: str | None = quantity(
+        None,
+        "What to start from: `imagenet` (EfficientNet-Lite, Apache-2.0), `distilled` (SegFormer, Apache-2.0, taught by "
+        "an EfficientNet), the encoder of a Hugging Face hub id or of a local folder, the whole network of another "
+        "run's best.pt, or `random`. Left out, imagenet for an EfficientNet, and for SegFormer nvidia/mit-b0, whose "
+        "licence is non-commercial, or distilled where neither hub nor cache has that.",
+    )
+    logits_stride: int = quantity(
+        4,
+        "Picture pixels to a pixel of the logits of a feature pyramid, 2 or 4; SegFormer's is 4.",
+        unit="px",
+        ge=2,
+        le=4,
+        step=2,
     )
     lr: float | None = quantity(
         None,
-        "Peak learning rate; left out, 1e-3 for random, and 6e-5 for weights that were trained.",
+        "Peak learning rate; left out, 1e-3 for random, 5e-4 for imagenet, 6e-5 for other weights that were trained.",
         step=1e-5,
         ge=1e-8,
         le=1,
@@ -60,7 +97,7 @@ class TrainParams(Verb):
     )
     warmup_steps: int | None = quantity(
         None,
-        "Steps of linear warm-up; left out, 100 for random, and 0 for weights that were trained.",
+        "Steps of linear warm-up; left out, 100 for random and imagenet, and 0 for other weights that were trained.",
         ge=0,
         le=100000,
         step=10,
@@ -117,6 +154,9 @@ class TrainParams(Verb):
         ge=0.1,
         le=8,
         step=0.05,
+    )
+    crop_pad: bool = quantity(
+        False, "Let a crop reach beyond the shorter side of a frame, so that small magnifications show all of it."
     )
     rock_bias: float = quantity(
         0.0, "Share of crops that hold a random rock pixel of their frame for certain.", ge=0, le=1, step=0.05
@@ -186,12 +226,21 @@ class TrainParams(Verb):
         return self
 
     @model_validator(mode="after")
+    def _network(self) -> TrainParams:
+        if self.init is None and self.arch not in DEFAULT_STARTS:
+            raise cross_field("init", self.init, "a backbone's hub id or local folder, or best.pt of a run of one")
+        strides = (4,) if self.arch == "segformer-b0" else (2, 4)
+        if self.logits_stride not in strides:
+            raise cross_field("logits_stride", self.logits_stride, f"{' or '.join(map(str, strides))} for {self.arch}")
+        return self
+
+    @model_validator(mode="after")
     def _crops(self) -> TrainParams:
         if self.crop_px % 32:
             raise cross_field("crop_px", self.crop_px, "a multiple of 32, or 0 for whole frames")
-        if not self.crop_px and (self.scale != Interval(1, 1) or self.rock_bias):
-            name = "rock_bias" if self.rock_bias else "scale"
-            raise cross_field(name, str(getattr(self, name)), f"{'0' if self.rock_bias else '1,1'} without a crop_px")
+        for name, neutral in ("rock_bias", 0), ("crop_pad", False), ("scale", Interval(1, 1)):
+            if not self.crop_px and getattr(self, name) != neutral:
+                raise cross_field(name, str(getattr(self, name)), f"{neutral} without a crop_px")
         if not (self.loss_cross_entropy or self.loss_dice or self.loss_lovasz):
             raise cross_field("loss_cross_entropy", 0, "above 0 where loss_dice and loss_lovasz are 0")
         return self
@@ -209,17 +258,26 @@ class TrainParams(Verb):
     @property
     def from_checkpoint(self) -> bool:
         """Whether the run starts from the checkpoint of another run, which its file name tells."""
-        return self.init.endswith(".pt")
+        return self.start.endswith(".pt")
+
+    @property
+    def start(self) -> str:
+        """What the run starts from, default resolved."""
+        return self.init if self.init is not None else DEFAULT_STARTS[self.arch]
 
     @property
     def lr_peak(self) -> float:
         """Peak learning rate, defaults resolved."""
-        return self.lr if self.lr is not None else (1e-3 if self.init == "random" else 6e-5)
+        return (
+            self.lr
+            if self.lr is not None
+            else {"random": 1e-3, "imagenet": 5e-4, DISTILLED: 5e-4}.get(self.start, 6e-5)
+        )
 
     @property
     def warmup(self) -> int:
         """Warm-up steps, defaults resolved."""
-        return self.warmup_steps if self.warmup_steps is not None else (100 if self.init == "random" else 0)
+        return self.warmup_steps if self.warmup_steps is not None else 100 * (self.start in FRESH_STARTS)
 
     def recipe(self) -> dict[str, Any]:
         """What decides the result beside the data: every field but `RUNTIME_FIELDS`, defaults resolved.
@@ -227,7 +285,7 @@ class TrainParams(Verb):
         A checkpoint to start from goes by its portable name: a run carries the digest of it.
         """
         recipe = self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
-        init = portable_name(self.init) if self.from_checkpoint else self.init
+        init = portable_name(self.start) if self.from_checkpoint else self.start
         return recipe | {"init": init, "lr": self.lr_peak, "warmup_steps": self.warmup}
 
     @classmethod
@@ -243,11 +301,11 @@ def load_train_params(path: Path) -> TrainParams:
         InputError: The file is missing or not JSON, or a field does not fit.
     """
     try:
-        text = path.read_text("utf-8")
-        data = json.loads(text)
+        text = read_text(path)
+        data = parse_json(text)
     except OSError as error:
         raise InputError("config", str(path), f"a readable file ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("config", str(path), f"well-formed JSON ({error})") from None
     try:
         return TrainParams.model_validate_json(text, strict=True)

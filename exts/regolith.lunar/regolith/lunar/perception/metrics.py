@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from regolith.lunar.labels import IGNORE, NAMES, ROCK
 
-SIZE_EDGES_PX = (0.0, 4.0, 8.0, 16.0, 32.0, 64.0, math.inf)
-"""Edges of the apparent-size bins: equivalent diameter of a rock region √(4·area/π) [px], lower edge included."""
 SUN_EDGES_DEG = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 90.0)
 """Edges of the sun elevation bins [deg], lower edge included, the last edge too."""
 
@@ -116,46 +113,3 @@ def bin_index(value: float, edges: Sequence[float]) -> int | None:
         return len(edges) - 2
     i = int(np.searchsorted(edges, value, side="right")) - 1
     return i if 0 <= i < len(edges) - 1 else None
-
-
-class RockSizeRecall:
-    """Rock recall by apparent size, summed over frames.
-
-    A rock is an 8-connected region of true rock pixels: rocks that touch in the picture count as one.
-    """
-
-    def __init__(self, edges: Sequence[float] = SIZE_EDGES_PX) -> None:
-        self.edges = tuple(edges)
-        bins = len(self.edges) - 1
-        self.pixels = np.zeros(bins, np.int64)
-        self.hit_pixels = np.zeros(bins, np.int64)
-        self.rocks = np.zeros(bins, np.int64)
-        self.found = np.zeros(bins, np.int64)
-
-    def add(self, truth: np.ndarray, predicted: np.ndarray) -> None:
-        """Add one frame: true and predicted classes, both [H, W]."""
-        regions, count = ndimage.label(truth == ROCK, structure=np.ones((3, 3), int))  # type: ignore[misc]
-        if not count:
-            return
-        area = np.bincount(regions.ravel(), minlength=count + 1)[1:]
-        hits = np.bincount(regions[predicted == ROCK], minlength=count + 1)[1:]
-        diameter = np.sqrt(4 * area / np.pi)
-        where = np.searchsorted(self.edges, diameter, side="right") - 1
-        np.add.at(self.pixels, where, area)
-        np.add.at(self.hit_pixels, where, hits)
-        np.add.at(self.rocks, where, 1)
-        np.add.at(self.found, where, 2 * hits >= area)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return per bin: size range [px], rocks, share found (at least half their pixels), pixel recall."""
-        return [
-            {
-                "from_px": self.edges[i],
-                "to_px": None if math.isinf(self.edges[i + 1]) else self.edges[i + 1],
-                "rocks": int(self.rocks[i]),
-                "found": ratio(self.found[i], self.rocks[i]),
-                "pixels": int(self.pixels[i]),
-                "recall": ratio(self.hit_pixels[i], self.pixels[i]),
-            }
-            for i in range(len(self.edges) - 1)
-        ]

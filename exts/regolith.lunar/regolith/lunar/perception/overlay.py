@@ -15,12 +15,20 @@ REGOLITH_COLOR = (64, 190, 96)
 IGNORE_COLOR = (110, 110, 110)
 ROCK_OPACITY = 0.42
 REGOLITH_OPACITY = 0.10
+STRIP_PX = 1 << 21
+"""Pixels of a picture tinted at once."""
 PAPER = (19, 18, 17)
 INK = (233, 230, 224)
 
 
 def class_layer(
-    mask: np.ndarray, *, opacity: float = ROCK_OPACITY, rock: bool = True, outline: bool = True, regolith: bool = True
+    mask: np.ndarray,
+    *,
+    opacity: float = ROCK_OPACITY,
+    rock: bool = True,
+    outline: bool = True,
+    regolith: bool = True,
+    outline_px: int | None = None,
 ) -> np.ndarray:
     """Draw classes as a layer to lay over a picture; a class other than rock and regolith stays clear.
 
@@ -30,6 +38,7 @@ def class_layer(
         rock: Whether rock is tinted.
         outline: Whether rock has an opaque outline.
         regolith: Whether regolith is tinted.
+        outline_px: Width of the outline [px]; left out, 1/500 of the long side.
 
     Returns:
         RGBA with straight alpha, uint8 [H, W, 4]; clear pixels are 0 throughout.
@@ -42,13 +51,17 @@ def class_layer(
     table[table[:, 3] == 0] = 0
     layer = table[mask]
     if outline:
-        layer[_outline(mask == ROCK)] = (*ROCK_COLOR, 255)
+        layer[_outline(mask == ROCK, outline_px or _outline_px(mask.shape))] = (*ROCK_COLOR, 255)
     return layer
 
 
-def _outline(rock: np.ndarray) -> np.ndarray:
-    """Rim of the true pixels, as wide as 1/500 of the picture's long side."""
-    width = max(1, round(max(rock.shape) / 500))
+def _outline_px(shape: tuple[int, ...]) -> int:
+    """Width of an outline: 1/500 of the picture's long side."""
+    return max(1, round(max(shape) / 500))
+
+
+def _outline(rock: np.ndarray, width: int) -> np.ndarray:
+    """Rim of the true pixels."""
     inside = np.asarray(ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
     return rock & ~inside
 
@@ -80,7 +93,14 @@ def draw_overlay(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """
     if rgb.shape[:2] != mask.shape:
         raise ValueError(f"picture has shape {rgb.shape[:2]}, mask {mask.shape}")
-    return blend(rgb, class_layer(mask))
+    out = np.empty_like(rgb)
+    reach = _outline_px(mask.shape)
+    rows = max(1, STRIP_PX // mask.shape[1])
+    for top in range(0, len(mask), rows):
+        above = min(top, reach)  # an outline is decided by what lies around it
+        layer = class_layer(mask[top - above : top + rows + reach], outline_px=reach)
+        out[top : top + rows] = blend(rgb[top : top + rows], layer[above : above + rows])
+    return out
 
 
 def draw_classes(mask: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import re
 import ssl
 import time
@@ -25,8 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from regolith.lunar import __version__
 from regolith.lunar.files import file_digest, replacing, write_json
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import CheckError, InputError, Verb, quantity, writable_folder
+from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_folder
 from regolith.lunar.perception.photos import read_photo
+from regolith.lunar.reading import read_json
 
 MANIFEST = Path(__file__).with_name("real_photos.json")
 RECORD = "photographs.json"
@@ -103,16 +103,19 @@ class RealPhotos(Verb):
         photographs = read_manifest(self.manifest or MANIFEST)
         if self.download is None:
             return {"photographs": [photograph.model_dump() for photograph in photographs]}
-        writable_folder("download", self.download)
-        fetcher = Fetcher(self.download, retries=self.retries, timeout_s=self.timeout_s, limit_s=self.limit_s)
+        with sole_folder("download", self.download):
+            return self._fetch(self.download, photographs)
+
+    def _fetch(self, folder: Path, photographs: list[Photograph]) -> dict[str, Any]:
+        fetcher = Fetcher(folder, retries=self.retries, timeout_s=self.timeout_s, limit_s=self.limit_s)
         rows: list[dict[str, Any]] = []
         with show(self.events, "real-photos", "photographs") as emit:
             for done, photograph in enumerate(photographs):
                 emit({"event": "progress", "done": done, "total": len(photographs)})
                 rows.append(fetcher.fetch(photograph))
             emit({"event": "progress", "done": len(rows), "total": len(rows)})
-        result = {"folder": str(self.download), "photographs": rows}
-        write_json(self.download / RECORD, {"photographs": [row for row in rows if "file" in row]})
+        result = {"folder": str(folder), "photographs": rows}
+        write_json(folder / RECORD, {"photographs": [row for row in rows if "file" in row]})
         failed = [row for row in rows if row["status"] == "failed"]
         if failed:
             listing = "\n".join(f"  {row['id']}: {row['reason']}; see {row['page']}" for row in failed)
@@ -136,7 +139,7 @@ def read_manifest(path: Path) -> list[Photograph]:
         InputError: The file is missing, not JSON, or a row does not fit.
     """
     try:
-        rows = json.loads(path.read_text("utf-8"))["photographs"]
+        rows = read_json(path)["photographs"]
         photographs = [Photograph.model_validate(row) for row in rows]
     except OSError as error:
         raise InputError("manifest", str(path), f"a readable file ({error.strerror})") from None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.files import file_digest
+from regolith.lunar.files import AnyPath, file_digest
 from regolith.lunar.labels import CLASSES
-from regolith.lunar.params import InputError
+from regolith.lunar.params import InputError, one_line
+from regolith.lunar.perception.calibration import TEMPERATURE_MAX, TEMPERATURE_MIN, softmax
+from regolith.lunar.reading import read_json
 
 SIZE_PX = 512
 """Default long side a picture is brought to."""
@@ -21,10 +24,34 @@ MULTIPLE = 32
 """Height and width the network takes are multiples of this."""
 TILE_OVERLAP = 0.25
 """Share of a tile's side that neighbours share."""
-Views = Literal["none", "flip", "flip-scale"]
-"""Views of a picture whose probabilities are averaged: itself, with its mirror image, and both at `VIEW_SCALES`."""
-VIEW_SCALES = (0.75, 1.0, 1.5)
-"""Sizes relative to the working size; a rock too small for the network at one may be seen at the next."""
+Views = Literal["none", "flip", "flip-scale", "pyramid", "fine"]
+"""Views of a picture whose probabilities are averaged."""
+
+
+class ViewSet(NamedTuple):
+    """How often a picture is looked at, and how the answers become one."""
+
+    sizes: dict[float, float]
+    """Size relative to the working size, to its weight."""
+    mirror: bool = False
+    """Whether the mirror image is looked at too."""
+    of_logits: bool = False
+    """Whether the mean is that of logits and not of probabilities: a view that is sure outvotes one that is not."""
+
+
+VIEWS: dict[Views, ViewSet] = {
+    "none": ViewSet({1.0: 1}),
+    "flip": ViewSet({1.0: 1}, mirror=True),
+    "flip-scale": ViewSet({0.75: 1, 1.0: 1, 1.5: 1}, mirror=True),
+    "pyramid": ViewSet({0.25: 2, 0.5: 0.5, 1.0: 1, 1.5: 1.5}, of_logits=True),
+    "fine": ViewSet({1.5: 1}),
+}
+"""A rock too small for the network at one size may be seen at a larger one, a boulder that fills the picture at a
+smaller."""
+SEPARATE = ("segformer-b0", "segformer-b0-fp16")
+"""Shipped models that a distribution of their own holds, `regolith-lunar-models`: one wheel would be too large."""
+STRIP_PX = 1 << 21
+"""Pixels of a picture decided at once: what a large one takes beyond itself and its answer does not grow with it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +61,7 @@ class Prediction:
     mask: np.ndarray
     """Class at each pixel, uint8 [H, W]."""
     confidence: np.ndarray
-    """Softmax probability of that class, float32 [H, W]."""
+    """Softmax probability of that class at the temperature of the model's card, float32 [H, W]."""
 
 
 def find_model(model: Path | str) -> Path:
@@ -49,6 +76,10 @@ def find_model(model: Path | str) -> Path:
     path = Path(model)
     if path.is_file():
         return path
+    if str(model) in SEPARATE:
+        command = shlex.join([sys.executable, "-m", "pip", "install"])
+        allowed = f"{', '.join(shipped)}; the wheel regolith-lunar-models holds this one: {command} WHEEL"
+        raise InputError("model", str(model), allowed)
     if not shipped and str(model) == "default":
         raise InputError("model", "default", "an .onnx file: this installation ships no model; train and export one")
     names = ", ".join([*shipped, ""])
@@ -57,12 +88,34 @@ def find_model(model: Path | str) -> Path:
 
 def shipped_models() -> dict[str, Path]:
     """Return the models that come with this installation by name, `default` first."""
-    extension = Path(__file__).parents[3]  # exts/regolith.lunar
     found: dict[str, Path] = {}
-    for folder in (extension / "data" / "models", extension.parents[1] / "models"):
+    for folder in model_folders():
         for path in sorted(folder.glob("*.onnx")):
             found.setdefault(path.stem, path)
     return dict(sorted(found.items(), key=lambda item: (item[0] != "default", item[0])))
+
+
+def load_model(model: AnyPath = "default", *, threads: int | None = None, cuda: bool = True) -> Segmenter:
+    """Load a model; `load_model().segment(rgb).mask` are the classes of a photograph.
+
+    Args:
+        model: `.onnx` file with its card NAME.json beside it, or the name of a shipped one: `default`, …
+        threads: CPU threads; left out, onnxruntime decides.
+        cuda: Whether to use a CUDA device where onnxruntime has one.
+
+    Returns:
+        The model: `segment` is for photographs, `predict` for a size and views of your own, `logits` for the network.
+
+    Raises:
+        InputError: The file or its card is missing, damaged, or of other classes.
+    """
+    return Segmenter(Path(model), threads=threads, cuda=cuda)
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Return where models may lie that come with an installation: of a wheel, of a Kit extension, of a checkout."""
+    package, extension = Path(__file__).parents[1], Path(__file__).parents[3]  # exts/regolith.lunar
+    return package / "models", extension / "data" / "models", extension.parents[1] / "models"
 
 
 class Segmenter:
@@ -84,6 +137,7 @@ class Segmenter:
         self.path = find_model(model)
         self.card = read_card(self.path)
         options = onnxruntime.SessionOptions()
+        options.enable_mem_pattern = False  # a plan for each size of input holds up to twice what a run needs
         if threads:
             options.intra_op_num_threads = threads
         wanted = ["CUDAExecutionProvider"] if cuda else []
@@ -97,6 +151,7 @@ class Segmenter:
         if names != ["image", "logits"]:
             raise InputError("model", str(self.path), f"one input `image` and one output `logits`, not {names}")
         self.provider: str = self._session.get_providers()[0]
+        self.logits(np.full((1, 2 * MULTIPLE, 2 * MULTIPLE, 3), 96, np.uint8))  # what cannot work is refused at once
 
     @property
     def photo_px(self) -> int:
@@ -108,6 +163,11 @@ class Segmenter:
         """Views of a photograph that are best averaged, by the model's card."""
         return self.card.get("photo_tta", "none")
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by where probabilities are made of them, by the model's card."""
+        return float(self.card.get("temperature", 1.0))
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Run the network as it is.
 
@@ -116,8 +176,50 @@ class Segmenter:
 
         Returns:
             float32 [N, 3, H, W].
+
+        Raises:
+            InputError: The model takes no such pictures, or gives something else.
         """
-        return np.asarray(self._session.run(["logits"], {"image": np.ascontiguousarray(images)})[0])
+        count, height, width = images.shape[:3]
+        expected = (count, len(CLASSES), height, width)
+        try:
+            found = np.asarray(self._session.run(["logits"], {"image": np.ascontiguousarray(images)})[0])
+        except Exception as error:  # onnxruntime's exceptions share no base class of their own
+            raise self._unlike(f"it does not run: {error}") from None
+        if found.dtype != np.float32 or found.shape != expected:
+            raise self._unlike(f"it gives {found.dtype} {list(found.shape)}")
+        if not np.isfinite(found).all():
+            raise self._unlike("it gives values that are no numbers")
+        return found
+
+    def _unlike(self, reason: str) -> InputError:
+        wanted = f"a model of uint8 [N, H, W, 3] to finite float32 [N, {len(CLASSES)}, H, W]"
+        return InputError("model", str(self.path), f"{wanted} ({one_line(reason, 100)})")
+
+    def release(self) -> None:
+        """Give back the memory that runs on large pictures took and the next one would use again.
+
+        onnxruntime keeps it by a memory pool of its own, which it only shrinks at the end of a run that asks for it.
+        """
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run(["logits"], {"image": np.zeros((1, MULTIPLE, MULTIPLE, 3), np.uint8)}, options)
+
+    def segment(self, rgb: np.ndarray) -> Prediction:
+        """Segment a photograph at the size and in the views that the model's card names for photographs.
+
+        Args:
+            rgb: Picture, uint8 [H, W, 3].
+
+        Returns:
+            Classes and their probabilities at the picture's own pixels, [H, W].
+
+        Raises:
+            ValueError: Another type or shape.
+        """
+        return self.predict(rgb, size=self.photo_px, tta=self.photo_tta)
 
     def predict(
         self, rgb: np.ndarray, *, size: int | None = SIZE_PX, tile: bool = False, tta: Views = "none"
@@ -132,25 +234,32 @@ class Segmenter:
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
             raise ValueError(f"picture is {rgb.dtype} {rgb.shape}, expected uint8 [H, W, 3]")
-        if tta == "none":
-            return _decide(_softmax(self._logits_at(rgb, size, tile, 1.0)))
-        total = np.zeros((len(CLASSES), *rgb.shape[:2]), np.float32)
-        scales = VIEW_SCALES if tta == "flip-scale" else (1.0,)
-        for scale in scales:
-            total += _softmax(self._logits_at(rgb, size, tile, scale))
-            total += _softmax(self._logits_at(rgb[:, ::-1], size, tile, scale)[:, :, ::-1])
-        return _decide(total / (2 * len(scales)))
-
-    def _logits_at(self, rgb: np.ndarray, size: int | None, tile: bool, scale: float) -> np.ndarray:
-        """Logits float32 [3, H, W] of a picture worked on at `scale` times its working size."""
         height, width = rgb.shape[:2]
         tiled = tile and size is not None and max(height, width) > size
-        if size is not None and not tiled:
-            scale *= size / max(height, width)
-        working = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = rgb if working == (width, height) else _resize(rgb, working)
-        logits = self._tiled(small, size) if tiled and size is not None else self._padded(small)
-        return _upsample(logits, (height, width))
+        views: Iterable[WeightedLogits] = self._views(rgb, size, tiled, tta)
+        rows = height
+        if not tiled:  # logits at working size: small, and used by every strip
+            views, rows = list(views), max(1, STRIP_PX // width)
+        mask = np.empty((height, width), np.uint8)
+        confidence = np.empty((height, width), np.float32)
+        for top in range(0, height, rows):
+            strip = slice(top, min(top + rows, height))
+            probabilities = _mean_probabilities(views, strip, (height, width), self.temperature, VIEWS[tta].of_logits)
+            mask[strip] = probabilities.argmax(axis=0)
+            confidence[strip] = probabilities.max(axis=0)
+        return Prediction(mask, confidence)
+
+    def _views(self, rgb: np.ndarray, size: int | None, tiled: bool, tta: Views) -> Iterator[WeightedLogits]:
+        """Yield each view, one run of the network after the other."""
+        height, width = rgb.shape[:2]
+        for scale, weight in VIEWS[tta].sizes.items():
+            factor = scale if size is None or tiled else scale * size / max(height, width)
+            working = (max(1, round(width * factor)), max(1, round(height * factor)))
+            small = rgb if working == (width, height) else _resize(rgb, working)
+            for mirrored in (False, True) if VIEWS[tta].mirror else (False,):
+                view = small[:, ::-1] if mirrored else small
+                logits = self._tiled(view, size) if tiled and size is not None else self._padded(view)
+                yield WeightedLogits(logits[:, :, ::-1] if mirrored else logits, weight)
 
     def predict_letterboxed(self, rgb: np.ndarray, *, side: int = SIZE_PX) -> np.ndarray:
         """Segment a picture the way the published figure was made: inside a black square, bars included.
@@ -199,7 +308,7 @@ def read_card(model: Path) -> dict[str, Any]:
     """
     path = model.with_suffix(".json")
     try:
-        card = json.loads(path.read_text("utf-8"))
+        card = read_json(path)
     except OSError:
         raise InputError("model", str(model), f"a model with its card {path.name} beside it") from None
     except ValueError:
@@ -214,6 +323,9 @@ def read_card(model: Path) -> dict[str, Any]:
         raise InputError(f"{path.name}: photo_px", size, "64 … 8192")
     if views not in get_args(Views):
         raise InputError(f"{path.name}: photo_tta", views, ", ".join(get_args(Views)))
+    temperature = card.get("temperature", 1.0)
+    if type(temperature) not in (int, float) or not TEMPERATURE_MIN <= temperature <= TEMPERATURE_MAX:
+        raise InputError(f"{path.name}: temperature", temperature, f"{TEMPERATURE_MIN:g} … {TEMPERATURE_MAX:g}")
     _check_variant(model, card)
     return card
 
@@ -225,7 +337,7 @@ def _check_variant(model: Path, card: dict[str, Any]) -> None:
         return
     first = model.with_name(f"{model.stem.removesuffix('-' + str(variant.get('kind')))}.json")
     try:
-        expected = json.loads(first.read_text("utf-8"))["sha256"]
+        expected = read_json(first)["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return  # it stands alone
     if first.stem != model.stem and variant.get("of") != expected:
@@ -236,25 +348,46 @@ def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))
 
 
-def _upsample(logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize logits float32 [3, h, w] to [3, H, W], bilinear."""
+class WeightedLogits(NamedTuple):
+    """What the network says of a picture at one size."""
+
+    logits: np.ndarray
+    """float32 [3, h, w], as the picture lies."""
+    weight: float
+
+
+def _mean_probabilities(
+    views: Iterable[WeightedLogits], strip: slice, shape: tuple[int, int], temperature: float, of_logits: bool
+) -> np.ndarray:
+    """Average what views say of some rows of a picture.
+
+    Args:
+        views: The views.
+        strip: The rows.
+        shape: Height and width of the picture.
+        temperature: What logits are divided by.
+        of_logits: Average logits, and not probabilities.
+
+    Returns:
+        Probabilities, float32 [3, rows, W].
+    """
+    total = np.zeros((len(CLASSES), strip.stop - strip.start, shape[1]), np.float32)
+    weights = 0.0
+    for logits, weight in views:
+        rows = _upsample(logits, strip, shape)
+        total += weight * (rows if of_logits else softmax(rows, temperature))
+        weights += weight
+    total /= weights
+    return softmax(total, temperature) if of_logits else total
+
+
+def _upsample(logits: np.ndarray, strip: slice, shape: tuple[int, int]) -> np.ndarray:
+    """Resize logits float32 [3, h, w] to [3, H, W], bilinear, and return the rows of a strip."""
     if logits.shape[1:] == shape:
-        return logits
-    size = (shape[1], shape[0])
-    return np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BILINEAR)) for c in logits])
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities of logits [3, H, W]."""
-    power = np.exp(logits - logits.max(axis=0))
-    return power / power.sum(axis=0)
-
-
-def _decide(probabilities: np.ndarray) -> Prediction:
-    """Take the likeliest class of probabilities [3, H, W]."""
-    return Prediction(
-        probabilities.argmax(axis=0).astype(np.uint8), probabilities.max(axis=0).astype(np.float32, copy=False)
-    )
+        return logits[:, strip]
+    scale = logits.shape[1] / shape[0]
+    size, box = (shape[1], strip.stop - strip.start), (0, strip.start * scale, logits.shape[2], strip.stop * scale)
+    return np.stack([np.asarray(Image.fromarray(c).resize(size, Image.Resampling.BILINEAR, box)) for c in logits])
 
 
 def _tile_corners(height: int, width: int, side: int) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ from regolith.lunar.randomize.sampling import sobol_point
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 
 if TYPE_CHECKING:
-    from regolith.lunar.stage.author import Scene
+    from regolith.lunar.stage.scene import Scene
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -237,8 +237,8 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     if not held:
         return spec
     values = {name: held.get(name, value) for name, value in spec.values.items()}
-    x, y = (held.get(name, getattr(spec, name)) for name in ("camera_x_m", "camera_y_m"))
-    if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec.height_m):
+    x, y = (held.get(name, spec[name]) for name in ("camera_x_m", "camera_y_m"))
+    if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec["height_m"]):
         return dataclasses.replace(spec, values=values)
     check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
     lens = lens_above(scene, x, y, values["height_m"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpec
 
-    from regolith.lunar.randomize.show import Draws
+    from regolith.lunar.randomize.draws import Draws
 
 _PAPER, _CARD, _INK, _DIM, _FAINT, _STRAY = "#14161a", "#1a1d22", "#d9dce1", "#8d949e", "#3a3f47", "#ff3b4e"
 _COLORS = {

@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from regolith.lunar.files import writes_through
 from regolith.lunar.params import (
     CheckError,
     Group,
     InputError,
-    Interval,
     Params,
     PresetVerb,
     field_extra,
+    intervals,
     quantity,
-    writable_folder,
+    sole_file,
 )
 from regolith.lunar.randomize.draw import (
     SCENE_VALUES,
@@ -30,6 +31,7 @@ from regolith.lunar.randomize.draw import (
     scene_intervals,
     scene_number,
 )
+from regolith.lunar.randomize.draws import Draws
 from regolith.lunar.randomize.sampling import centred_discrepancy, expected_discrepancy, pair_discrepancy
 
 MEASURED = 2048
@@ -37,60 +39,6 @@ MEASURED = 2048
 
 BUILT = 2
 """Scenes built for a figure, for what is drawn rock by rock and crater by crater: about a second each on preset v3."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Draws:
-    """One parameter: the range asked for and the values drawn from it."""
-
-    name: str
-    """Name of the value in `FrameSpec` or `SceneSpec`; for one drawn per item, of its field."""
-    group: str
-    """Group of parameters the range is set in."""
-    randomizer: str
-    """Switch of `RandomizeParams` it belongs to."""
-    per: Literal["frame", "scene", "item"]
-    unit: str
-    """Unit of the values; empty for dimensionless ones."""
-    asked: Interval
-    """The range the split draws from, after strength, switches and what the split freezes."""
-    values: np.ndarray
-    """Values in the order of frames, scenes or items, shape [N], NaN where a frame lacks one; empty for what is drawn
-    per item where no scene was built."""
-
-    @property
-    def varies(self) -> bool:
-        """Whether the range is more than one value."""
-        return self.asked.lo < self.asked.hi
-
-    @property
-    def fractions(self) -> np.ndarray:
-        """The values as fractions of a range that varies, shape [N]."""
-        return (self.values - self.asked.lo) / (self.asked.hi - self.asked.lo)
-
-    @property
-    def stray(self) -> np.ndarray:
-        """The values outside the range, those that are missing among them, shape [M]."""
-        return self.values[~((self.values >= self.asked.lo) & (self.values <= self.asked.hi))]
-
-    def to_dict(self, *, values: bool = False) -> dict[str, Any]:
-        """Plain values for JSON; `values` adds every one drawn."""
-        drawn = None
-        if len(self.values):
-            drawn = {
-                "min": float(self.values.min()),
-                "mean": float(self.values.mean()),
-                "max": float(self.values.max()),
-            }
-        plain = {
-            "group": self.group,
-            "per": self.per,
-            "unit": self.unit,
-            "asked": [self.asked.lo, self.asked.hi],
-            "count": len(self.values),
-            "drawn": drawn,
-        }
-        return plain | ({"values": self.values.tolist()} if values else {})
 
 
 def draw_split(params: Params, seed: int, split: str, frames: int, *, built: int = 0) -> list[Draws]:
@@ -124,8 +72,12 @@ def _build_items(params: Params, seed: int, split: str, number: int) -> dict[str
     """Build a scene as the generator does and return what its rocks and craters were drawn with, by field."""
     from regolith.lunar.stage.author import build_scene
 
-    scene = build_scene(narrowed(params, split), draw_scene(params, seed, split, number))
-    return {"freshness": scene.terrain.craters["freshness"], "burial": scene.rocks.burial}
+    narrow, spec = narrowed(params, split), draw_scene(params, seed, split, number)
+    scene = build_scene(narrow, spec)
+    craters = scene.terrain.craters
+    columns = {field.name: getattr(scene.rocks, field.name) for field in dataclasses.fields(scene.rocks)}
+    columns |= {name: craters[name] for name in craters.dtype.names or ()}
+    return {name: columns[name] for name in intervals(narrow, "item") if name in columns}
 
 
 def tabulate(
@@ -142,7 +94,7 @@ def tabulate(
         split: One of `SPLITS`.
         rows: Values of each frame by name; one that is missing becomes NaN.
         scenes: Values of each scene by name.
-        items: Values of each built scene's rocks or craters by name.
+        items: Values of each built scene's rocks or craters by name; one that is missing has none.
 
     Returns:
         One entry for every `Interval` that is drawn from, in the order of the groups and their fields.
@@ -164,7 +116,7 @@ def tabulate(
                 continue
             name = scene_names.get((group_name, field_name), field_name)
             if extra["per"] == "item":
-                values = np.concatenate([np.zeros(0), *(built[name] for built in items)])
+                values = np.concatenate([np.zeros(0), *(built[name] for built in items if name in built)])
             else:
                 drawn = rows if extra["per"] == "frame" else scenes
                 values = np.array([row.get(name) for row in drawn], np.float64)
@@ -219,9 +171,13 @@ class Randomize(PresetVerb):
     def run(self) -> dict[str, Any]:
         """Draw, compare and plot; raises `CheckError` where a value lies outside what was asked for."""
         if self.plot is not None:
-            if self.plot.suffix != ".png" or self.plot.is_dir():
+            if self.plot.suffix != ".png" and not writes_through(self.plot):
                 raise InputError("plot", str(self.plot), "a .png file")
-            writable_folder("plot", self.plot.parent)
+            with sole_file("plot", self.plot):
+                return self._drawn()
+        return self._drawn()
+
+    def _drawn(self) -> dict[str, Any]:
         params = self.params
         built = BUILT if self.plot is not None else 0
         draws = draw_split(params, self.seed, self.split, self.frames, built=built)
@@ -261,7 +217,7 @@ class Randomize(PresetVerb):
         later = [name for name, parameter in result["parameters"].items() if parameter["per"] == "item"]
         count = result["scenes_built"]
         of = f", here those of {count} scene{'s' * (count > 1)}" if count else " while a scene is built"
-        lines.append(f"{', '.join(later)}: drawn for each rock and crater{of}")
+        lines += [", ".join(later), f"  drawn for each rock, its shape and each crater{of}"]
         lines += _evenness(result["discrepancy"])
         return "\n".join(lines + ([result["plot"]] if "plot" in result else []))
 

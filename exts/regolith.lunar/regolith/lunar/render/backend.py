@@ -82,7 +82,7 @@ def _probe(backend: Backend, library: Path | None) -> bool:
         environment[LIBRARY_VARIABLE] = str(library)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE.format(variant=VARIANTS[backend])],
+            [sys.executable, "-P", "-c", _PROBE.format(variant=VARIANTS[backend])],
             env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

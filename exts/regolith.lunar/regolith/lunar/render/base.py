@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from pxr import Usd
 
 Quality = Literal["draft", "default", "reference"]
-Output = Literal["depth", "instance", "normals"]
 _T = TypeVar("_T")
 
 
@@ -44,29 +44,40 @@ class Frame:
 
     rgb: np.ndarray
     """Picture as the sensor saves it, uint8, shape [H, W, 3]."""
-    label: np.ndarray
+    mask: np.ndarray
     """Class at each pixel centre (`regolith.lunar.labels`), uint8, shape [H, W]."""
-    depth: np.ndarray | None = None
-    """Distance from the lens along the pixel-centre ray [m], float32, shape [H, W]; inf on sky."""
-    instance: np.ndarray | None = None
-    """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]."""
-    normals: np.ndarray | None = None
-    """Geometric normal in the world frame at the pixel centre, float32, shape [H, W, 3]; 0 on sky."""
+    extras: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """The other outputs that were asked for, by their names in the dataset."""
     spec: FrameSpec | None = None
     """What the frame was drawn from; a renderer, which sees only the stage, leaves it to its caller."""
 
+    @property
+    def depth(self) -> np.ndarray | None:
+        """Distance from the lens along the pixel-centre ray [m], float32, shape [H, W]; inf on sky."""
+        return self.extras.get("depth")
+
+    @property
+    def normals(self) -> np.ndarray | None:
+        """Geometric normal in the world frame at the pixel centre, float32, shape [H, W, 3]; 0 on sky."""
+        return self.extras.get("normals")
+
+    @property
+    def instance(self) -> np.ndarray | None:
+        """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]."""
+        return self.extras.get("instance")
+
     def arrays(self, outputs: Iterable[str]) -> dict[str, np.ndarray]:
-        """Arrays by the dataset's names of outputs: rgb, mask, depth, normals, instance.
+        """Arrays by the dataset's names of outputs.
 
         Raises:
             ValueError: The frame does not carry one of them.
         """
-        names = {"mask": "label"}
-        found = {output: getattr(self, names.get(output, output)) for output in outputs}
-        for output, array in found.items():
-            if array is None:
-                raise ValueError(f"the frame has no {output}")
-        return found
+        held = {"rgb": self.rgb, "mask": self.mask, **self.extras}
+        names = list(outputs)
+        for name in names:
+            if name not in held:
+                raise ValueError(f"the frame has no {name}")
+        return {name: held[name] for name in names}
 
 
 class Renderer(Protocol):
@@ -98,7 +109,7 @@ class Renderer(Protocol):
         height: int,
         *,
         quality: Quality = "default",
-        outputs: frozenset[Output] = frozenset(),
+        outputs: frozenset[str] = frozenset(),
     ) -> Frame:
         """Render the stage's camera.
 
@@ -106,12 +117,12 @@ class Renderer(Protocol):
             width: Picture width in pixels.
             height: Picture height in pixels; pixels are square, the vertical field of view follows.
             quality: Samples and light transport.
-            outputs: Which of depth, normals and instance to return.
+            outputs: Which outputs to return beside rgb and mask: depth, normals, instance.
         """
         ...
 
-    def labels(self, width: int, height: int) -> np.ndarray:
-        """Draw the classes the stage's camera sees, without any light: equal to `render(...).label`.
+    def mask(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes the stage's camera sees, without any light: equal to `render(...).mask`.
 
         Args:
             width: Picture width in pixels.
@@ -125,3 +136,95 @@ class Renderer(Protocol):
     def close(self) -> None:
         """Free what the renderer holds."""
         ...
+
+
+class AppRenderer(Protocol):
+    """A renderer in a host whose event loop goes on meanwhile: `Renderer`, waiting for the frames of its app."""
+
+    baked: bool
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the renderer (`Renderer.describe`)."""
+        ...
+
+    async def aside(self, work: Callable[[], _T]) -> _T:
+        """Do slow work that touches nothing of the app."""
+        ...
+
+    async def update(self) -> None:
+        """Let the app draw a frame."""
+        ...
+
+    async def load_async(self, stage: Usd.Stage) -> Usd.Stage:
+        """Take a stage (`Renderer.load`)."""
+        ...
+
+    async def render_async(self, width: int, height: int, *, quality: Quality, outputs: frozenset[str]) -> Frame:
+        """Render a frame (`Renderer.render`)."""
+        ...
+
+    async def mask_async(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes (`Renderer.mask`)."""
+        ...
+
+    def check(self) -> None:
+        """Check that the stage is still open in the app.
+
+        Raises:
+            RuntimeError: It was closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; a second time nothing."""
+        ...
+
+    async def restore_async(self) -> None:
+        """Close, and show what the app showed before.
+
+        Raises:
+            RuntimeError: That is no longer there.
+        """
+        ...
+
+
+class AtOnce:
+    """A renderer as an `AppRenderer` that never waits (`run_through`), for processes that do nothing else."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer, self.baked = renderer, renderer.baked
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the renderer."""
+        return self._renderer.describe()
+
+    async def aside(self, work: Callable[[], _T]) -> _T:
+        """Do slow work here and now."""
+        return work()
+
+    async def update(self) -> None:
+        """Let other threads go on for a moment."""
+        time.sleep(0.001)
+
+    async def load_async(self, stage: Usd.Stage) -> Usd.Stage:
+        """Give the renderer a stage."""
+        return self._renderer.load(stage)
+
+    async def render_async(self, width: int, height: int, *, quality: Quality, outputs: frozenset[str]) -> Frame:
+        """Render a frame."""
+        return self._renderer.render(width, height, quality=quality, outputs=outputs)
+
+    async def mask_async(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes."""
+        return self._renderer.mask(width, height)
+
+    def check(self) -> None:
+        """Nobody else can close the stage."""
+
+    def close(self) -> None:
+        """Let go of the renderer."""
+        self._renderer.close()
+
+    async def restore_async(self) -> None:
+        """Close; nothing was shown before."""
+        self.close()

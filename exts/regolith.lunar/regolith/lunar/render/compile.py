@@ -17,13 +17,13 @@ from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
 from regolith.lunar.render.reading import NOTHING, hidden, read_ground, read_mesh
 from regolith.lunar.stage import relief, schema
-from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.mesh import TriMesh, area_normals, length, vertex_normals
 
 CREASE_COS = 0.82
 """Cosine of the largest angle (35°) between two rock facets that are shaded as one smooth surface."""
 
-FACES_AT_ONCE = 1 << 17
-"""Faces whose normals are computed together: a working set that stays in the cache."""
+MATERIAL_FAMILY = "materialBind"
+"""Family of the subsets of faces that bind materials of their own (`UsdShade.Tokens.materialBind`)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +77,8 @@ class Placed:
     material: int
     instance: int
     """Rock number + 1, 0 for what is not a rock."""
+    patches: np.ndarray | None = None
+    """Material number of each face, uint8, shape [F], where subsets of faces have their own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,34 +125,14 @@ def count_uses(objects: tuple[Placed, ...], shapes: int) -> np.ndarray:
     return np.bincount([placed.shape for placed in objects], minlength=shapes)
 
 
-def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted vertex normals, float32, shape [V, 3]; of a vertex without area +Z."""
-    columns = np.ascontiguousarray(points.T, np.float32)
-    count = len(faces)
-    area = np.empty((count, 3), np.float32)
-    for start in range(0, count, FACES_AT_ONCE):
-        part = slice(start, start + FACES_AT_ONCE)
-        area[part] = _face_normals(columns, faces[part]).T
-    corners = np.ascontiguousarray(faces, np.int32).ravel()
-    incidence = sparse.csc_matrix(
-        (np.ones(len(corners), np.float32), corners, np.arange(0, len(corners) + 1, 3, dtype=np.int32)),
-        shape=(len(points), count),
-    )
-    normals = incidence @ area
-    length = _length(normals.T)
-    normals /= np.maximum(length, np.float32(1e-30))[:, None]
-    normals[length == 0.0] = (0.0, 0.0, 1.0)
-    return normals
-
-
 def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
     """Shade a faceted solid smooth within facets that nearly agree and crisp across its edges.
 
     Each face corner takes the mean of the normals of those faces around its vertex that lie within 35° of its own
     face; corners of one vertex with the same normal share a vertex of the result.
     """
-    area = _face_normals(np.ascontiguousarray(points.T, np.float64), faces)
-    unit = area / np.maximum(_length(area), 1e-30)
+    area = area_normals(np.ascontiguousarray(points.T, np.float64), faces)
+    unit = area / np.maximum(length(area), 1e-30)
     corner_vertex = faces.ravel()
     corners = len(corner_vertex)
     around = sparse.csr_matrix(  # faces around each vertex, and the corners they have there
@@ -166,7 +148,7 @@ def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
         x, y, z = unit.take(other, axis=1)
         agree = (step < count) & (x * own[0] + y * own[1] + z * own[2] >= CREASE_COS)
         normals += np.where(agree, area.take(other, axis=1), 0.0)
-    normals /= np.maximum(_length(normals), 1e-30)
+    normals /= np.maximum(length(normals), 1e-30)
     x, y, z = np.round(normals * 500.0 + 500.0).astype(np.int64)
     key = ((corner_vertex.astype(np.int64) * 1024 + x) * 1024 + y) * 1024 + z
     order = np.asarray(around.data, np.intp)  # sorted by vertex, the first part of the key
@@ -181,18 +163,6 @@ def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
         normals=np.ascontiguousarray(normals[:, chosen].T, np.float32),
         flat=False,
     )
-
-
-def _face_normals(columns: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Normals of triangles, as long as twice their area, shape [3, F]; from points by coordinate, shape [3, V]."""
-    a, b, c = np.ascontiguousarray(faces.T)
-    (ux, vx), (uy, vy), (uz, vz) = ((x.take(b) - x.take(a), x.take(c) - x.take(a)) for x in columns)
-    return np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
-
-
-def _length(vectors: np.ndarray) -> np.ndarray:
-    x, y, z = vectors
-    return np.sqrt(x * x + y * y + z * z)
 
 
 def _unshaded(prim: Usd.Prim, mesh: TriMesh, label: int) -> Unshaded:
@@ -273,6 +243,7 @@ class _Reader:
         return {schema.TERRAIN, schema.FAR}
 
     def _place(self, prim: Usd.Prim, shape: int, label: int, material: str) -> None:
+        number = self.materials.setdefault(material, len(self.materials))
         if label == ROCK:
             self.rocks += 1
             if self.rocks > np.iinfo(np.uint16).max:
@@ -285,10 +256,24 @@ class _Reader:
                 shape=shape,
                 matrix=np.array(self.cache.GetLocalToWorldTransform(prim), np.float64),
                 label=label,
-                material=self.materials.setdefault(material, len(self.materials)),
+                material=number,
                 instance=self.rocks if label == ROCK else 0,
+                patches=self._patches(prim, number, len(self.shapes[shape].mesh.faces)),
             )
         )
+
+    def _patches(self, prim: Usd.Prim, material: int, faces: int) -> np.ndarray | None:
+        """Materials that `GeomSubset`s of a triangle mesh bind to some of its faces."""
+        patches: np.ndarray | None = None
+        for subset in UsdGeom.Subset.GetGeomSubsets(UsdGeom.Imageable(prim), UsdGeom.Tokens.face, MATERIAL_FAMILY):
+            bound, index = _binding(subset.GetPrim()), np.array(subset.GetIndicesAttr().Get(), np.int64)
+            if bound is None or not len(index):
+                continue
+            if index.min() < 0 or index.max() >= faces:
+                raise InputError(f"{subset.GetPath()}.indices", int(index.max()), f"0 … {faces - 1}, all triangles")
+            patches = np.full(faces, material, np.uint8) if patches is None else patches
+            patches[index] = self.materials.setdefault(bound, len(self.materials))
+        return patches
 
     def _add_mesh(self, prim: Usd.Prim, label: int, material: str) -> None:
         key = (*_source(prim), label == CLASSES["regolith"])

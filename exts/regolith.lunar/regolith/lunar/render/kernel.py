@@ -17,8 +17,8 @@ import numpy as np
 from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
-from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import SCENE, material_rows, pack_scene, world_points
+from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
+from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, material_rows, pack_scene, world_points
 from regolith.lunar.render.view import Pinhole, View
 
 LENS_STEPS = 256
@@ -133,7 +133,7 @@ class _OpaqueLens:
     """`Lens.factors` of `LENS_STEPS`."""
 
 
-class FusedScene:
+class Kernels:
     """A compiled stage on the device, and the kernels that draw it."""
 
     def __init__(self, geometry: Geometry) -> None:
@@ -147,10 +147,9 @@ class FusedScene:
             self.matrices = mi.Float(packed.matrices.ravel())
             self.objects = mi.UInt32(packed.objects.ravel())
             self.labels = mi.UInt32(packed.labels.ravel())
+            self.patches = _uint8()(packed.patches) if len(packed.patches) > 1 else None
             self.scene, lookup = building.result()
         self.lookup = mi.UInt32(lookup)
-        self.material: tuple[Any, Any] | None = None
-        self.material_key: Any = None
 
     # Reads of the packed tables (`shading.Gather`) -------------------------------------------------------------
 
@@ -170,11 +169,20 @@ class FusedScene:
         o = dr.gather(_uint4(), self.objects, number)
         return tuple(row[i] for row in rows for i in range(4)), (o[0], o[1], o[2])
 
-    def values(self, view: _Opaque, number: Any) -> tuple[tuple[Any, ...], Any]:
-        """`Material.row` and seed of a material."""
-        a = dr.gather(mi.Vector4f, view.rows, number * 2)
-        b = dr.gather(mi.Vector4f, view.rows, number * 2 + 1)
-        return (*(a[i] for i in range(4)), *(b[i] for i in range(4))), dr.gather(mi.UInt32, view.seeds, number)
+    def patch(self, number: Any, prim: Any, material: Any) -> Any:
+        """Material of a face of an object; without patches in the scene there is no code for them."""
+        if self.patches is None:
+            return material
+        first = dr.gather(mi.UInt32, self.objects, number * 4 + 3)
+        own = dr.gather(_uint8(), self.patches, first + prim, first != 0)
+        return dr.select(first != 0, mi.UInt32(own), material)
+
+    def values(self, view: _Opaque, number: Any) -> tuple[Values, Any]:
+        """Values and seed of a material."""
+        fours = ROW_WIDTH // 4
+        parts = [dr.gather(mi.Vector4f, view.rows, number * fours + k) for k in range(fours)]
+        row = {name: parts[k // 4][k % 4] for k, name in enumerate(MATERIAL_ROW)}
+        return row, dr.gather(mi.UInt32, view.seeds, number)
 
     # Parts of the kernels ----------------------------------------------------------------------------------------
 
@@ -241,7 +249,7 @@ class FusedScene:
         place = surface(self.ops, self, number, prim, uv[0], uv[1], direction)
         return valid, number, place, found.t
 
-    def _visible(self, hit: Surface, direction: Vector, *, coherent: bool, active: Any) -> Any:
+    def _visible(self, hit: SurfaceInteraction, direction: Vector, *, coherent: bool, active: Any) -> Any:
         ray = mi.Ray3f(mi.Point3f(*hit.lifted), mi.Vector3f(*direction))
         return active & ~self.scene.ray_test(ray, coherent=coherent, active=active)
 
@@ -259,8 +267,8 @@ class FusedScene:
         d = s * (radius * cos) + t * (radius * sin) + mi.Vector3f(*normal) * z
         return d.x, d.y, d.z
 
-    def _bounced(self, view: _Opaque, hit: Surface, values: Any, normal: Vector, eye: Vector, seed: Any, index: Any,
-                 active: Any) -> Any:  # fmt: skip
+    def _bounced(self, view: _Opaque, hit: SurfaceInteraction, values: Any, normal: Vector, eye: Vector, seed: Any,
+                 index: Any, active: Any) -> Any:  # fmt: skip
         """Radiance towards the eye from one diffuse bounce, per unit normal albedo of the hit."""
         ops = self.ops
         out = self._cosine(normal, *sobol_pair(index, _hash(seed, 11)))
@@ -271,7 +279,7 @@ class FusedScene:
         lit = valid & (dot(far.ns, sun) > 0.0)
         lit = self._visible(far, sun, coherent=False, active=lit)
         back = (-out[0], -out[1], -out[2])
-        incoming = view.irradiance * sunlit(ops, there, far.ns, there[0], back, sun)
+        incoming = view.irradiance * sunlit(ops, there, far.ns, there["albedo"], back, sun)
         mu0 = dr.maximum(dot(normal, out), 1e-3)
         mu = dr.maximum(dot(normal, eye), 0.02)
         per = reflect(ops, values, mu0, mu, dot(eye, out)) * (dr.pi / mu0)
@@ -362,15 +370,13 @@ class FusedScene:
         label = dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), SKY)
         return label.numpy().astype(np.uint8).reshape(height, width)
 
-    def sky(self, view: _Opaque, pixel: np.ndarray) -> np.ndarray:
-        """Whether the rays through the centres of pixels, by number, hit nothing, bool, shape of `pixel`."""
-        direction = self._ray(view, mi.UInt32(pixel.astype(np.uint32)), 0.5, 0.5)
-        ray = mi.Ray3f(mi.Point3f(*view.origin), mi.Vector3f(*direction))
-        return ~np.array(self.scene.ray_intersect_preliminary(ray, coherent=True).is_valid(), bool)
-
 
 def _uint4() -> Any:
     return dr.uint32_array_t(mi.Vector4f)
+
+
+def _uint8() -> Any:
+    return dr.uint8_array_t(mi.UInt32)
 
 
 def _mesh(name: str, points: np.ndarray, faces: np.ndarray) -> Any:

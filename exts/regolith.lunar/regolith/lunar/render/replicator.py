@@ -17,9 +17,9 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from pxr import Sdf, Usd
@@ -27,9 +27,9 @@ from pxr import Sdf, Usd
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render import annotations, rtx
-from regolith.lunar.render.base import Frame, Output, Quality, run_through
+from regolith.lunar.render.base import Frame, Quality, run_through
 from regolith.lunar.render.capture_layer import CaptureLayer
-from regolith.lunar.render.mitsuba import add_stars, develop_view, star_pixels
+from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.stage import schema
 
@@ -55,10 +55,12 @@ WARM_UP = 4
 TRIES = 32
 """Steps after which annotators that still return nothing are broken."""
 
+_T = TypeVar("_T")
+
 ANNOTATORS: dict[str, tuple[str, dict[str, Any], int]] = {
     "hdr": ("HdrColor", {}, 4),
     "ldr": ("rgb", {}, 4),
-    "label": ("semantic_segmentation", {"colorize": False}, 0),
+    "mask": ("semantic_segmentation", {"colorize": False}, 0),
     "depth": ("distance_to_camera", {}, 0),
     "normals": ("normals", {}, 3),
     "instance": ("instance_segmentation", {"colorize": False}, 0),
@@ -69,7 +71,7 @@ ANNOTATORS: dict[str, tuple[str, dict[str, Any], int]] = {
 class ReplicatorRenderer:
     """Draws a stage by the rules of `render.base.Renderer`, in an app that has Replicator.
 
-    `load`, `render` and `labels` drive the app and belong to a SimulationApp, where Replicator allows that; their
+    `load`, `render` and `mask` drive the app and belong to a SimulationApp, where Replicator allows that; their
     `…_async` sisters wait for the frames of an app that runs by itself. Any failure lets go of everything held.
     """
 
@@ -142,7 +144,7 @@ class ReplicatorRenderer:
         return await self._load(stage, rtx.Guest())
 
     def render(
-        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[Output] = frozenset()
+        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset()
     ) -> Frame:
         """Render the stage's camera (`Renderer.render`).
 
@@ -153,18 +155,26 @@ class ReplicatorRenderer:
         return run_through(self._render(width, height, quality, outputs, rtx.Owner()))
 
     async def render_async(
-        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[Output] = frozenset()
+        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset()
     ) -> Frame:
         """`render` beside an app that runs by itself."""
         return await self._render(width, height, quality, outputs, rtx.Guest())
 
-    def labels(self, width: int, height: int) -> np.ndarray:
-        """Draw the classes the stage's camera sees (`Renderer.labels`)."""
-        return run_through(self._labels(width, height, rtx.Owner()))
+    def mask(self, width: int, height: int) -> np.ndarray:
+        """Draw the classes the stage's camera sees (`Renderer.mask`)."""
+        return run_through(self._mask(width, height, rtx.Owner()))
 
-    async def labels_async(self, width: int, height: int) -> np.ndarray:
-        """`labels` beside an app that runs by itself."""
-        return await self._labels(width, height, rtx.Guest())
+    async def mask_async(self, width: int, height: int) -> np.ndarray:
+        """`mask` beside an app that runs by itself."""
+        return await self._mask(width, height, rtx.Guest())
+
+    async def aside(self, work: Callable[[], _T]) -> _T:
+        """Do slow work that touches nothing of the app that runs by itself."""
+        return await rtx.Guest().aside(work)
+
+    async def update(self) -> None:
+        """Wait for the next frame of the app that runs by itself."""
+        await rtx.Guest().update()
 
     def check(self) -> None:
         """Check that the stage is still the open one: a user may open another at any time.
@@ -228,37 +238,31 @@ class ReplicatorRenderer:
             stack.pop_all()
 
     async def _render(
-        self, width: int, height: int, quality: Quality, outputs: frozenset[Output], pace: rtx.Pace
+        self, width: int, height: int, quality: Quality, outputs: frozenset[str], pace: rtx.Pace
     ) -> Frame:
         with self._closed_on_failure():
             if quality not in SUBFRAMES:
                 raise InputError("quality", quality, ", ".join(SUBFRAMES))
             view = self._prepare(width, height, quality)
-            names = {self.picture, "label", *outputs}
+            names = {self.picture, "mask", *outputs}
             arrays = await self._take(width, height, names, SUBFRAMES[quality], pace)
-        label = arrays["label"]
-        sky = label == SKY
+        mask = arrays["mask"]
+        sky = mask == SKY
         if "depth" in arrays:
             arrays["depth"] = np.where(sky, np.float32(np.inf), arrays["depth"].astype(np.float32))
         if "normals" in arrays:
             arrays["normals"] = np.where(sky[..., None], np.float32(0.0), arrays["normals"].astype(np.float32))
         if "instance" in arrays:
-            arrays["instance"] = np.where(label == ROCK, arrays["instance"], np.uint16(0))
+            arrays["instance"] = np.where(mask == ROCK, arrays["instance"], np.uint16(0))
         rgb = arrays[self.picture][..., :3]
         if self.picture == "hdr":
             rgb = _developed(rgb, view, sky, self.gain)
-        return Frame(
-            rgb=np.ascontiguousarray(rgb),
-            label=label,
-            depth=arrays.get("depth") if "depth" in outputs else None,
-            instance=arrays.get("instance") if "instance" in outputs else None,
-            normals=arrays.get("normals") if "normals" in outputs else None,
-        )
+        return Frame(rgb=np.ascontiguousarray(rgb), mask=mask, extras={name: arrays[name] for name in outputs})
 
-    async def _labels(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
+    async def _mask(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
         with self._closed_on_failure():
             self._prepare(width, height, "draft")
-            return (await self._take(width, height, {"label"}, 1, pace))["label"]
+            return (await self._take(width, height, {"mask"}, 1, pace))["mask"]
 
     def _prepare(self, width: int, height: int, quality: Quality) -> View:
         """Read the view off the stage, and put lens, neutral exposure and render mode in place."""
@@ -361,11 +365,11 @@ class _Product:
         if not np.size(data):
             return None
         array = annotations.image(data, *self.size, channels)
-        if name in ("label", "instance"):
+        if name in ("mask", "instance"):
             if "idToLabels" not in info:
                 raise RuntimeError(f"{theirs} came without idToLabels")
             table = info["idToLabels"]
-            return annotations.classes(array, table) if name == "label" else annotations.instances(array, table)
+            return annotations.classes(array, table) if name == "mask" else annotations.instances(array, table)
         return array
 
     def close(self) -> None:
@@ -376,10 +380,7 @@ class _Product:
 def _developed(hdr: np.ndarray, view: View, sky: np.ndarray, gain: float) -> np.ndarray:
     """Picture of linear light as the view's sensor saves it, uint8, shape [H, W, 3]."""
     radiance = np.nan_to_num(hdr.astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ (gain * LUMINANCE)
-    height, width = radiance.shape
-    if len(view.stars):
-        pixel, value = star_pixels(view, width, height)
-        add_stars(radiance, pixel, value, sky.ravel()[pixel])
+    add_stars(radiance, view, sky)
     return develop_view(radiance, view)
 
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -224,30 +224,6 @@ def attach_annotator(name: str, product: Any, options: Mapping[str, Any]) -> Any
     return annotator
 
 
-class Pace(Protocol):
-    """How rendering waits for the app: as its owner, or as its guest."""
-
-    async def update(self) -> None:
-        """Let the app draw a frame."""
-        ...
-
-    async def step(self, subframes: int) -> None:
-        """Let Replicator take a frame of the stage as it stands, time standing still."""
-        ...
-
-    async def open_stage(self, url: str) -> Usd.Stage:
-        """Open a stage in the app; a new one where the address is empty.
-
-        Raises:
-            RuntimeError: It does not open.
-        """
-        ...
-
-    async def aside(self, work: Callable[[], _T]) -> _T:
-        """Do slow work that touches nothing of the app."""
-        ...
-
-
 class Owner:
     """Drives the app itself: a SimulationApp, where Replicator allows `step`."""
 
@@ -256,17 +232,21 @@ class Owner:
         _app().update()
 
     async def step(self, subframes: int) -> None:
-        """Let Replicator take a frame."""
+        """Let Replicator take a frame of the stage as it stands, time standing still."""
         replicator().orchestrator.step(rt_subframes=subframes, delta_time=0.0)
 
     async def open_stage(self, url: str) -> Usd.Stage:
-        """Open a stage."""
+        """Open a stage; a new one where the address is empty.
+
+        Raises:
+            RuntimeError: It does not open.
+        """
         context = _context()
         done = context.open_stage(url) if url else context.new_stage()
         return await _opened(self, url, "" if done else "it does not open")
 
     async def aside(self, work: Callable[[], _T]) -> _T:
-        """Do slow work."""
+        """Do slow work that touches nothing of the app."""
         return work()
 
 
@@ -293,7 +273,11 @@ class Guest:
         return await asyncio.to_thread(work)
 
 
-async def _opened(pace: Pace, url: str, error: str) -> Usd.Stage:
+Pace = Owner | Guest
+"""How rendering waits for the app: as its owner, or as its guest."""
+
+
+async def _opened(pace: Owner | Guest, url: str, error: str) -> Usd.Stage:
     """The stage that was opened, once all of it is loaded."""
     if error:
         raise RuntimeError(f"{url}: {error}")

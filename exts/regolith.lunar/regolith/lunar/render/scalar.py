@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,12 +22,12 @@ import numpy as np
 
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
-from regolith.lunar.render.base import Quality, StoppedError
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
-from regolith.lunar.render.shading import Surface, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import SCENE, flatten, material_rows, pack_scene
+from regolith.lunar.render.scene import DrawOptions, Labels, check_wanted
+from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
+from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, flatten, material_rows, pack_scene
 from regolith.lunar.render.view import View
 from regolith.lunar.stage.spec import rng
 
@@ -84,7 +83,7 @@ class ScalarScene:
         self.values = mi.traverse(self.scene)
         self.centre: Any = mi.load_dict({"type": "aov", "aovs": "pi:prim_index,uv:uv,t:depth"})
         self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})
-        self.rows = np.zeros((1, 8), np.float32)
+        self.rows = np.zeros((1, ROW_WIDTH), np.float32)
         self.seeds = np.zeros(1, np.uint32)
 
     @staticmethod
@@ -116,10 +115,15 @@ class ScalarScene:
         m, o = self.packed.matrices[number], self.packed.objects[number]
         return tuple(m[:, k] for k in range(12)), (o[:, 0], o[:, 1], o[:, 2])
 
-    def material(self, number: Array) -> tuple[tuple[Any, ...], Any]:
-        """`Material.row` and seed of a material."""
+    def patch(self, number: Array, prim: Array, material: Array) -> Array:
+        """Material of a face of an object, given the object's."""
+        first = self.packed.objects[number, 3]
+        return np.where(first != 0, self.packed.patches[np.where(first != 0, first + prim, 0)], material)
+
+    def material(self, number: Array) -> tuple[Values, Any]:
+        """Values and seed of a material."""
         row = self.rows[number]
-        return tuple(row[:, k] for k in range(8)), self.seeds[number]
+        return {name: row[:, k] for k, name in enumerate(MATERIAL_ROW)}, self.seeds[number]
 
     # Tracing -----------------------------------------------------------------------------------------------------
 
@@ -205,7 +209,7 @@ class ScalarScene:
         image = np.array(self.direct.render(self.scene, sensor, 0, 1))
         return image.ravel() > 0.0
 
-    def _surface(self, hits: _Hits, at: Array) -> tuple[Surface, Array, Vector]:
+    def _surface(self, hits: _Hits, at: Array) -> tuple[SurfaceInteraction, Array, Vector]:
         """Surface, object number and direction of the hits numbered `at`."""
         number = np.searchsorted(self.first, hits.prim[at], side="right") - 1
         local = (hits.prim[at] - self.first[number]).astype(np.uint32)
@@ -226,7 +230,7 @@ class ScalarScene:
         """Labels, and radiance in unshadowed sunlight, at the pixels' centres."""
         count = len(hits.valid)
         out = {
-            "label": np.full(count, SKY, np.uint8),
+            "mask": np.full(count, SKY, np.uint8),
             "instance": np.zeros(count, np.uint16),
             "depth": np.where(hits.valid, hits.t, np.float32(np.inf)).astype(np.float32),
             "albedo": np.zeros(count, np.float32),
@@ -242,7 +246,7 @@ class ScalarScene:
             values, seed = self.material(place.material)
             eye = scale(direction, -1.0)
             normal, albedo = textured(NUMPY_OPS, values, seed, place, hits.t[at] * pixel)
-            out["label"][at] = self.packed.labels[number, 0]
+            out["mask"][at] = self.packed.labels[number, 0]
             out["instance"][at] = self.packed.labels[number, 1]
             out["albedo"][at] = albedo
             out["normals"][at] = np.stack(place.ng, axis=1)
@@ -266,7 +270,7 @@ class ScalarScene:
         clean = denoise(light.reshape(h, w), guide.reshape(h, w, 3), weight, threads=threads)
         return enlarge(clean, weight, width=width, height=height)
 
-    def _gathered(self, view: View, place: Surface, direction: Vector, count: int) -> Array:
+    def _gathered(self, view: View, place: SurfaceInteraction, direction: Vector, count: int) -> Array:
         import mitsuba as mi
 
         normal, origin = np.stack(place.ns, axis=1), np.stack(place.lifted, axis=1).astype(np.float64)
@@ -292,7 +296,7 @@ class ScalarScene:
             far, _, way = self._surface(hits, found)
             there, _ = self.material(far.material)
             light = (np.float32(sun[0]), np.float32(sun[1]), np.float32(sun[2]))
-            incoming = sunlit(NUMPY_OPS, there, far.ns, there[0], scale(way, -1.0), light)
+            incoming = sunlit(NUMPY_OPS, there, far.ns, there["albedo"], scale(way, -1.0), light)
             starts = np.stack(far.lifted, axis=1).astype(np.float64).tolist()
             rays = ((k, mi.Ray3f(mi.Point3f(starts[k]), to_sun)) for k in np.flatnonzero(incoming > 0).tolist())
             lit = [k for k, ray in rays if not self.scene.ray_test(ray)]
@@ -300,7 +304,7 @@ class ScalarScene:
             mu0 = np.maximum(np.einsum("ij,ij->i", normal[at], out[at]), 1e-3)
             mu = np.maximum(dot(tuple(x[at] for x in place.ns), tuple(x[at] for x in eye)), 0.02)  # type: ignore[arg-type]
             cos_g = dot(tuple(out[at, k] for k in range(3)), tuple(x[at] for x in eye))  # type: ignore[arg-type]
-            per = reflect(NUMPY_OPS, tuple(x[at] for x in values), mu0, mu, cos_g) * (np.pi / mu0)
+            per = reflect(NUMPY_OPS, {name: x[at] for name, x in values.items()}, mu0, mu, cos_g) * (np.pi / mu0)
             total[at] += incoming[lit] * per
         return (total * (view.sun.irradiance / count)).astype(np.float32)
 
@@ -324,30 +328,23 @@ class ScalarScene:
         label = self.packed.labels[np.clip(number, 0, len(self.packed.labels) - 1), 0]
         return np.where(hits.valid, label, SKY).astype(np.uint8).reshape(height, width)
 
-    def draw(
-        self, view: View, width: int, height: int, *, samples: int, quality: Quality, threads: int,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> tuple[Array, dict[str, Array]]:  # fmt: skip
-        """Draw a view, unless `stop` gives it up between two samples (`base.StoppedError`).
-
-        Returns:
-            Radiance, float32, shape [H, W]; pixel-centre label, instance, depth, albedo and normal.
-        """
+    def draw(self, view: View, width: int, height: int, options: DrawOptions) -> tuple[Array, Labels | None]:
+        """Draw a view (`scene.CompiledScene.draw`); labels come with the shading, at no cost."""
         self.rows, self.seeds = material_rows(view.materials)
-        centre = self._shade(view, self._hits(view, width, height), width, threads)
+        centre = self._shade(view, self._hits(view, width, height), width, options.threads)
         lit = np.zeros(width * height, np.float32)
         start = int(rng(view.sensor.noise_seed, "samples").integers(1 << 16))
-        for number in range(samples):
-            if stop():
-                raise StoppedError
+        for number in range(options.samples):
+            check_wanted(options.stop)
             x, y, u1, u2 = kronecker(start + number, 4)
             turn = 2.0 * math.pi * u2
             offset = view.sun.tan_radius * math.sqrt(u1) * np.array([math.cos(turn), math.sin(turn)])
             sun = view.sun.direction + offset @ view.sun.tangents
             lit += self._lit(view, width, height, np.array([x, y]), sun / np.linalg.norm(sun))
         arrays = {name: value.reshape(height, width, *value.shape[1:]) for name, value in centre.items()}
-        radiance = arrays["radiance"] * (lit / np.float32(samples)).reshape(height, width)
-        if quality != "draft":
-            count = REFERENCE_DIRECTIONS if quality == "reference" else DIRECTIONS
-            radiance += arrays["albedo"] * self._bounce(view, width, height, count, threads)
-        return radiance, arrays
+        radiance = arrays["radiance"] * (lit / np.float32(options.samples)).reshape(height, width)
+        if options.quality != "draft":
+            count = REFERENCE_DIRECTIONS if options.quality == "reference" else DIRECTIONS
+            radiance += arrays["albedo"] * self._bounce(view, width, height, count, options.threads)
+        found = Labels(**{field.name: arrays[field.name] for field in dataclasses.fields(Labels)})
+        return radiance, found if options.labels else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from regolith.lunar.render.photometry import (
@@ -42,9 +43,13 @@ class Gather(Protocol):
         """Matrix rows (12 values) of an object and its (first face, material, flags)."""
         ...
 
+    def patch(self, number: Any, prim: Any, material: Any) -> Any:
+        """Material of a face of an object, given the object's."""
+        ...
+
 
 @dataclasses.dataclass
-class Surface:
+class SurfaceInteraction:
     """Where a ray met the scene, in the world frame."""
 
     p: Vector
@@ -94,7 +99,7 @@ def _lift(ops: Ops, p: Vector, corner: Vector, normal: Vector) -> Vector:
     return sub(p, scale(normal, depth))
 
 
-def surface(ops: Ops, gather: Gather, obj: Any, prim: Any, u: Any, v: Any, direction: Vector) -> Surface:
+def surface(ops: Ops, gather: Gather, obj: Any, prim: Any, u: Any, v: Any, direction: Vector) -> SurfaceInteraction:
     """Interpolate position and normals from the packed tables.
 
     Secondary rays start on the Phong-tessellated point of Hanika (2021), Hacking the Shadow Terminator (Ray Tracing
@@ -131,17 +136,22 @@ def surface(ops: Ops, gather: Gather, obj: Any, prim: Any, u: Any, v: Any, direc
     p, origin = _point(matrix, local), _point(matrix, lifted)  # type: ignore[arg-type]
     reach = ops.maximum(ops.maximum(ops.maximum(p[0], -p[0]), ops.maximum(p[1], -p[1])), ops.maximum(p[2], -p[2]))
     origin = add(origin, scale(ng, EPSILON_M + EPSILON_M * 0.02 * reach))
-    return Surface(p=p, lifted=origin, ng=ng, ns=ns, material=material)  # type: ignore[arg-type]
+    material = gather.patch(obj, prim, material)
+    return SurfaceInteraction(p=p, lifted=origin, ng=ng, ns=ns, material=material)  # type: ignore[arg-type]
 
 
-def reflect(ops: Ops, values: tuple[Any, ...], mu0: Any, mu: Any, cos_g: Any) -> Any:
+Values = Mapping[str, Any]
+"""Values of materials by the names of `Material.row`, each an array."""
+
+
+def reflect(ops: Ops, values: Values, mu0: Any, mu: Any, cos_g: Any) -> Any:
     """Bidirectional reflectance r [1/sr] per unit of normal albedo of a material's law."""
-    albedo, w, b, c, b0, h = values[:6]
-    law = hapke(ops, mu0, mu, cos_g, ops.maximum(w, 0.0), b, c, b0, h) / ops.maximum(albedo, 1e-4)
+    w, b, c, b0, h = (values[name] for name in ("w", "b", "c", "b0", "h"))
+    law = hapke(ops, mu0, mu, cos_g, ops.maximum(w, 0.0), b, c, b0, h) / ops.maximum(values["albedo"], 1e-4)
     return ops.select(w < 0.0, lambert(ops, mu0, 1.0), law)
 
 
-def textured(ops: Ops, values: tuple[Any, ...], seed: Any, hit: Surface, spread: Any) -> tuple[Vector, Any]:
+def textured(ops: Ops, values: Values, seed: Any, hit: SurfaceInteraction, spread: Any) -> tuple[Vector, Any]:
     """Shading normal with footprint relief, and mottled normal albedo.
 
     The relief is locked to the pixel's width across the ray, not to its longer reach along the ground: at grazing
@@ -149,16 +159,16 @@ def textured(ops: Ops, values: tuple[Any, ...], seed: Any, hit: Surface, spread:
 
     Args:
         ops: Array operations.
-        values: `Material.row`.
+        values: The material's.
         seed: Material's seed.
         hit: The surface.
         spread: Width of the pixel at the hit across the ray [m].
     """
-    normal = bump_normal(ops, hit.ns, hit.p, spread, values[7], seed)
-    return normal, values[0] * mottle(ops, hit.p, values[6], seed)
+    normal = bump_normal(ops, hit.ns, hit.p, spread, values["bump"], seed)
+    return normal, values["albedo"] * mottle(ops, hit.p, values["mottling"], seed)
 
 
-def sunlit(ops: Ops, values: tuple[Any, ...], normal: Vector, albedo: Any, view: Vector, sun: Vector) -> Any:
+def sunlit(ops: Ops, values: Values, normal: Vector, albedo: Any, view: Vector, sun: Vector) -> Any:
     """Radiance per unit irradiance of an unshadowed surface [1/sr]."""
     mu = ops.maximum(dot(normal, view), MIN_EMISSION)
     return albedo * reflect(ops, values, dot(normal, sun), mu, dot(view, sun))

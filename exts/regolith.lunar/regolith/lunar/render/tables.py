@@ -25,7 +25,9 @@ class PackedScene:
     matrices: np.ndarray
     """Rows of the local-to-world matrix for column vectors, float32, shape [objects, 12]."""
     objects: np.ndarray
-    """First face, material, flags, unused; uint32, shape [objects, 4]."""
+    """First face, material, flags, first of its `patches` or 0; uint32, shape [objects, 4]."""
+    patches: np.ndarray
+    """An unused 0, then the material of each face of the objects whose faces have their own, uint8, shape [P]."""
     labels: np.ndarray
     """Class and instance number, uint32, shape [objects, 2]."""
     shape_vertices: np.ndarray
@@ -71,11 +73,15 @@ def pack_scene(tables: SceneTables) -> PackedScene:
     objects = np.array(
         [[first_face[o.shape], o.material, FLAT * tables.shapes[o.shape].flat, 0] for o in tables.objects], np.uint32
     )
+    patched = [number for number, o in enumerate(tables.objects) if o.patches is not None]
+    patches = [np.zeros(1, np.uint8), *(o.patches for o in tables.objects if o.patches is not None)]
+    objects[patched, 3] = np.cumsum([len(part) for part in patches])[:-1]
     return PackedScene(
         vertices=vertices,
         faces=faces,
         matrices=matrices.astype(np.float32),
         objects=objects,
+        patches=np.concatenate(patches),
         labels=np.array([[o.label, o.instance] for o in tables.objects], np.uint32),
         shape_vertices=first_vertex,
         shape_faces=first_face,
@@ -125,8 +131,16 @@ def _world_normals(normals: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return turned.astype(np.float32)
 
 
+MATERIAL_ROW = tuple(Material().row)
+"""Names of the values in a material's row."""
+
+ROW_WIDTH = -(-len(MATERIAL_ROW) // 4) * 4
+"""Values of a row with what fills its last four."""
+
+
 def material_rows(materials: tuple[Material, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Pack materials: values float32, shape [M, 8] (`Material.row`), and the seeds' hashes, uint32, shape [M]."""
-    rows = np.array([material.row for material in materials], np.float32)
+    """Pack materials: rows float32, shape [M, ROW_WIDTH], and the seeds' hashes, uint32, shape [M]."""
+    rows = np.zeros((len(materials), ROW_WIDTH), np.float32)
+    rows[:, : len(MATERIAL_ROW)] = [list(material.row.values()) for material in materials]
     seeds = np.array([int(rng(material.seed, "texture").integers(1 << 32)) for material in materials], np.uint32)
     return rows, seeds

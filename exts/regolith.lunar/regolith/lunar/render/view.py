@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdLux, UsdShade
@@ -80,21 +82,28 @@ class Material:
     """Photometry of a surface."""
 
     model: str = "lambert"
+    """Reflectance law: `lambert` or `hapke`."""
     albedo: float = 0.18
     """Normal albedo."""
-    b: float = 0.25
-    c: float = 0.35
-    b0: float = 1.8
-    h: float = 0.07
-    mottling: float = 0.0
     bump: float = 0.0
+    """Strength of the shading relief."""
     seed: int = 0
+    """Seed of mottling and relief."""
+    values: Mapping[str, float] = dataclasses.field(
+        default_factory=lambda: {value.name: value.absent for value in schema.PHOTOMETRY_VALUES.values()}
+    )
+    """The rest, by the names of attributes in `schema.PHOTOMETRY_VALUES`."""
 
     @property
-    def row(self) -> list[float]:
-        """Values the shader gathers: albedo, w (negative: Lambert), b, c, b0, h, mottling, bump."""
-        w = single_scattering_albedo(self.albedo, self.b, self.c, self.b0) if self.model == "hapke" else -1.0
-        return [self.albedo, w, self.b, self.c, self.b0, self.h, self.mottling, self.bump]
+    def row(self) -> dict[str, float]:
+        """Values the shader gathers, by name: albedo, w (single-scattering albedo, negative: Lambert), `values`, bump.
+
+        Every material's are in the same order.
+        """
+        values = {value.name: self.values[value.name] for value in schema.PHOTOMETRY_VALUES.values()}
+        hapke = self.model == "hapke"
+        w = single_scattering_albedo(self.albedo, values["b"], values["c"], values["b0"]) if hapke else -1.0
+        return {"albedo": self.albedo, "w": w, **values, "bump": self.bump}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,16 +179,23 @@ def read_material(stage: Usd.Stage, path: str) -> Material:
     prim = stage.GetPrimAtPath(path) if path else None
     if not prim:
         return Material()
-    values: dict[str, object] = {}
-    for field in dataclasses.fields(Material):
-        attribute = prim.GetAttribute(schema.PHOTOMETRY + field.name)
-        if attribute and (value := attribute.Get()) is not None:
-            values[field.name] = value if isinstance(value, int) else (str(value) if field.name == "model" else value)
-    if values.get("model", "lambert") not in ("lambert", "hapke"):
-        raise InputError(f"{path}.{schema.PHOTOMETRY}model", values["model"], "lambert, hapke")
-    if "albedo" not in values:
-        values["albedo"] = _diffuse(prim)
-    return Material(**values)  # type: ignore[arg-type]
+
+    def read(name: str) -> Any:
+        attribute = prim.GetAttribute(schema.PHOTOMETRY + name)
+        return attribute.Get() if attribute else None
+
+    model, albedo, bump, seed = (read(name) for name in ("model", "albedo", "bump", "seed"))
+    absent = Material()
+    if model not in (None, "lambert", "hapke"):
+        raise InputError(f"{path}.{schema.PHOTOMETRY}model", model, "lambert, hapke")
+    found = {name: read(name) for name in absent.values}
+    return Material(
+        model=absent.model if model is None else str(model),
+        albedo=_diffuse(prim) if albedo is None else albedo,
+        bump=absent.bump if bump is None else bump,
+        seed=absent.seed if seed is None else seed,
+        values={name: default if found[name] is None else found[name] for name, default in absent.values.items()},
+    )
 
 
 def _diffuse(prim: Usd.Prim) -> float:

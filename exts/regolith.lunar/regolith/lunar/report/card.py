@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.layout import FrameRecord
 from regolith.lunar.dataset.splits import counted, split_folders
-from regolith.lunar.dataset.survey import LOG
+from regolith.lunar.dataset.survey import CARD, LOG
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES, ROCK, SKY
-from regolith.lunar.params import InputError, Interval, Params, Verb, quantity, validate
-from regolith.lunar.randomize.show import Draws
+from regolith.lunar.params import InputError, Interval, Params, Verb, quantity, sole_file
+from regolith.lunar.params.outputs import refusing
+from regolith.lunar.randomize.draws import Draws
 from regolith.lunar.report import card_plots as plots
-from regolith.lunar.report.page import Picture, Section, Table, drawing, picture, write_page
+from regolith.lunar.report.page import Picture, ReportSection, Table, drawing, picture, write_page
 from regolith.lunar.report.split_stats import (
     WRITER_STAGES,
     Pixels,
@@ -62,7 +64,8 @@ class Card(Verb):
                 bar = show(self.events, f"card {source.name}", "frames")
                 told = self.events or len(source.records) > BAR_FROM
                 emit = stack.enter_context(bar) if told else _silent
-                cards.append(write_card(source, self.out or folder / "card.html", emit=emit))
+                path = stack.enter_context(sole_file("out", self.out or folder / CARD))
+                cards.append(write_card(source, path, emit=emit))
         return {"cards": cards}
 
     def summary(self, result: dict[str, Any]) -> str:
@@ -93,8 +96,7 @@ def write_card(source: Source, path: Path, *, emit: Emit = _silent) -> dict[str,
         InputError: A frame's file is missing or not as it was written, or the page cannot be written.
     """
     contract, records = source.contract, source.records
-    imported = contract["renderer"].get("name") == "import"
-    params = None if imported else validate(Params, contract["parameters"])
+    params = None if contract.imported else contract.params
     pixels = measure_pixels(
         source, progress=lambda done, total: emit({"event": "progress", "done": done, "total": total})
     )
@@ -111,16 +113,12 @@ def write_card(source: Source, path: Path, *, emit: Emit = _silent) -> dict[str,
         _timings_section(timings, len(records)),
         _contract_section(contract),
     ]
-    try:
-        write_page(
-            path, f"{contract['split']}: a split at a glance", _lead(contract), sections, _facts(contract, records)
-        )
-    except OSError as error:
-        raise InputError("out", str(path), f"a file that can be written ({error.strerror})") from None
+    with refusing("out", path, "file"):
+        write_page(path, f"{contract.split}: a split at a glance", _lead(contract), sections, _facts(contract, records))
     total = sum(counts.values())
     return {
         "card": str(path),
-        "split": contract["split"],
+        "split": contract.split,
         "frames": len(records),
         "shares": {name: count / total for name, count in counts.items()},
         "rocks": len(pixels.regions),
@@ -130,24 +128,24 @@ def write_card(source: Source, path: Path, *, emit: Emit = _silent) -> dict[str,
     }
 
 
-def _lead(contract: dict[str, Any]) -> str:
-    if contract["renderer"].get("name") == "import":
+def _lead(contract: Contract) -> str:
+    if contract.imported:
         return "Imported pictures and masks, in the layout of a generated split."
-    renderer = contract["renderer"]
+    renderer = contract.renderer
     back_end = f" on {renderer['backend']}" if renderer.get("backend") else ""
-    return f"Frames drawn from preset {contract['parameters']['preset']} by {renderer.get('name')}{back_end}."
+    return f"Frames drawn from preset {contract.parameters['preset']} by {renderer.get('name')}{back_end}."
 
 
-def _facts(contract: dict[str, Any], records: Sequence[FrameRecord]) -> list[tuple[str, Any]]:
-    wanted = contract["frames"]
+def _facts(contract: Contract, records: Sequence[FrameRecord]) -> list[tuple[str, Any]]:
+    wanted = contract.frames
     frames = str(len(records)) if len(records) == wanted else f"{len(records)} of {wanted}"
     scenes = len({record.spec["scene"] for record in records if "scene" in record.spec})
-    facts = [("frames", frames), ("size", f"{contract['width']} × {contract['height']} px")]
+    facts = [("frames", frames), ("size", f"{contract.width} × {contract.height} px")]
     facts += [("scenes", str(scenes))] if scenes else []
-    facts += [("preset", contract["parameters"]["preset"])] if "preset" in contract["parameters"] else []
+    facts += [("preset", contract.parameters["preset"])] if "preset" in contract.parameters else []
     megabytes = sum(sum(record.bytes.values()) for record in records) / 1e6
-    facts += [("seed", str(contract["seed"])), ("outputs", ", ".join(contract["outputs"]))]
-    return [*facts, ("on disk", f"{megabytes:,.1f} MB"), ("digest", contract["digest"][:12])]
+    facts += [("seed", str(contract.seed)), ("outputs", ", ".join(contract.outputs))]
+    return [*facts, ("on disk", f"{megabytes:,.1f} MB"), ("digest", contract.digest[:12])]
 
 
 def outline(rgb: np.ndarray, mask: np.ndarray, width: int = 1) -> np.ndarray:
@@ -168,7 +166,7 @@ def outline(rgb: np.ndarray, mask: np.ndarray, width: int = 1) -> np.ndarray:
     return out
 
 
-def _frames_section(source: Source, pixels: Pixels) -> Section:
+def _frames_section(source: Source, pixels: Pixels) -> ReportSection:
     records = source.records
     pictures: list[Picture] = []
     for record in (records[number] for number in spread(len(records), SAMPLES)):
@@ -189,10 +187,10 @@ def _frames_section(source: Source, pixels: Pixels) -> Section:
         text.append(
             f"Rock sizes and brightness below are measured on {counted(pixels.frames, 'frame')}, evenly spread."
         )
-    return Section("Frames", text, pictures=pictures)
+    return ReportSection("Frames", text, pictures=pictures)
 
 
-def _classes_section(records: Sequence[FrameRecord], counts: dict[str, int], params: Params | None) -> Section:
+def _classes_section(records: Sequence[FrameRecord], counts: dict[str, int], params: Params | None) -> ReportSection:
     shares = np.array([record.counts["rock"] / sum(record.counts.values()) for record in records])
     asked = _asked_share(params)
     without = int(np.count_nonzero(shares == 0))
@@ -200,7 +198,7 @@ def _classes_section(records: Sequence[FrameRecord], counts: dict[str, int], par
         f"Rock covers {shares.mean():.2%} of a frame in the mean, from {shares.min():.2%} to {shares.max():.2%}; "
         f"{'every frame has some' if not without else f'{without} of {len(records)} frames have none'}.",
     )
-    return Section("Classes", text, pictures=[drawing(plots.class_shares(counts, shares, asked), wide=True)])
+    return ReportSection("Classes", text, pictures=[drawing(plots.class_shares(counts, shares, asked), wide=True)])
 
 
 def _asked_share(params: Params | None) -> Interval | None:
@@ -214,9 +212,11 @@ def _small_share(pixels: Pixels) -> float | None:
     return float(pixels.regions[pixels.regions < plots.SMALL].sum()) / total if total else None
 
 
-def _rocks_section(pixels: Pixels, frames: int) -> Section:
+def _rocks_section(pixels: Pixels, frames: int) -> ReportSection:
     if not len(pixels.regions):
-        return Section("Apparent rock sizes", (f"There is no rock in {pixels.frames} of {counted(frames, 'frame')}.",))
+        return ReportSection(
+            "Apparent rock sizes", (f"There is no rock in {pixels.frames} of {counted(frames, 'frame')}.",)
+        )
     kind = "rocks, told apart by their instance ids" if pixels.by_instance else "connected regions of rock"
     small = pixels.regions < plots.SMALL
     text = (
@@ -225,10 +225,10 @@ def _rocks_section(pixels: Pixels, frames: int) -> Section:
         f"{small.mean():.1%} of them are under {plots.SMALL} px; they hold {_small_share(pixels):.2%} of the rock "
         "pixels.",
     )
-    return Section("Apparent rock sizes", text, pictures=[drawing(plots.rock_sizes(pixels), wide=True)])
+    return ReportSection("Apparent rock sizes", text, pictures=[drawing(plots.rock_sizes(pixels), wide=True)])
 
 
-def _light_section(pixels: Pixels, drawn: Sequence[Draws]) -> Section:
+def _light_section(pixels: Pixels, drawn: Sequence[Draws]) -> ReportSection:
     by_name = {parameter.name: parameter for parameter in drawn}
     total = max(int(pixels.brightness.sum()), 1)
     black, white = (int(pixels.brightness[:, value].sum()) / total for value in (0, 255))
@@ -242,12 +242,12 @@ def _light_section(pixels: Pixels, drawn: Sequence[Draws]) -> Section:
     if by_name:
         names = ("sun_azimuth_deg", "sun_elevation_deg", "heading_deg")
         pictures.append(drawing(plots.sun_rose(*(by_name[name] for name in names)), wide=True))
-    return Section("Light", text, pictures=[*pictures, drawing(plots.brightness(pixels), wide=True)])
+    return ReportSection("Light", text, pictures=[*pictures, drawing(plots.brightness(pixels), wide=True)])
 
 
-def _parameters_section(drawn: Sequence[Draws], params: Params | None) -> Section:
+def _parameters_section(drawn: Sequence[Draws], params: Params | None) -> ReportSection:
     if params is None:
-        return Section("Parameters", ("The frames were imported: no parameters were drawn.",))
+        return ReportSection("Parameters", ("The frames were imported: no parameters were drawn.",))
     varied = [parameter for parameter in drawn if parameter.varies]
     fixed = [parameter for parameter in drawn if not parameter.varies]
     strayed = sum(len(parameter.stray) for parameter in drawn)
@@ -262,12 +262,12 @@ def _parameters_section(drawn: Sequence[Draws], params: Params | None) -> Sectio
         values = (f"{each.name} {each.asked.lo:g} {each.unit}".rstrip() for each in fixed)
         text.append(f"Held at one value: {', '.join(values)}.")
     pictures = [drawing(plots.parameter_histograms(varied), wide=True)] if varied else []
-    return Section("Parameters", text, pictures=pictures)
+    return ReportSection("Parameters", text, pictures=pictures)
 
 
-def _redraws_section(records: Sequence[FrameRecord], params: Params | None) -> Section:
+def _redraws_section(records: Sequence[FrameRecord], params: Params | None) -> ReportSection:
     if params is None:
-        return Section("Redraws", ("The frames were imported: none was drawn, nor drawn again.",))
+        return ReportSection("Redraws", ("The frames were imported: none was drawn, nor drawn again.",))
     again = [record for record in records if record.redraws]
     asked = _asked_share(params)
     wanted = f"between {asked.lo:.1%} and {asked.hi:.1%} of rock" if asked else ""
@@ -276,14 +276,14 @@ def _redraws_section(records: Sequence[FrameRecord], params: Params | None) -> S
         why = f"{'each' if not missed else f'all but {missed}'} had {wanted} at once" if asked else (
             "no range of rock shares was asked for"
         )  # fmt: skip
-        return Section("Redraws", (f"No frame was drawn again: {why}.",))
+        return ReportSection("Redraws", (f"No frame was drawn again: {why}.",))
     mean = sum(record.redraws for record in again) / len(again)
     text = f"{len(again)} of {counted(len(records), 'frame')} were drawn again, {mean:.1f} times in the mean."
     if asked:
         text += f" Asked for were frames with {wanted}: {_reached(again, asked)} of the {len(again)} came to lie there"
         text += f", and {_reached(records, asked)} of all {len(records)} do."
     times = Counter(record.redraws for record in records)
-    return Section("Redraws", (text,), pictures=[drawing(plots.redraws(times), wide=True)])
+    return ReportSection("Redraws", (text,), pictures=[drawing(plots.redraws(times), wide=True)])
 
 
 def _reached(records: Sequence[FrameRecord], asked: Interval | None) -> int:
@@ -292,9 +292,9 @@ def _reached(records: Sequence[FrameRecord], asked: Interval | None) -> int:
     return sum(asked is None or asked.contains(share) for share in shares)
 
 
-def _timings_section(timings: Timings | None, frames: int) -> Section:
+def _timings_section(timings: Timings | None, frames: int) -> ReportSection:
     if timings is None:
-        return Section("Timings", (f"There is no {LOG} beside the frames: how long they took is not known.",))
+        return ReportSection("Timings", (f"There is no {LOG} beside the frames: how long they took is not known.",))
     each = 1000 * timings.drawing_s / timings.frames
     memory = f"; a worker held at most {timings.peak_rss / 2**30:.2f} GiB" if timings.peak_rss else ""
     hosts = f" on {timings.hosts} machines" if timings.hosts > 1 else ""
@@ -308,11 +308,11 @@ def _timings_section(timings: Timings | None, frames: int) -> Section:
         for stage, seconds in timings.seconds.items()
     ]  # fmt: skip
     table = Table(["stage", "ms a frame", "of the drawing", "thread"], rows)
-    return Section("Timings", text, [table], [drawing(plots.stage_times(timings), wide=True)])
+    return ReportSection("Timings", text, [table], [drawing(plots.stage_times(timings), wide=True)])
 
 
-def _contract_section(contract: dict[str, Any]) -> Section:
-    rows = [[key, str(contract[key])] for key in ("digest", "schema", "version") if key in contract]
-    rows += [[f"renderer {key}", str(value)] for key, value in contract["renderer"].items()]
-    return Section("Contract", ("What dataset.json says of how the frames were made, beside the parameters.",),
+def _contract_section(contract: Contract) -> ReportSection:
+    rows = [[key, str(getattr(contract, key))] for key in ("digest", "schema", "version")]
+    rows += [[f"renderer {key}", str(value)] for key, value in contract.renderer.items()]
+    return ReportSection("Contract", ("What dataset.json says of how the frames were made, beside the parameters.",),
                    [Table(["", ""], rows)])  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import Interval
-from regolith.lunar.randomize.show import Draws
+from regolith.lunar.randomize.draws import Draws
 from regolith.lunar.report.plots import CARD, COLORS, DIM, INK, LINE, style_axes, to_svg
 from regolith.lunar.report.split_stats import WRITER_STAGES, Pixels, Timings, equivalent_diameter
 

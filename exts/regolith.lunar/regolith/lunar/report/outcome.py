@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar.labels import NAMES
-from regolith.lunar.params import InputError, Verb, quantity
-from regolith.lunar.report.page import Section, Table, drawing, write_page
+from regolith.lunar.params import InputError, Verb, quantity, sole_file
+from regolith.lunar.params.outputs import refusing
+from regolith.lunar.reading import read_json
+from regolith.lunar.report.page import ReportSection, Table, drawing, write_page
 from regolith.lunar.report.plots import training_curves
 from regolith.lunar.report.run import real_section, synth_section
 
@@ -31,7 +33,8 @@ class Report(Verb):
 
     def run(self) -> dict[str, Any]:
         """Write the page and say where it is."""
-        return write_report(self.folder, self.out or self.folder / PAGE)
+        with sole_file("out", self.out or self.folder / PAGE) as path:
+            return write_report(self.folder, path)
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say where the page is."""
@@ -51,7 +54,7 @@ def write_report(folder: Path, path: Path) -> dict[str, Any]:
     Raises:
         InputError: The folder holds neither, a file of theirs cannot be read, or the page cannot be written.
     """
-    parts: list[tuple[str, Facts, list[Section]]] = []
+    parts: list[tuple[str, Facts, list[ReportSection]]] = []
     if (folder / METRICS).is_file():
         parts.append(("training", *_training(folder)))
     if (folder / RESULTS).is_file():
@@ -62,10 +65,8 @@ def write_report(folder: Path, path: Path) -> dict[str, Any]:
     facts = [fact for _, found, _ in parts for fact in found]
     sections = [section for _, _, found in parts for section in found]
     title = f"{' and '.join(TITLES[kind] for kind in kinds)}: {folder.resolve().name}"
-    try:
+    with refusing("out", path, "file"):
         write_page(path, title, f"From the files in {folder.resolve()}.", sections, facts)
-    except OSError as error:
-        raise InputError("out", str(path), f"a file that can be written ({error.strerror})") from None
     return {"report": str(path), "of": kinds}
 
 
@@ -76,16 +77,18 @@ TITLES = {"training": "Training", "split": "Scores on a split", "photographs": "
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-def _training(folder: Path) -> tuple[Facts, list[Section]]:
-    epochs = _read(folder / METRICS, lambda text: [json.loads(line) for line in text.splitlines()])
+def _training(folder: Path) -> tuple[Facts, list[ReportSection]]:
+    epochs = _read(folder / METRICS, _read_lines)
     if not epochs:
         raise InputError("folder", str(folder), f"a training with an epoch in {METRICS}")
     try:
-        summary = _read(folder / SUMMARY, json.loads) if (folder / SUMMARY).is_file() else None
+        summary = _read(folder / SUMMARY) if (folder / SUMMARY).is_file() else None
         best = max(epochs, key=lambda epoch: -1.0 if epoch["selection_iou"] is None else epoch["selection_iou"])
         facts = _training_facts(epochs, best, summary)
         return facts, [_curves(epochs, best, summary), _best(best), _epochs(epochs), *_recipe(summary)]
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, OSError) as error:
         raise InputError("folder", str(folder), f"a training of this version ({error!r})") from None
 
 
@@ -100,24 +103,24 @@ def _training_facts(epochs: Sequence[dict[str, Any]], best: dict[str, Any], summ
     return [*facts, ("frames", f"{summary['splits']['train_split']['frames']:,}")] if summary else facts
 
 
-def _curves(epochs: Sequence[dict[str, Any]], best: dict[str, Any], summary: dict[str, Any] | None) -> Section:
+def _curves(epochs: Sequence[dict[str, Any]], best: dict[str, Any], summary: dict[str, Any] | None) -> ReportSection:
     state = "The training goes on, or was ended: so far" if summary is None else summary["status"].capitalize()
     text = f"{state}; epoch {best['epoch']} of {len(epochs)} is kept"
     text += f": {summary['selection_note']}." if summary else "."
-    return Section(
+    return ReportSection(
         "Course",
         (text,),
         pictures=(drawing(training_curves(epochs, best["epoch"]), "Loss and IoU by epoch", wide=True),),
     )
 
 
-def _best(best: dict[str, Any]) -> Section:
+def _best(best: dict[str, Any]) -> ReportSection:
     rows = [["IoU", *(best["iou"][name] for name in NAMES), best["miou"]]]
     caption = f"Epoch {best['epoch']} on the validation split; accuracy {best['accuracy']:.3f}"
-    return Section("The kept epoch", (), (Table(["", *NAMES, "mean"], rows, caption),))
+    return ReportSection("The kept epoch", (), (Table(["", *NAMES, "mean"], rows, caption),))
 
 
-def _epochs(epochs: Sequence[dict[str, Any]]) -> Section:
+def _epochs(epochs: Sequence[dict[str, Any]]) -> ReportSection:
     rows = [
         [str(row["epoch"]), row["train_loss"], row["val_loss"], row["iou"]["rock"], row["miou"], f"{row['lr']:.2e}",
          f"{row['seconds']:.0f}"]
@@ -125,10 +128,10 @@ def _epochs(epochs: Sequence[dict[str, Any]]) -> Section:
     ]  # fmt: skip
     head = ["epoch", "train loss", "val loss", "rock-IoU", "mIoU", "learning rate", "seconds"]
     text = (f"The last {LAST} of {len(epochs)} epochs.",) if len(epochs) > LAST else ()
-    return Section("Epochs", text, (Table(head, rows),))
+    return ReportSection("Epochs", text, (Table(head, rows),))
 
 
-def _recipe(summary: dict[str, Any] | None) -> list[Section]:
+def _recipe(summary: dict[str, Any] | None) -> list[ReportSection]:
     if summary is None:
         return []
     splits = [[name, split["path"], split["frames"]] for name, split in summary["splits"].items()]
@@ -139,7 +142,7 @@ def _recipe(summary: dict[str, Any] | None) -> list[Section]:
         Table(["", ""], recipe, "Recipe"),
         Table(["", ""], machine, "Machine"),
     )
-    return [Section("Made from", (), tables)]
+    return [ReportSection("Made from", (), tables)]
 
 
 def _plain(value: Any) -> str:
@@ -149,8 +152,8 @@ def _plain(value: Any) -> str:
 # -- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def _evaluation(folder: Path) -> tuple[str, Facts, list[Section]]:
-    result = _read(folder / RESULTS, json.loads)
+def _evaluation(folder: Path) -> tuple[str, Facts, list[ReportSection]]:
+    result = _read(folder / RESULTS)
     try:
         if "per_image" in result:
             for row in result["per_image"]:
@@ -161,7 +164,9 @@ def _evaluation(folder: Path) -> tuple[str, Facts, list[Section]]:
         result["pictures"] = [str(path) for path in pictures if path.is_file()]
         where = f"{result['frames']} frames of {result['split']}"
         return "split", _synth_facts(result), [synth_section(result, "Scores", where), _model(result)]
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, OSError) as error:
         raise InputError("folder", str(folder), f"an evaluation of this version ({error!r})") from None
 
 
@@ -189,15 +194,19 @@ def _real_facts(result: dict[str, Any]) -> Facts:
     return [*facts, ("rock-IoU", "–" if iou is None else f"{iou:.3f}"), ("photographs", f"{result['photographs']:,}")]
 
 
-def _model(result: dict[str, Any]) -> Section:
+def _model(result: dict[str, Any]) -> ReportSection:
     rows = [[name, str(value)] for name, value in result["model"].items()]
-    return Section("Model", (), (Table(["", ""], rows),))
+    return ReportSection("Model", (), (Table(["", ""], rows),))
 
 
-def _read(path: Path, parse: Callable[[str], Any]) -> Any:
+def _read_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _read(path: Path, read: Callable[[Path], Any] = read_json) -> Any:
     try:
-        return parse(path.read_text("utf-8"))
+        return read(path)
     except OSError as error:
         raise InputError("folder", str(path), f"a readable file ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("folder", str(path), f"well-formed JSON ({error})") from None

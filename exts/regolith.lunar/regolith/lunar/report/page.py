@@ -36,7 +36,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A heading with text, tables and pictures under it, in this order."""
 
     heading: str
@@ -79,7 +79,7 @@ def number(value: Any) -> str:
 
 
 def write_page(
-    path: Path, title: str, lead: str, sections: Sequence[Section], facts: Sequence[tuple[str, Any]] = ()
+    path: Path, title: str, lead: str, sections: Sequence[ReportSection], facts: Sequence[tuple[str, Any]] = ()
 ) -> None:
     """Write the page whole or not at all.
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from regolith.lunar.dataset.layout import frame_paths
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.labels import NAMES
+from regolith.lunar.params.training import ARCHITECTURE_NAMES
 from regolith.lunar.perception.overlay import draw_overlay
-from regolith.lunar.report.page import Section, Table, drawing, picture, write_page
+from regolith.lunar.report.page import ReportSection, Table, drawing, picture, write_page
 from regolith.lunar.report.plots import confusion_matrix, training_curves
 
 SAMPLES = 4
@@ -53,7 +53,7 @@ def _frame_count(results: dict[str, Any]) -> int:
     return sum(split["frames"] for split in results["generate"].values())
 
 
-def _stage_section(author: dict[str, Any]) -> Section:
+def _stage_section(author: dict[str, Any]) -> ReportSection:
     frame = author["frame"]
     view = f"sun {frame['sun_elevation_deg']:.0f}° high, camera {frame['height_m']:.1f} m above the ground"
     text = (
@@ -64,39 +64,41 @@ def _stage_section(author: dict[str, Any]) -> Section:
         picture(Path(author["picture"]), "The stage of the first training frame", wide=True),
         picture(Path(author["sizes"]), "Size–frequency distributions, requested and drawn", wide=True),
     )
-    return Section("Stage", text, pictures=pictures)
+    return ReportSection("Stage", text, pictures=pictures)
 
 
-def _samples_section(generated: dict[str, Any]) -> Section:
+def _samples_section(generated: dict[str, Any]) -> ReportSection:
     pictures, rows = [], []
     for split, result in generated.items():
-        frames = list(frame_paths(Path(result["split"])))
-        counts = {name: sum(record.counts[name] for record, _, _ in frames) for name in (*NAMES, "ignore")}
+        source = read_source(Path(result["split"]))
+        frames = source.records
+        counts = {name: sum(record.counts[name] for record in frames) for name in (*NAMES, "ignore")}
         pixels = sum(counts.values())
         rows.append([split, len(frames), *(counts[name] / pixels for name in NAMES), counts["ignore"]])
-        for record, rgb, mask in frames[:: max(1, len(frames) // SAMPLES)][:SAMPLES]:
-            rgb_array, mask_array = np.asarray(Image.open(rgb)), np.asarray(Image.open(mask))
+        for record in frames[:: max(1, len(frames) // SAMPLES)][:SAMPLES]:
+            rgb_array, mask_array = source.array("rgb", record), source.array("mask", record)
             pair = np.concatenate([rgb_array, draw_overlay(rgb_array, mask_array)], axis=1)
             pictures.append(picture(pair, f"{split} {record.index}: sun {record.spec['sun_elevation_deg']:.0f}°"))
     table = Table(
         ["split", "frames", *(f"{name} share" for name in NAMES), "ignored pixels"], rows, "Class shares by pixels"
     )
     text = ("Each pair is a frame and its labels: rock red, regolith green, sky untouched.",)
-    return Section("Frames", text, (table,), tuple(pictures))
+    return ReportSection("Frames", text, (table,), tuple(pictures))
 
 
-def _training_section(run: Path, summary: dict[str, Any]) -> Section:
+def _training_section(run: Path, summary: dict[str, Any]) -> ReportSection:
     lines = (run / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
     curves = training_curves([json.loads(line) for line in lines], summary["best_epoch"])
     config = summary["config"]
+    network = ARCHITECTURE_NAMES[config.get("arch", "segformer-b0")]
     text = (
-        f"SegFormer-B0, started from {config['init']}, batch {config['batch']}, learning rate {config['lr']:g}; "
+        f"{network}, started from {config['init']}, batch {config['batch']}, learning rate {config['lr']:g}; "
         f"epoch {summary['best_epoch']} of {summary['epochs']} kept: {summary['selection_note']}.",
     )
-    return Section("Training", text, pictures=(drawing(curves, "Loss and validation IoU by epoch", wide=True),))
+    return ReportSection("Training", text, pictures=(drawing(curves, "Loss and validation IoU by epoch", wide=True),))
 
 
-def synth_section(synth: dict[str, Any], heading: str, where: str) -> Section:
+def synth_section(synth: dict[str, Any], heading: str, where: str) -> ReportSection:
     """Show the scores on a generated split.
 
     Args:
@@ -110,11 +112,16 @@ def synth_section(synth: dict[str, Any], heading: str, where: str) -> Section:
         f"{where}; accuracy {synth['accuracy']:.3f}",
     )  # fmt: skip
     rocks = Table(["", "IoU", "precision", "recall"], [["rock", rock["iou"], rock["precision"], rock["recall"]]])
-    sizes = Table(
-        ["apparent size [px]", "rocks", "rock pixels", "recall"],
-        [[_range(row, "px"), row["rocks"], row["pixels"], row["recall"]] for row in synth["by_size"]],
-        "Rock recall by apparent size",
-    )
+    tables = [scores, rocks, _size_table(synth["by_size"])]
+    if "calibration" in synth:  # results of before do not have it
+        confidence = synth["calibration"]
+        tables.append(
+            Table(
+                ["expected calibration error", "over pixels called rock", "temperature"],
+                [[confidence["ece"], confidence["ece_rock"], confidence["temperature"]]],
+                "Mean distance of confidence and accuracy, in 15 bins of confidence",
+            )
+        )
     suns = Table(
         ["sun elevation [deg]", "IoU", "precision", "recall"],
         [[_range(row, "deg"), row["iou"], row["precision"], row["recall"]] for row in synth["by_sun_elevation"]],
@@ -122,7 +129,16 @@ def synth_section(synth: dict[str, Any], heading: str, where: str) -> Section:
     )
     pictures = [drawing(confusion_matrix(synth["confusion"], synth["classes"]), "Confusion matrix")]
     pictures += [picture(Path(path), "One of the worst frames", wide=True) for path in synth["pictures"]]
-    return Section(heading, (), (scores, rocks, sizes, suns), tuple(pictures))
+    return ReportSection(heading, (), (*tables, suns), tuple(pictures))
+
+
+def _size_table(by_size: list[dict[str, Any]]) -> Table:
+    keys = ("found_iou", "found_touch", "false_iou", "false_touch", "recall")
+    return Table(
+        ["apparent size [px]", "rocks", "found", "touched", "false a picture", "touching none", "pixel recall"],
+        [[_range(row, "px"), row["rocks"], *(row.get(key) for key in keys)] for row in by_size],  # or older results
+        "Rocks by apparent size: found with IoU 0.5, touched by a predicted pixel; false ones fit none, or touch none",
+    )
 
 
 def _range(row: dict[str, Any], unit: str) -> str:
@@ -130,7 +146,7 @@ def _range(row: dict[str, Any], unit: str) -> str:
     return f"{lo:g} and more" if hi is None else f"{lo:g} … {hi:g}"
 
 
-def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Section:
+def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> ReportSection:
     """Show the scores on photographs.
 
     Args:
@@ -149,13 +165,17 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Secti
         tiles = ", in tiles" if real["tile"] else ""
         text.insert(0, f"Looked at with a long side of {real['size']} px{tiles}; views averaged: {real['tta']}.")
     if "rock" in real:
-        rock = real["rock"]
+        pools = {"all": real, **real.get("groups", {})}
         tables.append(
             Table(
-                ["", "IoU", "precision", "recall"], [["rock", rock["iou"], rock["precision"], rock["recall"]]],
-                f"Pooled over {real['labelled']} labelled photographs",
+                ["rock", "photographs", "IoU", "precision", "recall"],
+                [[name, of["labelled"], *(of["rock"][key] for key in ("iou", "precision", "recall"))]
+                 for name, of in pools.items()],
+                "Pooled over labelled photographs",
             )
         )  # fmt: skip
+        if "by_size" in real:  # results of before do not have it
+            tables.append(_size_table(real["by_size"]))
     rows = real["per_image"]
     tables.append(
         Table(
@@ -166,12 +186,12 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Secti
     pictures = tuple(
         picture(Path(row["overlay"]), f"{row['image']}: flood {row['flood']:.1%}", side=640) for row in shown[:OVERLAYS]
     )
-    return Section("On real photographs", text, tables, pictures)
+    return ReportSection("On real photographs", text, tables, pictures)
 
 
-def _machine_section(results: dict[str, Any], seconds: dict[str, float]) -> Section:
+def _machine_section(results: dict[str, Any], seconds: dict[str, float]) -> ReportSection:
     machine = results["train"]["machine"]
     renderer = results["generate"]["train_dr"]["renderer"]
     steps = Table(["step", "seconds"], [[name, value] for name, value in seconds.items()])
     facts = Table(["", ""], [[key, str(value)] for key, value in {**renderer, **machine}.items()], "Machine")
-    return Section("How long, on what", (), (steps, facts))
+    return ReportSection("How long, on what", (), (steps, facts))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,8 +15,10 @@ from PIL import Image
 from regolith.lunar.dataset.formats.source import Source, components
 from regolith.lunar.dataset.layout import FrameRecord
 from regolith.lunar.labels import NAMES, ROCK
+from regolith.lunar.machine import cores
 from regolith.lunar.params import Params
-from regolith.lunar.randomize.show import Draws, draw_scenes, tabulate
+from regolith.lunar.randomize.draws import Draws
+from regolith.lunar.randomize.show import draw_scenes, tabulate
 
 MEASURED = 2000
 """Most frames whose pixels are read, evenly spread over the split."""
@@ -76,7 +77,7 @@ def measure_pixels(source: Source, *, progress: Callable[[int, int], None]) -> P
     chosen = [records[number] for number in spread(len(records), MEASURED)]
     regions: list[np.ndarray] = []
     brightness = np.zeros((len(NAMES), 256), np.int64)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         found = pool.map(partial(_measure_frame, source), chosen)
         for number, (areas, grey) in enumerate(found, start=1):
             regions.append(areas)
@@ -108,7 +109,7 @@ def collect_drawn(params: Params, source: Source) -> list[Draws]:
     Raises:
         InputError: The parameters' ranges do not fit the split.
     """
-    split, seed = source.contract["split"], source.contract["seed"]
+    split, seed = source.contract.split, source.contract.seed
     rows = [record.spec for record in source.records]
     numbers = sorted({spec["scene"] for spec in rows if "scene" in spec})
     drawn = tabulate(params, split, rows, draw_scenes(params, seed, split, numbers))
@@ -127,7 +128,7 @@ def read_timings(log: Path) -> Timings | None:
     for line in log.read_text("utf-8", "replace").splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(event, dict) or event.get("event") != "chunk" or not event.get("frames"):
             continue

@@ -12,32 +12,26 @@ from pxr import Gf, Kind, Sdf, Usd, Vt
 from regolith.lunar import __version__
 from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
 from regolith.lunar.params import Params, intervals
-from regolith.lunar.params.io import dump_params
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import place_camera
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
+from regolith.lunar.stage.patches import rock_patches
 from regolith.lunar.stage.rocks import RockField, place_rocks
+from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 from regolith.lunar.stage.terrain import Terrain, build_terrain
 
 _T = Sdf.ValueTypeNames
 _LABELS = f"SemanticsLabelsAPI:{TAXONOMY}"
 _ROCK_DOCS = ("Largest horizontal extent [m].", "Share of the height below the ground at the rock's foot.")
+SMOOTH_FACES = 100_000
+"""Faces of a rock above which its mesh is shaded smooth: its relief then is in its vertices."""
+
 _SIZE = (640, 480)
 """Resolution of an authored camera until a frame sets its own [px]."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """One scene: everything that stays while light and camera move."""
-
-    params: Params
-    spec: SceneSpec
-    terrain: Terrain
-    rocks: RockField
 
 
 def build_scene(params: Params, scene_spec: SceneSpec) -> Scene:
@@ -68,6 +62,7 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         if len(banked.faces):
             write.mesh(write.prim(layer, schema.FILLETS, "Mesh"), banked)
         _write_rocks(layer, scene.rocks)
+        _write_patches(layer, scene)
         _write_prototypes(layer, scene.rocks)
         _write_sun(layer)
         if scene.params.light.stars > 0:
@@ -88,10 +83,8 @@ def _write_root(layer: Sdf.Layer, scene: Scene) -> None:
         schema.LAYER_DATA: {
             "schema": schema.SCHEMA_VERSION,
             "version": __version__,
-            "preset": scene.params.preset,
             "seed": scene.spec.seed,
             "scene": json.dumps(scene.spec.to_dict(), sort_keys=True, separators=(",", ":")),
-            "parameters": dump_params(scene.params),
         }
     }
     world = write.prim(layer, schema.WORLD, "Xform")
@@ -100,21 +93,23 @@ def _write_root(layer: Sdf.Layer, scene: Scene) -> None:
 
 def _write_looks(layer: Sdf.Layer, params: Params, seed: int) -> None:
     write.prim(layer, schema.LOOKS, "Scope")
-    rock_bump = params.relief.bump if params.rocks.shape == "basalt" else 0.0
+    rock_bump = params.rocks.bump * params.relief.bump if params.rocks.shape == "basalt" else 0.0
     _write_look(layer, schema.LOOK_GROUND, params, bump=0.0, seed=seed, doc="Regolith.")
     _write_look(layer, schema.LOOK_ROCK, params, bump=rock_bump, seed=seed + 1, doc="Rock.")
+    if params.rocks.clasts > 0.0:
+        contrast = params.rocks.clast_contrast
+        for path, ratio in ((schema.LOOK_BRIGHT, contrast), (schema.LOOK_DARK, 1.0 / contrast)):
+            look = _write_look(layer, path, params, bump=rock_bump, seed=seed + 1, doc="Inclusions in rocks.")
+            doc = "Albedo over the rock's."
+            write.attribute(look, schema.CLAST_RATIO, _T.Double, ratio, doc=doc, custom=True)
 
 
-def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, seed: int, doc: str) -> None:
+def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, seed: int, doc: str) -> Sdf.PrimSpec:
     look = write.prim(layer, path, "Material", doc=doc)
     photometry: list[tuple[str, Sdf.ValueTypeName, Any, str]] = [
         ("model", _T.Token, params.ground.photometry, "Reflectance law: lambert, or hapke (Hapke 2012, isotropic H)."),
         ("albedo", _T.Double, None, "Normal albedo: radiance over that of a white Lambert surface at zero phase."),
-        ("b", _T.Double, None, "Width of the double Henyey–Greenstein lobes (Sato et al. 2014)."),
-        ("c", _T.Double, None, "Balance of the lobes in [-1, 1], positive for backscatter."),
-        ("b0", _T.Double, None, "Amplitude of the shadow-hiding opposition surge."),
-        ("h", _T.Double, None, "Angular width of the opposition surge."),
-        ("mottling", _T.Double, None, "RMS of the albedo's relative variation over the surface."),
+        *((value.name, _T.Double, None, value.doc) for value in schema.PHOTOMETRY_VALUES.values()),
         ("bump", _T.Double, bump, "Strength of the shading relief locked to the pixel footprint, 0 for none."),
         ("seed", _T.Int64, seed & 0x7FFF_FFFF_FFFF_FFFF, "Seed of mottling and shading relief."),
     ]
@@ -130,6 +125,7 @@ def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, see
     write.attribute(shader, "inputs:useSpecularWorkflow", _T.Int, 0)
     write.attribute(shader, "inputs:ior", _T.Float, 1.05, doc="Close to 1: soil has no gloss.")
     write.attribute(shader, "outputs:surface", _T.Token)
+    return look
 
 
 def _write_ground(layer: Sdf.Layer, terrain: Terrain, baked: bool) -> None:
@@ -182,7 +178,7 @@ def _write_rocks(layer: Sdf.Layer, rocks: RockField) -> None:
     scope = write.prim(layer, schema.ROCKS, "Scope", schemas=["MaterialBindingAPI"])
     write.bind(scope, schema.LOOK_ROCK)
     order = Vt.TokenArray(["xformOp:translate", "xformOp:orient", "xformOp:scale"])
-    digits = max(5, len(str(max(len(rocks) - 1, 0))))
+    digits = _digits(rocks)
     columns = (rocks.shape, rocks.lod, rocks.position, rocks.orientation, rocks.scale, rocks.diameter, rocks.burial)
     for index, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         shape, lod, position, (w, x, y, z), scale, diameter, burial = values
@@ -200,6 +196,28 @@ def _write_rocks(layer: Sdf.Layer, rocks: RockField) -> None:
             write.attribute(rock, name, _T.Double, value, doc=doc, custom=True)
 
 
+def _digits(rocks: RockField) -> int:
+    """Digits of a rock's number in its name."""
+    return max(5, len(str(max(len(rocks) - 1, 0))))
+
+
+def _write_patches(layer: Sdf.Layer, scene: Scene) -> None:
+    """Bind other materials to faces of rocks: regolith where dust lies, those of inclusions where they crop out."""
+    looks = {"Dust": schema.LOOK_GROUND, "Bright": schema.LOOK_BRIGHT, "Dark": schema.LOOK_DARK}
+    digits = _digits(scene.rocks)
+    for index, patches in rock_patches(scene.rocks, scene.params.rocks, scene.spec.seed):
+        rock = layer.GetPrimAtPath(f"{schema.ROCKS}/rock_{index:0{digits}d}")
+        family = "subsetFamily:materialBind:familyType"
+        write.attribute(rock, family, _T.Token, "nonOverlapping", uniform=True)
+        for (name, look), faces in zip(looks.items(), patches, strict=True):
+            if len(faces):
+                subset = write.child(rock, name, "GeomSubset", schemas=["MaterialBindingAPI"])
+                write.attribute(subset, "elementType", _T.Token, "face", uniform=True)
+                write.attribute(subset, "familyName", _T.Token, "materialBind", uniform=True)
+                write.attribute(subset, "indices", _T.IntArray, Vt.IntArray.FromNumpy(faces))
+                write.bind(subset, look)
+
+
 def prototype_name(shape: int, lod: int) -> str:
     """Name of a prototype prim under `schema.PROTOTYPES`."""
     return f"shape_{shape:02d}_lod{lod}"
@@ -209,7 +227,8 @@ def _write_prototypes(layer: Sdf.Layer, rocks: RockField) -> None:
     write.prim(layer, schema.PROTOTYPES, "Scope", specifier=Sdf.SpecifierClass, doc="Unit rocks; never drawn.")
     for shape, lod in np.unique(np.stack([rocks.shape, rocks.lod], axis=1), axis=0).tolist():
         spec = write.prim(layer, f"{schema.PROTOTYPES}/{prototype_name(shape, lod)}", "Mesh")
-        write.mesh(spec, rocks.prototypes[shape][lod])
+        unit = rocks.prototypes[shape][lod]
+        write.mesh(spec, unit, smooth=len(unit.faces) > SMOOTH_FACES)
 
 
 def _write_sun(layer: Sdf.Layer) -> None:

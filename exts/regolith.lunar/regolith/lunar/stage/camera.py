@@ -11,7 +11,7 @@ from regolith.lunar.params.errors import InputError
 from regolith.lunar.stage.mesh import TriMesh
 
 if TYPE_CHECKING:
-    from regolith.lunar.stage.author import Scene
+    from regolith.lunar.stage.scene import Scene
 
 DRAWS = 256
 """Places tried before giving up."""

@@ -15,9 +15,11 @@ from scipy.linalg import solve_banded
 
 from regolith.lunar.params import CraterParams, InputError
 from regolith.lunar.stage.noise import smoothstep
+from regolith.lunar.stage.power_law import PowerLaw
 
 CRATER_DTYPE = np.dtype([("x", "f8"), ("y", "f8"), ("diameter", "f8"), ("freshness", "f8")])
-"""A crater: centre [m], rim-to-rim diameter [m], freshness in [0, 1]; arrays are ordered oldest first."""
+"""A crater: centre [m], rim-to-rim diameter [m], freshness in [0, 1]; arrays are ordered oldest first. What is
+drawn per crater bears the name of its parameter."""
 
 EQUILIBRIUM_1M = 10.0**-1.1
 """Craters of at least 1 m per m² at equilibrium: 10^-1.1 · (10^-3)^-2 per km² (Trask 1966)."""
@@ -45,10 +47,9 @@ _LEVELS = 61
 def draw_craters(
     params: CraterParams, density: float, half_width: float, rng: np.random.Generator, *, margin: float | None = None
 ) -> np.ndarray:
-    """Draw craters over a square, from a power-law size–frequency distribution.
+    """Draw craters over a square, from a power-law size–frequency distribution (`areal_density`).
 
-    The cumulative number is N(>D) = density · EQUILIBRIUM_1M · (D / 1 m)^-exponent per m², so that at D = 1 m it is
-    that share of equilibrium whatever the exponent. The count is Poisson. Freshness leans to the degraded end; the
+    The count is Poisson. Freshness leans to the degraded end; the
     time order follows from it: a crater's diffusion age is κt = τ(freshness) R² (see `degradation_age`), hence large
     degraded craters are the oldest and small ones are young, as in an equilibrium population.
 
@@ -66,10 +67,9 @@ def draw_craters(
     Raises:
         InputError: The law asks for more than `COUNT_MAX` craters.
     """
+    law = PowerLaw(params.exponent, params.diameter_min_m, params.diameter_max_m)
     half = half_width + (params.diameter_max_m if margin is None else margin)
-    b, lo, hi = params.exponent, params.diameter_min_m, params.diameter_max_m
-    share = (hi / lo) ** -b  # of the untruncated law, beyond the largest diameter
-    expected = density * EQUILIBRIUM_1M * lo**-b * (1.0 - share) * (2.0 * half) ** 2
+    expected = areal_density(density, law) * (2.0 * half) ** 2
     if expected > COUNT_MAX:
         most = density * COUNT_MAX / expected
         raise InputError("craters.density", density, f"at most {most:.3g} for this exponent and smallest diameter")
@@ -77,10 +77,23 @@ def draw_craters(
     craters = np.empty(count, CRATER_DTYPE)
     craters["x"] = rng.uniform(-half, half, count)
     craters["y"] = rng.uniform(-half, half, count)
-    craters["diameter"] = power_law(rng, count, lo, hi, b)
+    craters["diameter"] = law.draw(rng, count)
     craters["freshness"] = draw_freshness(params, count, rng)
     age = degradation_age(craters["freshness"]) * (0.5 * craters["diameter"]) ** 2
     return craters[np.argsort(-age, kind="stable")]
+
+
+def areal_density(density: float, law: PowerLaw) -> float:
+    """Craters of all sizes of a law per m².
+
+    Without its upper end, N(>D) = density · EQUILIBRIUM_1M · (D / 1 m)^-exponent per m², so that at D = 1 m it is that
+    share of equilibrium whatever the exponent.
+
+    Args:
+        density: Share of equilibrium.
+        law: Law of the diameters [m].
+    """
+    return density * EQUILIBRIUM_1M * law.total
 
 
 def draw_freshness(params: CraterParams, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -90,12 +103,6 @@ def draw_freshness(params: CraterParams, count: int, rng: np.random.Generator) -
     (Fassett & Thomson 2014; Mahanti et al. 2018, Icarus 299, 475), which this gives for the interval [0, 1].
     """
     return params.freshness.lo + (params.freshness.hi - params.freshness.lo) * rng.random(count) ** 1.6
-
-
-def power_law(rng: np.random.Generator, count: int, lo: float, hi: float, exponent: float) -> np.ndarray:
-    """Draw sizes in [lo, hi] whose cumulative distribution falls as size^-exponent; float64, shape [count]."""
-    share = (hi / lo) ** -exponent
-    return lo * (1.0 - rng.random(count) * (1.0 - share)) ** (-1.0 / exponent)
 
 
 def degradation_age(freshness: np.ndarray) -> np.ndarray:

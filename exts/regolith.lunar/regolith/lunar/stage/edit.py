@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from pxr import Gf, Usd
 
 from regolith.lunar.params.errors import InputError
+from regolith.lunar.params.io import dump_params
 from regolith.lunar.params.models import Params
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.colour import SUN_TEMPERATURE_K, light_colour
@@ -66,15 +68,19 @@ def set_ground(
         roughness: Roughness of the preview material.
         rock_albedo_ratio: Rock albedo over ground albedo; the product is held below 0.95.
         bump: Strength of the ground's shading relief; None leaves it.
-        photometry: Values of ground and rock by the names of `schema.PHOTOMETRY`: b, c, b0, h, mottling.
+        photometry: Values of ground and rock by the names of `schema.PHOTOMETRY_VALUES`.
     """
     rock = min(albedo * rock_albedo_ratio, 0.95)
-    for look, value in ((schema.LOOK_GROUND, albedo), (schema.LOOK_ROCK, rock)):
+    looks = [(schema.LOOK_GROUND, albedo), (schema.LOOK_ROCK, rock)]
+    for look in (schema.LOOK_BRIGHT, schema.LOOK_DARK):
+        if ratio := stage.GetAttributeAtPath(f"{look}.{schema.CLAST_RATIO}"):
+            looks.append((look, min(rock * ratio.Get(), 0.95)))
+    for look, value in looks:
         _set(stage, f"{look}/Surface", "inputs:diffuseColor", Gf.Vec3f(*(min(value * t, 1.0) for t in TINT)))
         _set(stage, f"{look}/Surface", "inputs:roughness", roughness)
         _set(stage, look, f"{schema.PHOTOMETRY}albedo", value)
-        for name, number in (photometry or {}).items():
-            _set(stage, look, schema.PHOTOMETRY + name, number)
+        for field, number in (photometry or {}).items():
+            _set(stage, look, schema.PHOTOMETRY + schema.PHOTOMETRY_VALUES[field].name, number)
     if bump is not None:
         _set(stage, schema.LOOK_GROUND, f"{schema.PHOTOMETRY}bump", bump)
 
@@ -189,37 +195,31 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
     light, sensor = params.light, params.sensor
     set_sun(
         stage,
-        frame.sun_elevation_deg,
-        frame.sun_azimuth_deg,
-        angle_deg=frame.sun_angle_deg,
-        irradiance=frame.irradiance,
-        temperature_k=frame.sun_temperature_k,
+        frame["sun_elevation_deg"],
+        frame["sun_azimuth_deg"],
+        angle_deg=frame["sun_angle_deg"],
+        irradiance=frame["irradiance"],
+        temperature_k=frame["sun_temperature_k"],
     )
     set_ground(
         stage,
-        frame.albedo,
-        frame.roughness,
-        frame.rock_albedo_ratio,
-        bump=ground_bump(params, frame.roughness),
-        photometry={
-            "b": frame.hapke_b,
-            "c": frame.hapke_c,
-            "b0": frame.hapke_b0,
-            "h": frame.hapke_h,
-            "mottling": frame.mottling,
-        },
+        frame["albedo"],
+        frame["roughness"],
+        frame["rock_albedo_ratio"],
+        bump=ground_bump(params, frame["roughness"]),
+        photometry={field: frame[field] for field in schema.PHOTOMETRY_VALUES},
     )
-    facing_sun = math.cos(math.radians(frame.heading_deg - frame.sun_azimuth_deg))
-    exposure = exposure_for(sensor.exposure_key, frame.albedo, light.irradiance.center, frame.sun_elevation_deg)
+    facing_sun = math.cos(math.radians(frame["heading_deg"] - frame["sun_azimuth_deg"]))
+    exposure = exposure_for(sensor.exposure_key, frame["albedo"], light.irradiance.center, frame["sun_elevation_deg"])
     exposure += sensor.sun_compensation_ev * facing_sun
     set_camera(
         stage,
         (frame.camera_x_m, frame.camera_y_m, frame.camera_z_m),
-        frame.heading_deg,
-        frame.pitch_deg,
-        frame.roll_deg,
-        frame.fov_deg,
-        exposure_ev=exposure + frame.exposure_ev,
+        frame["heading_deg"],
+        frame["pitch_deg"],
+        frame["roll_deg"],
+        frame["fov_deg"],
+        exposure_ev=exposure + frame["exposure_ev"],
         width=width,
         height=height,
         aperture_mm=params.camera.aperture_mm,
@@ -230,8 +230,27 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         full_well_e=sensor.full_well_e,
         encoding=sensor.encoding,
         noise_seed=frame.seed,
-        values={field: getattr(frame, field) for field in schema.SENSOR_VALUES},
+        values={field: frame[field] for field in schema.SENSOR_VALUES},
     )
+    note_frame(stage, params, frame)
+
+
+def note_frame(stage: Usd.Stage, params: Params, frame: FrameSpec) -> None:
+    """Say on a stage what it shows now (`schema.SHOWN`).
+
+    Args:
+        stage: Stage of the `stage.schema` layout.
+        params: Parameters the frame was applied with.
+        frame: The frame.
+    """
+    world = stage.GetPrimAtPath(schema.WORLD)
+    shown = {
+        "preset": params.preset,
+        "parameters": dump_params(params),
+        "frame": json.dumps(frame.to_dict(), sort_keys=True, separators=(",", ":")),
+    }
+    if world.GetCustomDataByKey(schema.SHOWN) != shown:
+        world.SetCustomDataByKey(schema.SHOWN, shown)
 
 
 def ground_bump(params: Params, roughness: float) -> float:

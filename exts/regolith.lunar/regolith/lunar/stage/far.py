@@ -10,10 +10,11 @@ import numpy as np
 from scipy import fft
 
 from regolith.lunar.params import Params
-from regolith.lunar.stage.craters import CRATER_DTYPE, EQUILIBRIUM_1M, REACH, draw_freshness, overprint, power_law
+from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, areal_density, draw_freshness, overprint
 from regolith.lunar.stage.lattice import border_ids, strip_faces
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
 from regolith.lunar.stage.noise import Tile, smoothstep, spectral_tile
+from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.spec import SceneSpec, rng
 
 MOON_RADIUS_M = 1_737_400.0
@@ -233,13 +234,14 @@ def _far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
         outer = min(2.0 * inner, radius)
         lo, hi = max(law.diameter_min_m, 5.0 * float(ring_cell(np.array(inner)))), 0.1 * radius
         if hi > lo:
-            per_area = scene.crater_density * EQUILIBRIUM_1M * (lo**-law.exponent - hi**-law.exponent)
+            sizes = PowerLaw(law.exponent, lo, hi)
+            per_area = areal_density(scene.crater_density, sizes)
             count = min(int(stream.poisson(per_area * np.pi * (outer**2 - inner**2))), 2000)
             part = np.empty(count, CRATER_DTYPE)
             distance = np.sqrt(stream.uniform(inner**2, outer**2, count))
             azimuth = stream.uniform(0.0, 2.0 * np.pi, count)
             part["x"], part["y"] = distance * np.cos(azimuth), distance * np.sin(azimuth)
-            part["diameter"] = power_law(stream, count, lo, hi, law.exponent)
+            part["diameter"] = sizes.draw(stream, count)
             part["freshness"] = draw_freshness(law, count, stream)
             part["freshness"] *= np.minimum(1.0, law.diameter_max_m / part["diameter"])
             parts.append(part)

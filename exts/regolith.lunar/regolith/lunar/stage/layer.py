@@ -13,7 +13,7 @@ import numpy as np
 from pxr import Sdf, Vt
 
 from regolith.lunar.labels import TAXONOMY
-from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.mesh import TriMesh, vertex_normals
 
 FACES_AT_ONCE = 1 << 14
 """Faces whose normals are computed together: a working set that stays in the cache."""
@@ -115,12 +115,13 @@ def bind(spec: Sdf.PrimSpec, material: str) -> None:
     relationship.targetPathList.explicitItems = [Sdf.Path(material)]
 
 
-def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> None:
+def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray], *, smooth: bool = False) -> None:
     """Write a polygon mesh without subdivision, one normal a face: it is drawn as faceted as it is.
 
     Args:
         spec: Mesh prim.
         shape: Triangles, or points [V, 3] and faces of any one corner count, shape [F, K].
+        smooth: Write one normal a vertex of the triangles instead.
     """
     points, faces = (shape.points, shape.faces) if isinstance(shape, TriMesh) else shape
     types = Sdf.ValueTypeNames
@@ -132,8 +133,9 @@ def mesh(spec: Sdf.PrimSpec, shape: TriMesh | tuple[np.ndarray, np.ndarray]) -> 
     attribute(spec, "faceVertexCounts", types.IntArray, Vt.IntArray.FromNumpy(counts))
     indices = np.ascontiguousarray(faces, np.int32).ravel()
     attribute(spec, "faceVertexIndices", types.IntArray, Vt.IntArray.FromNumpy(indices))
-    normals = attribute(spec, "normals", types.Normal3fArray, Vt.Vec3fArray.FromNumpy(face_normals(points, faces)))
-    normals.SetInfo("interpolation", "uniform")
+    unit = vertex_normals(points, faces) if smooth else face_normals(points, faces)
+    normals = attribute(spec, "normals", types.Normal3fArray, Vt.Vec3fArray.FromNumpy(unit))
+    normals.SetInfo("interpolation", "vertex" if smooth else "uniform")
     attribute(spec, "subdivisionScheme", types.Token, "none", uniform=True)
     attribute(spec, "extent", types.Float3Array, Vt.Vec3fArray.FromNumpy(extent))
 

@@ -6,7 +6,10 @@ import dataclasses
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
+
+FACES_AT_ONCE = 1 << 17
+"""Faces whose normals are computed together: a working set that stays in the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,3 +71,47 @@ class Heightfield:
         shape = np.broadcast(rows, columns).shape
         at = np.stack([np.broadcast_to(rows, shape).ravel(), np.broadcast_to(columns, shape).ravel()])
         return ndimage.map_coordinates(self._spline, at, order=3, mode="nearest", prefilter=False).reshape(shape)
+
+
+def grid_cells(size_m: float, cell_m: float) -> tuple[int, float]:
+    """Cells along a side of a square grid, an even number, and their size [m].
+
+    Args:
+        size_m: Side of the square [m].
+        cell_m: Size asked for [m].
+    """
+    cells = 2 * max(1, round(size_m / cell_m / 2.0))
+    return cells, size_m / cells
+
+
+def vertex_normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Area-weighted vertex normals, float32, shape [V, 3]; of a vertex without area +Z."""
+    columns = np.ascontiguousarray(points.T, np.float32)
+    count = len(faces)
+    area = np.empty((count, 3), np.float32)
+    for start in range(0, count, FACES_AT_ONCE):
+        part = slice(start, start + FACES_AT_ONCE)
+        area[part] = area_normals(columns, faces[part]).T
+    corners = np.ascontiguousarray(faces, np.int32).ravel()
+    incidence = sparse.csc_matrix(
+        (np.ones(len(corners), np.float32), corners, np.arange(0, len(corners) + 1, 3, dtype=np.int32)),
+        shape=(len(points), count),
+    )
+    normals = incidence @ area
+    size = length(normals.T)
+    normals /= np.maximum(size, np.float32(1e-30))[:, None]
+    normals[size == 0.0] = (0.0, 0.0, 1.0)
+    return normals
+
+
+def area_normals(columns: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Normals of triangles, as long as twice their area, shape [3, F]; from points by coordinate, shape [3, V]."""
+    a, b, c = np.ascontiguousarray(faces.T)
+    (ux, vx), (uy, vy), (uz, vz) = ((x.take(b) - x.take(a), x.take(c) - x.take(a)) for x in columns)
+    return np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
+
+
+def length(vectors: np.ndarray) -> np.ndarray:
+    """Lengths of vectors by coordinate, shape [3, N] -> [N]."""
+    x, y, z = vectors
+    return np.sqrt(x * x + y * y + z * z)

@@ -6,9 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from regolith.lunar.stage.craters import crater_profile, power_law
+from regolith.lunar.stage.craters import crater_profile
 from regolith.lunar.stage.lattice import blend_weight, refine
 from regolith.lunar.stage.noise import Tile, band_noise, next_fast_size, smoothstep, spectral_tile
+from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
 
@@ -122,11 +123,11 @@ def draw_pits(recipe: ReliefRecipe) -> np.ndarray:
     top, b = recipe.pit_max_m, recipe.pit_exponent
     if recipe.pit_density > 0.0 and recipe.pit_min_m < top:
         count = int(stream.poisson(recipe.pit_density * area))
-        size = power_law(stream, count, recipe.pit_min_m, top, b)
+        size = PowerLaw(b, recipe.pit_min_m, top).draw(stream, count)
         parts.append(np.column_stack([size, 0.02 + 0.98 * stream.random(count) ** 2]))
     if recipe.crater_density > 0.0:
         count = int(stream.poisson(recipe.crater_density * area))
-        size = power_law(stream, count, recipe.crater_min_m, recipe.crater_top_m, b)
+        size = PowerLaw(b, recipe.crater_min_m, recipe.crater_top_m).draw(stream, count)
         parts.append(np.column_stack([size, stream.uniform(recipe.freshness_min, recipe.freshness_max, count)]))
     shape = np.concatenate(parts) if parts else np.empty((0, 2))
     place = stream.uniform(-half, half, (len(shape), 2))

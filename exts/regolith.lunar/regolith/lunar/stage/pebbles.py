@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from regolith.lunar.stage.craters import power_law
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
 from regolith.lunar.stage.micro import BLEND_MID, relief_height
+from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
 
@@ -66,9 +68,9 @@ def pebbles(grid: Heightfield, recipe: ReliefRecipe | None) -> TriMesh:
 
 def _scatter(recipe: ReliefRecipe, stream: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw positions and sizes [m]: three arrays of shape [N]."""
-    lo, hi, b = recipe.pebble_min_m, recipe.pebble_max_m, recipe.pebble_exponent
-    larger = max(lo, 0.5 * hi)
-    share = (larger**-b - hi**-b) / (lo**-b - hi**-b)
+    law = PowerLaw(recipe.pebble_exponent, recipe.pebble_min_m, recipe.pebble_max_m)
+    larger = dataclasses.replace(law, lo=max(law.lo, 0.5 * law.hi))
+    share = float(law.share(larger.lo))
     near, mid = (2.0 * recipe.near_radius_m) ** 2, (2.0 * recipe.mid_radius_m) ** 2
     expected = np.array([near, share * (mid - near)]) * recipe.pebble_density
     expected *= min(1.0, 0.98 * PEBBLES_MAX / expected.sum())
@@ -84,7 +86,7 @@ def _scatter(recipe: ReliefRecipe, stream: np.random.Generator) -> tuple[np.ndar
     inset = (recipe.mid_radius_m - np.abs(coarse).max(axis=1)) / (BLEND_MID * recipe.mid_radius_m)
     coarse = coarse[stream.random(len(coarse)) < inset]
     at = np.concatenate([fine, coarse])
-    size = np.concatenate([power_law(stream, len(fine), lo, hi, b), power_law(stream, len(coarse), larger, hi, b)])
+    size = np.concatenate([law.draw(stream, len(fine)), larger.draw(stream, len(coarse))])
     return at[:, 0], at[:, 1], size
 
 

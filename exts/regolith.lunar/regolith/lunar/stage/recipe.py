@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from regolith.lunar.params import InputError, Params
-from regolith.lunar.stage.craters import COUNT_MAX, EQUILIBRIUM_1M
+from regolith.lunar.stage.craters import COUNT_MAX, areal_density
+from regolith.lunar.stage.mesh import grid_cells
+from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.spec import SceneSpec, rng
 
 PIT_MIN_M = 0.025
@@ -84,8 +86,7 @@ class ReliefRecipe:
         relief, law, terrain = params.relief, params.craters, params.terrain
         if not relief.enabled:
             return None
-        cells = 2 * max(1, round(terrain.size_m / terrain.cell_m / 2.0))
-        cell = terrain.size_m / cells
+        cells, cell = grid_cells(terrain.size_m, terrain.cell_m)
         mid_split = max(1, round(cell / relief.mid_cell_m))
         near_split = mid_split * max(1, round(cell / relief.near_cell_m / mid_split))
         near_half = min(max(1, round(relief.near_radius_m / cell)), cells // 2 - 1)
@@ -99,8 +100,7 @@ class ReliefRecipe:
         top = min(largest, law.diameter_max_m)
         craters = 0.0
         if law.diameter_min_m < top:
-            craters = law.diameter_min_m**-law.exponent - top**-law.exponent
-            craters *= scene.crater_density * EQUILIBRIUM_1M
+            craters = areal_density(scene.crater_density, PowerLaw(law.exponent, law.diameter_min_m, top))
         if craters * (2.0 * mid_half * cell) ** 2 > COUNT_MAX:
             raise InputError("craters.diameter_min_m", law.diameter_min_m, "larger for this density and exponent")
         return cls(

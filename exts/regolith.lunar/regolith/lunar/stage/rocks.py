@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 from regolith.lunar.params.models import Params
 from regolith.lunar.params.scene import RockParams
 from regolith.lunar.stage.mesh import TriMesh
-from regolith.lunar.stage.shapes import detail_level, prototypes
+from regolith.lunar.stage.power_law import PowerLaw
+from regolith.lunar.stage.shapes import detail_level, prototypes, shape_angularities
 from regolith.lunar.stage.spacing import space_out
 from regolith.lunar.stage.spec import SceneSpec, rng
 from regolith.lunar.stage.surface import Surface
@@ -37,7 +38,10 @@ _OUTLINE = np.arange(0, 24, 3)
 
 @dataclasses.dataclass(frozen=True)
 class RockField:
-    """The rocks of a scene; arrays share the length N and are ordered from large to small."""
+    """The rocks of a scene; arrays share the length N and are ordered from large to small.
+
+    What is drawn per rock or shape bears the name of its parameter.
+    """
 
     prototypes: list[list[TriMesh]]
     """Unit meshes, shape by level of detail; only as fine as some rock needs."""
@@ -57,6 +61,10 @@ class RockField:
     """Share of the rock's height below the lowest ground at its foot, float64, shape [N]."""
     radius: np.ndarray
     """Largest horizontal distance of the mesh from its origin [m], float64, shape [N]."""
+    dust: np.ndarray
+    """Amount of regolith lying on each rock in [0, 1], float64, shape [N]."""
+    angularity: np.ndarray
+    """Angularity of each prototype in [0, 1], float64, shape [shapes]; empty for blobs."""
 
     def __len__(self) -> int:
         return len(self.diameter)
@@ -103,7 +111,7 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
 
 @dataclasses.dataclass(frozen=True)
 class SizeLaw:
-    """Truncated power law of the diameters of a scene's rocks: N(≥ D) = C (D^-b − Dmax^-b) per m²."""
+    """Power law of the diameters of a scene's rocks, and how many there are."""
 
     abundance: float
     """Covered share of the ground by rocks of all sizes; C follows from it."""
@@ -118,23 +126,18 @@ class SizeLaw:
         return cls(scene.rock_abundance, scene.rock_exponent, rocks.diameter_min_m, rocks.diameter_max_m)
 
     @property
-    def mean_square(self) -> float:
-        """Expectation of D² [m²]."""
-        b, low, high = self.exponent, self.smallest_m, self.largest_m
-        scale = b / (low**-b - high**-b)
-        if abs(b - 2.0) < 1e-9:
-            return scale * float(np.log(high / low))
-        return scale * (high ** (2.0 - b) - low ** (2.0 - b)) / (2.0 - b)
+    def sizes(self) -> PowerLaw:
+        """Law of the diameters [m]."""
+        return PowerLaw(self.exponent, self.smallest_m, self.largest_m)
 
     def areal_density(self, diameter: np.ndarray | float) -> np.ndarray:
         """Requested number of rocks per m² at least as large as `diameter` [m].
 
         The covered share of the ground is the expectation of Σ π/4 D² per area.
         """
-        b, low, high = self.exponent, self.smallest_m, self.largest_m
-        total = self.abundance / (0.25 * np.pi * self.mean_square)
-        d = np.clip(np.asarray(diameter, np.float64), low, high)
-        return total * (d**-b - high**-b) / (low**-b - high**-b)
+        sizes = self.sizes
+        total = self.abundance / (0.25 * np.pi * sizes.mean_square)
+        return total * sizes.tail(diameter) / sizes.total
 
     def draw(self, area: float, random: np.random.Generator, *, smallest: float = 0.0) -> np.ndarray:
         """Draw the diameters [m] of all rocks on an area, shape [N], large to small.
@@ -147,14 +150,13 @@ class SizeLaw:
             random: Stream to draw from.
             smallest: Leave out rocks below this diameter [m].
         """
-        b, high = self.exponent, self.largest_m
-        low = max(self.smallest_m, smallest)
-        if low >= high:
+        sizes = dataclasses.replace(self.sizes, lo=max(self.smallest_m, smallest))
+        if sizes.lo >= sizes.hi:
             return np.zeros(0)
-        expected = float(self.areal_density(low)) * area
+        expected = float(self.areal_density(sizes.lo)) * area
         count = int(np.floor(expected + random.random()))
         u = (np.arange(count) + random.random(count)) / max(count, 1)
-        return np.clip((high**-b + u * (low**-b - high**-b)) ** (-1.0 / b), low, high)
+        return sizes.size(u)
 
 
 def _far_diameters(law: SizeLaw, radius: float, surface: Surface, random: np.random.Generator) -> np.ndarray:
@@ -236,7 +238,7 @@ def _settle(params: Params, scene: SceneSpec, surface: Surface, xy: np.ndarray, 
     shape = random.integers(0, rocks.shape_count, count).astype(np.int32)
     burial = random.uniform(rocks.burial.lo, rocks.burial.hi, count)
     gap = np.hypot(np.maximum(np.hypot(xy[:, 0], xy[:, 1]) - params.camera.roam_m, 0.0), EYE_HEIGHT_M)
-    lod = detail_level(rocks.shape, FOCAL_PX * diameter / gap).astype(np.int32)
+    lod = detail_level(rocks, FOCAL_PX * diameter / gap).astype(np.int32)
     finest = np.zeros(rocks.shape_count, int)
     np.maximum.at(finest, shape, lod)
     units = prototypes(rocks, scene.seed, finest=finest)
@@ -265,6 +267,8 @@ def _settle(params: Params, scene: SceneSpec, surface: Surface, xy: np.ndarray, 
         lod=lod,
         burial=burial,
         radius=radius * scale,
+        dust=rng(scene.seed, "rocks", "dust").uniform(rocks.dust.lo, rocks.dust.hi, count),
+        angularity=shape_angularities(rocks, scene.seed),
     )
 
 

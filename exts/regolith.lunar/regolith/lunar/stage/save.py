@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pxr import Sdf, Tf, Usd
 
-from regolith.lunar.files import replacing
-from regolith.lunar.params.errors import InputError
+from regolith.lunar.files import AnyPath, follow_link, replacing
+from regolith.lunar.params.errors import FULL, InputError, one_line
+from regolith.lunar.params.outputs import refusing
 
 TEXT_ARRAY_MAX = 64
 """Longest array a text layer keeps; longer ones belong in a binary layer (OpenUSD's ASCII performance rule)."""
 
 
-def save_stage(stage: Usd.Stage, path: Path) -> list[Path]:
+def save_stage(stage: Usd.Stage, path: AnyPath) -> list[Path]:
     """Write a stage's root layer; each file appears whole or not at all.
 
     `.usdc` and `.usd` are one binary file. `.usda` is text that a person can read and compare; the arrays of its meshes
-    are in the sublayer `NAME.geometry.usdc` beside it, and the two belong together.
+    are in the sublayer `NAME.geometry.usdc` beside it, and the two belong together. Where no asset path leads to that
+    (OpenUSD takes a backslash for a folder, and no control characters), the arrays stay in the text.
 
     Args:
         stage: Stage to write.
@@ -29,12 +32,15 @@ def save_stage(stage: Usd.Stage, path: Path) -> list[Path]:
     Raises:
         InputError: Another ending, or a file that cannot be written.
     """
+    path = follow_link(Path(path))  # the sublayer lies beside the file itself
     if path.suffix not in (".usda", ".usdc", ".usd"):
         raise InputError("out", str(path), "a file name ending in .usda, .usdc or .usd")
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
+        raise InputError("out", str(path), "a path in UTF-8: OpenUSD takes no other")
     if not path.parent.is_dir():
         raise InputError("out", str(path), "a file in an existing folder")
     root = stage.GetRootLayer()
-    if path.suffix != ".usda":
+    if path.suffix != ".usda" or re.search(r"[\x00-\x1f\x7f-\x9f\\]", str(path.absolute())):
         _export(root, path)
         return [path]
     geometry = path.with_suffix(".geometry.usdc")
@@ -68,9 +74,10 @@ def split_arrays(layer: Sdf.Layer) -> tuple[Sdf.Layer, Sdf.Layer]:
 
 
 def _export(layer: Sdf.Layer, path: Path) -> None:
-    try:
-        with replacing(path) as temporary:
-            if not layer.Export(str(temporary)):
-                raise InputError("out", str(path), "a writable file")
-    except (OSError, Tf.ErrorException) as error:
-        raise InputError("out", str(path), f"a writable file ({error})") from None
+    with refusing("out", path, "file"), replacing(path) as temporary:
+        try:
+            written, why = layer.Export(str(temporary)), "OpenUSD does not say why"
+        except Tf.ErrorException as error:
+            written, why = False, str(error)
+        if not written:  # a full disk among others: OpenUSD tells no errors apart
+            raise InputError("out", str(path), f"a file that can be written ({one_line(why, 90)}); {FULL}")

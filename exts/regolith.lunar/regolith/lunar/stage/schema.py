@@ -11,8 +11,10 @@ A stage is Z up, in metres, default prim `/World`:
     Pebbles                 Mesh, clasts below the smallest rock; only where the fine ground is baked
   Rocks                     Scope, binds the rock material
     rock_00000 …            Mesh by internal reference to one prototype, label rock, own transform
+      Dust, Bright, Dark    GeomSubset of faces with a material of their own; where rocks have dust or inclusions
   Looks                     Scope
     Regolith, Rock          Material: UsdPreviewSurface, photometry as `regolith:photometry:*` attributes
+    BrightClast, DarkClast  the same, of inclusions in rocks, where there are any
   Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
@@ -27,6 +29,8 @@ Labels sit on Ground and on each rock, never nested; what has no labelled ancest
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 SCHEMA_VERSION = 1
 """Version of the stage layout, in `customLayerData["regolith"]["schema"]`."""
 
@@ -40,14 +44,21 @@ ROCKS = "/World/Rocks"
 LOOKS = "/World/Looks"
 LOOK_GROUND = "/World/Looks/Regolith"
 LOOK_ROCK = "/World/Looks/Rock"
+LOOK_BRIGHT = "/World/Looks/BrightClast"
+LOOK_DARK = "/World/Looks/DarkClast"
 SUN = "/World/Sun"
 STARS = "/World/Stars"
 CAMERA = "/World/Camera"
 PROTOTYPES = "/Prototypes"
 
 LAYER_DATA = "regolith"
-"""Key in `customLayerData`: {schema: int, version: str, preset: str, seed: int, scene: str, parameters: str};
-`parameters` is the canonical JSON of `params.dump_params`, `scene` that of the `SceneSpec`."""
+"""Key in `customLayerData`: {schema: int, version: str, seed: int, scene: str} of the geometry; `scene` is JSON of the
+`SceneSpec`."""
+
+SHOWN = "regolith"
+"""Key in the `customData` of /World: {preset: str, parameters: str, frame: str} of the frame the stage shows, kept with
+it by `edit.apply_frame`; `parameters` is the canonical JSON of `params.dump_params`, `frame` that of the `FrameSpec`.
+It is no layer data: a change of those tells every rock, by its internal reference."""
 
 GRID_SHAPE = "regolith:grid:shape"
 """int2 on Terrain: vertices (rows along +Y, columns along +X); vertex k is row k // columns, column k % columns."""
@@ -59,8 +70,33 @@ RELIEF = "regolith:relief:"
 """Prefix of the relief recipe on Ground; one attribute a field of `stage.relief.ReliefRecipe`."""
 
 PHOTOMETRY = "regolith:photometry:"
-"""Prefix on the materials: model (token lambert | hapke), albedo (normal albedo), b, c, b0, h (Hapke), mottling,
-bump (strength of the footprint-locked shading relief), seed (of mottling and bump)."""
+"""Prefix on the materials: model (token lambert | hapke), albedo (normal albedo), `PHOTOMETRY_VALUES`, bump (strength
+of the footprint-locked shading relief), seed (of mottling and bump)."""
+
+
+class PhotometryValue(NamedTuple):
+    """A value of a surface's photometry on its material."""
+
+    name: str
+    """Of the attribute (double, prefixed), and of the value in the shader."""
+    absent: float
+    """Value where a material has no such attribute."""
+    doc: str
+    """Documentation of the attribute."""
+
+
+PHOTOMETRY_VALUES: dict[str, PhotometryValue] = {
+    "hapke_b": PhotometryValue("b", 0.25, "Width of the double Henyey–Greenstein lobes (Sato et al. 2014)."),
+    "hapke_c": PhotometryValue("c", 0.35, "Balance of the lobes in [-1, 1], positive for backscatter."),
+    "hapke_b0": PhotometryValue("b0", 1.8, "Amplitude of the shadow-hiding opposition surge."),
+    "hapke_h": PhotometryValue("h", 0.07, "Angular width of the opposition surge."),
+    "mottling": PhotometryValue("mottling", 0.0, "RMS of the albedo's relative variation over the surface."),
+}
+"""Photometry drawn per frame, by the name of its parameter, on every material: a new value is a field of
+`params.GroundParams` and a row here, and the shader (`render.shading`) has it by its name."""
+
+CLAST_RATIO = "regolith:clast:ratio"
+"""double on the materials of inclusions: their albedo over the rock's."""
 
 SENSOR = "regolith:sensor:"
 """Prefix on Camera: resolution (int2), fullWell [e-], encoding (token), noiseSeed (int64), and `SENSOR_VALUES`."""

@@ -5,29 +5,42 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from regolith.lunar.params.scene import RockParams
 from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.solid import Noise, smooth, spread_directions
 from regolith.lunar.stage.spec import rng
+from regolith.lunar.stage.weathering import weather
 
-LEVELS: dict[str, tuple[int, ...]] = {"blob": (1, 2), "basalt": (2, 3, 4, 5, 6)}
-"""Icosphere subdivisions of each level of detail: level n has 20 · 4ⁿ triangles (80, 320, 1280, 5120, 20480, 81920)."""
+LEVELS: dict[str, tuple[int, ...]] = {"blob": (1, 2), "basalt": (2, 3, 4, 5, 6, 7)}
+"""Icosphere subdivisions of each level of detail: level n has 20 · 4ⁿ triangles (80, 320, 1280, 5120, 20480, 81920,
+327680); `RockParams.subdivision` ends those of basalt."""
 
-LEVEL_PIXELS: dict[str, tuple[float, ...]] = {"blob": (12.0,), "basalt": (11.0, 22.0, 48.0, 200.0)}
+LEVEL_PIXELS: dict[str, tuple[float, ...]] = {"blob": (12.0,), "basalt": (11.0, 22.0, 48.0, 200.0, 800.0)}
 """Apparent size [px] up to which each level but the finest serves: edges of its triangles stay below two pixels."""
 
+BODY_LEVEL = 6
+"""Subdivisions to which a basalt's body is shaped; a finer level adds the middles of its edges, for its weathering."""
 
-def detail_level(family: str, pixels: np.ndarray) -> np.ndarray:
+
+def level_count(params: RockParams) -> int:
+    """How many levels of detail the shapes of a scene have."""
+    levels = LEVELS[params.shape]
+    return len(levels) if params.shape == "blob" else sum(level <= params.subdivision for level in levels)
+
+
+def detail_level(params: RockParams, pixels: np.ndarray) -> np.ndarray:
     """Choose the level of detail of rocks by their apparent size.
 
     Args:
-        family: `blob` or `basalt`.
+        params: Shape family and its finest level.
         pixels: Largest apparent diameter [px], any shape.
 
     Returns:
         Index into the levels of `prototypes`, int64, shape of `pixels`.
     """
-    return np.searchsorted(np.array(LEVEL_PIXELS[family]), pixels)
+    return np.searchsorted(np.array(LEVEL_PIXELS[params.shape][: level_count(params) - 1]), pixels)
 
 
 def prototypes(params: RockParams, seed: int, *, finest: np.ndarray | None = None) -> list[list[TriMesh]]:
@@ -43,26 +56,47 @@ def prototypes(params: RockParams, seed: int, *, finest: np.ndarray | None = Non
         finest: Finest level of detail wanted of each shape, shape [shape_count]; all levels where None. What a level
             looks like does not depend on it.
     """
-    family = params.shape
-    wanted = np.full(params.shape_count, len(LEVELS[family]) - 1) if finest is None else finest
-    return [build_shape(family, seed, index, finest=int(level)) for index, level in enumerate(wanted)]
+    wanted = np.full(params.shape_count, level_count(params) - 1) if finest is None else finest
+    return [build_shape(params, seed, index, finest=int(level)) for index, level in enumerate(wanted)]
 
 
-def build_shape(family: str, seed: int, index: int, *, finest: int) -> list[TriMesh]:
+def build_shape(params: RockParams, seed: int, index: int, *, finest: int) -> list[TriMesh]:
     """Build one shape at the levels of detail 0 … `finest` of its family.
 
     Args:
-        family: `blob` or `basalt`.
+        params: Shape family and its surface.
         seed: Seed of the scene's geometry.
         index: Number of the shape; every shape draws its own stream.
         finest: Last level to build.
     """
-    random = rng(seed, "shape", family, index)
-    levels = LEVELS[family][: finest + 1]
+    random = rng(seed, "shape", params.shape, index)
+    levels = LEVELS[params.shape][: finest + 1]
     directions, _ = icosphere(levels[-1])
-    points = _blob(directions, random) if family == "blob" else _basalt(directions, random)
+    if params.shape == "blob":
+        points = _blob(directions, random)
+    else:
+        character, angularity = _character(params, seed, index)
+        flat = 0.45 if character.random() < params.slab_share else 1.0
+        body = min(levels[-1], BODY_LEVEL)
+        points = _basalt(icosphere(body)[0], random, angularity=angularity, flat=flat)
+        for level in range(body, levels[-1]):
+            points = np.concatenate([points, points[_edges(level)[0]].mean(axis=1)])
+        points = weather(points, params, character)
     spheres = [icosphere(level) for level in levels]
     return [TriMesh(points=_unit(points[: len(sphere)]), faces=faces) for sphere, faces in spheres]
+
+
+def shape_angularities(params: RockParams, seed: int) -> np.ndarray:
+    """Return the angularity of each shape of a scene, float [shape_count]; none of blobs, which have no edges."""
+    if params.shape == "blob":
+        return np.zeros(0)
+    return np.array([_character(params, seed, index)[1] for index in range(params.shape_count)])
+
+
+def _character(params: RockParams, seed: int, index: int) -> tuple[np.random.Generator, float]:
+    """Return the stream of a shape's character, and its angularity, the first thing drawn from it."""
+    character = rng(seed, "shape", "character", index)
+    return character, float(character.uniform(params.angularity.lo, params.angularity.hi))
 
 
 def _unit(points: np.ndarray) -> np.ndarray:
@@ -92,8 +126,7 @@ def icosphere(level: int) -> tuple[np.ndarray, np.ndarray]:
         points /= np.linalg.norm(points[0])
     else:
         points, faces = icosphere(level - 1)
-        edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-        unique, inverse = np.unique(edges, axis=0, return_inverse=True)
+        unique, inverse = _edges(level - 1)
         middle = points[unique].sum(axis=1)
         middle /= np.linalg.norm(middle, axis=1, keepdims=True)
         ab, bc, ca = (len(points) + inverse.reshape(3, -1)).astype(np.int32)
@@ -103,6 +136,15 @@ def icosphere(level: int) -> tuple[np.ndarray, np.ndarray]:
     points.setflags(write=False)
     faces.setflags(write=False)
     return points, faces
+
+
+@functools.lru_cache(maxsize=8)
+def _edges(level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of a level, shape [30 · 4ⁿ, 2], whose middles the next level adds, and those of its faces, [60 · 4ⁿ]."""
+    faces = icosphere(level)[1]
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    unique, inverse = np.unique(edges, axis=0, return_inverse=True)
+    return unique, inverse
 
 
 def _axes(random: np.random.Generator) -> np.ndarray:
@@ -116,30 +158,40 @@ def _axes(random: np.random.Generator) -> np.ndarray:
 
 
 def _blob(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    noise = _Noise(random)
+    noise = Noise(random)
     swell = 1.0 + 0.35 * noise(1.1 * directions) + 0.12 * noise(2.3 * directions + 7.0)
     return directions * swell[:, None] * _axes(random)
 
 
-def _basalt(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Cut an ellipsoid by random fracture planes, step and chip its facets, then roughen and pit the surface."""
-    noise = _Noise(random)
-    axes = _axes(random)
+def _basalt(directions: np.ndarray, random: np.random.Generator, *, angularity: float, flat: float) -> np.ndarray:
+    """Cut an ellipsoid by random fracture planes, step and chip its facets, then roughen and pit the surface.
+
+    Args:
+        directions: Unit directions of the vertices, shape [V, 3].
+        random: Stream of the shape.
+        angularity: Sharpness of the edges in [0, 1].
+        flat: Factor on the height.
+    """
+    noise = Noise(random)
+    axes = _axes(random) * np.array([1.0, 1.0, flat])
     body = directions * axes
     # Bend the space a little first: fractures of real rock are not plane.
     warp = np.stack([noise(1.7 * body + shift) for shift in (0.0, 19.0, 37.0)], axis=1)
     bent = directions + 0.10 * warp
     bent /= np.linalg.norm(bent, axis=1, keepdims=True)
-    radius = _facets(bent, axes, random, chips=noise(3.1 * body + 5.0))
+    sharpness = 6.0 ** (2.0 * angularity - 1.0)
+    radius = _facets(bent, axes, random, chips=noise(3.1 * body + 5.0), sharpness=sharpness)
     points = directions * (axes * radius[:, None])
     coarse = points[: len(icosphere(LEVELS["basalt"][0])[0])]
     points *= 2.0 * axes / np.ptp(coarse, axis=0)  # cutting planes took off more on one side than on another
 
-    amount = _roughness(points, noise, random)
+    amount = _roughness(points, noise, random) * min(1.0, 0.4 + 1.2 * angularity)
     return points * (1.0 + amount - _vesicles(directions, random))[:, None]
 
 
-def _facets(directions: np.ndarray, axes: np.ndarray, random: np.random.Generator, *, chips: np.ndarray) -> np.ndarray:
+def _facets(
+    directions: np.ndarray, axes: np.ndarray, random: np.random.Generator, *, chips: np.ndarray, sharpness: float
+) -> np.ndarray:
     """Radius of a convex body cut by planes, its edges worn by a soft minimum whose sharpness varies along them.
 
     Args:
@@ -147,21 +199,22 @@ def _facets(directions: np.ndarray, axes: np.ndarray, random: np.random.Generato
         axes: Semi-axes of the ellipsoid.
         random: Stream of the shape.
         chips: Smooth noise of about unit range, shape [V]; high where an edge stays sharp.
+        sharpness: Factor on the sharpness of all edges.
 
     Returns:
         Radius along each direction over the ellipsoid's, shape [V].
     """
     count = int(random.integers(10, 18))
-    normals = _spread(count, random)
+    normals = spread_directions(count, random)
     distance = random.uniform(0.64, 0.95, count)
     cosine = directions @ normals.T
     # A fracture step: beyond a random line across a facet the plane lies a little deeper.
     for facet in random.choice(count, size=int(random.integers(2, 6)), replace=False):
-        side = directions @ _spread(1, random)[0] + 0.15 * chips
+        side = directions @ spread_directions(1, random)[0] + 0.15 * chips
         depth = random.uniform(0.03, 0.09)
-        cosine[:, facet] *= 1.0 + depth * _smoothstep((side - random.uniform(-0.3, 0.3)) / 0.05)
+        cosine[:, facet] *= 1.0 + depth * smooth((side - random.uniform(-0.3, 0.3)) / 0.05)
     reach = np.maximum(cosine / distance, 1e-3)
-    power = np.clip(26.0 * np.exp(1.1 * chips), 9.0, 90.0)[:, None]
+    power = np.maximum(sharpness * np.clip(26.0 * np.exp(1.1 * chips), 9.0, 90.0), 6.0)[:, None]  # softer is spiky
     peak = np.maximum(reach.max(axis=1, keepdims=True), 0.75)
     soft = peak[:, 0] * (((reach / peak) ** power).sum(axis=1) + (0.8 / peak[:, 0]) ** power[:, 0]) ** (
         1.0 / power[:, 0]
@@ -169,7 +222,7 @@ def _facets(directions: np.ndarray, axes: np.ndarray, random: np.random.Generato
     return 1.0 / soft
 
 
-def _roughness(points: np.ndarray, noise: _Noise, random: np.random.Generator) -> np.ndarray:
+def _roughness(points: np.ndarray, noise: Noise, random: np.random.Generator) -> np.ndarray:
     """Relative displacement of the surface: ridged folds, then fractal roughness that varies from facet to facet."""
     amount = np.zeros(len(points))
     grain = random.uniform(0.7, 1.3)
@@ -179,7 +232,7 @@ def _roughness(points: np.ndarray, noise: _Noise, random: np.random.Generator) -
         amount += height * (fold - 0.5)
         scale *= 2.1
         height *= 0.5
-    patch = 0.6 + 0.8 * _smoothstep(0.5 + noise(1.9 * points + 53.0))
+    patch = 0.6 + 0.8 * smooth(0.5 + noise(1.9 * points + 53.0))
     scale, height = 14.0, 0.013 * grain
     for octave in range(3):
         amount += height * patch * noise(scale * points + 29.0 * octave)
@@ -191,57 +244,11 @@ def _roughness(points: np.ndarray, noise: _Noise, random: np.random.Generator) -
 def _vesicles(directions: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Relative depth of the pits: gas vesicles of basalt and zap pits, few large, many small."""
     count = int(random.integers(10, 70))
-    centers = _spread(count, random, spread=False)
+    centers = spread_directions(count, random, spread=False)
     radius = 0.025 * random.pareto(2.2, count).clip(0.0, 3.0) + 0.03
     depth = np.zeros(len(directions))
-    for center, size in zip(centers, radius, strict=True):
-        near = np.flatnonzero(directions @ center > np.cos(1.4 * size))
+    around = KDTree(directions, balanced_tree=False, compact_nodes=False).query_ball_point(centers, 1.2 * radius)
+    for center, size, near in zip(centers, radius, around, strict=True):
         t = np.linalg.norm(directions[near] - center, axis=1) / size
-        depth[near] = np.maximum(depth[near], 0.45 * size * (1.0 - _smoothstep((t - 0.35) / 0.75)))
+        depth[near] = np.maximum(depth[near], 0.45 * size * (1.0 - smooth((t - 0.35) / 0.75)))
     return depth
-
-
-def _spread(count: int, random: np.random.Generator, *, spread: bool = True) -> np.ndarray:
-    """Random unit vectors, shape [count, 3]; with `spread` each is the farthest of several candidates."""
-    chosen = np.empty((count, 3))
-    for index in range(count):
-        candidates = random.normal(size=(8 if spread else 1, 3))
-        candidates /= np.linalg.norm(candidates, axis=1, keepdims=True)
-        best = 0 if index == 0 else int(np.argmin((candidates @ chosen[:index].T).max(axis=1)))
-        chosen[index] = candidates[best]
-    return chosen
-
-
-def _smoothstep(t: np.ndarray) -> np.ndarray:
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
-
-
-class _Noise:
-    """Gradient noise in space (Perlin 2002), about unit variance over 4, from a shape's own permutation."""
-
-    def __init__(self, random: np.random.Generator) -> None:
-        self._table = np.tile(random.permutation(256), 3)
-        gradients = random.normal(size=(256, 3))
-        gradients /= np.linalg.norm(gradients, axis=1, keepdims=True)
-        self._gradients = np.ascontiguousarray(gradients.T, np.float32)
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Noise at points, shape [V, 3] -> [V], within about ±1."""
-        cell = np.floor(points)
-        local = np.ascontiguousarray((points - cell).T, np.float32)
-        fade = local * local * local * (local * (local * 6.0 - 15.0) + 10.0)
-        i, j, k = np.ascontiguousarray(cell.T.astype(np.intp) & 255)
-        offset, weight = (local, local - np.float32(1.0)), (1.0 - fade, fade)  # from the corners below and above
-        total = np.zeros(len(points), np.float32)
-        for dx in (0, 1):
-            row = self._table.take(i + dx) + j
-            for dy in (0, 1):
-                column = self._table.take(row + dy) + k
-                side = weight[dx][0] * weight[dy][1]
-                for dz in (0, 1):
-                    corner = self._table.take(column + dz)
-                    gx, gy, gz = (gradient.take(corner) for gradient in self._gradients)
-                    dot = gx * offset[dx][0] + gy * offset[dy][1] + gz * offset[dz][2]
-                    total += side * weight[dz][2] * dot
-        return 1.6 * total.astype(np.float64)

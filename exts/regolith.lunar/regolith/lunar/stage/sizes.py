@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regolith.lunar.stage.craters import EQUILIBRIUM_1M
+from regolith.lunar.files import replacing
+from regolith.lunar.stage.craters import areal_density
+from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.rocks import SizeLaw
 
 if TYPE_CHECKING:
-    from regolith.lunar.stage.author import Scene
+    from regolith.lunar.stage.scene import Scene
 
 _PAPER, _INK, _FAINT = "#14161a", "#d9dce1", "#3a3f47"
 _ROCK, _CRATER = "#ff8a5c", "#6cb6ff"
+SOFTWARE = "regolith.lunar"
+"""What made a picture, in its own words (PNG's keyword `Software`)."""
 
 
 def cumulative(diameter: np.ndarray, area: float) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +39,8 @@ def cumulative(diameter: np.ndarray, area: float) -> tuple[np.ndarray, np.ndarra
 def crater_density(scene: Scene, diameter: np.ndarray) -> np.ndarray:
     """Requested number of craters per m² at least as large as `diameter` [m], shape of `diameter`."""
     law = scene.params.craters
-    d = np.clip(diameter, law.diameter_min_m, law.diameter_max_m)
-    scale = scene.spec.crater_density * EQUILIBRIUM_1M
-    return scale * (d**-law.exponent - law.diameter_max_m**-law.exponent)
+    sizes = PowerLaw(law.exponent, law.diameter_min_m, law.diameter_max_m)
+    return areal_density(scene.spec.crater_density, sizes) * sizes.share(diameter)
 
 
 def plot_sizes(scene: Scene, path: Path) -> None:
@@ -72,7 +75,8 @@ def plot_sizes(scene: Scene, path: Path) -> None:
         if scene.params.craters.diameter_min_m < smallest:
             axes.axvspan(scene.params.craters.diameter_min_m, smallest, color=_CRATER, alpha=0.07, lw=0)
     _decorate(axes, scene, area)
-    figure.savefig(path, format="png", facecolor=_PAPER)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", facecolor=_PAPER, metadata={"Software": SOFTWARE})
 
 
 def _within(x: np.ndarray, y: np.ndarray, half_x: float, half_y: float) -> np.ndarray:

@@ -34,7 +34,7 @@ class SceneSpec:
 class FrameSpec:
     """One frame: everything that turns a scene into its picture.
 
-    Values drawn from intervals are attributes by the names of their fields: `spec.sun_elevation_deg`, `spec.psf_px`.
+    Values drawn from intervals are items by the names of their fields: `spec["sun_elevation_deg"]`, `spec["psf_px"]`.
     """
 
     split: str
@@ -50,11 +50,14 @@ class FrameSpec:
     values: dict[str, float]
     """Field name to the value drawn, of every `Interval` drawn per frame."""
 
-    def __getattr__(self, name: str) -> float:
-        values = self.__dict__.get("values", {})
-        if name not in values:
-            raise AttributeError(f"{type(self).__name__} has no {name}")
-        return values[name]
+    def __getitem__(self, name: str) -> float:
+        """Number the frame is drawn with, by its name: one of `values`, or the lens position's.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        place = {"camera_x_m": self.camera_x_m, "camera_y_m": self.camera_y_m, "camera_z_m": self.camera_z_m}
+        return place[name] if name in place else self.values[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, drawn ones beside the rest."""

@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from regolith.lunar.params import Params
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
 from regolith.lunar.stage.far import Fractal, build_far
-from regolith.lunar.stage.mesh import Heightfield, TriMesh
+from regolith.lunar.stage.mesh import Heightfield, TriMesh, grid_cells
 from regolith.lunar.stage.noise import band_deviation, next_fast_size, rms_deviation, spectral_tile
 from regolith.lunar.stage.relief import ReliefRecipe, relief_height
 from regolith.lunar.stage.spec import SceneSpec, rng
@@ -151,19 +151,13 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
     Raises:
         InputError: The crater law asks for too many craters, or the relief for too many cells.
     """
-    cells, cell = grid_cells(params)
+    cells, cell = grid_cells(params.terrain.size_m, params.terrain.cell_m)
     fractal = draw_fractal(params, scene)
     craters = _grid_craters(params, scene, cell)
     z = lay_craters(fractal.smooth_grid(cells), cell, craters) + fractal.rough_grid(cells)
     grid = Heightfield(z.astype(np.float32), cell)
     far = build_far(grid, fractal, craters, params, scene)
     return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene))
-
-
-def grid_cells(params: Params) -> tuple[int, float]:
-    """Cells along a side of the grid (even), and their size [m]."""
-    cells = 2 * max(1, round(params.terrain.size_m / params.terrain.cell_m / 2.0))
-    return cells, params.terrain.size_m / cells
 
 
 def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
@@ -174,7 +168,7 @@ def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
     the RMS deviation is set to its expectation, raised by `LONG_WAVES`.
     """
     terrain = params.terrain
-    cells, cell = grid_cells(params)
+    cells, cell = grid_cells(params.terrain.size_m, params.terrain.cell_m)
     size = next_fast_size(math.ceil(1.25 * cells))
     long, short = 0.5 * size * cell, max(1.5, 8.0 * cell)
     rough = spectral_tile(rng(scene.seed, "terrain", "rough"), size, cell, hurst=terrain.hurst, wavelength_max=short)

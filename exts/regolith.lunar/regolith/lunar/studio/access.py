@@ -1,12 +1,12 @@
 """Who may talk to the studio: token, cookie, and the Host and Origin a browser names; files of the workspace.
 
-A page of another site can make a browser send requests here, so an address that only this machine reaches is not
-enough. What a request has to show:
+A page of another site can make a browser send requests here, and any user and any program of this machine reach its
+loopback address, so that address alone is not enough. What a request has to show:
 
 - *Host* (only on loopback) is this machine by one of its own names: a foreign name that somebody points here (DNS
   rebinding) is refused. Elsewhere the token decides, whose cookie a browser never sends to a foreign name.
-- *Token*, where there is one, in the address of the first request; the answer puts a cookie in its place that scripts
-  cannot read and that no other site's request carries, and every later request and websocket shows that.
+- *Token*, unless it is switched off, in the address of the first request; the answer puts a cookie in its place that
+  scripts cannot read and that no other site's request carries, and every later request and websocket shows that.
 - *Origin* of a websocket is this very server, and nothing else is asked for by a page of another site.
 """
 
@@ -16,6 +16,7 @@ import asyncio
 import errno
 import hashlib
 import hmac
+import html
 import http
 import ipaddress
 import re
@@ -23,7 +24,7 @@ import secrets
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from regolith.lunar.params import InputError
 from regolith.lunar.studio.workspace import FILES, Workspace, content_type
@@ -61,18 +62,21 @@ ALWAYS = {
 class Access:
     """The guard of one server, and its socket."""
 
-    def __init__(self, host: str, port: int, token: str | None, workspace: Workspace) -> None:
+    def __init__(
+        self, host: str, port: int, token: str | None, workspace: Workspace, *, no_token: bool = False
+    ) -> None:
         """Take the port.
 
         Args:
             host: Name or address to listen on.
             port: Port; 0 for a free one.
-            token: What the first request has to carry; None demands one only where other machines reach the server:
-                then it is made up.
+            token: What the first request has to carry; None makes one up.
             workspace: Its files are served.
+            no_token: Let everyone in who reaches the server, which may be this machine alone.
 
         Raises:
-            InputError: The port is taken, the host is not this machine's, or the token is too easy to guess.
+            InputError: The port is taken, the host is not this machine's, the token is too easy to guess, or other
+                machines would be let in without one.
         """
         self._workspace = workspace
         self.socket = _listen(host, port)
@@ -83,7 +87,10 @@ class Access:
         if token is not None and not TOKEN.fullmatch(token):
             self.socket.close()
             raise InputError("token", "…", "12 to 128 letters, digits or ._~-")
-        self.token = token or ("" if self.loopback else secrets.token_urlsafe(24))
+        if no_token and (token is not None or not self.loopback):
+            self.socket.close()
+            raise InputError("no-token", True, "an address that only this machine reaches, and no --token beside it")
+        self.token = "" if no_token else token or secrets.token_urlsafe(24)
         """What the first address has to carry; empty for nothing."""
         name = socket.gethostname() if ipaddress.ip_address(address[0]).is_unspecified else host
         self.site = f"http://{f'[{name}]' if ':' in name else name}:{self.port}/"
@@ -121,9 +128,9 @@ class Access:
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 await asyncio.sleep(WRONG_TOKEN_S)
                 return _refuse(http.HTTPStatus.UNAUTHORIZED, "This token is not the one the studio printed.")
-            return self._welcome()
+            return self._welcome(address, query)
         if not upgrade and self.token and "token" in parse_qs(query):
-            return self._welcome()  # known already; the token leaves the address all the same
+            return self._welcome(address, query)  # known already; the token leaves the address all the same
         if not upgrade and address.startswith(FILES):
             return await asyncio.to_thread(self._file, address)
         return None
@@ -139,13 +146,18 @@ class Access:
                     return True
         return False
 
-    def _welcome(self) -> Response:
-        """Put the cookie in the token's place.
+    def _welcome(self, address: str, query: str) -> Response:
+        """Put the cookie in the token's place, and go on to the same address without it.
 
         The page goes on by itself: a redirect would still be the request of whoever linked here, with which browsers do
         not send a cookie of this kind.
         """
-        body = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Regolith studio</title>'
+        others = urlencode([pair for pair in parse_qsl(query) if pair[0] != "token"])
+        following = html.escape(quote(address, safe="/%") + (f"?{others}" if others else ""))
+        body = (
+            '<!doctype html><link rel="icon" href="data:,"><title>Regolith studio</title>'
+            f'<meta http-equiv="refresh" content="0;url={following}">'
+        )
         cookie = f"{self._cookie_name}={self._cookie}; Path=/; HttpOnly; SameSite=Strict"
         return _response(
             http.HTTPStatus.OK, body.encode(), "text/html; charset=utf-8",

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from regolith.lunar.panel.desk import say
+from regolith.lunar.panel.context import say
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.params import InputError, load_params
+from regolith.lunar.params import InputError, PictureSize, load_params
 from regolith.lunar.studio.access import Access
 from regolith.lunar.studio.camera import RoverCamera, Shown
 from regolith.lunar.studio.camera_panel import CameraPanel
 from regolith.lunar.studio.dialogs import Dialogs
 from regolith.lunar.studio.host import StudioHost
-from regolith.lunar.studio.live import LiveInference, Seen
+from regolith.lunar.studio.live import Seen, StudioInference
 from regolith.lunar.studio.loop import Loop
 from regolith.lunar.studio.page import Page
 from regolith.lunar.studio.parts import QUIET, marked
@@ -41,7 +41,7 @@ class Assembly:
         *,
         preset: str,
         params: Path | None,
-        size: str,
+        size: PictureSize,
         ready: Callable[[], object] = lambda: None,
     ) -> None:
         """Start everything and author the first stage.
@@ -52,7 +52,7 @@ class Assembly:
             workspace: Where everything is written.
             preset: Preset to start from.
             params: Parameter file to start from instead.
-            size: Of pictures, as `dataset.generate.parse_size` takes it.
+            size: Of pictures.
             ready: Called once the first picture is there, or cannot be, on the loop.
 
         Raises:
@@ -65,7 +65,7 @@ class Assembly:
             stack.callback(camera.close)
             self._loop, self._server = loop, start_server(access, TITLE)
             stack.callback(stop_server, self._server)
-            self.live = LiveInference(lambda seen: loop.call(self._segmented, seen, key="segmented"))
+            self.live = StudioInference(lambda seen: loop.call(self._segmented, seen, key="segmented"))
             stack.callback(self.live.close)
             self._dialogs = Dialogs(self._server, loop, workspace)
             self._scene = SceneView(self._server, lambda values: loop.call(self._aim, values, key=("aim", *values)))
@@ -73,7 +73,7 @@ class Assembly:
             self._host = StudioHost(
                 workspace, camera=camera, scene=self._scene, live=self.live, dialogs=self._dialogs
             )  # fmt: skip
-            self.model = PanelModel(self._host, preset=preset, defaults={"export.size": size})
+            self.model = PanelModel(self._host, preset=preset, defaults={"generate.size": size})
             stack.callback(self.model.close)
             if params is not None:
                 self.model.load(params)

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from regolith.lunar.params import InputError, Params
-from regolith.lunar.render.base import Frame, Output, Quality, StoppedError
+from regolith.lunar.render.base import Frame, Quality, Renderer, StoppedError
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.spec import FrameSpec
 
 if TYPE_CHECKING:
     from pxr import Usd
 
-Kind = Literal["rgb", "label", "depth"]
+Kind = Literal["rgb", "mask", "depth"]
 
 QUICK_PX = 480 * 360
 """Most pixels of a picture of something that moves."""
@@ -33,7 +33,7 @@ STEPS: tuple[int, ...] = (1, 4)
 """Samples per pixel of the pictures before the whole one."""
 REST_S = 0.2
 """Time without a wish after which things count as at rest [s]."""
-DEPTH: frozenset[Output] = frozenset({"depth"})
+DEPTH: frozenset[str] = frozenset({"depth"})
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Draws(Protocol):
         ...
 
     def render(
-        self, width: int, height: int, *, quality: Quality, outputs: frozenset[Output], samples: int | None = None,
+        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], samples: int | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> Frame:  # fmt: skip
         """Draw a labelled frame."""
@@ -71,10 +71,10 @@ class Shown:
     """Number of the wish it fulfils; they count up."""
     rgb: np.ndarray
     """uint8, shape [h, w, 3]."""
-    label: np.ndarray | None
+    mask: np.ndarray | None
     """Classes of the stage, uint8, shape [h, w]; None where they were not asked for."""
     depth: np.ndarray | None
-    """Distance along the pixel-centre ray [m], float32, shape [h, w], inf on sky; None as `label`."""
+    """Distance along the pixel-centre ray [m], float32, shape [h, w], inf on sky; None as `mask`."""
     spec: FrameSpec
     params: Params
     width: int
@@ -136,7 +136,7 @@ class RoverCamera:
         self._shown: Shown | None = None
         self._step = 0
         """Step the next picture is of; `len(STEPS)` for the whole one, beyond that there is none."""
-        self._labelled = self._moving = self._ended = False
+        self._masked = self._moving = self._ended = False
         self._wishes = 0
         self._renderer: Draws | None = None
         self._backend = ""
@@ -199,10 +199,10 @@ class RoverCamera:
             self._moving = held
             self._wake.notify()
 
-    def label(self, wanted: bool) -> None:
-        """Draw labels and depth with every picture, not only with the whole one, as views of them need."""
+    def mask(self, wanted: bool) -> None:
+        """Draw mask and depth with every picture, not only with the whole one, as views of them need."""
         with self._wake:
-            self._labelled = wanted
+            self._masked = wanted
             if wanted and self._step <= len(STEPS):
                 self._step = 0
             self._wake.notify()
@@ -311,12 +311,12 @@ class RoverCamera:
 
     def _draw(self) -> None:
         """Draw the present wish's next picture."""
-        wish, step, labelled = self._shot, self._step, self._labelled
+        wish, step, masked = self._shot, self._step, self._masked
         if wish is None or self._renderer is None:
             return
         start = time.perf_counter()
         try:
-            frame = self._frame(self._renderer, wish, step, labelled)
+            frame = self._frame(self._renderer, wish, step, masked)
         except StoppedError:
             return
         except Exception as error:
@@ -324,29 +324,44 @@ class RoverCamera:
             self._failed(error)
             return
         shown = Shown(
-            wish.number, frame.rgb, frame.label if labelled or step == len(STEPS) else None, frame.depth, wish.spec,
+            wish.number, frame.rgb, frame.mask if masked or step == len(STEPS) else None, frame.depth, wish.spec,
             wish.params, wish.width, wish.height, step == len(STEPS), 1e3 * (time.perf_counter() - start),
         )  # fmt: skip
         with self._wake:
-            if self._step == step and (labelled or not self._labelled or shown.whole):
+            if self._step == step and (masked or not self._masked or shown.whole):
                 self._step = step + 1
             self._shown = shown
         self._done(shown)
 
-    def _frame(self, renderer: Draws, wish: _Wish, step: int, labelled: bool) -> Frame:
+    def _frame(self, renderer: Draws, wish: _Wish, step: int, masked: bool) -> Frame:
         if step == len(STEPS):
             return renderer.render(
                 wish.width, wish.height, quality=wish.params.render.quality, outputs=DEPTH, stop=self._stale
             )
         width, height = quick_size(wish.width, wish.height)
         samples = STEPS[step]
-        if labelled:
+        if masked:
             return renderer.render(width, height, quality="draft", outputs=DEPTH, samples=samples, stop=self._stale)
         rgb = renderer.preview(width, height, samples=samples, stop=self._stale)
         return Frame(rgb, np.zeros((0, 0), np.uint8))
 
 
+class _Whole:
+    """A plug-in's renderer, which draws whole pictures only and is not stopped."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self.load, self.close = renderer.load, renderer.close
+
+    def render(self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], **_: Any) -> Frame:
+        return self._renderer.render(width, height, quality=quality, outputs=outputs)
+
+    def preview(self, width: int, height: int, **_: Any) -> np.ndarray:
+        return self._renderer.render(width, height, quality="draft").rgb
+
+
 def _embedded(backend: str) -> Any:
     from regolith.lunar.render import open_renderer
 
-    return open_renderer(backend)
+    renderer = open_renderer(backend)
+    return renderer if hasattr(renderer, "preview") else _Whole(renderer)

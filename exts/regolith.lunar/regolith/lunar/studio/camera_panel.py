@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -10,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regolith.lunar.panel.desk import say
+from regolith.lunar.panel.context import say
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.panel.shown import labels
+from regolith.lunar.panel.presentation import labels
+from regolith.lunar.perception.session import shipped_models
 from regolith.lunar.studio.camera import RoverCamera, Shown
 from regolith.lunar.studio.edits import Edits
-from regolith.lunar.studio.live import LiveInference, Photo, Seen
+from regolith.lunar.studio.live import Photo, Seen, StudioInference
 from regolith.lunar.studio.parts import QUIET, assign, from_page, marked, markup
 from regolith.lunar.studio.picture import (
     VIEWS,
     Looks,
     Painted,
     Picture,
-    View,
+    PictureView,
     caption,
     choose_picture,
     encode,
@@ -42,7 +44,7 @@ HOLD_S = 0.5
 """How long the model's last picture stays on show while it has not looked at a newer one [s]."""
 LOOKS = ("model.opacity", "model.rock", "model.outline", "model.regolith")
 """Fields of what is laid over the picture."""
-KEYS: dict[View, Any] = {"picture": "1", "labels": "2", "depth": "3", "model": "4"}
+KEYS: dict[PictureView, Any] = {"picture": "1", "labels": "2", "depth": "3", "model": "4"}
 """Keys of the views, with Alt."""
 
 CSS = """
@@ -79,7 +81,7 @@ class CameraPanel:
         loop: Loop,
         model: PanelModel,
         camera: RoverCamera,
-        live: LiveInference,
+        live: StudioInference,
         *,
         home: Path,
         tell: Callable[[str], object],
@@ -103,7 +105,7 @@ class CameraPanel:
         self._lock = threading.Lock()
         self._next: Picture | None = None
         """What is to be painted next; a newer one takes its place."""
-        self.view: View = "picture"
+        self.view: PictureView = "picture"
         self._shown: Shown | None = None
         self._seen: Seen | None = None
         self._held = False
@@ -112,7 +114,7 @@ class CameraPanel:
         self._photo: Photo | None = None
         self._photo_task: Future[Photo] | None = None
         self._image: Any = None
-        self._marks: dict[View, Any] = {}
+        self._marks: dict[PictureView, Any] = {}
         self._rows: list[Row] = []
 
     # building
@@ -138,7 +140,7 @@ class CameraPanel:
         self._build_photo(gui)
         self._subscription = self._model.subscribe(self._changed)
 
-    def _add_command(self, gui: GuiApi, view: View, label: str) -> None:
+    def _add_command(self, gui: GuiApi, view: PictureView, label: str) -> None:
         command = gui.add_command(
             f"View: {label}", description="What the rover's picture shows.", hotkey=KEYS[view], modifier="alt"
         )
@@ -162,26 +164,26 @@ class CameraPanel:
         self._photo_close = gui.add_button("Put the photograph away", icon=Icon.CIRCLE_X, color=QUIET, visible=False)
         self._photo_close.on_click(from_page(self._loop, lambda value: self._drop_photo()))
 
-    def _mark(self, view: View) -> str:
+    def _mark(self, view: PictureView) -> str:
         return "view chosen" if view == self.view else "view"
 
     # views
 
-    def choose(self, view: View) -> None:
+    def choose(self, view: PictureView) -> None:
         """Show a view; that of the model is the live preview, and starts and stops with it."""
         running = self._live.state is not None
         self._set_view(view)
         if (view == "model") != running:
             self._model.actions["preview"].run()
 
-    def _set_view(self, view: View) -> None:
+    def _set_view(self, view: PictureView) -> None:
         self.view = view
         for name, mark in self._marks.items():
             assign(mark, "content", markup(self._mark(name)))
         assign(self._over, "visible", view == "model")
         if view != "model":
             self._seen = None
-        self._camera.label(view in ("labels", "depth"))
+        self._camera.mask(view in ("labels", "depth"))
         self._repaint()
 
     def show(self, shown: Shown) -> None:
@@ -282,8 +284,10 @@ class CameraPanel:
         if self._photo_task is not None:
             self._photo_task.cancel()
         path = str(self._good("model.path"))
-        model = path if path == "default" else str(self._home / path)
+        model = path if path in shipped_models() else str(self._home / path)
         task = self._live.photo(file.name, file.content, model)
+        if self._upload.value is file:
+            self._upload._impl.value = dataclasses.replace(file, content=b"")  # or the widget would keep it
         self._photo_task = task
         assign(self._photo_caption, "content", markup("note", "Looking at the photograph…"))
         assign(self._photo_caption, "visible", True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.model import PanelModel
-from regolith.lunar.panel.shown import action_words
+from regolith.lunar.panel.presentation import action_words
 from regolith.lunar.studio.parts import assign
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ KEYS: dict[str, tuple[Any, Any]] = {
     "randomize": ("N", "alt"),
     "exact": ("X", "alt"),
     "preview": ("L", "alt"),
-    "export": ("E", "alt"),
+    "generate": ("E", "alt"),
     "train": ("T", "alt"),
 }
 """Action to key and modifiers. Letters alone move the 3D view."""

@@ -67,7 +67,7 @@ class FrameRow:
         self._say("")
 
     def _shown(self, spec: FrameSpec, name: str) -> float:
-        return round(float(getattr(spec, name)), DIGITS)
+        return round(float(spec[name]), DIGITS)
 
     def _aim(self, value: tuple[float, ...]) -> None:
         spec = self._model.spec

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from regolith.lunar.panel.forms import PROGRAMS
 from regolith.lunar.panel.host import (
-    ExportRequest,
     Finished,
+    GenerateRequest,
     Level,
     LiveSettings,
     LiveState,
@@ -62,7 +62,7 @@ class Scene(Protocol):
 
 
 class Live(Protocol):
-    """What segments the pictures: `studio.live.LiveInference`."""
+    """What segments the pictures: `studio.live.StudioInference`."""
 
     def set(self, settings: LiveSettings | None) -> Future[Any]:
         """Start, change or stop (None)."""
@@ -133,7 +133,7 @@ class StudioHost:
     """`panel.host.Host` in the studio; all on the loop's thread."""
 
     name = "studio"
-    baked = exports_here = False
+    baked = generates_here = False
     withheld = PROGRAMS | {"drawing.headless"}
     """Beside what names programs: where to draw, for the studio only draws in processes of their own."""
 
@@ -185,13 +185,13 @@ class StudioHost:
         """The running preview."""
         return self._live.state
 
-    # export
+    # generate
 
-    def start_export(self, request: ExportRequest) -> Task | None:
+    def start_generate(self, request: GenerateRequest) -> Task | None:
         """None: a companion draws it."""
         return None
 
-    def export_options(self, request: ExportRequest) -> dict[str, Any]:
+    def generate_options(self, request: GenerateRequest) -> dict[str, Any]:
         """Nothing beyond what the request says."""
         return {}
 

@@ -1,13 +1,10 @@
-"""Segmentation beside the renderer: the newest picture only, on a thread of its own; and of photographs dropped in."""
+"""Segmentation of the rover's picture (`panel.inference`), and of photographs dropped in."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import tempfile
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,9 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from regolith.lunar.jobs.memory import return_memory
 from regolith.lunar.labels import ROCK, count_classes
 from regolith.lunar.machine import cores
-from regolith.lunar.panel.host import LiveSettings, LiveState
+from regolith.lunar.panel.host import LiveSettings
+from regolith.lunar.panel.inference import LiveInference, model_name
 from regolith.lunar.perception.photos import read_photo
 from regolith.lunar.perception.session import SIZE_PX, Prediction, Views
 from regolith.lunar.studio.camera import Shown
@@ -27,12 +26,8 @@ MOVING_PX = 256
 """Long side the network works at while things move; at rest it is that of `regolith evaluate`."""
 PHOTO_PX = 1024
 """Longest side of a photograph on the page."""
-SMOOTHING = 0.2
-"""Weight of the newest picture in milliseconds and frames/s."""
-PAUSE_S = 1.0
-"""Time between two pictures beyond which they do not count for frames/s [s]."""
-
-_log = logging.getLogger(__name__)
+LOOKED_AT_PX = 24_000_000
+"""Pixels beyond which a photograph is reduced before it is looked at."""
 
 
 class Model(Protocol):
@@ -55,6 +50,10 @@ class Model(Protocol):
         """Segment a picture, uint8 [H, W, 3]."""
         ...
 
+    def release(self) -> None:
+        """Give back the memory that a large picture took."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
@@ -64,6 +63,16 @@ class Seen:
     mask: np.ndarray
     """Class at each pixel of the picture, uint8 [h, w]."""
     milliseconds: float
+
+    @property
+    def rock_share(self) -> float:
+        """Share of the picture's pixels that are rock."""
+        return float(np.mean(self.mask == ROCK))
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the picture is whole."""
+        return self.shown.whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,27 +85,19 @@ class Photo:
     mask: np.ndarray
     """Classes, uint8 [h, w]."""
     width: int
-    """Width of the photograph itself [px]."""
+    """Width of the photograph as it was looked at [px]."""
     height: int
     counts: dict[str, int]
-    """Pixels per class of the photograph itself (`labels.count_classes`)."""
+    """Pixels per class of that (`labels.count_classes`)."""
     model: str
     """Name of the model."""
     milliseconds: float
+    notes: tuple[str, ...] = ()
+    """What is to be said of it, such as that it was reduced."""
 
 
-@dataclasses.dataclass
-class _Wanted:
-    """A photograph that waits."""
-
-    name: str
-    content: bytes
-    model: str
-    future: Future[Photo]
-
-
-class LiveInference:
-    """A model and the thread it runs on. Every method may be called from any thread and none waits but `close`."""
+class StudioInference(LiveInference[Model, Shown, Seen]):
+    """The preview of the rover's picture, and photographs dropped in between."""
 
     def __init__(
         self,
@@ -105,62 +106,14 @@ class LiveInference:
         load: Callable[[str], Model] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the thread, with the preview off.
+        """Start its thread, with the preview off.
 
         Args:
             done: Called on the thread with every result; it is to hand it on.
             load: Loads a model by its name; left out, `perception.session.Segmenter`.
             clock: Monotonic time [s].
         """
-        self._done, self._load, self._clock = done, load or _load, clock
-        self._wake = threading.Condition()
-        self._settings: LiveSettings | None = None
-        self._starts: list[Future[None]] = []
-        """Futures of changes the thread has not taken up."""
-        self._newest: Shown | None = None
-        """Picture that waits."""
-        self._recent: Shown | None = None
-        """Newest picture there is, whether the preview is on or not."""
-        self._fresh = False
-        """Whether the model has not seen it: another one is set, or the preview was off."""
-        self._photos: deque[_Wanted] = deque()
-        self._ended = False
-        self._model: tuple[str, Model] | None = None
-        self._due = self._last = 0.0
-        self.state: LiveState | None = None
-        """What the preview is doing; None while it is off."""
-        self._thread = threading.Thread(target=self._run, name="regolith-live", daemon=True)
-        self._thread.start()
-
-    def set(self, settings: LiveSettings | None) -> Future[None]:
-        """Start the preview, change it, or stop it (None).
-
-        Returns:
-            Done once the model is loaded; InputError where it cannot be used.
-        """
-        future: Future[None] = Future()
-        with self._wake:
-            self._fresh |= settings is not None and (self._settings is None or self._settings.model != settings.model)
-            self._settings = settings
-            if settings is None:
-                self.state, self._newest = None, None
-                for start in self._starts:
-                    start.cancel()
-                self._starts.clear()
-                future.set_result(None)
-            else:
-                self.state = self.state or LiveState()
-                self._starts.append(future)
-                self._wake.notify()
-        return future
-
-    def see(self, shown: Shown) -> None:
-        """Segment a picture next, if the preview is on; one that still waits is left out."""
-        with self._wake:
-            self._recent = shown
-            if self._settings is not None:
-                self._newest = shown
-                self._wake.notify()
+        super().__init__(_segment, done, load or _load, clock=clock)
 
     def photo(self, name: str, content: bytes, model: str) -> Future[Photo]:
         """Segment a photograph.
@@ -173,146 +126,44 @@ class LiveInference:
         Returns:
             The result; InputError where the file is no photograph, or the model cannot be used.
         """
-        wanted = _Wanted(name, content, model, Future())
-        with self._wake:
-            if self._ended:
-                wanted.future.cancel()
-            else:
-                self._photos.append(wanted)
-                self._wake.notify()
-        return wanted.future
+
+        def look(use: Callable[[str], Model]) -> Photo:
+            try:
+                return _segment_photo(name, content, model, use)
+            finally:
+                return_memory()
+
+        return self.run(look)
 
     def close(self) -> None:
         """End the thread after what it is at; what waits is cancelled."""
-        with self._wake:
-            self._ended, self.state, self._newest = True, None, None
-            for future in (*self._starts, *(wanted.future for wanted in self._photos)):
-                future.cancel()
-            self._starts.clear()
-            self._photos.clear()
-            self._wake.notify()
-        self._thread.join()
-
-    # the thread
-
-    def _run(self) -> None:
-        while self._await_turn():
-            if self._starts:
-                self._start()
-            elif self._photos:
-                self._take_photo(self._photos.popleft())
-            else:
-                self._segment()
-
-    def _await_turn(self) -> bool:
-        """Wait until there is something to do; False at the end."""
-        with self._wake:
-            while not (self._ended or self._starts or self._photos):
-                rest = None if self._newest is None else self._due - self._clock()
-                if rest is not None and rest <= 0.0:
-                    break
-                self._wake.wait(rest)
-            return not self._ended
-
-    def _start(self) -> None:
-        """Load the model that is set."""
-        with self._wake:
-            settings, starts = self._settings, self._starts
-            self._starts = []
-        waiting = [future for future in starts if future.set_running_or_notify_cancel()]
-        if settings is None:  # stopped meanwhile
-            for future in waiting:
-                future.set_result(None)
-            return
-        try:
-            model = self._use(settings.model)
-        except Exception as error:
-            for future in waiting:
-                future.set_exception(error)
-            return
-        name = model_name(settings.model, model)
-        provider = model.provider.removesuffix("ExecutionProvider")
-        with self._wake:
-            if self.state is not None and (self.state.model, self.state.provider) != (name, provider):
-                self.state = LiveState(model=name, provider=provider)
-            if self._fresh and self._settings is not None:
-                self._fresh, self._newest = False, self._recent
-        for future in waiting:
-            future.set_result(None)
-
-    def _use(self, name: str) -> Model:
-        if self._model is None or self._model[0] != name:
-            self._model = None  # one at a time: a model is some 20 MB, and as much again while it runs
-            self._model = name, self._load(name)
-        return self._model[1]
-
-    def _segment(self) -> None:
-        """Segment the picture that waits."""
-        with self._wake:
-            shown, self._newest = self._newest, None
-            settings = self._settings
-        if shown is None or settings is None:
-            return
-        begun = self._clock()
-        self._due = begun + 1.0 / settings.rate_hz
-        try:
-            start = time.perf_counter()
-            mask = self._use(settings.model).predict(shown.rgb, size=SIZE_PX if shown.whole else MOVING_PX).mask
-        except Exception as error:
-            _log.error("inference failed: %s", error)
-            self._tell(problem=f"inference failed: {error}")
-            return
-        milliseconds = 1e3 * (time.perf_counter() - start)
-        now = self._clock()
-        rate = 1.0 / (now - self._last) if 0.0 < now - self._last < PAUSE_S else 0.0
-        self._last = now
-        self._tell(milliseconds=milliseconds, rate=rate, rock_share=float(np.mean(mask == ROCK)), whole=shown.whole)
-        self._done(Seen(shown, mask, milliseconds))
-
-    def _tell(
-        self, *, problem: str = "", milliseconds: float = 0.0, rate: float = 0.0, rock_share: float = 0.0,
-        whole: bool = False,
-    ) -> None:  # fmt: skip
-        with self._wake:
-            old = self.state
-            if old is None:
-                return
-            if problem:
-                self.state = dataclasses.replace(old, problem=problem)
-                return
-            self.state = dataclasses.replace(
-                old,
-                milliseconds=milliseconds if whole else _smooth(old.milliseconds, milliseconds),
-                frames_per_s=_smooth(old.frames_per_s, rate) if rate else old.frames_per_s,
-                rock_share=rock_share,
-                problem="",
-            )
-
-    def _take_photo(self, wanted: _Wanted) -> None:
-        if not wanted.future.set_running_or_notify_cancel():
-            return
-        try:
-            rgb = decode_photo(wanted.name, wanted.content)
-            model = self._use(wanted.model)
-            start = time.perf_counter()
-            mask = model.predict(rgb, size=model.photo_px, tta=model.photo_tta).mask
-            milliseconds = 1e3 * (time.perf_counter() - start)
-            height, width = mask.shape
-            small = _fitted(width, height)
-            photo = Photo(
-                photo_name(wanted.name), _resize(rgb, small, Image.Resampling.LANCZOS),
-                _resize(mask, small, Image.Resampling.NEAREST), width, height, count_classes(mask),
-                model_name(wanted.model, model), milliseconds,
-            )  # fmt: skip
-        except Exception as error:
-            wanted.future.set_exception(error)
-            return
-        wanted.future.set_result(photo)
+        self.end()
+        self.join()
 
 
-def model_name(path: str, model: Model) -> str:
-    """What a model is called: as its card says, or its file."""
-    return str(model.card.get("name") or Path(path).stem)
+def _segment(model: Model, shown: Shown, settings: LiveSettings) -> Seen:
+    start = time.perf_counter()
+    mask = model.predict(shown.rgb, size=SIZE_PX if shown.whole else MOVING_PX).mask
+    return Seen(shown, mask, 1e3 * (time.perf_counter() - start))
+
+
+def _segment_photo(name: str, content: bytes, path: str, use: Callable[[str], Model]) -> Photo:
+    notes: list[str] = []
+    rgb = decode_photo(name, content, notes=notes)
+    model = use(path)
+    start = time.perf_counter()
+    try:
+        mask = model.predict(rgb, size=model.photo_px, tta=model.photo_tta).mask
+    finally:
+        model.release()
+    milliseconds = 1e3 * (time.perf_counter() - start)
+    height, width = mask.shape
+    small = _fitted(width, height)
+    return Photo(
+        photo_name(name), _resize(rgb, small, Image.Resampling.LANCZOS),
+        _resize(mask, small, Image.Resampling.NEAREST), width, height, count_classes(mask),
+        model_name(path, model), milliseconds, tuple(notes),
+    )  # fmt: skip
 
 
 def photo_name(name: str) -> str:
@@ -323,8 +174,13 @@ def photo_name(name: str) -> str:
     return f"{stem[:60]}{dot}{ending[:8]}" if stem else plain[:60] or "photograph"
 
 
-def decode_photo(name: str, content: bytes) -> np.ndarray:
-    """Read an uploaded photograph by `perception.photos.read_photo`, uint8 [H, W, 3].
+def decode_photo(name: str, content: bytes, *, notes: list[str] | None = None) -> np.ndarray:
+    """Read an uploaded photograph by `perception.photos.read_photo`, uint8 [H, W, 3] of at most `LOOKED_AT_PX`.
+
+    Args:
+        name: File name it came with.
+        content: The file.
+        notes: Receives what is to be said of it, one line each.
 
     Raises:
         InputError: It is no photograph, damaged, too small or too large.
@@ -332,7 +188,7 @@ def decode_photo(name: str, content: bytes) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="regolith-photo-") as folder:
         path = Path(folder) / photo_name(name)
         path.write_bytes(content)
-        return read_photo(path)
+        return read_photo(path, notes=notes, most_px=LOOKED_AT_PX)
 
 
 def _load(name: str) -> Model:
@@ -349,7 +205,3 @@ def _fitted(width: int, height: int) -> tuple[int, int]:
 
 def _resize(array: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
     return array if size == array.shape[1::-1] else np.asarray(Image.fromarray(array).resize(size, how))
-
-
-def _smooth(old: float, new: float) -> float:
-    return new if old == 0.0 else (1.0 - SMOOTHING) * old + SMOOTHING * new

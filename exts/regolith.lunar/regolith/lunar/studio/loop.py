@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
-from regolith.lunar.panel.desk import say
+from regolith.lunar.panel.context import say
 from regolith.lunar.params import InputError
 
 RATE_HZ = 30.0

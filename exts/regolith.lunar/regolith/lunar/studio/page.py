@@ -15,7 +15,7 @@ from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.host import Host, Pick
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.panel.shown import MAIN
+from regolith.lunar.panel.presentation import MAIN
 from regolith.lunar.studio import style
 from regolith.lunar.studio.commands import Commands
 from regolith.lunar.studio.edits import Edits
@@ -28,11 +28,10 @@ from regolith.lunar.studio.works import WorkView
 if TYPE_CHECKING:
     from viser import ViserServer
 
-    from regolith.lunar.panel.host import Task
     from regolith.lunar.studio.loop import Loop
 
 ICONS: dict[str, str] = {
-    "author": "mountain", "preview": "eye", "export": "photo-down", "train": "chart-line",
+    "author": "mountain", "preview": "eye", "generate": "photo-down", "train": "chart-line",
     "undo": "arrow-back", "redo": "arrow-forward", "load": "folder", "save": "device-floppy",
 }  # fmt: skip
 TOOLS = ("undo", "redo", "load", "save")
@@ -61,12 +60,10 @@ class Page:
         self._sections: list[SectionView] = []
         self._works: dict[str, WorkView] = {}
         self._buttons: list[ActionButton] = []
-        self._choices: list[tuple[Task, Callable[[Any], object]]] = []
         self._frame: FrameRows | None = None
         self._query = ""
         self._build(picture)
         self._subscription = model.subscribe(self._changed)
-        loop.ticks.append(self._tick)
 
     # building
 
@@ -218,18 +215,11 @@ class Page:
         """Let the user choose the path of a field."""
         kind = "folder" if field.picks == "folder" else "file"
         start = Path(self._host.data_folder / str(field.value)) if field.value else None
-        task = self._host.pick_path(Pick(field.label, kind, start))
-        self._choices.append((task, lambda path: path and self._edits.commit(field.path, str(path))))
-
-    def _tick(self) -> None:
-        for choice in [choice for choice in self._choices if choice[0].done()]:
-            self._choices.remove(choice)
-            choice[1](choice[0].result())
+        self._model.choose(Pick(field.label, kind, start), lambda place: self._edits.commit(field.path, str(place)))
 
     def close(self) -> None:
         """Follow the model no more; the widgets end with the server."""
         self._subscription.close()
-        self._loop.ticks.remove(self._tick)
 
 
 def wrong_fields(sections: Sequence[Section]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
 from regolith.lunar.panel.actions import Action
-from regolith.lunar.panel.shown import action_words
+from regolith.lunar.panel.presentation import action_words
 from regolith.lunar.studio.serving import resend
 
 if TYPE_CHECKING:

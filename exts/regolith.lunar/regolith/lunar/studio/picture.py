@@ -16,8 +16,8 @@ from regolith.lunar.perception.overlay import REGOLITH_COLOR, ROCK_COLOR, blend,
 from regolith.lunar.studio.camera import Shown
 from regolith.lunar.studio.live import Photo, Seen
 
-View = Literal["picture", "labels", "depth", "model"]
-VIEWS: dict[View, str] = {"picture": "Picture", "labels": "Labels", "depth": "Depth", "model": "Overlay"}
+PictureView = Literal["picture", "labels", "depth", "model"]
+VIEWS: dict[PictureView, str] = {"picture": "Picture", "labels": "Labels", "depth": "Depth", "model": "Overlay"}
 """Views, and what their buttons say."""
 
 JPEG_QUALITY = 85
@@ -48,7 +48,7 @@ class Looks:
 class Picture:
     """Something to show, and how."""
 
-    view: View
+    view: PictureView
     shown: Shown
     mask: np.ndarray | None
     """Classes the model saw in this very picture; None where it has not looked at it."""
@@ -66,7 +66,7 @@ class Painted:
     """Pixels of each class of what is shown; None where no classes are."""
 
 
-def choose_picture(view: View, shown: Shown, seen: Seen | None, looks: Looks) -> Picture:
+def choose_picture(view: PictureView, shown: Shown, seen: Seen | None, looks: Looks) -> Picture:
     """What a view shows: the model's, the newest picture that it has looked at."""
     if view == "model" and seen is not None:
         return Picture(view, seen.shown, seen.mask, looks)
@@ -76,7 +76,7 @@ def choose_picture(view: View, shown: Shown, seen: Seen | None, looks: Looks) ->
 def paint(picture: Picture) -> Painted:
     """Draw a view and encode it: without loss at rest, small while things move."""
     shown = picture.shown
-    classes = shown.label if picture.view == "labels" else picture.mask if picture.view == "model" else None
+    classes = shown.mask if picture.view == "labels" else picture.mask if picture.view == "model" else None
     if classes is not None and picture.view == "labels":
         rgb = draw_classes(classes)
     elif classes is not None:
@@ -189,4 +189,5 @@ def _model_line(live: LiveState | None, *, legend: bool) -> str:
 def photo_caption(photo: Photo) -> str:
     """Lines below a photograph, as HTML."""
     name = f"{photo.name} · {photo.width}×{photo.height} px · {photo.model} · {photo.milliseconds:.0f} ms"
-    return f'{class_legend(photo.counts)}<div class="rl-shot">{html.escape(name)}</div>'
+    lines = html.escape("; ".join([name, *photo.notes]))
+    return f'{class_legend(photo.counts)}<div class="rl-shot">{lines}</div>'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from regolith.lunar.panel.forms import Field
-from regolith.lunar.panel.shown import hint, step_of, tidy
+from regolith.lunar.panel.presentation import hint, step_of, tidy
 from regolith.lunar.params import Interval, as_text
 from regolith.lunar.studio.edits import Edits
 from regolith.lunar.studio.parts import QUIET, assign, from_page, icon_of, markup

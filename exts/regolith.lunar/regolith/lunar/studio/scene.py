@@ -252,19 +252,19 @@ class SceneView:
             if number != self._made or self._closed.is_set():
                 return
             with self._server.atomic():
-                self._solids.shade(shadows, spec.rock_albedo_ratio)
+                self._solids.shade(shadows, spec["rock_albedo_ratio"])
             self._shadows_made = wanted
 
 
 def _lighting(spec: FrameSpec) -> tuple[float, float, float]:
-    return spec.sun_elevation_deg, spec.sun_azimuth_deg, spec.rock_albedo_ratio
+    return spec["sun_elevation_deg"], spec["sun_azimuth_deg"], spec["rock_albedo_ratio"]
 
 
 def _overview(spec: FrameSpec) -> tuple[np.ndarray, np.ndarray]:
     """Place of an eye behind and above a frame's camera [m], and what it looks at."""
     lens = np.array([spec.camera_x_m, spec.camera_y_m, spec.camera_z_m])
-    heading = direction(0.0, spec.heading_deg)
-    return lens - BEHIND_M * heading + ABOVE_M * UP, lens + AHEAD_M * heading - spec.height_m * UP
+    heading = direction(0.0, spec["heading_deg"])
+    return lens - BEHIND_M * heading + ABOVE_M * UP, lens + AHEAD_M * heading - spec["height_m"] * UP
 
 
 def _put(client: viser.ClientHandle, position: np.ndarray, look_at: np.ndarray, up: np.ndarray, fov: float) -> None:

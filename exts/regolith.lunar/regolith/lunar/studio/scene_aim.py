@@ -34,7 +34,7 @@ def limited(name: str, value: float) -> float:
 
 def sun_of(spec: FrameSpec) -> np.ndarray:
     """Unit vector towards a frame's sun, float64, shape [3]."""
-    return direction(spec.sun_elevation_deg, spec.sun_azimuth_deg)
+    return direction(spec["sun_elevation_deg"], spec["sun_azimuth_deg"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +60,8 @@ class CameraPose:
             height: Picture height [px]; pixels are square.
         """
         position = (spec.camera_x_m, spec.camera_y_m, spec.camera_z_m)
-        matrix = camera_matrix(position, spec.heading_deg, spec.pitch_deg, spec.roll_deg)
-        upright = math.tan(math.radians(0.5 * spec.fov_deg)) * height / width
+        matrix = camera_matrix(position, spec["heading_deg"], spec["pitch_deg"], spec["roll_deg"])
+        upright = math.tan(math.radians(0.5 * spec["fov_deg"])) * height / width
         return cls(matrix[3, :3], (matrix[:3, :3] * TO_USD[:, None]).T, 2.0 * math.atan(upright), width / height)
 
     @property

@@ -68,13 +68,13 @@ class SunMark:
         place = foot + DOME_M * self.sun
         self.ball.position = place
         self._label.position = place + np.array([0.0, 0.0, 0.35])
-        self._label.text = f"sun {spec.sun_elevation_deg:.1f}° · az {spec.sun_azimuth_deg % 360:.0f}°"
+        self._label.text = f"sun {spec['sun_elevation_deg']:.1f}° · az {spec['sun_azimuth_deg'] % 360:.0f}°"
         rim = _circle() + foot
         if ground is not None:
             rim[:, 2] = ground.facet_height(rim[:, 0], rim[:, 1])
         self._ring.points = _joined(rim + np.array([0.0, 0.0, RIM_M]))
-        heights = np.linspace(0.0, spec.sun_elevation_deg, 25)
-        arc = np.array([direction(height, spec.sun_azimuth_deg) for height in heights]) * DOME_M
+        heights = np.linspace(0.0, spec["sun_elevation_deg"], 25)
+        arc = np.array([direction(height, spec["sun_azimuth_deg"]) for height in heights]) * DOME_M
         self._arc.points = _joined(arc + foot)
         self._ray.points = _joined(np.stack([foot, place]))
 
@@ -129,7 +129,7 @@ class RoverMark:
     def place(self, spec: FrameSpec, width: int, height: int) -> np.ndarray:
         """Show a frame's camera; returns the foot of its mast [m], shape [3]."""
         self._pose = pose = CameraPose.of(spec, width, height)
-        foot = pose.position - np.array([0.0, 0.0, spec.height_m])
+        foot = pose.position - np.array([0.0, 0.0, spec["height_m"]])
         target = pose.position + TARGET_M * pose.forward
         y = np.tan(0.5 * pose.fov_rad)
         self.frustum.fov, self.frustum.aspect = pose.fov_rad, pose.aspect

@@ -153,8 +153,9 @@ def read_content(stage: Usd.Stage) -> StageContent:
     rows, columns = ground.grid.z.shape
     if rows != columns:
         raise InputError(f"{schema.TERRAIN}.{schema.GRID_SHAPE}", (rows, columns), "as many rows as columns")
-    data = stage.GetRootLayer().customLayerData.get(schema.LAYER_DATA, {})
-    camera = json.loads(data.get("parameters", "{}")).get("camera", {})
+    world = stage.GetPrimAtPath(schema.WORLD)
+    shown = (world.GetCustomDataByKey(schema.SHOWN) if world else None) or {}
+    camera = json.loads(shown.get("parameters", "{}")).get("camera", {})
     return StageContent(ground, read_rocks(stage), float(camera.get("roam_m", 0.25 * ground.grid.half_x)))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.model import PanelModel
-from regolith.lunar.panel.shown import BUTTONS, labels
+from regolith.lunar.panel.presentation import BUTTONS, labels
 from regolith.lunar.studio.edits import Edits
 from regolith.lunar.studio.parts import QUIET, ActionButton, assign, from_page, icon_of, marked
 from regolith.lunar.studio.rows import Row

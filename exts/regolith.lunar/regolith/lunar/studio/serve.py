@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar.dataset.generate import parse_size
-from regolith.lunar.params import InputError, Verb, load_preset, quantity
+from regolith.lunar.machine import install_command
+from regolith.lunar.params import InputError, PictureSize, Verb, load_preset, quantity
 from regolith.lunar.studio.access import Access
 from regolith.lunar.studio.assembly import Assembly
 from regolith.lunar.studio.loop import Loop
@@ -22,7 +22,7 @@ END_S = 1.0
 """How long the studio waits at its end for what its threads still compute [s]: nothing of that is kept."""
 PATIENCE_S = 20.0
 """The address is told once the first picture is there, or after this time [s]."""
-SIZE = "480x360"
+SIZE = PictureSize(480, 360)
 
 
 class Studio(Verb):
@@ -33,22 +33,31 @@ class Studio(Verb):
     )
     port: int = quantity(8080, "Port; 0 for a free one.", ge=0, le=65535)
     token: str | None = quantity(
-        None, "What the address has to carry as ?token=…; left out, one is made up where other machines are let in."
+        None, "What the address has to carry as ?token=…; left out, one is made up and printed in the address."
+    )
+    no_token: bool = quantity(
+        False,
+        "Ask for no token: then every user and program of this machine can do what the page can: read pictures and "
+        "models that you can read, write into the workspace, start exports and trainings as you, stop them.",
     )
     workspace: Path = quantity(
         Path("workspace"), "Folder that all the page writes lies in. What its fields name to be read may lie elsewhere."
     )
+    trust_workspace: bool = quantity(
+        False,
+        "Open a workspace that belongs to another user, who can change what lies in it while you work: nothing in it "
+        "is executed, but what it names is read, resumed and stopped.",
+    )
     preset: str = quantity("v3", "Preset to start from.")
     params_file: Path | None = quantity(None, "Parameter file (.yaml, .yml, .json) to load.", flag="params")
-    size: str = quantity(SIZE, "Size of the rover's picture and of exported frames: SIDE or WIDTHxHEIGHT.", unit="px")
+    size: PictureSize = quantity(SIZE, "Size of the rover's picture and of exported frames.")
 
     def run(self) -> dict[str, Any]:
         """Serve until it is interrupted (exit code 130) or told to end (SIGTERM, exit code 0)."""
         _check_installed()
         load_preset(self.preset)
-        parse_size(self.size)
-        workspace = Workspace(self.workspace)
-        access = Access(self.host, self.port, self.token, workspace)
+        workspace = Workspace(self.workspace, trust=self.trust_workspace)
+        access = Access(self.host, self.port, self.token, workspace, no_token=self.no_token)
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
         loop = Loop()
         ended: list[int] = []
@@ -83,7 +92,7 @@ def _check_installed() -> None:
     import importlib.util
 
     if importlib.util.find_spec("viser") is None:
-        raise InputError("studio", sys.executable, "an interpreter with viser: pip install 'regolith-lunar[studio]'")
+        raise InputError("studio", sys.executable, f"an interpreter with viser: {install_command('studio')}")
 
 
 def _end_soon(code: int, exit_now: Callable[[int], object] = os._exit) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import io
 import logging
 from collections.abc import Callable, Iterator
@@ -25,6 +26,10 @@ MAX_MESSAGE = 2 * 2**20
 """Largest message a page may send [bytes]: files come in parts of half a mebibyte."""
 MAX_UPLOAD = 64 * 2**20
 """Largest file a page may send [bytes]."""
+MAX_UPLOADS = 2 * MAX_UPLOAD
+"""Most that may be on its way from all pages together [bytes]."""
+LEAST_PART = 64 * 2**10
+"""Size of the parts a file may at least be sent in [bytes]; pages send half a mebibyte."""
 MAX_PAGES = 32
 """Most pages open at a time."""
 PATIENCE_S = 90.0
@@ -123,8 +128,10 @@ def _guarded(access: Access) -> Iterator[None]:
                 await connection.close(1011, "the studio could not go on with this page")
             finally:
                 pages -= 1
+                uploads.drop(connection)
 
-        options |= {"max_size": MAX_MESSAGE, "create_connection": _page_connection(), "logger": _quiet_logger()}
+        uploads = Uploads()
+        options |= {"max_size": MAX_MESSAGE, "create_connection": _page_connection(uploads), "logger": _quiet_logger()}
         options |= {"server_header": None, "process_response": finish}
         options |= {"ping_timeout": PATIENCE_S}
         return original(handle, sock=access.socket, process_request=process, **options)
@@ -136,7 +143,61 @@ def _guarded(access: Access) -> Iterator[None]:
         module.serve = original
 
 
-def _page_connection() -> type[ServerConnection]:
+class Uploads:
+    """Files on their way from pages. viser believes the size a page states; here each is cut at it."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[Any, str], _Upload] = {}
+
+    def problem(self, page: Any, fields: dict[str, Any]) -> str:
+        """Follow a message of a file; what is wrong with it, empty for nothing.
+
+        Args:
+            page: Whose message it is.
+            fields: Of a `FileTransferStartUpload` or `FileTransferPart`.
+        """
+        key = (page, fields["transfer_uuid"])
+        if fields["type"] == "FileTransferStartUpload":
+            size, parts = fields["size_bytes"], fields["part_count"]
+            if not isinstance(size, int) or not 0 <= size <= MAX_UPLOAD:
+                return "a file that is too large"
+            if not isinstance(parts, int) or not 0 <= parts <= size // LEAST_PART + 1:
+                return "a file in too many parts"
+            self._files.pop(key, None)
+            if size + sum(file.size for file in self._files.values()) > MAX_UPLOADS:
+                return "too many files at a time"
+            if parts:
+                self._files[key] = _Upload(size, parts)
+            return ""
+        file = self._files.get(key)
+        if file is None:
+            return "a part of a file that was not announced"
+        file.received += len(fields["content"])
+        if file.received > file.size:
+            return "more of a file than was announced"
+        if fields["part_index"] in range(file.parts):
+            file.there.add(fields["part_index"])
+        if len(file.there) == file.parts:
+            del self._files[key]
+        return ""
+
+    def drop(self, page: Any) -> None:
+        """Forget the files of a page that is gone."""
+        for key in [key for key in self._files if key[0] is page]:
+            del self._files[key]
+
+
+@dataclasses.dataclass
+class _Upload:
+    size: int
+    """As it was announced [bytes]."""
+    parts: int
+    received: int = 0
+    there: set[int] = dataclasses.field(default_factory=set)
+    """Numbers of the parts that came."""
+
+
+def _page_connection(uploads: Uploads) -> type[ServerConnection]:
     """Class of connections that hand on only messages of the kinds and shapes a page sends."""
     from websockets.asyncio.server import ServerConnection
 
@@ -146,7 +207,7 @@ def _page_connection() -> type[ServerConnection]:
         async def recv(self, decode: bool | None = None) -> Any:
             """Return the next message; one that is none ends this connection, and no other."""
             raw = await super().recv(decode)
-            problem = message_problem(raw)
+            problem = message_problem(raw, self, uploads)
             if not problem:
                 return raw
             log.warning("a page was let go: %s", problem)
@@ -156,7 +217,7 @@ def _page_connection() -> type[ServerConnection]:
     return PageConnection
 
 
-def message_problem(raw: str | bytes) -> str:
+def message_problem(raw: str | bytes, page: Any, uploads: Uploads) -> str:
     """What is wrong with a message of a page; empty for nothing."""
     import msgspec
     from viser._messages import Message
@@ -174,15 +235,11 @@ def message_problem(raw: str | bytes) -> str:
         updates = fields.get("updates")
         if not isinstance(updates, dict) or set(updates) != {"value"}:
             return "an update of something other than a value"
-    if kind == "FileTransferStartUpload":
-        size = fields.get("size_bytes")
-        if not isinstance(size, int) or not 0 <= size <= MAX_UPLOAD:
-            return "a file that is too large"
     try:
         Message.deserialize(raw)
+        return uploads.problem(page, fields) if kind.startswith("FileTransfer") else ""
     except Exception as error:  # whatever viser makes of fields that are missing, too many or of other types
         return f"{kind}: {type(error).__name__}"
-    return ""
 
 
 def _say_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

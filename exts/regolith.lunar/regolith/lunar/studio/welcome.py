@@ -50,8 +50,12 @@ class Welcome:
         self._panel.float(x=20, y=20, width=WIDTH)
 
     def dismiss(self) -> None:
-        """Take it away and never show it again."""
+        """Take it away and never show it again.
+
+        It is hidden and not removed: a page applies updates after the removals of the same batch of messages, and one
+        that is told of the panel, its tab and its end at once would miss the panel it is to give the tab.
+        """
         if self._panel is not None:
             panel, self._panel = self._panel, None
-            panel.remove()
+            panel.visible = False
             self._host.remember(KEY, "done")

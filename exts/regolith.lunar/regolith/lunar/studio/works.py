@@ -11,7 +11,7 @@ import numpy as np
 
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.model import PanelModel
-from regolith.lunar.panel.shown import CURVES, Curve, curve_words, plot_scale, thin
+from regolith.lunar.panel.presentation import CURVES, Curve, curve_words, plot_scale, thin
 from regolith.lunar.panel.work import Work
 from regolith.lunar.studio.parts import QUIET, ActionButton, assign, markup
 from regolith.lunar.studio.style import CURVE_COLORS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from regolith.lunar.studio.loop import Loop
 
 BUTTONS: dict[str, tuple[str, ...]] = {
-    "export": ("pause", "cancel", "report"),
+    "generate": ("pause", "cancel", "report"),
     "training": ("train", "use_model", "open_run"),
     "evaluate": ("evaluate",),
 }

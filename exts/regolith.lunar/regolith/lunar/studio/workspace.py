@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from regolith.lunar.files import write_json
+from regolith.lunar.jobs.runs import foreign_owner
 from regolith.lunar.params import InputError
+from regolith.lunar.reading import read_json
 
 FILES = "/files/"
 """What addresses of workspace files begin with."""
 STATE = ".studio"
 """Folder in the workspace that is the studio's own: runs, what it remembers. Not served."""
+STATE_BYTES = 2**20
+"""Largest file of what it remembers [bytes]."""
 
 
 class Workspace:
     """A folder, made where it is not there yet."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, trust: bool = False) -> None:
         """Open it.
 
         Args:
             root: The folder.
+            trust: Open it where it belongs to another user too.
 
         Raises:
-            InputError: It is a file, or cannot be written.
+            InputError: It is a file, cannot be written, belongs to another user, or what is the studio's own in it is a
+                link.
         """
+        _check_own(root, trust=trust)
         try:
             root.mkdir(parents=True, exist_ok=True)
             self.root = root.resolve(strict=True)
@@ -115,10 +121,27 @@ class Workspace:
 
     def _read(self) -> dict[str, str]:
         try:
-            found = json.loads(self._file.read_text("utf-8"))
+            found = read_json(self._file, STATE_BYTES)
         except (FileNotFoundError, ValueError):
             return {}
         return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _check_own(root: Path, *, trust: bool) -> None:
+    """Refuse a folder of somebody else's, and ways out of it, before anything in it is read or written."""
+    try:
+        root = root.resolve()
+    except (OSError, RuntimeError):
+        return  # opening it says why
+    for path in (root, root / STATE, root / STATE / "runs", root / STATE / "state.json"):
+        owner = "" if trust else foreign_owner(path)
+        if owner:
+            allowed = (
+                "a folder of your own, for what lies in it is read and resumed (--trust-workspace opens it anyway)"
+            )
+            raise InputError("workspace", f"{path}, which belongs to {owner}", allowed)
+        if path != root and path.is_symlink():
+            raise InputError("workspace", str(path), "a folder or file of the workspace's own, no link")
 
 
 def content_type(path: Path) -> str:

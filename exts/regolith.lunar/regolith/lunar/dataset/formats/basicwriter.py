@@ -29,7 +29,7 @@ from PIL import Image
 
 from regolith.lunar.dataset.formats.source import Source, Step
 from regolith.lunar.dataset.layout import FrameRecord
-from regolith.lunar.dataset.write import PNG_LEVEL
+from regolith.lunar.dataset.outputs import PNG_LEVEL
 from regolith.lunar.labels import IGNORE, NAMES, REGOLITH, ROCK, SKY
 from regolith.lunar.stage import schema
 

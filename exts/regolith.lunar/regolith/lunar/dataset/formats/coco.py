@@ -20,7 +20,7 @@ from PIL import Image
 
 from regolith.lunar.dataset.formats.source import Source, Step, regions
 from regolith.lunar.dataset.layout import FrameRecord
-from regolith.lunar.dataset.write import PNG_LEVEL
+from regolith.lunar.dataset.outputs import PNG_LEVEL
 from regolith.lunar.labels import CLASSES, ROCK
 
 CATEGORIES: dict[str, int] = {"rock": 1, "sky": 2, "regolith": 3}
@@ -62,8 +62,8 @@ def _write_split(source: Source, out: Path, step: Step) -> None:
         step()
     common = {
         "info": {
-            "description": f"lunar regolith, split {source.contract['split']}",
-            "version": source.contract["version"],
+            "description": f"lunar regolith, split {source.contract.split}",
+            "version": source.contract.version,
             "rocks": _BY_NUMBER if source.has("instance") else _BY_COMPONENT,
         },
         "licenses": [],

@@ -24,6 +24,7 @@ import yaml
 
 from regolith.lunar.dataset.formats.source import Source, Step
 from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.outputs import OUTPUTS
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError
 
@@ -64,8 +65,9 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
 
 def frames_held(source: Source) -> int:
     """How many frames of a split go into one row group."""
-    pixel = {"depth": 4, "normals": 12, "instance": 2}
-    frame = source.width * source.height * (4 + sum(pixel[output] for output in source.extras))
+    rows = [OUTPUTS[output] for output in source.extras]
+    pixel = sum((row.channels or 1) * (4 if row.ending == "npy" else row.dtype.itemsize) for row in rows)
+    frame = source.width * source.height * (4 + pixel)
     return max(1, min(ROW_GROUP, HELD_BYTES // frame))
 
 
@@ -75,11 +77,11 @@ def split_name(source: Source) -> str:
 
 
 def _check_names(sources: Sequence[Source]) -> None:
-    """Refuse split names that `datasets` would not take, or not tell apart."""
+    """Refuse split names that `datasets` would not take, or not tell apart; `all` it takes for all splits together."""
     names = [split_name(source) for source in sources]
     for name in names:
-        if names.count(name) > 1 or not re.fullmatch(r"\w+(\.\w+)*", name):
-            raise InputError("folder", name, "split names of letters, digits and _, each once")
+        if names.count(name) > 1 or name.lower() == "all" or not re.fullmatch(r"\w+(\.\w+)*", name):
+            raise InputError("folder", name, "split names of letters, digits and _, each once, none of them all")
 
 
 def _shared_extras(sources: Sequence[Source]) -> tuple[str, ...]:
@@ -92,7 +94,8 @@ def _shared_extras(sources: Sequence[Source]) -> tuple[str, ...]:
     for source in sources:
         if source.extras != first.extras:
             raise InputError(source.name, ", ".join(source.extras) or "rgb and mask alone", f"outputs as {first.name}")
-        if set(first.extras) - {"instance"} and (source.width, source.height) != (first.width, first.height):
+        arrays = any(OUTPUTS[output].ending == "npy" for output in first.extras)
+        if arrays and (source.width, source.height) != (first.width, first.height):
             raise InputError(source.name, f"{source.width}x{source.height}", f"the size of {first.name}'s pictures")
     return first.extras
 
@@ -101,14 +104,11 @@ def _features(sources: Sequence[Source], extras: Iterable[str]) -> datasets.Feat
     """Columns and their types."""
     from datasets import Array2D, Array3D, Features, Image, Value
 
-    height, width = sources[0].height, sources[0].width
-    arrays = {
-        "instance": Image(),
-        "depth": Array2D((height, width), "float32"),
-        "normals": Array3D((height, width, 3), "float32"),
-    }
     columns: dict[str, Any] = {"image": Image(), "mask": Image()}
-    columns |= {output: arrays[output] for output in extras}
+    for row in (OUTPUTS[output] for output in extras):
+        array = Array2D if row.channels is None else Array3D
+        shape = row.shape(sources[0].width, sources[0].height)
+        columns[row.name] = array(shape, "float32") if row.ending == "npy" else Image()
     columns |= {"index": Value("int64"), "seed": Value("string")}
     columns |= {f"pixels_{name}": Value("int64") for name in (*CLASSES, "ignore")}
     values: dict[str, list[Any]] = {}
@@ -134,12 +134,11 @@ def _row(source: Source, record: FrameRecord, features: datasets.Features, extra
         row[name] = str(value) if features[name].dtype == "string" else value
     row |= {f"pixels_{name}": count for name, count in record.counts.items()}
     row |= {"index": record.index, "seed": str(record.seed)}
-    for column, output in (("image", "rgb"), ("mask", "mask"), ("instance", "instance")):
-        if output in ("rgb", "mask", *extras):
+    for column, output in (("image", "rgb"), ("mask", "mask"), *((output, output) for output in extras)):
+        if OUTPUTS[output].ending == "npy":
+            row[column] = source.array(output, record).astype(np.float32)
+        else:
             row[column] = {"bytes": source.data(output, record), "path": None}
-    for output in ("depth", "normals"):
-        if output in extras:
-            row[output] = source.array(output, record).astype(np.float32)
     return {name: row.get(name) for name in features}
 
 
@@ -161,7 +160,7 @@ def _card(sources: Sequence[Source]) -> str:
     classes = [f"| {value} | {name} |" for name, value in CLASSES.items()] + [f"| {IGNORE} | ignore |"]
     splits = [
         f"| {split_name(source)} | {len(source.records)} | {source.width}×{source.height} "
-        f"| {source.contract['renderer'].get('name', 'unknown')} |"
+        f"| {source.contract.renderer.get('name', 'unknown')} |"
         for source in sources
     ]
     lines = [

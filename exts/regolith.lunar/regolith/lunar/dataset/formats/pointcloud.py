@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from regolith.lunar.dataset.formats.source import Source, Step
-from regolith.lunar.dataset.pointcloud import View, point_cloud
+from regolith.lunar.dataset.pointcloud import FrameCamera, point_cloud
 from regolith.lunar.params import InputError
 
 
@@ -28,7 +28,7 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
         outputs = ["rgb", "mask", "depth", *(["instance"] if source.has("instance") else [])]
         for record in source.records:
             arrays = {output: source.array(output, record) for output in outputs}
-            view = View.from_spec(record.spec, source.width, source.height)
+            view = FrameCamera.from_spec(record.spec, source.width, source.height)
             save_arrays(folder / f"points_{record.index:05d}.npz", point_cloud(arrays, view))
             step()
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
-from regolith.lunar.dataset.layout import FrameRecord, file_name, read_contract, read_journal
+from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.layout import FrameRecord, frame_bytes, read_journal
+from regolith.lunar.dataset.outputs import OUTPUTS, file_name
 from regolith.lunar.dataset.splits import is_part, split_folders
-from regolith.lunar.dataset.write import ARRAYS
-from regolith.lunar.labels import ROCK
+from regolith.lunar.labels import CLASSES, IGNORE, ROCK
 from regolith.lunar.params import InputError
+
+MASK_VALUES = {*CLASSES.values(), IGNORE}
+"""What a mask may hold."""
 
 Step = Callable[[], None]
 """Called by a format once a frame is written."""
@@ -37,28 +38,28 @@ class Source:
     folder: Path
     name: str
     """Name of the split's folder; it names the split in every format."""
-    contract: dict[str, Any]
+    contract: Contract
     records: tuple[FrameRecord, ...]
     """The complete frames by index."""
 
     @property
     def width(self) -> int:
         """Picture width [px]."""
-        return self.contract["width"]
+        return self.contract.width
 
     @property
     def height(self) -> int:
         """Picture height [px]."""
-        return self.contract["height"]
+        return self.contract.height
 
     @property
     def extras(self) -> tuple[str, ...]:
         """Outputs beside rgb and mask."""
-        return tuple(output for output in self.contract["outputs"] if output not in ("rgb", "mask"))
+        return self.contract.extras
 
     def has(self, output: str) -> bool:
         """Whether the frames carry an output."""
-        return output in self.contract["outputs"]
+        return output in self.contract.outputs
 
     def data(self, output: str, record: FrameRecord) -> bytes:
         """Bytes of one output's file.
@@ -67,27 +68,32 @@ class Source:
             InputError: The file is missing, or not as it was written.
         """
         name = file_name(output, record.index)
-        allowed = "the file as it was written; `regolith verify` lists what is broken"
         try:
-            data = (self.folder / name).read_bytes()
+            return frame_bytes(self.folder, record, name)
         except OSError as error:
-            raise InputError(f"{self.folder / name}", error.strerror, allowed) from None
-        if hashlib.sha256(data).hexdigest() != record.sha256.get(name):
-            raise InputError(f"{self.folder / name}", "changed", allowed)
-        return data
+            found, why = error.strerror, "as it was written"
+        except ValueError as error:
+            found, why = "changed", f"as it was written ({error})"
+        cure = f"`regolith verify --repair {self.folder}` draws frame {record.index} again"
+        if self.contract.imported:
+            cure = "import the pictures again"
+        raise InputError(f"{self.folder / name}", found, f"the file {why}; {cure}")
 
     def array(self, output: str, record: FrameRecord) -> np.ndarray:
-        """One output as the array it was written from (`dataset.write.encode`).
+        """One output as the array it was written from.
 
         Raises:
-            InputError: The file is missing, not as it was written, or not of the split's size.
+            InputError: The file is missing, not as it was written, no such array, or not of the split's size.
         """
-        data = self.data(output, record)
-        with io.BytesIO(data) as stream:
-            array = np.load(stream) if output in ARRAYS else np.asarray(Image.open(stream))
+        data, path = self.data(output, record), f"{self.folder / file_name(output, record.index)}"
+        try:
+            array = OUTPUTS[output].decode(data)
+        except ValueError as error:
+            raise InputError(path, str(error), f"a file of {output}") from None
         if array.shape[:2] != (self.height, self.width):
-            name = f"{self.folder / file_name(output, record.index)}"
-            raise InputError(name, f"{array.shape[1]}×{array.shape[0]} px", f"{self.width}×{self.height} px")
+            raise InputError(path, f"{array.shape[1]}×{array.shape[0]} px", f"{self.width}×{self.height} px")
+        if output == "mask" and not set(found := np.unique(array).tolist()) <= MASK_VALUES:
+            raise InputError(path, found, f"a mask of {', '.join(map(str, sorted(MASK_VALUES)))}")
         return array
 
     def place(self, output: str, record: FrameRecord, target: Path) -> None:
@@ -135,8 +141,8 @@ def read_sources(folder: Path, *, partial: bool = False) -> list[Source]:
     for source in sources:
         if not re.fullmatch(r"\w[\w.-]*", source.name, re.ASCII):
             raise InputError("folder", source.name, "a split named with letters, digits, _, - and .")
-        wanted = source.contract["frames"]
-        have = sum(0 <= record.index < wanted for record in source.records)
+        wanted = source.contract.frames
+        have = len(source.records)
         if have < wanted and not partial:
             found = f"{source.folder}, {have} of {wanted} frames"
             raise InputError("split", found, "a finished split; run its generate command again, or --partial")
@@ -144,12 +150,13 @@ def read_sources(folder: Path, *, partial: bool = False) -> list[Source]:
 
 
 def read_source(split: Path) -> Source:
-    """Open one split.
+    """Open one split as it is now: frames that a run adds meanwhile, or a larger contract it begins, are not in it.
 
     Raises:
         InputError: It is damaged, or has no frame.
     """
-    contract, records = read_contract(split), read_journal(split)
+    contract = Contract.read(split)
+    records = {index: record for index, record in read_journal(split).items() if index < contract.frames}
     if not records:
         raise InputError("split", str(split), "a split with at least one frame")
     return Source(split, split.resolve().name, contract, tuple(records[index] for index in sorted(records)))
@@ -157,7 +164,7 @@ def read_source(split: Path) -> Source:
 
 def role(source: Source) -> str:
     """Which of `ROLES` a split plays, by the split it says it is; its own name where none."""
-    split = source.contract["split"]
+    split = source.contract.split
     return next((PLAYED[known] for known in PLAYED if is_part(split, known)), source.name)
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from regolith.lunar.dataset.run import room
+from regolith.lunar.dataset.formats.source import Source, Step
 from regolith.lunar.files import appearing
 from regolith.lunar.params import InputError
+from regolith.lunar.params.outputs import refusing
 
-REFUSED = {
-    errno.ENOTEMPTY: "a folder that is not there yet, or empty",
-    errno.EAGAIN: "a folder no other run is writing to",
-}
-"""Error to what it asks of the folder."""
+Write = Callable[[Sequence[Source], Path, Step], Any]
+"""A format: writes splits into an empty folder, calling the step once a frame is written; see `formats.voc.write`."""
 
 
 @contextlib.contextmanager
@@ -28,9 +27,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
         OSError: Any other error of what is done inside.
     """
     try:
-        with room(folder), appearing(folder) as temporary:
+        with refusing("out", folder), appearing(folder) as temporary:
             yield temporary
     except OSError as error:
-        if error.errno not in REFUSED:
+        if error.errno != errno.ENOTEMPTY:
             raise
-        raise InputError("out", str(folder), REFUSED[error.errno]) from None
+        raise InputError("out", str(folder), "a folder that is not there yet, or empty") from None

@@ -4,7 +4,7 @@
 OUT/VOCdevkit/VOC2012/JPEGImages/SPLIT_00000.jpg          picture
 OUT/VOCdevkit/VOC2012/SegmentationClass/SPLIT_00000.png   class indices with VOC's palette
 OUT/VOCdevkit/VOC2012/ImageSets/Segmentation/NAME.txt     a list a split, and train, val, test
-OUT/labelmap.txt                                          class names and colours
+OUT/VOCdevkit/VOC2012/labelmap.txt                        class names and colours, where datumaro and CVAT look for them
 ```
 
 Indices are our classes: 0 regolith (VOC's background), 1 rock, 2 sky, 255 ignore (VOC's void). VOC readers look for
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.formats.source import ROLES, Source, Step, by_role
-from regolith.lunar.dataset.write import PNG_LEVEL
+from regolith.lunar.dataset.outputs import PNG_LEVEL
 from regolith.lunar.labels import CLASSES, IGNORE
 
 QUALITY = 100
@@ -50,7 +50,7 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
     for role, source in by_role(sources).items():
         if role in ROLES and source.name != role:
             (sets / f"{role}.txt").write_bytes((sets / f"{source.name}.txt").read_bytes())
-    (out / "labelmap.txt").write_text(_label_map(colors), "utf-8")
+    (root / "labelmap.txt").write_text(_label_map(colors), "utf-8")
 
 
 def palette() -> np.ndarray:

@@ -16,7 +16,8 @@ from typing import BinaryIO
 import numpy as np
 
 from regolith.lunar.dataset.formats.source import Source, Step
-from regolith.lunar.dataset.layout import FILES, FrameRecord
+from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.outputs import OUTPUTS
 
 
 def write(sources: Sequence[Source], out: Path, step: Step, *, shard: int) -> None:
@@ -51,12 +52,12 @@ def write(sources: Sequence[Source], out: Path, step: Step, *, shard: int) -> No
 def sample(source: Source, record: FrameRecord) -> dict[str, str | bytes]:
     """One frame as a sample: `__key__`, and bytes by ending."""
     description = {
-        "split": source.contract["split"],
+        "split": source.contract.split,
         "index": record.index,
         "seed": record.seed,
         "spec": record.spec,
         "counts": record.counts,
-        "classes": source.contract["classes"] | {"ignore": source.contract["ignore"]},
+        "classes": source.contract.classes | {"ignore": source.contract.ignore},
     }
     files: dict[str, str | bytes] = {
         "__key__": f"{record.index:05d}",
@@ -65,7 +66,7 @@ def sample(source: Source, record: FrameRecord) -> dict[str, str | bytes]:
         "json": json.dumps(description, sort_keys=True).encode(),
     }
     for output in source.extras:
-        if FILES[output][1] == "npy":
+        if OUTPUTS[output].ending == "npy":
             files[f"{output}.npy"] = source.data(output, record)
         else:
             with io.BytesIO() as stream:

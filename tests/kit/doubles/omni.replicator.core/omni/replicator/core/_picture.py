@@ -59,7 +59,7 @@ class _Eye:
             self.renderers.append(renderer)
 
     def look(self, stage: Usd.Stage, camera: str, width: int, height: int) -> Picture:
-        from regolith.lunar.render.mitsuba import star_pixels
+        from regolith.lunar.render.develop import star_pixels
         from regolith.lunar.render.view import read_tint, read_view
 
         prim = stage.GetPrimAtPath(camera)

@@ -1,0 +1,205 @@
+"""A split as a sequence of frames, whose files are read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from regolith.lunar.dataset.formats.source import Source, read_source
+from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.outputs import file_name
+from regolith.lunar.files import AnyPath
+from regolith.lunar.params import InputError, Interval
+
+Range = Interval | tuple[float, float] | float
+"""What a value of a frame's spec may be: a closed range, or one number."""
+
+
+class StoredFrame:
+    """One frame of a split on disk; height H and width W are the split's, row 0 is at the top.
+
+    Arrays are read and checked against the journal's hash at every access; keep them where they are used again.
+    """
+
+    def __init__(self, source: Source, record: FrameRecord) -> None:
+        self._source, self._record = source, record
+
+    @property
+    def index(self) -> int:
+        """Number of the frame inside its split; it names the files."""
+        return self._record.index
+
+    @property
+    def seed(self) -> int:
+        """Seed of what was drawn while the frame was rendered."""
+        return self._record.seed
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What it was drawn from, name to value: `sun_elevation_deg`, `camera_x_m`, …; of an import, its files."""
+        return self._record.spec
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pixels of each class: regolith, rock, sky, ignore."""
+        return self._record.counts
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """Picture as the sensor saves it, uint8, shape [H, W, 3]."""
+        return self._source.array("rgb", self._record)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Class at each pixel centre (0 regolith, 1 rock, 2 sky, 255 ignore), uint8, shape [H, W]."""
+        return self._source.array("mask", self._record)
+
+    @property
+    def depth(self) -> np.ndarray | None:
+        """Distance from the lens along the ray [m], float32, shape [H, W], inf on sky; None if not kept."""
+        return self._optional("depth")
+
+    @property
+    def instance(self) -> np.ndarray | None:
+        """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]; None if not kept."""
+        return self._optional("instance")
+
+    @property
+    def normals(self) -> np.ndarray | None:
+        """Geometric normal in the world frame, float16, shape [H, W, 3], 0 on sky; None if not kept."""
+        return self._optional("normals")
+
+    def _optional(self, output: str) -> np.ndarray | None:
+        return self._source.array(output, self._record) if self._source.has(output) else None
+
+    def path(self, output: str = "rgb") -> Path:
+        """Path of the file of an output: rgb, mask, depth, instance or normals."""
+        return self._source.folder / file_name(output, self.index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredFrame):
+            return NotImplemented
+        return (self._source.folder, self._record) == (other._source.folder, other._record)
+
+    def __hash__(self) -> int:
+        return hash((self._source.folder, self.index))
+
+    def __repr__(self) -> str:
+        return f"StoredFrame({self._source.name}, {self.index})"
+
+
+class SplitReader(Sequence[StoredFrame]):
+    """The complete frames of a split in the order of their numbers.
+
+    `len(split)`, `split[3]`, `split[-1]`, `split[:10]` and iteration work as on a list; a slice, like `filter`, is a
+    reader of fewer frames.
+    """
+
+    def __init__(self, source: Source, records: Sequence[FrameRecord]) -> None:
+        self._source, self._records = source, records
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the split."""
+        return self._source.folder
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self._source.name
+
+    @property
+    def width(self) -> int:
+        """Picture width [px]."""
+        return self._source.width
+
+    @property
+    def height(self) -> int:
+        """Picture height [px]."""
+        return self._source.height
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Outputs every frame has: rgb, mask, and of depth, normals, instance those that are kept."""
+        return ("rgb", "mask", *self._source.extras)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> StoredFrame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> SplitReader: ...
+
+    def __getitem__(self, index: int | slice) -> StoredFrame | SplitReader:
+        if isinstance(index, slice):
+            return SplitReader(self._source, self._records[index])
+        return StoredFrame(self._source, self._records[index])
+
+    def __iter__(self) -> Iterator[StoredFrame]:
+        return (StoredFrame(self._source, record) for record in self._records)
+
+    def filter(self, keep: Callable[[StoredFrame], bool] | None = None, **ranges: Range) -> SplitReader:
+        """Return the frames that pass: `split.filter(sun_elevation_deg=(10, 15), scene=3)`.
+
+        Args:
+            keep: Whether to keep a frame; left out, all.
+            ranges: Name in `StoredFrame.spec` to the closed range its value has to lie in, or to the value.
+
+        Raises:
+            InputError: No frame's spec has a number of that name.
+        """
+        wanted = {name: _interval(name, value) for name, value in ranges.items()}
+        for name in wanted:
+            self._check(name)
+        kept = (r for r in self._records if all(_inside(r.spec.get(name), wanted[name]) for name in wanted))
+        return SplitReader(self._source, [r for r in kept if keep is None or keep(StoredFrame(self._source, r))])
+
+    def _check(self, name: str) -> None:
+        known = {key for record in self._records for key, value in record.spec.items() if _is_number(value)}
+        if self._records and name not in known:
+            raise InputError(
+                name, "no value of a frame", ", ".join(sorted(known)) or "nothing: imported frames have none"
+            )
+
+    def __repr__(self) -> str:
+        return f"SplitReader({str(self.folder)!r}, {len(self)} frames of {self.width}x{self.height})"
+
+
+def _interval(name: str, value: Range) -> Interval:
+    if isinstance(value, Interval):
+        return value
+    lo, hi = value if isinstance(value, tuple) else (value, value)
+    if lo > hi:
+        raise InputError(name, f"{lo:g}, {hi:g}", "lo, hi with lo ≤ hi")
+    return Interval(lo, hi)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _inside(value: Any, wanted: Interval) -> bool:
+    return _is_number(value) and wanted.contains(value)
+
+
+def open_split(folder: AnyPath) -> SplitReader:
+    """Open a split that was generated or imported; no picture is read yet.
+
+    A split that is still being drawn has the frames that were complete when it was opened.
+
+    Args:
+        folder: Folder of the split, `data/train_dr`.
+
+    Returns:
+        A sequence of frames.
+
+    Raises:
+        InputError: The folder is no split, is damaged, or has no frame.
+    """
+    source = read_source(Path(folder))
+    return SplitReader(source, source.records)

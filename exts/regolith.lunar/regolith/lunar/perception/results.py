@@ -1,0 +1,32 @@
+"""What an evaluation leaves behind: `results.json`, pictures that say who made them, and the name of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from regolith.lunar.files import replacing, write_json
+from regolith.lunar.perception.folders import SOFTWARE
+from regolith.lunar.perception.session import Segmenter
+
+RESULTS = "results.json"
+
+
+def model_words(segmenter: Segmenter) -> dict[str, Any]:
+    """Which model it was: {file, sha256, provider}."""
+    return {"file": segmenter.path.name, "sha256": segmenter.card["sha256"], "provider": segmenter.provider}
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG that says who wrote it: no later evaluation takes it for a photograph."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", SOFTWARE)
+    with replacing(path) as temporary:
+        picture.save(temporary, "PNG", pnginfo=text)
+
+
+def write_results(out: Path, result: dict[str, Any]) -> None:
+    """Write an evaluation's result into its folder."""
+    write_json(out / RESULTS, result)

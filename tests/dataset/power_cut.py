@@ -1,0 +1,90 @@
+"""A model of a disk under a crash: what a power cut, or a kill, leaves after each flush."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+State = dict[str, bytes]
+"""Path of each file relative to the root, and its content."""
+
+
+class PowerCut:
+    """What was flushed is there after a power cut, names and contents apart, nothing else; after a kill all is.
+
+    A file's contents survive from the last `fsync` of the file on, a folder's names from the last `fsync` of the folder
+    on (POSIX promises no more; ext4's zero-length files after a crash are this); a new folder is there at once. Each
+    flush makes new states. What lies below the root at the start is durable.
+    """
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.lock = threading.Lock()
+        self.contents: dict[int, bytes] = {}
+        self.names: dict[int, dict[str, int]] = {}
+        self.places: dict[int, Path] = {}
+        self.states: list[State] = []
+        """After a power cut."""
+        self.kills: list[State] = []
+        """After a kill."""
+        flush = os.fsync
+        for folder, _, files in os.walk(root):
+            self._fold(Path(folder))
+            self.contents |= {Path(folder, name).stat().st_ino: Path(folder, name).read_bytes() for name in files}
+
+        def fsync(number: int) -> None:
+            with self.lock:
+                self._note(self.kills, read_state(root))
+                flush(number)
+                self.flushed(Path(f"/proc/self/fd/{number}").readlink())
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    def _fold(self, folder: Path) -> None:
+        files = [path for path in folder.iterdir() if path.is_file()]
+        self.names[folder.stat().st_ino] = {path.name: path.stat().st_ino for path in files}
+        self.places.setdefault(folder.stat().st_ino, folder)
+
+    def flushed(self, path: Path) -> None:
+        """Note what a flush made durable."""
+        if not path.is_relative_to(self.root):
+            return
+        if path.is_dir():
+            self._fold(path)
+            self.places = {
+                inode: place for inode, place in self.places.items() if place.parent != path or place.exists()
+            }
+            for folder, _, _ in os.walk(path):  # what was renamed into it, or below that
+                self.places[Path(folder).stat().st_ino] = Path(folder)
+        else:
+            self.contents[path.stat().st_ino] = path.read_bytes()
+            self.places.setdefault(path.parent.stat().st_ino, path.parent)
+        state = {
+            str((self.places[folder] / name).relative_to(self.root)): self.contents.get(inode, b"")
+            for folder, names in self.names.items()
+            if folder in self.places
+            for name, inode in names.items()
+        }
+        self._note(self.states, state)
+
+    @staticmethod
+    def _note(states: list[State], state: State) -> None:
+        if not states or state != states[-1]:
+            states.append(state)
+
+
+def read_state(root: Path) -> State:
+    """Return what lies below a folder."""
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def restore(state: State, root: Path) -> None:
+    """Write a state into an empty folder."""
+    root.mkdir(parents=True)
+    for name, data in state.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

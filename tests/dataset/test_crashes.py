@@ -1,0 +1,157 @@
+"""Verbs that write, under a kill and a power cut at every flush: the old state or the new; a rerun completes."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from power_cut import PowerCut, State, read_state, restore
+from small_split import arrays, write_split
+
+from regolith.lunar import cli
+from regolith.lunar.params import InputError, load_params, load_preset, save_params
+from regolith.lunar.params.training import TrainParams
+from regolith.lunar.perception.session import read_card
+
+IGNORED = (".lock", ".tmp")
+"""Parts of the names of what runs leave that were ended, which the next run clears."""
+
+
+def seen(state: State) -> State:
+    """What of a state a user sees."""
+    return {name: data for name, data in state.items() if not any(part in name for part in IGNORED)}
+
+
+def crash(root: Path, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> tuple[State, State, list[State]]:
+    """Do some work below a root; returns the state before, after, and after every possible crash."""
+    before = read_state(root)
+    with monkeypatch.context() as patch:
+        disk = PowerCut(root, patch)
+        work()
+    after = read_state(root)
+    assert seen(disk.states[-1]) == after, "something was never flushed"
+    return before, after, [*disk.states, *disk.kills]
+
+
+def rerun(states: Sequence[State], root: Path, work: Callable[[Path], object], *, most: int = 2) -> None:
+    """Do the work again after some of the crashes."""
+    for number, state in enumerate(random.Random(1).sample(list(states), min(most, len(states)))):
+        restore(state, root / f"again{number}")
+        work(root / f"again{number}")
+
+
+def run(*words: object) -> None:
+    assert cli.main([str(word) for word in words]) == 0
+
+
+def test_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "disk"
+    root.mkdir()
+    save_params(load_preset("v1"), root / "params.yaml")
+    before, after, states = crash(root, lambda: save_params(load_preset("v4"), root / "params.yaml"), monkeypatch)
+    assert len(states) >= 4 and all(seen(state) in (before, after) for state in states)
+    rerun(states, tmp_path, lambda again: load_params(again / "params.yaml"), most=9)
+
+
+def test_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "disk"
+    split = write_split(root / "val", 2)
+    (split / "card.html").write_text("old")
+    before, after, states = crash(root, lambda: run("card", split), monkeypatch)
+    assert len(states) >= 3 and all(seen(state) in (before, after) for state in states)
+    rerun(states, tmp_path, lambda again: run("card", again / "val"), most=1)
+
+
+def test_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "disk"
+    root.mkdir()
+    split = write_split(tmp_path / "val", 2)
+    before, after, states = crash(root, lambda: run("export", split, "--to", "voc", "--out", root / "voc"), monkeypatch)
+    assert len(states) > 5 and not before and all(seen(state) in ({}, after) for state in states)
+
+    def again(place: Path) -> None:
+        if not (place / "voc").exists():
+            run("export", split, "--to", "voc", "--out", place / "voc")
+        assert {name: (place / name).read_bytes() for name in after} == after
+        assert [path.name for path in place.iterdir()] == ["voc"]
+
+    rerun([state for state in states if state.keys() - seen(state).keys()], tmp_path, again)
+
+
+def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "disk"
+    root.mkdir()
+    for kind in ("rgb", "mask"):
+        (tmp_path / kind).mkdir()
+        for index in range(2):
+            Image.fromarray(arrays(index)[kind]).save(tmp_path / kind / f"{index}.png")
+    classes = "regolith=0,rock=1,sky=2,ignore=255"
+    words = ["import", "--images", tmp_path / "rgb", "--masks", tmp_path / "mask", "--classes", classes, "--split", "a"]
+    before, after, states = crash(root, lambda: run(*words, "--out", root), monkeypatch)
+    assert len(states) > 5 and not before and all(seen(state) in ({}, after) for state in states)
+
+    def again(place: Path) -> None:
+        if not (place / "a").exists():
+            run(*words, "--out", place)
+        run("verify", place / "a")
+
+    rerun(states, tmp_path, again)
+
+
+def test_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the files is the old one or the new one."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    words = ["author", "--preset", "v1", "--size", "32", "--out"]
+    run(*words, root / "stage.usda")
+    before, after, states = crash(root, lambda: run(*words, root / "stage.usda", "--seed", "1"), monkeypatch)
+    assert len(states) > 5 and before != after
+    for state in map(seen, states):
+        assert state.keys() == after.keys()
+        assert all(data in (before[name], after[name]) for name, data in state.items())
+
+
+def test_train_and_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run resumes after any crash to the result of an undisturbed one; a model that lacks its card is refused."""
+    pytest.importorskip("torch")
+    from training.checkpoint import read_checkpoint
+    from training.export import export_model
+    from training.train import train
+
+    split = write_split(tmp_path / "train_dr", 4)
+
+    def params(out: Path) -> TrainParams:
+        fields = {"train_split": split, "val_split": split, "out": out, "init": "random", "epochs": 1, "batch": 4,
+                  "amp": "off", "threads": 1, "workers": 1}  # fmt: skip
+        return TrainParams.model_validate(fields)
+
+    root = tmp_path / "disk"
+    root.mkdir()
+    silent = lambda event: None  # noqa: E731
+    _, after, states = crash(root, lambda: train(params(root), silent), monkeypatch)
+    assert set(after) == {"best.pt", "last.pt", "metrics.jsonl", "summary.json"} and len(states) > 6
+    for state in map(seen, states):
+        assert all(data == after[name] for name, data in state.items() if name != "last.pt")
+    for number, data in enumerate({state["last.pt"] for state in states if "last.pt" in state}):
+        (tmp_path / f"last{number}.pt").write_bytes(data)
+        read_checkpoint(tmp_path / f"last{number}.pt")
+    expected = read_checkpoint(root / "best.pt")["model"]
+
+    def again(place: Path) -> None:
+        assert train(params(place), silent)["status"] == "finished"
+        found = read_checkpoint(place / "best.pt")["model"]
+        assert all(np.array_equal(found[name], value) for name, value in expected.items())
+
+    unfinished = [state for state in states if "best.pt" in state and "summary.json" not in state]
+    rerun(unfinished, tmp_path, again, most=1)
+
+    models = tmp_path / "models"
+    models.mkdir()
+    _, after, states = crash(models, lambda: export_model(root / "best.pt", models / "a.onnx"), monkeypatch)
+    for number, state in enumerate(map(seen, states)):
+        if state not in ({}, after):
+            restore(state, tmp_path / "cut" / str(number))
+            with pytest.raises(InputError, match=r"a model with its card a\.json beside it"):
+                read_card(tmp_path / "cut" / str(number) / "a.onnx")

@@ -1,0 +1,42 @@
+"""Every verb that writes holds what it writes: a second run of it is refused before it does anything."""
+
+import os
+from pathlib import Path
+
+import pytest
+from small_split import write_split
+
+from regolith.lunar import cli
+from regolith.lunar.files import LOCK, holding, lock_beside
+
+WRITERS = {
+    "card": ("card {split} --out {out}/page.html", "page.html"),
+    "report": ("report {split} --out {out}/page.html", "page.html"),
+    "randomize": ("randomize --frames 2 --plot {out}/plot.png", "plot.png"),
+    "author": ("author --out {out}/stage.usda", "stage.usda"),
+    "export-model": ("export-model {out}/best.pt --out {out}/model.onnx", "model.onnx"),
+    "blend": ("blend a.pt b.pt --out {out}/blend.pt", "blend.pt"),
+    "export": ("export {split} --to voc --out {out}/voc", "voc"),
+    "pack": ("pack --splits {split} --out {out}/packs", "packs"),
+    "distill": ("distill --splits {split} --out {out}/start", "start"),
+    "evaluate synth": ("evaluate synth --split {split} --out {out}/synth", "synth/"),
+    "generate": ("generate --split val --frames 1 --size 32 --out {out}/data", "data/val/"),
+    "demo": ("demo --out {out}/demo", "demo/"),
+    "ablate": ("ablate --init random --out {out}/study", "study/"),
+    "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
+}
+"""Verb to its command line, and what of it another run holds; a folder that is filled in place ends in a slash."""
+
+
+@pytest.mark.parametrize("verb", WRITERS)
+def test_every_verb_that_writes_holds_what_it_writes(tmp_path: Path, capsys, verb: str) -> None:
+    words, held = WRITERS[verb]
+    place = tmp_path / held
+    lock = place / LOCK if held.endswith("/") else lock_beside(place)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    split = write_split(tmp_path / "in/val", 1)
+    with holding(lock):
+        assert cli.main(words.format(split=split, out=tmp_path).split()) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "no other run is writing to" in line and f"process {os.getpid()} on " in line
+        assert str(place).rstrip("/") in line
