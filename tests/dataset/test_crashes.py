@@ -123,8 +123,9 @@ def test_train_and_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     split = write_split(tmp_path / "train_dr", 4)
 
     def params(out: Path) -> TrainParams:
-        fields = {"train_split": split, "val_split": split, "out": out, "init": "random", "epochs": 1, "batch": 4,
-                  "amp": "off", "threads": 1, "workers": 1}  # fmt: skip
+        fields = {"train_split": split, "val_split": split, "out": out, "arch": "efficientnet-lite0", "init": "random",
+                  "crop_px": 64, "scale": (2.0, 2.0), "epochs": 1, "batch": 4, "amp": "off", "threads": 1,
+                  "workers": 1}  # fmt: skip
         return TrainParams.model_validate(fields)
 
     root = tmp_path / "disk"

@@ -72,12 +72,17 @@ class Attention(nn.Module):
         if self.reduce is not None and self.norm is not None:
             planes = x.transpose(1, 2).reshape(n, channels, height, width)
             source = self.norm(self.reduce(planes).flatten(2).transpose(1, 2))  # (N, H·W / R², C)
-        q = self.query(x).reshape(n, length, self.heads, head).permute(0, 2, 1, 3)
-        k = self.key(source).reshape(n, source.shape[1], self.heads, head).permute(0, 2, 3, 1)
-        v = self.value(source).reshape(n, source.shape[1], self.heads, head).permute(0, 2, 1, 3)
-        parts = q.reshape(n, self.heads, self.parts, length // self.parts, head).unbind(2)
-        mixed = torch.cat([torch.softmax(part @ k, dim=-1) @ v for part in parts], dim=2)  # (N, heads, H·W, C / heads)
+        q = self._split(self.query(x), head)  # (N · heads, H·W, C / heads)
+        k, v = self._split(self.key(source), head).transpose(1, 2), self._split(self.value(source), head)
+        parts = q.reshape(-1, self.parts, length // self.parts, head).unbind(1)
+        mixed = torch.cat([torch.bmm(torch.softmax(torch.bmm(part, k), dim=-1), v) for part in parts], dim=1)
+        mixed = mixed.reshape(n, self.heads, length, head)
         return self.out(mixed.permute(0, 2, 1, 3).reshape(n, length, channels))
+
+    def _split(self, x: torch.Tensor, head: int) -> torch.Tensor:
+        """Return each head's tokens [N · heads, L, C / heads] of tokens [N, L, C]."""
+        n, length, _ = x.shape
+        return x.reshape(n, length, self.heads, head).transpose(1, 2).reshape(n * self.heads, length, head)
 
 
 class MixFfn(nn.Module):

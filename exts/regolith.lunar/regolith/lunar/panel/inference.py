@@ -47,9 +47,9 @@ class Outcome(Protocol):
         ...
 
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound="Model")  # by name: typing's cache of Generic[M, …] would keep a class, and with it our modules
 P = TypeVar("P")
-R = TypeVar("R", bound=Outcome)
+R = TypeVar("R", bound="Outcome")
 
 
 class LiveInference(Generic[M, P, R]):
