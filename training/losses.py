@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
@@ -88,3 +89,15 @@ def lovasz(probability: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     jaccard = 1 - intersection / union
     gradient = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
     return errors @ gradient
+
+
+def class_weights(counts: np.ndarray, power: float) -> np.ndarray:
+    """Return weights of sum 3, inverse to a power of each class's pixels; 0 for a class without any.
+
+    Args:
+        counts: Pixels of each class, shape [3].
+        power: 1 for the published recipe, 0 for equal weights.
+    """
+    inverse = np.divide(1.0, counts, out=np.zeros(3), where=counts > 0) ** power
+    inverse[counts == 0] = 0  # also where the power is 0
+    return 3 * inverse / inverse.sum()

@@ -40,9 +40,9 @@ from regolith.lunar.params.training import DISTILLED, TrainParams, load_train_pa
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
 from training.augment import Augmentation
-from training.checkpoint import read_checkpoint, write_torch
+from training.checkpoint import Progress, read_checkpoint, read_origin, write_torch
 from training.data import Frames
-from training.losses import segmentation_loss
+from training.losses import class_weights, segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
 from training.memory import choose_micro_batch, measure_need
 from training.networks import build_network, describe_network, load_network, with_start
@@ -102,10 +102,14 @@ class TrainingRun:
         if not params.crop_px and len(self.data.sizes) > 1:
             raise InputError("train_split", self.data.name, "splits with frames of one size; or a --crop-px")
         self.augmentation = Augmentation(params)
-        self.weight = torch.tensor(self._class_weights(), dtype=torch.float32, device=self.device)
+        for name, count in zip(NAMES, self.data.counts, strict=True):
+            if not count:
+                emit({"event": "note", "message": f"no {name} pixel in {self.data.name}: its class weight is 0"})
+        weights = class_weights(self.data.counts, params.class_weight_power)
+        self.weight = torch.tensor(weights, dtype=torch.float32, device=self.device)
 
         torch.manual_seed(params.seed)
-        self.origin = begun.get("origin") if begun else self._read_origin()
+        self.origin = begun.get("origin") if begun else read_origin(params)
         network, self.start = self._build(begun)
         self.model = network.to(self.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), params.lr_peak, weight_decay=params.weight_decay)
@@ -310,15 +314,6 @@ class TrainingRun:
         stale = 0 if best is None else self.epoch - best["epoch"]
         return self.batch == 0 and (self.epoch >= self.params.epochs or stale >= self.params.patience)
 
-    def _class_weights(self) -> np.ndarray:
-        counts = self.data.counts
-        for name, count in zip(NAMES, counts, strict=True):
-            if not count:
-                self.emit({"event": "note", "message": f"no {name} pixel in {self.data.name}: its class weight is 0"})
-        inverse = np.divide(1.0, counts, out=np.zeros(3), where=counts > 0) ** self.params.class_weight_power
-        inverse[counts == 0] = 0  # also where the power is 0
-        return 3 * inverse / inverse.sum()
-
     def _checkpoint(self) -> dict[str, Any]:
         """What both checkpoint files carry: weights, and what they were made from."""
         splits = {f.field: f.fingerprint for f in (self.data, self.val, self.test) if f}
@@ -349,17 +344,6 @@ class TrainingRun:
         }
         write_torch(self.params.out / "last.pt", state)
 
-    def _read_origin(self) -> dict[str, Any] | None:
-        """What the checkpoint a run starts from was made of: recipe, data, and what that started from; its digest."""
-        if not self.params.from_checkpoint:
-            return None
-        path = Path(self.params.start)
-        if path.resolve().parent == self.params.out.resolve():
-            raise InputError("init", str(path), "a checkpoint outside --out, where the run writes its own")
-        state = read_checkpoint(path, field="init")
-        made = {key: state.get(key) for key in ("recipe", "fingerprints", "epoch", "origin")}
-        return made | {"sha256": file_digest(path)}
-
     def _resume(self, state: dict[str, Any]) -> None:
         mine = self._checkpoint()
         defaults = TrainParams.recipe_defaults()  # of fields that came after the run was begun
@@ -373,17 +357,30 @@ class TrainingRun:
             raise InputError(
                 "init", self.params.start, f"the weights {self.params.out} was begun with; or another --out"
             )
+        try:
+            self._restore(state)
+        except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+            raise InputError("out", str(self.params.out / "last.pt"), f"what a run writes ({reason})") from None
+        self.emit({"event": "note", "message": f"resumes {self.params.out} after {self.epoch} epochs"})
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take over weights, optimizer, random state and progress."""
         self.kept.load_state_dict(state["model"])
         if self.average is not None:
             self.model.load_state_dict(state["running"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for weight, moments in self.optimizer.state.items():
+            if any(value.shape not in ((), weight.shape) for value in moments.values()):
+                raise ValueError("the optimizer's state is another network's")
         torch.set_rng_state(state["rng"])
         if state["rng_cuda"] and self.device.type == "cuda":
             torch.cuda.set_rng_state_all(state["rng_cuda"])
-        self.micro_batch = state.get("micro_batch", 0)
-        for name in ("epoch", "batch", "loss_sum", "seconds", "waited", "history"):
-            setattr(self, name, state[name])
-        self.emit({"event": "note", "message": f"resumes {self.params.out} after {self.epoch} epochs"})
+        progress = Progress.model_validate(state)
+        if progress.batch > self.steps_per_epoch or (progress.batch and not progress.seconds):
+            raise ValueError(f"{progress.batch} batches of an epoch of {self.steps_per_epoch}")
+        for name in Progress.model_fields:
+            setattr(self, name, state.get(name, getattr(progress, name)))
 
     def write_summary(self, status: str) -> dict[str, Any]:
         """Write summary.json and return its content."""

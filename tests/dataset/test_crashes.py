@@ -1,6 +1,7 @@
 """Verbs that write, under a kill and a power cut at every flush: the old state or the new; a rerun completes."""
 
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -62,6 +63,50 @@ def test_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after, states = crash(root, lambda: run("card", split), monkeypatch)
     assert len(states) >= 3 and all(seen(state) in (before, after) for state in states)
     rerun(states, tmp_path, lambda again: run("card", again / "val"), most=1)
+
+
+RESULTS = {
+    "randomize": "randomize --preset v1 --frames 2 --plot {out}/plot.png --json {out}/result.json",
+    "evaluate synth": "evaluate synth --split {split} --out {out}/synth --worst 1",
+    "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
+    "report": "report {results} --out {out}/page.html",
+    "doctor": "doctor --json {out}/doctor.json",
+    "pack": "pack --splits {split} --out {out}/packs",
+    "distill": "distill --splits {split} --steps 1 --batch 2 --crop-px 64 --threads 1 --out {out}/start",
+}
+"""Verb to a command line that writes results, which are complete where the last of them is there."""
+
+
+@pytest.mark.parametrize("verb", RESULTS)
+def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """Each file is whole or not there; the same command again makes all of them."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    split = write_split(tmp_path / "val", 2)
+    for kind in ("pictures", "masks"):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(arrays(0)["rgb" if kind == "pictures" else "mask"]).save(tmp_path / kind / "a.png")
+    if verb == "report":
+        run("evaluate", "synth", "--split", split, "--out", tmp_path / "results", "--worst", "0")
+    places = {kind: tmp_path / kind for kind in ("pictures", "masks", "results")}
+
+    def work(out: Path) -> None:
+        run(*(word.format(split=split, out=out, **places) for word in RESULTS[verb].split()))
+
+    before, after, states = crash(root, lambda: work(root), monkeypatch)
+    assert len(states) >= 3 and not before and after
+    names = set(after)
+    for state in map(seen, states):
+        assert all(data == after[name] for name, data in state.items() if name in names) and state.keys() <= names
+
+    def again(place: Path) -> None:
+        if verb not in ("pack", "distill") or not any(
+            (place / name).exists() for name in names
+        ):  # they fill new folders
+            work(place)
+        assert {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()} >= names
+
+    rerun([state for state in states if seen(state) != after], tmp_path, again, most=1)
 
 
 def test_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +194,11 @@ def test_train_and_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     rerun(unfinished, tmp_path, again, most=1)
 
     models = tmp_path / "models"
+    models.mkdir()
+    best = root / "best.pt"
+    _, after, states = crash(models, lambda: run("blend", best, best, "--out", models / "blend.pt"), monkeypatch)
+    assert len(states) >= 2 and all(seen(state) in ({}, after) for state in states)
+    shutil.rmtree(models)
     models.mkdir()
     _, after, states = crash(models, lambda: export_model(root / "best.pt", models / "a.onnx"), monkeypatch)
     for number, state in enumerate(map(seen, states)):

@@ -9,6 +9,7 @@ from small_split import write_split
 from regolith.lunar import cli
 from regolith.lunar.files import LOCK, holding, lock_beside
 
+VALUES = "regolith=0,rock=1,sky=2,ignore=255"
 WRITERS = {
     "card": ("card {split} --out {out}/page.html", "page.html"),
     "report": ("report {split} --out {out}/page.html", "page.html"),
@@ -20,6 +21,13 @@ WRITERS = {
     "pack": ("pack --splits {split} --out {out}/packs", "packs"),
     "distill": ("distill --splits {split} --out {out}/start", "start"),
     "evaluate synth": ("evaluate synth --split {split} --out {out}/synth", "synth/"),
+    "evaluate real": ("evaluate real --images {split}/rgb --out {out}/real", "real/"),
+    "train": ("train --train-split {split} --val-split {split} --init random --out {out}/run", "run/"),
+    "import": (
+        f"import --images {{split}}/../rgb --masks {{split}}/mask --classes {VALUES} --split a --out {{out}}",
+        "a",
+    ),
+    "verify": ("verify {out}/in/val --repair", "in/val/"),
     "generate": ("generate --split val --frames 1 --size 32 --out {out}/data", "data/val/"),
     "demo": ("demo --out {out}/demo", "demo/"),
     "ablate": ("ablate --init random --out {out}/study", "study/"),
@@ -35,8 +43,13 @@ def test_every_verb_that_writes_holds_what_it_writes(tmp_path: Path, capsys, ver
     lock = place / LOCK if held.endswith("/") else lock_beside(place)
     lock.parent.mkdir(parents=True, exist_ok=True)
     split = write_split(tmp_path / "in/val", 1)
+    if verb == "verify":
+        (split / "rgb/rgb_00000.png").write_bytes(b"torn")
+    if verb == "import":
+        (split.parent / "rgb").mkdir()
+        (split / "rgb/rgb_00000.png").rename(split.parent / "rgb/mask_00000.png")
     with holding(lock):
         assert cli.main(words.format(split=split, out=tmp_path).split()) == 2
-        (line,) = capsys.readouterr().err.splitlines()
+        *_, line = capsys.readouterr().err.splitlines()  # before it may stand how far it was
         assert "no other run is writing to" in line and f"process {os.getpid()} on " in line
         assert str(place).rstrip("/") in line
