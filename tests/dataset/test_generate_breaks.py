@@ -163,7 +163,7 @@ def test_worker_that_always_dies_is_given_up(tmp_path: Path, script: str, lines:
     """One line says what died and what to do, exit code 1, no traceback."""
     template = shlex.join(["sh", "-c", script, "{task}"])
     process = start(tmp_path, "--retries", "1", "--executor", "isaac", "--command", template)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     text = " ".join(errors.split())
     assert process.returncode == 1 and "Traceback" not in errors
     assert all(line in text for line in lines), errors
@@ -205,7 +205,7 @@ def test_terminated_generator_finishes_its_frame(undisturbed: Path, tmp_path: Pa
         if event["event"] == "progress" and event["done"]:
             process.terminate()
             break
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors
     assert f'"done":{FRAMES}' not in rest
     assert 1 <= assert_journal_is_true(tmp_path / "val") < FRAMES

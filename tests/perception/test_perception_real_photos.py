@@ -123,7 +123,7 @@ def photograph(*urls: str, name: str = "as11-1") -> Photograph:
 
 def fetcher(folder: Path, waits: list[float] | None = None, **options: float) -> Fetcher:
     sleep = (lambda _: None) if waits is None else waits.append
-    return Fetcher(folder, sleep=sleep, **({"retries": 3, "timeout_s": 5.0} | options))  # type: ignore[arg-type]
+    return Fetcher(folder, sleep=sleep, **({"retries": 3, "timeout_s": 60.0} | options))  # type: ignore[arg-type]
 
 
 def names(folder: Path) -> list[str]:
@@ -220,14 +220,14 @@ def test_silent_server_is_asked_again(server: SimpleNamespace, tmp_path: Path) -
 
     def silent(handler: http.server.BaseHTTPRequestHandler, number: int) -> None:
         send(PICTURE, stop=4000)(handler, number)
-        heard.append(again.wait(60.0))
+        heard.append(again.wait(240.0))
 
     def second(handler: http.server.BaseHTTPRequestHandler, number: int) -> None:
         again.set()
         send(PICTURE)(handler, number)
 
     server.answers["/a.jpg"] = [silent, second]
-    row = fetcher(tmp_path, timeout_s=0.2).fetch(photograph(f"{server.url}/a.jpg"))
+    row = fetcher(tmp_path, timeout_s=2.0).fetch(photograph(f"{server.url}/a.jpg"))
     assert row["status"] == "fetched" and False not in heard
     assert server.requests["/a.jpg"][1]["Range"] == "bytes=4000-"
 

@@ -24,7 +24,7 @@ from training.ablate.steps import Step, Train, make_steps
 from training.ablate.study import Study
 from training.ablate.verb import Ablate
 
-WAIT_S = 30.0
+WAIT_S = 240.0
 
 
 class Copy(Step):
@@ -181,7 +181,7 @@ def test_child_waits_for_the_one_before(tmp_path: Path) -> None:
     child = [sys.executable, "-m", "training.ablate.child"]
     holder = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True)"
     with subprocess.Popen(
-        [sys.executable, "-c", f"{holder}; time.sleep(60)", str(lock)], stdout=subprocess.PIPE
+        [sys.executable, "-c", f"{holder}; time.sleep(600)", str(lock)], stdout=subprocess.PIPE
     ) as held:
         assert held.stdout is not None and held.stdout.readline()
         arguments = [str(os.getpid()), str(lock), "subset", str(split), str(tmp_path / "part"), "1"]

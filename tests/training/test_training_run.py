@@ -135,7 +135,7 @@ def test_killed_and_terminated_run_ends_like_an_undisturbed_one(
         if '"progress"' in line:
             process.send_signal(signal.SIGTERM)
             break
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate(timeout=240)
     last = parse_event(rest.splitlines()[-1])
     assert last is not None and last["event"] == "done", errors
     assert (process.returncode, last["status"]) in ((130, "interrupted"), (0, "finished"))
@@ -184,7 +184,7 @@ def test_run_without_a_reader_saves_and_stops(toy: SimpleNamespace, tmp_path: Pa
     assert '"progress"' in process.stdout.readline()
     process.stdout.close()
     errors = process.stderr.read()
-    assert process.wait(60) == 130, errors
+    assert process.wait(240) == 130, errors
     assert "Traceback" not in errors
     assert json.loads((tmp_path / "summary.json").read_text())["status"] == "interrupted"
 
@@ -247,7 +247,7 @@ def test_split_without_rock_cannot_select(toy: SimpleNamespace, tmp_path: Path) 
 
 def test_companion_reports_bad_input_as_event(toy: SimpleNamespace, tmp_path: Path) -> None:
     process = companion(toy.config(tmp_path, train_split=tmp_path / "nowhere"))
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=240)
     event = parse_event(out.splitlines()[-1])
     assert process.returncode == 2
     assert event is not None and event["message"].startswith("train_split: ") and event["code"] == 2
