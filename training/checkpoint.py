@@ -27,7 +27,7 @@ class _Start(BaseModel, strict=True, extra="forbid"):
 
 class _Network(BaseModel, strict=True):
     arch: Architecture
-    config: Plain
+    config: dict[str, Any]
     start: _Start
 
 

@@ -23,7 +23,7 @@ from regolith.lunar.params.fields import cross_field
 from regolith.lunar.params.training import ARCHITECTURE_NAMES, portable_name, split_folders
 from regolith.lunar.perception.session import SIZE_PX, Views
 from regolith.lunar.reading import read_json
-from training.model_file import file_fields
+from training.model_file import file_fields, replaced
 
 if TYPE_CHECKING:
     from training.networks.base import SegmentationNetwork
@@ -174,6 +174,7 @@ def _export(checkpoint: Path, out: Path, *, photo_px: int, photo_tta: Views) -> 
         _write_graph(model, scratch)
         parity = compare(model, scratch)
         card = _card(checkpoint, state, parity) | usage | file_fields(out, scratch.read_bytes())
+        write_json(out.with_suffix(".json"), card | replaced(out))
     write_json(out.with_suffix(".json"), card)
     return card
 

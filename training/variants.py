@@ -21,7 +21,7 @@ from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 from regolith.lunar.perception.session import Segmenter
 from regolith.lunar.reading import read_json
 from regolith.lunar.stage.spec import rng
-from training.model_file import file_fields
+from training.model_file import file_fields, replaced
 
 if TYPE_CHECKING:
     import onnx
@@ -122,8 +122,10 @@ def _try_variant(model: Path, kind: Kind, data: Measurement, expected: dict[str,
         row["kept"] = row["speed"] >= SPEED_MIN[kind] and row["loss"] <= LOSS_MAX
         if row["kept"]:
             own["variant"] |= row
-            write_bytes(variant_path(model, kind), file.read_bytes())
-            write_json(variant_path(model, kind).with_suffix(".json"), own)
+            out = variant_path(model, kind)
+            write_json(out.with_suffix(".json"), own | replaced(out))
+            write_bytes(out, file.read_bytes())
+            write_json(out.with_suffix(".json"), own)
         return row | {key: fields[key] for key in ("file", "bytes", "sha256")}
 
 

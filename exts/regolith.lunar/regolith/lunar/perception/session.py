@@ -302,6 +302,9 @@ class Segmenter:
 def read_card(model: Path) -> dict[str, Any]:
     """Read and check the card beside a model.
 
+    A card is written before its model's file; while the file is still the one before it, the card that one had, which
+    the new card holds as `replaces`, is meant.
+
     Raises:
         InputError: It is missing, of another file, of other classes, or of a variant of other weights than the model
             beside it.
@@ -313,10 +316,13 @@ def read_card(model: Path) -> dict[str, Any]:
         raise InputError("model", str(model), f"a model with its card {path.name} beside it") from None
     except ValueError:
         raise InputError("model", str(path), "a card of well-formed JSON") from None
+    digest = file_digest(model)
+    if isinstance(card, dict) and isinstance(before := card.get("replaces"), dict) and before.get("sha256") == digest:
+        card = before
     if not isinstance(card, dict) or card.get("classes") != CLASSES:
         found = card.get("classes") if isinstance(card, dict) else card
         raise InputError(f"{path.name}: classes", found or "nothing", str(CLASSES))
-    if card.get("sha256") != file_digest(model):
+    if card.get("sha256") != digest:
         raise InputError("model", str(model), f"the file its card {path.name} describes: the sha256 differs")
     size, views = card.get("photo_px", SIZE_PX), card.get("photo_tta", "none")
     if type(size) is not int or not 64 <= size <= 8192:
