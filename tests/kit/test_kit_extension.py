@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -185,7 +186,22 @@ def test_a_package_that_is_missing_is_named(kit: Kit, monkeypatch: pytest.Monkey
     kit.logs.clear()
     monkeypatch.setitem(sys.modules, "pydantic", None)
     kit.enable("regolith.lunar")
-    assert "pydantic" in posted[-1].text and "pip install" in posted[-1].text
+    assert f"{sys.executable} -m pip install pydantic" in posted[-1].text and "pillow" not in posted[-1].text
+    kit.disable("regolith.lunar")
+    posted.clear()
+    assert not kit.logs, kit.logs
+
+
+def test_a_package_of_a_version_that_lacks_something_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pydantic
+    from omni.kit.notification_manager import posted
+
+    kit.logs.clear()
+    older = types.ModuleType("pydantic")
+    older.__spec__ = pydantic.__spec__
+    monkeypatch.setitem(sys.modules, "pydantic", older)
+    kit.enable("regolith.lunar")
+    assert "BaseModel" in posted[-1].text and f"{sys.executable} -m pip install --upgrade pydantic" in posted[-1].text
     kit.disable("regolith.lunar")
     posted.clear()
     assert not kit.logs, kit.logs

@@ -20,7 +20,7 @@ TOUCHED = (
     "/rtx/post/histogram/enabled",
     "/rtx/rendermode",
     "/rtx/background/source/color",
-    "/omni/replicator/captureOnPlay",
+    "/app/viewport/grid/enabled",
 )
 
 
@@ -120,6 +120,7 @@ def test_a_cancelled_export_leaves_the_kernel_clean(lunar: Any, rep: Any, tmp_pa
     assert lunar.until(task.done)
     with pytest.raises(asyncio.CancelledError):
         task.result()
+    lunar.pump(5)  # meanwhile Replicator stops
 
 
 def test_live_pictures_of_a_viewport(lunar: Any, rep: Any) -> None:

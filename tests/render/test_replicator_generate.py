@@ -48,6 +48,28 @@ def export(out: Path, params: Params = PARAMS, **changes: Any) -> dict[str, Any]
     return asyncio.run(generate_async(params, out, renderer=ReplicatorRenderer(), **{**ARGS, **changes}))
 
 
+def test_cancel_during_a_step_that_never_returns(kit: KitApp, tmp_path: Path) -> None:
+    """The export ends, its lock is free, what is on disk is whole, and the same export goes on from there."""
+    stopped = False
+    many: dict[str, Any] = ARGS | {"frames": 8}
+
+    def take(event: dict[str, Any]) -> None:
+        if event["event"] == "progress" and event["done"] and not kit.rep.quirks.endless:
+            kit.rep.quirks.endless = True
+            asyncio.get_running_loop().call_later(0.3, stop)
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+
+    renderer = ReplicatorRenderer(stopped=lambda: stopped)
+    result = asyncio.run(generate_async(PARAMS, tmp_path, renderer=renderer, emit=take, stop=lambda: stopped, **many))
+    assert result["stopped"] and 1 <= result["frames"] < many["frames"]
+    kit.rep.quirks.endless = False
+    assert not export(tmp_path, frames=many["frames"])["stopped"]
+    assert verify(tmp_path / "val")["problems"] == []
+
+
 def digest(split: Path) -> dict[str, str]:
     """Hash of every file that belongs to a split."""
     beside = OURS - {"dataset.json", "frames.jsonl"}

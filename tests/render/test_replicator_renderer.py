@@ -39,7 +39,7 @@ def drawn(stage: Usd.Stage, *, aims: list[dict[str, Any]] | None = None, **optio
                 frames.append(await renderer.render_async(*SIZE, quality="draft", outputs=ALL))
             return frames
         finally:
-            renderer.close()
+            await renderer.close_async()
 
     return asyncio.run(run())
 
@@ -139,8 +139,8 @@ def test_the_open_stage_is_drawn_where_it_is(kit: KitApp) -> None:
         assert UsdGeom.Camera(stage.GetPrimAtPath(schema.CAMERA)).GetExposureAttr().Get() == 0.0
         larger = await renderer.mask_async(96, 64)
         assert larger.shape == (64, 96)
-        renderer.close()
-        renderer.close()
+        await renderer.close_async()
+        await renderer.close_async()
 
     asyncio.run(run())
     assert (stage.GetSessionLayer().ExportToString(), stage.GetRootLayer().ExportToString()) == before
@@ -158,7 +158,7 @@ def test_settings_hold_while_frames_are_taken(kit: KitApp) -> None:
         assert kit.settings.get("/rtx/rendermode") == "PathTracing"
         await renderer.render_async(*SIZE, quality="draft")
         assert kit.settings.get("/rtx/rendermode") == values["/rtx/rendermode"]
-        renderer.close()
+        await renderer.close_async()
         return values
 
     values = asyncio.run(run())
@@ -205,6 +205,56 @@ def test_a_stage_closed_meanwhile_is_an_error(kit: KitApp) -> None:
         asyncio.run(run())
 
 
+def test_a_stage_opened_during_a_step_ends_it(kit: KitApp) -> None:
+    """Replicator's own step would then never return; nothing of ours is left, and Replicator has stopped."""
+
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        frame = asyncio.ensure_future(renderer.render_async(*SIZE))
+        while not kit.rep.leftovers():
+            await asyncio.sleep(0.0)
+        kit.context.new_stage()
+        with pytest.raises(RuntimeError, match="stage was closed while"):
+            await asyncio.wait_for(frame, 60.0)
+        assert kit.rep.leftovers() == []
+
+    asyncio.run(run())
+
+
+def test_a_step_that_never_returns_is_given_up(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.rep.quirks.endless = True
+    monkeypatch.setattr(rtx, "STEP_LIMIT_S", 0.3)
+    with pytest.raises(RuntimeError, match=r"took no frame in 0\.3 s"):
+        drawn(make_stage())
+
+
+def test_replicator_gives_back_what_it_kept(kit: KitApp) -> None:
+    """It kept our settings at its first step, and writes them when a stage closes: unless it was stopped before."""
+    kit.settings.set("/app/viewport/grid/enabled", True)
+
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        await renderer.mask_async(*SIZE)
+        assert kit.settings.get("/app/viewport/grid/enabled") is False
+        await renderer.restore_async()
+
+    before = dict(kit.settings.values)
+    asyncio.run(run())
+    kit.context.new_stage()
+    assert kit.settings.values == before
+    kit.settings.destroy_item("/app/viewport/grid/enabled")
+
+
+def test_nothing_persistent_is_written(kit: KitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    there = kit.settings.set
+    monkeypatch.setattr(type(kit.settings), "set", lambda self, path, value: (written.append(path), there(path, value)))
+    drawn(make_stage())
+    assert written and not [path for path in written if path.startswith("/persistent")]
+
+
 def test_a_cancelled_frame_leaves_nothing(kit: KitApp) -> None:
     async def run() -> None:
         renderer = ReplicatorRenderer()
@@ -215,6 +265,7 @@ def test_a_cancelled_frame_leaves_nothing(kit: KitApp) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert kit.rep.leftovers() == []
+        await asyncio.sleep(0.1)  # meanwhile Replicator stops
 
     asyncio.run(run())
 
@@ -368,7 +419,7 @@ def test_settings_that_opening_a_stage_changes_hold_again(kit: KitApp, monkeypat
         await renderer.load_async(make_stage())
         await renderer.mask_async(*SIZE)
         assert kit.settings.get("/rtx/sceneDb/ambientLightIntensity") == 0.0
-        renderer.close()
+        await renderer.close_async()
 
     monkeypatch.setattr(type(kit.context), "_take", with_settings)
     asyncio.run(run())
@@ -385,7 +436,7 @@ def test_layer_edits_below_the_capture_keep_counting(kit: KitApp) -> None:
         renderer = ReplicatorRenderer()
         await renderer.load_async(stage)
         frame = await renderer.render_async(*SIZE)
-        renderer.close()
+        await renderer.close_async()
         return int(frame.rgb.max())
 
     assert asyncio.run(run()) == 0

@@ -6,15 +6,19 @@ for segmentation the finest map is classified, as in Kirillov et al., "Panoptic 
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from regolith.lunar.labels import NAMES
 from training.networks.base import SegmentationNetwork
+from training.networks.efficientnet import EfficientNetLite
 
 WIDTH = 64
 """Channels of every level but one of stride 2, which has half of them."""
@@ -88,3 +92,20 @@ class PyramidNetwork(SegmentationNetwork):
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits [N, 3, H / s, W / s] of normalised pictures [N, 3, H, W]."""
         return self.head(self.encoder(x)[self.first :])
+
+    def inference_graph(self) -> nn.Module:
+        """Return the same function with every batch normalisation of ours folded into its convolution."""
+        network = copy.deepcopy(self).eval()
+        fold_norms(network.head)
+        if isinstance(network.encoder, EfficientNetLite):
+            fold_norms(network.encoder)
+        return network
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Make batch normalisations, in evaluation mode, part of the convolutions registered just before them."""
+    for module in network.modules():
+        for (name, conv), (norm_name, norm) in itertools.pairwise(module.named_children()):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, norm_name, nn.Identity())

@@ -49,7 +49,8 @@ async def generate_async(
         width: Picture width in pixels.
         height: Picture height in pixels.
         seed: Seed of the dataset.
-        renderer: Draws the frames; it is closed at the end, however that comes.
+        renderer: Draws the frames; it is closed at the end, however that comes. One that is told when to stop
+            (`ReplicatorRenderer`) gives up the frame it is at.
         emit: Receives `progress` and `note` events, on the app's thread.
         stop: Whether to end after the frame being drawn.
         paused: Whether to wait before the next frame.

@@ -33,7 +33,7 @@ from regolith.lunar.jobs.tether import end_with
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.randomize import draw_frame, draw_scene, narrowed, scene_number
 from regolith.lunar.reading import read_json
-from regolith.lunar.render.base import AppRenderer, AtOnce, Renderer, run_through
+from regolith.lunar.render.base import AppRenderer, AtOnce, Renderer, StoppedError, closed_after, run_through
 from regolith.lunar.stage.spec import FrameSpec
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ async def draw_task(
     result: dict[str, Any] = {"status": "finished", "error": None, "renderer": None}
     drawn = 0
     try:
-        with contextlib.closing(open_renderer(task)) as renderer:
+        renderer = open_renderer(task)
+        async with closed_after(renderer):
             result["renderer"] = renderer.describe()
             clock.lap("start")
             _agree(task, result["renderer"])
@@ -157,6 +158,8 @@ async def draw_task(
             clock.seconds |= {"encode": writer.encode_s, "write": writer.write_s}
         if stopped():
             result["status"] = "interrupted"
+    except StoppedError:
+        result["status"] = "interrupted"
     except Exception as error:
         result |= failed(error)
     seconds = {name: round(value, 4) for name, value in clock.seconds.items()}

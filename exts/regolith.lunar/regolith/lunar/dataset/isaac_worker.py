@@ -38,7 +38,13 @@ def launch_config(extra: list[str]) -> dict[str, Any]:
     Args:
         extra: More arguments of Kit.
     """
-    return {"headless": True, "sync_loads": True, "extra_args": [*EXTRA_ARGS, *extra]}
+    return {
+        "headless": True,
+        "sync_loads": True,
+        "multi_gpu": False,  # with several, semantic pictures came empty at random (IsaacSim issue 507)
+        "disable_viewport_updates": True,
+        "extra_args": [*EXTRA_ARGS, *extra],
+    }
 
 
 def main() -> int:

@@ -9,6 +9,9 @@ notifications, file picker) is imported where it is used, and its absence is an 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import shlex
+import sys
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -31,7 +34,24 @@ LIGHT_MENU = "omni.kit.viewport.menubar.lighting"
 """Adds a light rig to any opened stage it finds no lights in, and may make RTX ignore the stage's lights."""
 
 
+NEEDED = {
+    "pydantic": "pydantic", "pyyaml": "yaml", "scipy": "scipy", "pillow": "PIL", "psutil": "psutil", "jinja2": "jinja2"
+}  # fmt: skip
+"""Packages that Kit's Python may lack, and the module each is known by."""
+
+
 # extensions and folders
+
+
+def install_hint(error: ImportError) -> str:
+    """Say what the running Python lacks, and the command that installs that alone."""
+    missing = [package for package, module in NEEDED.items() if importlib.util.find_spec(module) is None]
+    old = [package for package, module in NEEDED.items() if module == (error.name or "").split(".")[0]]
+    if not missing and not old:
+        return f"Regolith Lunar does not start: {error}"
+    upgrade = [] if missing else ["--upgrade"]
+    install = shlex.join([sys.executable, "-m", "pip", "install", *upgrade, *(missing or old)])
+    return f"Regolith Lunar needs {', '.join(missing or old)} in Isaac Sim's Python ({error}): {install}"
 
 
 def extension_folder(extension_id: str) -> Path:

@@ -13,9 +13,6 @@ from regolith.lunar.kit import adapter
 
 __all__ = ["RegolithExtension"]
 
-NEEDED = "pydantic pyyaml scipy pillow psutil jinja2"
-"""Packages that Kit's Python may lack."""
-
 
 class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
     """Starts and ends with the extension."""
@@ -26,9 +23,8 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
         try:
             from regolith.lunar.kit.controller import Controller
             from regolith.lunar.kit.window import TITLE, RegolithWindow
-        except ModuleNotFoundError as error:
-            install = f"./python.sh -m pip install {NEEDED}"
-            adapter.notify(f"Regolith Lunar needs {error.name} in Isaac Sim's Python: {install}", warning=True)
+        except ImportError as error:  # missing, or of a version that lacks something
+            adapter.notify(adapter.install_hint(error), warning=True)
             return
         self._controller = controller = Controller()
         with contextlib.ExitStack() as stack:

@@ -47,7 +47,7 @@ class AppGenerate:
                 width=request.width,
                 height=request.height,
                 seed=request.seed,
-                renderer=ReplicatorRenderer(),
+                renderer=ReplicatorRenderer(stopped=lambda: self._stop),
                 emit=self._take,
                 stop=lambda: self._stop,
                 paused=lambda: self._paused,
@@ -79,7 +79,7 @@ class AppGenerate:
         return result
 
     def cancel(self) -> None:
-        """End after the frame being drawn; the same export goes on from there."""
+        """End, giving up the frame being drawn; the same export goes on from there."""
         self._stop = True
 
     def abort(self) -> None:

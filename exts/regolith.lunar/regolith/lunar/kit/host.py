@@ -46,7 +46,6 @@ LOOK = (
     "/rtx/sceneDb/ambientLightIntensity",
     "/rtx/background/source/type",
     "/rtx/background/source/color",
-    "/persistent/exts/omni.kit.viewport.menubar.lighting/autoLightRig/enabled",
 )
 """Of `rtx.CAPTURE_SETTINGS`, what also holds while our stage is only looked at: black sky, one hard light, no automatic
 exposure. Given back when the stage is closed."""

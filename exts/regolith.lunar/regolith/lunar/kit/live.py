@@ -7,6 +7,8 @@ thread a plain copy of the newest picture. It never waits, at the end neither.
 from __future__ import annotations
 
 import dataclasses
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,7 +27,10 @@ from regolith.lunar.perception.session import Prediction
 
 LONG_SIDE_PX = 640
 """Frames are brought to this before inference: the model works at 512, and an upload of the layer stays below 1 ms."""
-INSTALL = "onnxruntime for Isaac Sim's Python: ./python.sh -m pip install onnxruntime-gpu (or onnxruntime for the CPU)"
+INSTALL = (
+    f"onnxruntime for Isaac Sim's Python: {shlex.join([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
+    "on a GPU with CUDA 12 'onnxruntime-gpu<1.27' instead, newer ones want CUDA 13"
+)
 NO_VIEWPORT = "open a viewport to see the preview: Window > Viewport"
 
 

@@ -142,6 +142,8 @@ class Segmenter:
             options.intra_op_num_threads = threads
         wanted = ["CUDAExecutionProvider"] if cuda else []
         providers = [p for p in wanted if p in onnxruntime.get_available_providers()] + ["CPUExecutionProvider"]
+        if len(providers) > 1 and hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # CUDA's and cuDNN's libraries, where packages of Python brought them
         try:
             self._session = onnxruntime.InferenceSession(str(self.path), options, providers=providers)
         except Exception as error:  # onnxruntime's exceptions share no base class of their own

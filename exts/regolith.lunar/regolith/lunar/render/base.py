@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -176,7 +178,11 @@ class AppRenderer(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of everything; a second time nothing."""
+        """Let go of everything at once; a second time nothing."""
+        ...
+
+    async def close_async(self) -> None:
+        """`close`, and wait until the app has ended what it began."""
         ...
 
     async def restore_async(self) -> None:
@@ -186,6 +192,18 @@ class AppRenderer(Protocol):
             RuntimeError: That is no longer there.
         """
         ...
+
+
+@contextlib.asynccontextmanager
+async def closed_after(renderer: AppRenderer) -> AsyncIterator[None]:
+    """Close a renderer after a block; at once where the block is cancelled, for then nothing is waited for any more."""
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit):
+        renderer.close()
+        raise
+    finally:
+        await renderer.close_async()  # does not wait for what was closed at once
 
 
 class AtOnce:
@@ -224,6 +242,10 @@ class AtOnce:
     def close(self) -> None:
         """Let go of the renderer."""
         self._renderer.close()
+
+    async def close_async(self) -> None:
+        """Let go of the renderer."""
+        self.close()
 
     async def restore_async(self) -> None:
         """Close; nothing was shown before."""

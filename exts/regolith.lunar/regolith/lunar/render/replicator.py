@@ -13,11 +13,12 @@ own (`render.capture_layer`), and goes with it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -78,13 +79,17 @@ class ReplicatorRenderer:
     name = "replicator"
     baked = True
 
-    def __init__(self, *, picture: Picture = "hdr", gain: float = 1.0) -> None:
+    def __init__(
+        self, *, picture: Picture = "hdr", gain: float = 1.0, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         """Hold nothing yet.
 
         Args:
             picture: `hdr`, linear light through our sensor, or `ldr`, what the viewport shows.
             gain: Radiance over `HdrColor`: 1 where RTX keeps to UsdLux, in whose units level ground of albedo A under
                 a sun of intensity E at elevation e has the radiance A E sin(e) / π.
+            stopped: Whether the frame being taken is no longer wanted, asked while an app that runs by itself is
+                waited for.
 
         Raises:
             InputError: Another picture, or a gain that is not positive.
@@ -95,6 +100,9 @@ class ReplicatorRenderer:
             raise InputError("picture", picture, ", ".join(get_args(Picture)))
         self.picture: Picture = picture
         self.gain = gain
+        self._guest = rtx.Guest(stopped)
+        self._stepped: rtx.Pace | None = None
+        """How Replicator was last let take a frame; None once it was stopped."""
         self._held = contextlib.ExitStack()
         self._settings: rtx.SettingsScope | None = None
         self._folder: Path | None = None
@@ -141,7 +149,7 @@ class ReplicatorRenderer:
         A stage in memory is written to a file in a thread; OpenUSD keeps the interpreter to itself meanwhile, 0.2 to
         0.5 s for a scene of preset v3.
         """
-        return await self._load(stage, rtx.Guest())
+        return await self._load(stage, self._guest)
 
     def render(
         self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset()
@@ -158,7 +166,7 @@ class ReplicatorRenderer:
         self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset()
     ) -> Frame:
         """`render` beside an app that runs by itself."""
-        return await self._render(width, height, quality, outputs, rtx.Guest())
+        return await self._render(width, height, quality, outputs, self._guest)
 
     def mask(self, width: int, height: int) -> np.ndarray:
         """Draw the classes the stage's camera sees (`Renderer.mask`)."""
@@ -166,15 +174,15 @@ class ReplicatorRenderer:
 
     async def mask_async(self, width: int, height: int) -> np.ndarray:
         """`mask` beside an app that runs by itself."""
-        return await self._mask(width, height, rtx.Guest())
+        return await self._mask(width, height, self._guest)
 
     async def aside(self, work: Callable[[], _T]) -> _T:
         """Do slow work that touches nothing of the app that runs by itself."""
-        return await rtx.Guest().aside(work)
+        return await self._guest.aside(work)
 
     async def update(self) -> None:
         """Wait for the next frame of the app that runs by itself."""
-        await rtx.Guest().update()
+        await self._guest.update()
 
     def check(self) -> None:
         """Check that the stage is still the open one: a user may open another at any time.
@@ -187,14 +195,28 @@ class ReplicatorRenderer:
             raise InputError("stage", None, "a stage given to load() first")
         opened = rtx.open_stage_now()
         if not self._stage or not opened or opened.GetRootLayer() != self._stage.GetRootLayer():
-            self.close()
-            raise RuntimeError("the stage was closed while frames were taken of it")
+            raise RuntimeError(rtx.CLOSED)
 
     def close(self) -> None:
-        """Give back settings and stage as they were; annotators are detached, the render product is destroyed."""
+        """Give back settings and stage as they were; annotators are detached, the render product is destroyed.
+
+        In an app that runs by itself Replicator stops some frames later.
+        """
+        stepped = self._stepped
+        if isinstance(stepped, rtx.Guest):
+            self._stepped = None
+        run_through(self.close_async())
+        if isinstance(stepped, rtx.Guest):
+            rtx.finish_later([*rtx.capture_settings(), *PATH_TRACING])
+
+    async def close_async(self) -> None:
+        """`close`, and wait until Replicator has stopped."""
         self._settings = self._folder = None
         with self._held:  # whatever fails, the rest is given back too
             self._let_go_of_stage()
+            stepped, self._stepped = self._stepped, None
+            if stepped is not None:
+                await stepped.finish()  # before our settings go: Replicator has kept them, and would write them again
 
     async def restore_async(self) -> None:
         """Close, and open again the stage that was open before the first `load_async`.
@@ -204,13 +226,13 @@ class ReplicatorRenderer:
         Raises:
             RuntimeError: It does not open.
         """
-        self.close()
+        await self.close_async()
         before, self._before = self._before, None
         if before is not None and rtx.stage_url().endswith(self._ours):
-            await rtx.Guest().open_stage("" if before.startswith("anon:") else before)
+            await self._guest.open_stage("" if before.startswith("anon:") else before)
 
     async def _load(self, stage: Usd.Stage, pace: rtx.Pace) -> Usd.Stage:
-        with self._closed_on_failure():
+        async with self._closed_on_failure():
             self._let_go_of_stage()
             self._hold_settings()
             opened = rtx.open_stage_now()
@@ -229,18 +251,22 @@ class ReplicatorRenderer:
             self._layer.put_out_lamps()
             return opened
 
-    @contextlib.contextmanager
-    def _closed_on_failure(self) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def _closed_on_failure(self) -> AsyncIterator[None]:
         """Close this where the block does not come to its end, for whatever reason."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.close)
+        try:
             yield
-            stack.pop_all()
+        except (asyncio.CancelledError, GeneratorExit):  # nothing may be waited for any more
+            self.close()
+            raise
+        except BaseException:
+            await self.close_async()
+            raise
 
     async def _render(
         self, width: int, height: int, quality: Quality, outputs: frozenset[str], pace: rtx.Pace
     ) -> Frame:
-        with self._closed_on_failure():
+        async with self._closed_on_failure():
             if quality not in SUBFRAMES:
                 raise InputError("quality", quality, ", ".join(SUBFRAMES))
             view = self._prepare(width, height, quality)
@@ -260,7 +286,7 @@ class ReplicatorRenderer:
         return Frame(rgb=np.ascontiguousarray(rgb), mask=mask, extras={name: arrays[name] for name in outputs})
 
     async def _mask(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
-        with self._closed_on_failure():
+        async with self._closed_on_failure():
             self._prepare(width, height, "draft")
             return (await self._take(width, height, {"mask"}, 1, pace))["mask"]
 
@@ -294,10 +320,10 @@ class ReplicatorRenderer:
             self._product = _Product((width, height))
         if not names <= self._product.names:
             self._product.attach(names)
-            await pace.step(subframes)  # shows what was on screen before, or nothing
+            await self._step(subframes, pace)  # shows what was on screen before, or nothing
         found: dict[str, np.ndarray] = {}
         for _ in range(TRIES):
-            await pace.step(subframes)
+            await self._step(subframes, pace)
             arrays = {name: self._product.read(name) for name in names}
             found = {name: array for name, array in arrays.items() if array is not None}
             if len(found) == len(names):
@@ -305,9 +331,17 @@ class ReplicatorRenderer:
         missing = ", ".join(ANNOTATORS[name][0] for name in sorted(names - set(found)))
         raise RuntimeError(f"Replicator returned nothing for {missing} after {TRIES} frames")
 
+    async def _step(self, subframes: int, pace: rtx.Pace) -> None:
+        """Let Replicator take a frame; from then on it is to be stopped."""
+        self.check()
+        if isinstance(pace, rtx.Guest):  # a step that is given up has begun
+            self._stepped = pace
+        await pace.step(subframes)
+        self._stepped = pace
+
     def _hold_settings(self) -> None:
         if self._settings is None:
-            self._settings = rtx.SettingsScope(rtx.capture_settings(), keep=[*rtx.CAPTURE_ON_PLAY, *PATH_TRACING])
+            self._settings = rtx.SettingsScope(rtx.capture_settings(), keep=PATH_TRACING)
             self._held.callback(self._settings.close)
 
     def _let_go_of_product(self) -> None:

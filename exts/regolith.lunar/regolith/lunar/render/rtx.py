@@ -21,15 +21,20 @@ builds on it; these are all of rendering's calls with all their keywords:
 | rep.AnnotatorRegistry.get_annotator | name, init_params= |
 | annotator.attach | [product] or [path] |
 | annotator.detach(), .get_data() | |
-| rep.orchestrator.set_capture_on_play | False |
 | rep.orchestrator.step, await rep.orchestrator.step_async | rt_subframes=, delta_time= |
+| rep.orchestrator.wait_until_complete, await rep.orchestrator.wait_until_complete_async | |
+
+Nothing is ever written under `/persistent`: Isaac Sim quits fast, and what was to be undone on leaving would stay.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from regolith.lunar.render.base import StoppedError
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -56,15 +61,20 @@ CAPTURE_SETTINGS: dict[str, Any] = {
     "/rtx/sceneDb/ambientLightIntensity": 0.0,
     "/rtx/background/source/type": 2,  # a colour
     "/rtx/background/source/color": [0.0, 0.0, 0.0],
-    "/persistent/exts/omni.kit.viewport.menubar.lighting/autoLightRig/enabled": False,
 }
 """What has to hold for a frame to show the stage and nothing else."""
 
 LEGACY_SETTINGS: dict[str, Any] = {"/rtx/ambientOcclusion/enabled": False, "/rtx/indirectDiffuse/enabled": True}
 """What RaytracedLighting needs besides: stark shadows with light between surfaces; the other modes ignore it."""
 
-CAPTURE_ON_PLAY = ("/persistent/omni/replicator/captureOnPlay", "/omni/replicator/captureOnPlay")
-"""Where `set_capture_on_play` keeps its value, by version."""
+STEP_LIMIT_S = 600.0
+"""Longest wait for a frame of Replicator [s]: path tracing takes minutes on a slow GPU."""
+FINISH_LIMIT_S = 10.0
+"""Longest wait for Replicator to stop [s]."""
+LOOK_S = 0.1
+"""Time between two looks at what may end a wait [s]."""
+
+CLOSED = "the stage was closed while frames were taken of it"
 
 LENS_SCHEMA = "OmniLensDistortionOpenCvPinholeAPI"
 """Schema of cameras with OpenCV's pinhole lens (omni.usd.schema.omni_lens_distortion)."""
@@ -218,7 +228,6 @@ def attach_annotator(name: str, product: Any, options: Mapping[str, Any]) -> Any
         options: Its parameters.
     """
     rep = replicator()
-    rep.orchestrator.set_capture_on_play(False)
     annotator = rep.AnnotatorRegistry.get_annotator(name, init_params=dict(options))
     annotator.attach([product])
     return annotator
@@ -234,6 +243,10 @@ class Owner:
     async def step(self, subframes: int) -> None:
         """Let Replicator take a frame of the stage as it stands, time standing still."""
         replicator().orchestrator.step(rt_subframes=subframes, delta_time=0.0)
+
+    async def finish(self) -> None:
+        """Stop Replicator, which gives back the settings and shows again the gizmos of before its first step."""
+        replicator().orchestrator.wait_until_complete()
 
     async def open_stage(self, url: str) -> Usd.Stage:
         """Open a stage; a new one where the address is empty.
@@ -253,13 +266,41 @@ class Owner:
 class Guest:
     """Waits for the frames of an app that somebody else runs: a window's event loop, which must never stand still."""
 
+    def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Take what tells that a frame is no longer wanted."""
+        self._stopped = stopped
+
     async def update(self) -> None:
         """Wait for the app's next frame."""
         await _app().next_update_async()
 
     async def step(self, subframes: int) -> None:
-        """Let Replicator take a frame."""
-        await replicator().orchestrator.step_async(rt_subframes=subframes, delta_time=0.0)
+        """Let Replicator take a frame.
+
+        Opening or closing a stage meanwhile resets the orchestrator of Replicator 1.12 (Isaac Sim 5.1), whose
+        `step_async` then never returns; so the step is a task of its own, given up for that and for what else there is.
+
+        Raises:
+            StoppedError: The frame is no longer wanted.
+            RuntimeError: The stage was closed meanwhile, or there was no frame within `STEP_LIMIT_S`.
+        """
+        stage, end = open_stage_now(), time.monotonic() + STEP_LIMIT_S
+        step = asyncio.ensure_future(replicator().orchestrator.step_async(rt_subframes=subframes, delta_time=0.0))
+        try:
+            while not (await asyncio.wait({step}, timeout=LOOK_S))[0]:
+                if self._stopped():
+                    raise StoppedError
+                if open_stage_now() != stage:
+                    raise RuntimeError(CLOSED)
+                if time.monotonic() > end:
+                    raise RuntimeError(f"Replicator took no frame in {STEP_LIMIT_S:g} s")
+            step.result()
+        finally:
+            step.cancel()
+
+    async def finish(self) -> None:
+        """Stop Replicator, or stop waiting for that after `FINISH_LIMIT_S`."""
+        await _finish()
 
     async def open_stage(self, url: str) -> Usd.Stage:
         """Open a stage."""
@@ -271,6 +312,37 @@ class Guest:
     async def aside(self, work: Callable[[], _T]) -> _T:
         """Do slow work in a thread."""
         return await asyncio.to_thread(work)
+
+
+_finishing: set[asyncio.Future[None]] = set()
+
+
+def finish_later(paths: Iterable[str]) -> None:
+    """Let Replicator stop beside the app, and then give settings the values they have now: it has kept others.
+
+    Holds nothing of ours but these values: the extension may be gone by then.
+    """
+    import carb.settings  # type: ignore[import-not-found]
+
+    settings = carb.settings.get_settings()
+    finishing = asyncio.ensure_future(_finish({path: settings.get(path) for path in paths}))
+    _finishing.add(finishing)  # the loop alone would not keep it
+    finishing.add_done_callback(_finishing.discard)
+
+
+async def _finish(values: Mapping[str, Any] | None = None) -> None:
+    stopping = asyncio.ensure_future(replicator().orchestrator.wait_until_complete_async())
+    await asyncio.wait({stopping}, timeout=FINISH_LIMIT_S)
+    stopping.cancel()
+    if values:
+        import carb.settings  # type: ignore[import-not-found]
+
+        settings = carb.settings.get_settings()
+        for path, value in values.items():
+            if value is None:
+                settings.destroy_item(path)
+            else:
+                settings.set(path, value)
 
 
 Pace = Owner | Guest

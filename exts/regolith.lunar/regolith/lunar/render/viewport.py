@@ -32,7 +32,6 @@ class ViewportFrames:
             return
         self.detach()
         with contextlib.ExitStack() as held:
-            held.callback(rtx.SettingsScope(keep=rtx.CAPTURE_ON_PLAY).close)
             annotator = rtx.attach_annotator("rgb", render_product_path, {})
             held.callback(annotator.detach)
             self._held = held.pop_all()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable
 
 import carb.eventdispatcher
 from pxr import Tf, Usd, UsdGeom, UsdUtils
+
+CLOSING: list[Callable[[], None]] = []
+"""Called when a stage is about to close: what extensions inside Isaac Sim do then."""
 
 
 class StageEventType(enum.Enum):
@@ -76,6 +80,8 @@ class UsdContext:
     def _drop(self) -> None:
         if self._stage is not None:
             self._tell(StageEventType.CLOSING)
+            for hook in CLOSING:
+                hook()
             UsdUtils.StageCache.Get().Erase(self._stage)
             self._stage, self._url, self._pending = None, "", False
             self._tell(StageEventType.CLOSED)

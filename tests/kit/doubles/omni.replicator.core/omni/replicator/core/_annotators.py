@@ -38,6 +38,8 @@ class Quirks:
     """Frames after attaching for which there is nothing."""
     fail_after: int = -1
     """Frames after which a step raises; never, if negative."""
+    endless: bool = False
+    """Whether steps wait for ever."""
     steps: list[tuple[int, float | None]] = dataclasses.field(default_factory=list)
     """(rt_subframes, delta_time) of every step."""
 
