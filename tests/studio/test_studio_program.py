@@ -1,6 +1,8 @@
 """The program around the page: its start, its end, what outlives it."""
 
 import io
+import os
+import random
 import re
 import signal
 import urllib.error
@@ -87,7 +89,10 @@ def test_it_stays_small(studio: Studio, tabs: Tabs) -> None:
 
 
 def test_photographs_leave_nothing_behind(studio: Studio) -> None:
-    """Files of a few kilobytes and up to 100 megapixels; the network at rest takes no more than before them."""
+    """Files of a few kilobytes and up to 100 megapixels; the network at rest takes no more than before them.
+
+    `REGOLITH_PHOTOGRAPHS=50` looks at as many, of any size, and `-s` prints what the studio holds after each.
+    """
     process = psutil.Process(studio.process.pid)
     page = WirePage(studio.url)
 
@@ -107,6 +112,11 @@ def test_photographs_leave_nothing_behind(studio: Studio) -> None:
         look("one_bit.png", Image.new("1", (10_000, 10_000), 1), "PNG")
         assert shown("its 10000×10000 px reduced to 3334×3334")
         look("wide.jpg", Image.new("RGB", (3001, 777), (90, 80, 70)), "JPEG")
+        draw = random.Random(3)
+        for number in range(int(os.environ.get("REGOLITH_PHOTOGRAPHS", "3")) - 3):
+            width, height = (int(10 ** draw.uniform(1.5, 4.0)) for _ in range(2))
+            look(f"{number}.png", Image.new("1", (width, height), number % 2), "PNG")
+            print(f"{width}×{height} px: {process.memory_info().rss / 2**20:.0f} MiB, before {before / 2**20:.0f} MiB")
         assert process.memory_info().rss < before + 300 * 2**20 and process.memory_info().rss < 2 * 2**30
     finally:
         page.close()
