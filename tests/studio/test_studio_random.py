@@ -76,6 +76,27 @@ def differences(one: WirePage, other: WirePage) -> list[Any]:
     return found
 
 
+def test_a_value_that_crosses_an_older_one_on_its_way_is_shown_at_last(studio: Studio) -> None:
+    """The server's older value reaches the page after the page has sent its own, which is the one that counts."""
+    page = WirePage(studio.url)
+    pairs = [uuid for uuid, widget in controls(page).items() if widget["type"] == "GuiVector2Message"]
+    uuid = next(uuid for uuid in pairs if not page.widgets[uuid]["label"])
+    older = page.widgets[uuid]["value"]
+    low, high = older
+    page.turn(uuid, [low + 0.25 * (high - low), high])
+    entered = page.widgets[uuid]["value"]
+    page.widgets[uuid]["value"] = older
+
+    def shown() -> bool:
+        page.catch_up()
+        return page.widgets[uuid]["value"] == entered
+
+    try:
+        until(shown)
+    finally:
+        page.close()
+
+
 def test_any_controls_in_any_order(studio: Studio, tabs: Tabs) -> None:
     first, second = tabs.open(studio.url), tabs.open(studio.url, width=1920, height=1080)
     page = WirePage(studio.url)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from regolith.lunar.studio.loop import Loop
 
 CONFIRM_S = 0.5
-"""Time without a new choice after which the one that counts is shown once more [s]."""
+"""Time without a new value after which the one that counts is shown once more [s]."""
 QUIET = "gray"
 """Color of a button that cannot be pressed now, or that is none of the main ones."""
 
@@ -26,8 +26,8 @@ def from_page(
 ) -> Callable[[Any], Coroutine[Any, Any, None]]:
     """Callback of a widget that calls `function(value)` on the loop at what a page sends, never at our own changes.
 
-    What was chosen from a list is shown to all pages once more at rest: a page may have been told of an earlier choice
-    after it made a later one.
+    What was entered is shown to all pages once more at rest, typed text aside: a page may have been told of an earlier
+    value after it entered a later one.
 
     Args:
         loop: The loop.
@@ -38,7 +38,7 @@ def from_page(
     async def handle(event: Any) -> None:
         if event.client is not None:
             loop.call(function, event.target.value, key=key)
-            if hasattr(event.target, "options"):
+            if hasattr(event.target, "options") or isinstance(event.target.value, (int, float, tuple)):
                 loop.later(CONFIRM_S, resend, event.target, key=("confirm", id(event.target)))
 
     return handle

@@ -90,7 +90,7 @@ def resend(handle: Any) -> None:
     from viser._messages import GuiUpdateMessage
 
     part = handle._impl
-    if not part.removed:
+    if not part.removed and not part.is_button:
         part.gui_api._websock_interface.queue_message(GuiUpdateMessage(part.uuid, {"value": part.value}))
 
 
