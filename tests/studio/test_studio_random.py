@@ -80,8 +80,8 @@ def test_a_value_that_crosses_an_older_one_on_its_way_is_shown_at_last(studio: S
     """The server's older value reaches the page after the page has sent its own, which is the one that counts."""
     page = WirePage(studio.url)
     pairs = [uuid for uuid, widget in controls(page).items() if widget["type"] == "GuiVector2Message"]
-    uuid = next(uuid for uuid in pairs if not page.widgets[uuid]["label"])
-    older = page.widgets[uuid]["value"]
+    shows = {uuid: page.widgets[uuid]["value"] for uuid in pairs if not page.widgets[uuid]["label"]}
+    uuid, older = next((uuid, value) for uuid, value in shows.items() if value[0] < value[1])
     low, high = older
     page.turn(uuid, [low + 0.25 * (high - low), high])
     entered = page.widgets[uuid]["value"]
