@@ -15,9 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regolith.lunar.files import take_lock
-
-PR_SET_PDEATHSIG = 1
-"""Linux, prctl(2): the signal this process gets when its parent dies."""
+from regolith.lunar.jobs.tether import PR_SET_PDEATHSIG
 
 
 def end_with_parent(parent: int) -> None:

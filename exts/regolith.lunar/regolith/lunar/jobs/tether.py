@@ -10,7 +10,7 @@ import sys
 import threading
 
 PR_SET_PDEATHSIG = 1
-"""Of prctl(2)."""
+"""Of Linux's prctl(2): the signal a process gets when its parent is gone."""
 
 
 def end_with(launcher: int) -> None:

@@ -130,6 +130,14 @@ def versions() -> dict[str, str]:
     return {"kit": app.get_kit_version(), "replicator": found.removeprefix("omni.replicator.core-") or "none"}
 
 
+def _give_back(settings: Any, path: str, value: Any) -> None:
+    """Set a setting to what it was; None for one that was not there."""
+    if value is None:
+        settings.destroy_item(path)
+    else:
+        settings.set(path, value)
+
+
 class SettingsScope:
     """Settings of the app that hold for a while; closing it gives back what was there, also what was unset.
 
@@ -172,10 +180,8 @@ class SettingsScope:
             later = self._later(path)
             if later is not None:
                 later._before[path] = value
-            elif value is None:
-                self._settings.destroy_item(path)
             else:
-                self._settings.set(path, value)
+                _give_back(self._settings, path, value)
         if self in self._open:
             self._open.remove(self)
 
@@ -300,7 +306,7 @@ class Guest:
 
     async def finish(self) -> None:
         """Stop Replicator, or stop waiting for that after `FINISH_LIMIT_S`."""
-        await _finish()
+        await _finish({})
 
     async def open_stage(self, url: str) -> Usd.Stage:
         """Open a stage."""
@@ -330,7 +336,8 @@ def finish_later(paths: Iterable[str]) -> None:
     finishing.add_done_callback(_finishing.discard)
 
 
-async def _finish(values: Mapping[str, Any] | None = None) -> None:
+async def _finish(values: Mapping[str, Any]) -> None:
+    """Let Replicator stop, `FINISH_LIMIT_S` at most, and then give settings these values."""
     stopping = asyncio.ensure_future(replicator().orchestrator.wait_until_complete_async())
     await asyncio.wait({stopping}, timeout=FINISH_LIMIT_S)
     stopping.cancel()
@@ -339,10 +346,7 @@ async def _finish(values: Mapping[str, Any] | None = None) -> None:
 
         settings = carb.settings.get_settings()
         for path, value in values.items():
-            if value is None:
-                settings.destroy_item(path)
-            else:
-                settings.set(path, value)
+            _give_back(settings, path, value)
 
 
 Pace = Owner | Guest
