@@ -34,14 +34,17 @@ def rep(lunar: Any) -> Iterator[Any]:
     import omni.usd
 
     settings = carb.settings.get_settings()
-    settings.set("/rtx/post/histogram/enabled", True)
-    settings.set("/rtx/rendermode", "RaytracedLighting")
+    set_here = {"/rtx/post/histogram/enabled": True, "/rtx/rendermode": "RaytracedLighting"}
+    for path, value in set_here.items():
+        settings.set(path, value)
     before = {path: settings.get(path) for path in TOUCHED}
     omni.usd.get_context().new_stage()
     rep.quirks.reset()
     yield rep
     assert rep.leftovers() == []
     assert {path: settings.get(path) for path in TOUCHED} == before
+    for path in set_here:  # the kernel is every test's
+        settings.destroy_item(path)
     omni.usd.get_context().close_stage()
 
 
