@@ -26,6 +26,7 @@ CHANGES: dict[str, Any] = {
     "dataset.normals": True,
     "domain.sun_elevation_deg": (10, 20),
     "rocks.abundance": 0.05,
+    "rocks.diameter_min_m": 0.3,
 }
 PARAMS = rl.change_params(rl.load_preset("v1"), CHANGES)
 SEED, FRAMES, WIDTH, HEIGHT = 4, 3, 64, 48

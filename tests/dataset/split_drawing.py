@@ -15,8 +15,13 @@ from regolith.lunar.params import Params, load_preset
 FRAMES = 5
 BASE = load_preset("v1")
 PARAMS: Params = BASE.model_copy(
-    update={"dataset": BASE.dataset.model_copy(update={"frames_per_scene": 2, "depth": True, "instance": True})}
+    update={
+        "dataset": BASE.dataset.model_copy(update={"frames_per_scene": 2, "depth": True, "instance": True}),
+        "terrain": BASE.terrain.model_copy(update={"cell_m": 0.4}),
+        "rocks": BASE.rocks.model_copy(update={"diameter_min_m": 0.3}),
+    }
 )
+"""Few rocks on a coarse ground: a scene takes a third of the time of the preset's."""
 ARGS: dict[str, Any] = {"split": "val", "frames": FRAMES, "width": 64, "height": 48, "seed": 5}
 
 

@@ -62,6 +62,8 @@ GROUND = [
     "0",
     "--rocks.subdivision",
     "3",
+    "--rocks.diameter-min-m",
+    "0.3",
 ]
 """Ground that builds in a moment."""
 
