@@ -36,7 +36,8 @@ def demo(tmp_path_factory):
 def test_everything_is_on_disk(demo) -> None:
     folder, _ = demo
     out = folder / "out"
-    names = ["stage.usda", "stage.geometry.usdc", "stage.png", "sizes.png", "run/best.pt", "run/metrics.jsonl",
+    (geometry,) = (path.name for path in out.glob("stage.geometry-*.usdc"))
+    names = ["stage.usda", geometry, "stage.png", "sizes.png", "run/best.pt", "run/metrics.jsonl",
              "run/summary.json", "model.onnx", "model.json", "synth/results.json", "real/results.json",
              "real/contact_sheet.png", "report.html"]  # fmt: skip
     assert [name for name in names if not (out / name).is_file()] == []
