@@ -1,4 +1,4 @@
-"""Hostile values, small real files with one changed to such a one, digests kept valid, and what reading them may take."""
+"""Hostile values, small real files with one of theirs changed to such a one, and what reading these may take."""
 
 from __future__ import annotations
 
