@@ -1,15 +1,18 @@
-"""The main job end to end at a tiny size: stage, frames, training, model, evaluation, report; then again, resumed."""
+"""The main job end to end at a tiny size: stage, frames, training, model, evaluation, report; kills; then resumed."""
 
+import hashlib
+import io
 import json
 import re
-import shutil
 
 import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from power_cut import PowerCut, read_state, restore, seen
 
 from regolith.lunar import cli
+from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines
 from regolith.lunar.dataset.verify import verify
 
 SIZE = ["--preset", "v1", "--frames", "8", "--held-out", "4", "--size", "64", "--epochs", "1", "--workers", "1"]
@@ -29,14 +32,18 @@ def demo(tmp_path_factory):
     (photos / "torn.jpg").write_bytes((photos / "b.jpg").read_bytes()[:200])
     real = ["--real", str(photos), "--masks", str(masks)]
     args = ["demo", *SIZE, "--out", str(folder / "out"), *real, "--json", str(folder / "result.json")]
-    assert cli.main(args) == 0
-    return folder, args
+    (folder / "out").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        disk = PowerCut(folder / "out", patch)
+        assert cli.main(args) == 0
+    return folder, args, disk
 
 
 def test_everything_is_on_disk(demo) -> None:
-    folder, _ = demo
+    folder, _, _ = demo
     out = folder / "out"
-    names = ["stage.usda", "stage.geometry.usdc", "stage.png", "sizes.png", "run/best.pt", "run/metrics.jsonl",
+    (geometry,) = (path.name for path in out.glob("stage.geometry-*.usdc"))
+    names = ["stage.usda", geometry, "stage.png", "sizes.png", "run/best.pt", "run/metrics.jsonl",
              "run/summary.json", "model.onnx", "model.json", "synth/results.json", "real/results.json",
              "real/contact_sheet.png", "report.html"]  # fmt: skip
     assert [name for name in names if not (out / name).is_file()] == []
@@ -46,7 +53,7 @@ def test_everything_is_on_disk(demo) -> None:
 
 
 def test_report_is_whole_and_needs_no_network(demo) -> None:
-    folder, _ = demo
+    folder, _, _ = demo
     html = (folder / "out" / "report.html").read_text("utf-8")
     sections = re.findall(r"<h2>(.*?)</h2>", html)
     assert sections == ["Stage", "Frames", "Training", "On unseen synthetic frames", "On real photographs",
@@ -57,31 +64,62 @@ def test_report_is_whole_and_needs_no_network(demo) -> None:
 
 
 def test_model_maps_pixels_to_logits(demo) -> None:
-    folder, _ = demo
+    folder, _, _ = demo
     session = onnxruntime.InferenceSession(folder / "out" / "model.onnx", providers=["CPUExecutionProvider"])
     image = np.zeros((2, 32, 96, 3), np.uint8)
     assert np.asarray(session.run(["logits"], {"image": image})[0]).shape == (2, 3, 32, 96)
 
 
 def test_result_names_every_step(demo) -> None:
-    folder, _ = demo
+    folder, _, _ = demo
     result = json.loads((folder / "result.json").read_text("utf-8"))
     assert list(result["seconds"]) == ["author", "generate", "train", "export", "synth", "real"]
     assert result["real"]["photographs"] == 3 and len(result["real"]["problems"]) == 1
     assert result["synth"]["frames"] == 4
 
 
-def test_second_run_draws_trains_and_exports_nothing_again(demo, capsys) -> None:
-    folder, args = demo
-    before = (folder / "out" / "run" / "metrics.jsonl").read_bytes()
-    exported = (folder / "out" / "model.onnx").stat().st_mtime_ns
-    shutil.rmtree(folder / "out" / "synth")
-    assert cli.main(args) == 0
-    result = json.loads((folder / "result.json").read_text("utf-8"))
+def test_a_kill_at_any_flush_leaves_what_counts_whole(demo) -> None:
+    """Frames of a journal, a stage, a model with its card; what says how good it is appears whole."""
+    folder, _, disk = demo
+    after, sums = read_state(folder / "out"), {}
+    results = ("synth/results.json", "real/results.json", "report.html", "stage.png", "sizes.png")
+
+    def digest(data: bytes) -> str:
+        if id(data) not in sums:
+            sums[id(data)] = hashlib.sha256(data).hexdigest()
+        return sums[id(data)]
+
+    assert len(disk.kills) > 60
+    for state in map(seen, disk.kills):
+        for split in ("train_dr", "val", "test_photoreal"):
+            records, damaged = scan_lines(parse_lines(io.BytesIO(state.get(f"data/{split}/{JOURNAL}", b""))))
+            files = {f"data/{split}/{name}": sha for record in records.values() for name, sha in record.sha256.items()}
+            assert not damaged and all(digest(state[name]) == sha for name, sha in files.items())
+        if "stage.usda" in state:
+            (geometry,) = (name for name in state if name.startswith("stage.geometry-"))
+            assert f"@./{geometry}@".encode() in state["stage.usda"]
+        if "model.onnx" in state:
+            assert json.loads(state["model.json"])["sha256"] == digest(state["model.onnx"])
+        assert all(state.get(name, after[name]) == after[name] for name in results)
+    last = disk.states[-1]
+    assert {name: last[name] for name in (*results, "stage.usda", "model.onnx", "model.json")}.items() <= after.items()
+
+
+def test_run_after_a_kill_draws_trains_and_exports_nothing_again(demo, tmp_path, capsys) -> None:
+    """A run that ended when it had exported its model."""
+    folder, args, disk = demo
+    state = next(state for state in disk.kills if {"model.onnx", "synth/results.json"} & seen(state).keys())
+    out = tmp_path / "out"
+    restore(state, out)
+    before, exported = (out / "run" / "metrics.jsonl").read_bytes(), (out / "model.onnx").stat().st_mtime_ns
+    words = {str(folder / name): str(tmp_path / name) for name in ("out", "result.json")}
+    assert not (out / "report.html").exists() and cli.main([words.get(word, word) for word in args]) == 0
+    result = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert [split["drawn"] for split in result["generate"].values()] == [0, 0, 0]
-    assert (folder / "out" / "run" / "metrics.jsonl").read_bytes() == before
-    assert (folder / "out" / "model.onnx").stat().st_mtime_ns == exported
+    assert (out / "run" / "metrics.jsonl").read_bytes() == before
+    assert (out / "model.onnx").stat().st_mtime_ns == exported
     assert "rock-IoU" in capsys.readouterr().out
+    assert seen(read_state(out)).keys() == read_state(folder / "out").keys()
 
 
 @pytest.mark.parametrize(

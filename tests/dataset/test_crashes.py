@@ -1,47 +1,27 @@
 """Verbs that write, under a kill and a power cut at every flush: the old state or the new; a rerun completes."""
 
+import functools
+import io
 import json
-import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from power_cut import PowerCut, State, read_state, restore
+from power_cut import State, crash, read_state, rerun, restore, seen
 from small_split import arrays, write_split
+from split_drawing import FRAMES, digest
 
 from regolith.lunar import cli
+from regolith.lunar.dataset import generate
+from regolith.lunar.dataset.contract import CONTRACT, COPY
+from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import load_params, load_preset, save_params
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.session import read_card
-
-IGNORED = (".lock", ".tmp")
-"""Parts of the names of what runs leave that were ended, which the next run clears."""
-
-
-def seen(state: State) -> State:
-    """What of a state a user sees."""
-    return {name: data for name, data in state.items() if not any(part in name for part in IGNORED)}
-
-
-def crash(root: Path, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> tuple[State, State, list[State]]:
-    """Do some work below a root; returns the state before, after, and after every possible crash."""
-    before = read_state(root)
-    with monkeypatch.context() as patch:
-        disk = PowerCut(root, patch)
-        work()
-    after = read_state(root)
-    assert seen(disk.states[-1]) == after, "something was never flushed"
-    return before, after, [*disk.states, *disk.kills]
-
-
-def rerun(states: Sequence[State], root: Path, work: Callable[[Path], object], *, most: int = 2) -> None:
-    """Do the work again after some of the crashes."""
-    for number, state in enumerate(random.Random(1).sample(list(states), min(most, len(states)))):
-        restore(state, root / f"again{number}")
-        work(root / f"again{number}")
 
 
 def run(*words: object) -> None:
@@ -110,6 +90,32 @@ def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> 
     rerun([state for state in states if seen(state) != after], tmp_path, again, most=1)
 
 
+def test_verify_repair(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are drawn in this process, where their flushes are seen; none but the broken one is ever lost."""
+    monkeypatch.setattr(generate, "generate", functools.partial(generate.generate, executor="in-process"))
+    root, torn = tmp_path / "disk", file_name("rgb", 1)
+    split = Path(shutil.copytree(undisturbed, root / "val"))
+    (split / torn).write_bytes(b"torn")
+    (split / CONTRACT).unlink()
+    before, after, states = crash(root, lambda: run("verify", split, "--repair"), monkeypatch)
+    expected = {f"val/{name}": (undisturbed / name).read_bytes() for name in (CONTRACT, COPY, JOURNAL, torn)}
+    assert len(states) > 10 and {name: after[name] for name in expected} == expected
+    for state in map(seen, states):
+        contracts = [state[name] for name in (f"val/{CONTRACT}", f"val/{COPY}") if name in state]
+        assert contracts and all(data == before[f"val/{COPY}"] for data in contracts)
+        records, damaged = scan_lines(parse_lines(io.BytesIO(state[f"val/{JOURNAL}"])))
+        assert not damaged and records.keys() >= set(range(FRAMES)) - {1}
+        files = {f"val/{name}" for record in records.values() for name in record.sha256}
+        assert all(state[name] in (before[name], after[name]) for name in files)
+
+    def again(place: Path) -> None:
+        run("verify", place / "val", "--repair")
+        assert digest(place / "val") == digest(undisturbed)
+
+    dropped = [s for s in states if s[f"val/{torn}"] == b"torn" and s[f"val/{JOURNAL}"] != before[f"val/{JOURNAL}"]]
+    rerun(dropped, tmp_path, again, most=1)
+
+
 def test_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "disk"
     root.mkdir()
@@ -147,16 +153,24 @@ def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the files is the old one or the new one."""
+    """The stage is the old one or the new one with all it names, and so is each picture; what only the old had goes."""
     root = tmp_path / "disk"
     root.mkdir()
-    words = ["author", "--preset", "v1", "--size", "32", "--out"]
-    run(*words, root / "stage.usda")
-    before, after, states = crash(root, lambda: run(*words, root / "stage.usda", "--seed", "1"), monkeypatch)
-    assert len(states) > 5 and before != after
+    words = ["author", "--preset", "v1", "--size", "32", "--seed"]
+    run(*words, "0", "--out", root / "stage.usda")
+    work = lambda: run(*words, "1", "--out", root / "stage.usda")  # noqa: E731
+    before, after, states = crash(root, work, monkeypatch)
+    assert len(states) > 5 and len(after) == 4 and before.keys() != after.keys()
     for state in map(seen, states):
-        assert state.keys() == after.keys()
-        assert all(data in (before[name], after[name]) for name, data in state.items())
+        whole = before if state["stage.usda"] == before["stage.usda"] else after
+        assert all(state[name] == data for name, data in whole.items() if "stage." in name and name != "stage.png")
+        assert all(data in (before.get(name), after.get(name)) for name, data in state.items())
+
+    def again(place: Path) -> None:
+        run(*words, "1", "--out", place / "stage.usda")
+        assert read_state(place) == after
+
+    rerun([state for state in states if len(seen(state)) > len(after)], tmp_path, again, most=1)
 
 
 def test_train_and_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,13 +98,24 @@ def test_repair_restores_a_contract_from_the_other_copy(generated, tmp_path, nam
     else:
         (split / name).write_bytes(data if damage == "flipped" else data[: len(data) // 2])
     assert len(open_split(split)) == 6
-    problems = verify(split)["problems"]
-    older = name == COPY and damage == "lost"  # as splits of earlier versions are
-    assert [(problem["check"], problem["where"]) for problem in problems] == [("contract", name)] * (not older)
-    if not older:
-        result = repair(split)
-        assert result["problems"] == [] and result["repaired"] == {} and result["restored"] == [f"val/{name}"]
-        assert files(split) == before and (split / COPY).read_bytes() == before[CONTRACT]
+    (problem,) = verify(split)["problems"]
+    assert (problem["check"], problem["where"]) == ("contract", name)
+    result = repair(split)
+    assert result["problems"] == [] and result["repaired"] == {} and result["restored"] == [f"val/{name}"]
+    assert files(split) == before and (split / COPY).read_bytes() == before[CONTRACT]
+
+
+def test_a_split_of_an_earlier_version_gets_its_copy(split, capsys) -> None:
+    """It has none: every verb reads it, verify says so and repair writes it, for imported splits too."""
+    for older in (split, imported(Path(shutil.copytree(split, split.parent / "imported" / "val")))):
+        (older / COPY).unlink()
+        assert len(open_split(older)) == 3
+        assert cli.main(["card", str(older)]) == 0
+        assert cli.main(["verify", str(older)]) == 1
+        assert f"{COPY}: missing, as in splits of earlier versions; --repair writes it" in capsys.readouterr().out
+        assert cli.main(["verify", str(older), "--repair"]) == 0
+        assert f"val/{COPY} restored" in capsys.readouterr().out
+        assert cli.main(["verify", str(older)]) == 0
 
 
 def test_a_copy_of_other_values_is_found(generated, tmp_path) -> None:

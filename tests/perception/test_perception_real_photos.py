@@ -11,13 +11,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from power_cut import crash, rerun, seen
 
 from regolith.lunar.cli import parse_verb
 from regolith.lunar.params import CheckError, InputError
+from regolith.lunar.perception import real_photos
 from regolith.lunar.perception.photos import find_photos
 from regolith.lunar.perception.real_photos import MANIFEST, Fetcher, Photograph, RealPhotos, read_manifest
 from regolith.lunar.stage.spec import rng
@@ -167,6 +170,53 @@ def test_broken_off_file_is_gone_on_with(server: SimpleNamespace, tmp_path: Path
     ranges = [request.get("Range") for request in server.requests["/a.jpg"]]
     assert ranges == [None, f"bytes={third}-", f"bytes={half}-"]
     assert waits == [1.0, 2.0] and names(tmp_path) == ["as11-1.jpg"]
+
+
+def test_a_part_never_gets_the_tag_of_another_file(
+    server: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ends between the two leaves nothing of the older file to go on with."""
+    newer = encode_picture(3)
+    server.answers["/a.jpg"] = [send(PICTURE, stop=7000), send(newer, tag='"b"')]
+    asked = photograph(f"{server.url}/a.jpg")
+    assert fetcher(tmp_path, retries=1).fetch(asked)["status"] == "failed"
+    remember = real_photos._remember
+
+    def end(*fields: Any) -> None:
+        remember(*fields)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(real_photos, "_remember", end)
+        fetcher(tmp_path).fetch(asked)
+    assert fetcher(tmp_path).fetch(asked)["status"] == "fetched"
+    assert (tmp_path / "as11-1.jpg").read_bytes() == newer
+
+
+def test_a_crash_at_any_flush(server: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each photograph, and their list, is whole or not there; the same command again fetches what is missing."""
+    rows = [photograph(f"{server.url}/{name}.jpg", name=name) for name in ("a", "b")]
+    for number, row in enumerate(rows):
+        server.answers[f"/{row.id}.jpg"] = [send(encode_picture(number))]
+    (tmp_path / "list.json").write_text(json.dumps({"photographs": [row.model_dump() for row in rows]}))
+
+    def fetch(folder: Path) -> dict[str, Any]:
+        return RealPhotos(download=folder, manifest=tmp_path / "list.json").run()
+
+    (tmp_path / "disk").mkdir()
+    before, after, states = crash(tmp_path / "disk", lambda: fetch(tmp_path / "disk"), monkeypatch)
+    assert len(states) > 8 and not before and set(after) == {"a.jpg", "b.jpg", "photographs.json"}
+    for state in map(seen, states):
+        assert all(data == after[name] for name, data in state.items() if not name.startswith("."))
+
+    def again(place: Path) -> None:
+        found = {row["id"]: row["status"] for row in fetch(place)["photographs"]}
+        assert found["a"] == "present" and {name: (place / name).read_bytes() for name in ("a.jpg", "b.jpg")} == {
+            name: after[name] for name in ("a.jpg", "b.jpg")
+        }
+        assert names(place) == sorted(after)
+
+    rerun([state for state in states if "a.jpg" in state and state != after], tmp_path, again, most=9)
 
 
 def test_a_later_run_goes_on(server: SimpleNamespace, tmp_path: Path) -> None:

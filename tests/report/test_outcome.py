@@ -94,6 +94,12 @@ def test_folder_of_something_else_is_refused(tmp_path: Path, name: str, text: st
     assert not (tmp_path / "report.html").exists()
 
 
+def test_no_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a folder with metrics"):
+        Report(folder=tmp_path / "none").run()
+    assert not (tmp_path / "none").exists()
+
+
 def test_page_that_cannot_be_written_is_refused(moved: Path) -> None:
     with pytest.raises(InputError, match=r"^out: "):
         write_report(moved, moved / "results.json" / "report.html")

@@ -240,6 +240,23 @@ def test_saved_stage_opens(stage, tmp_path, suffix):
     assert len(UsdGeom.Mesh(rock).GetPointsAttr().Get()) >= 162
 
 
+def test_a_stage_written_over_an_older_one_shows_its_own_arrays(tmp_path):
+    """The older one's go, but for what is still named: a stage may be written over the file it was opened from."""
+    path = tmp_path / "stage.usda"
+
+    def count():
+        opened = Usd.Stage.Open(str(path))
+        return len(UsdGeom.Mesh(opened.GetPrimAtPath("/World/Mesh")).GetPointsAttr().Get())
+
+    for number in (100, 200):
+        written = Usd.Stage.CreateInMemory()
+        UsdGeom.Mesh.Define(written, "/World/Mesh").GetPointsAttr().Set([(0.0, 0.0, float(i)) for i in range(number)])
+        files = save_stage(written, path)
+        assert sorted(tmp_path.iterdir()) == sorted(files) and count() == number
+    save_stage(Usd.Stage.Open(str(path)), path)
+    assert count() == 200
+
+
 ODD = (
     r"a\b",
     "a%5Cb",

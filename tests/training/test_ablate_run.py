@@ -1,4 +1,4 @@
-"""The whole of an ablation at the smallest size: real frames, a real training, real scores, the report; then again."""
+"""The whole of an ablation at the smallest size: real frames, a real training, scores, the report; crashes; again."""
 
 import json
 import shutil
@@ -8,9 +8,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from power_cut import PowerCut, read_state, restore, seen
 
 from regolith.lunar import cli
+from regolith.lunar.perception.photos import find_photos
 from regolith.lunar.stage.spec import rng
+from training.ablate.schedule import Schedule
+from training.ablate.steps import make_steps
+from training.ablate.verb import Ablate
+
+DONE = ".done.json"
+"""Ending of what says that a step is done."""
 
 ARGS = [
     "ablate", "--presets", "v1", "--runs", "dr_400", "--seeds", "3", "--scale", "0.02", "--val-frames", "100",
@@ -34,9 +42,18 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         Image.fromarray(random.integers(0, 2, (40, 60), np.uint8)).save(masks / name)
     (real / "torn.jpg").write_bytes((real / "a.jpg").read_bytes()[:200])
     out = folder / "out"
+    out.mkdir()
     args = [*ARGS, "--out", str(out), "--real", str(real), "--polar", str(polar), "--masks", str(masks)]
-    assert cli.main(args) == 0
-    return SimpleNamespace(out=out, args=args, result=json.loads((out / "results.json").read_text("utf-8")))
+    with pytest.MonkeyPatch.context() as patch:
+        disk = PowerCut(out, patch)
+        assert cli.main(args) == 0
+    result = json.loads((out / "results.json").read_text("utf-8"))
+    return SimpleNamespace(out=out, args=args, result=result, disk=disk)
+
+
+def elsewhere(done: SimpleNamespace, out: Path) -> list[str]:
+    """The command line with another folder."""
+    return [str(out) if word == str(done.out) else word for word in done.args]
 
 
 def test_every_figure_is_measured_and_stamped(done: SimpleNamespace) -> None:
@@ -57,8 +74,7 @@ def test_report_without_photographs_leaves_them_out(done: SimpleNamespace, tmp_p
     out = tmp_path / "out"
     shutil.copytree(done.out, out)
     assert (out / "figures" / "overlays.jpg").exists()
-    args = [out if word == str(done.out) else word for word in done.args]
-    assert cli.main([*map(str, args), "--report-only", "--no-overlays"]) == 0
+    assert cli.main([*elsewhere(done, out), "--report-only", "--no-overlays"]) == 0
     text = (out / "RESULTS.md").read_text("utf-8")
     assert "overlays" not in text and "bars.svg" in text and "Unfinished" not in text
     assert not (out / "figures" / "overlays.jpg").exists()
@@ -80,6 +96,33 @@ def test_again_does_nothing_and_says_the_same(done: SimpleNamespace, monkeypatch
     assert cli.main([*done.args, "--report-only"]) == 0
     assert cli.main(done.args) == 0
     assert json.loads((done.out / "results.json").read_text("utf-8")) == done.result
+
+
+def test_a_crash_at_any_flush(done: SimpleNamespace, tmp_path: Path) -> None:
+    """What the study itself writes is whole or not there; a step counts where it was done; the rest is gone on with."""
+    after = read_state(done.out)
+    ours = {name for name, data in done.disk.states[-1].items() if data}  # the steps' processes flush for themselves
+    assert {"results.json", "RESULTS.md"} <= ours and len([name for name in ours if name.endswith(DONE)]) == 8
+    for state in map(seen, (*done.disk.states, *done.disk.kills)):
+        assert all(state[name] == after[name] for name in ours & state.keys())
+
+    kills = {frozenset(name for name in seen(state) if name.endswith(DONE)): state for state in done.disk.kills}
+    assert sorted(map(len, kills)) == list(range(9))
+    for stamps, state in kills.items():
+        out = tmp_path / str(len(stamps))
+        restore(state, out)
+        args = elsewhere(done, out)
+        verb = cli.parse_verb(Ablate, "ablate", args[1:])
+        assert isinstance(verb, Ablate) and verb.real is not None
+        study = verb.study().with_start()
+        schedule = Schedule(make_steps(study, shown=[path.name for path in find_photos(verb.real)]))
+        schedule.look()
+        assert {f"steps/{schedule.steps[name].label}{DONE}" for name in schedule.done} == stamps
+        if len(stamps) == 7:
+            assert cli.main(args) == 0
+            assert seen(read_state(out)).keys() == seen(after).keys()
+            result = json.loads((out / "results.json").read_text("utf-8"))
+            assert result | {"process_seconds": None} == done.result | {"process_seconds": None}
 
 
 def test_no_torch_in_the_graphs_own_process() -> None:

@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import importlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ import tyro
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar import __version__
-from regolith.lunar.files import descriptor_of, follow_link, naming, write_json, writes_through
+from regolith.lunar.files import descriptor_of, naming, write_json, writes_through
 from regolith.lunar.jobs.events import silence
 from regolith.lunar.machine import ready_streams
 from regolith.lunar.params import (
@@ -42,7 +41,7 @@ from regolith.lunar.params import (
     validate_text,
 )
 from regolith.lunar.params.errors import LINE_MAX
-from regolith.lunar.params.outputs import refusing
+from regolith.lunar.params.outputs import check_name, check_writable, refusing
 
 VERBS: dict[str, tuple[str, str, str]] = {
     "author": (
@@ -181,9 +180,12 @@ def _dispatch(args: list[str]) -> int:
     verb = parse_verb(getattr(importlib.import_module(module), attribute), name, rest)
     if verb is None:  # help was asked for and shown
         return 0
+    for name, value in verb:
+        if isinstance(value, Path):
+            check_name(_flag(verb, name), value)
     streamed = _streamed(verb)
     if verb.json_file is not None:
-        _check_writable(verb.json_file)
+        check_writable("json", verb.json_file)
     failed: CheckError | None = None
     try:
         result = verb.run()
@@ -231,22 +233,14 @@ def _streamed(verb: Verb) -> bool:
     """
     found = [name for name, value in verb if isinstance(value, Path) and descriptor_of(value) == 1]
     if found and (getattr(verb, "events", False) or len(found) > 1):
-        flag = field_extra(type(verb).model_fields[found[0]]).get("flag") or found[0]
-        raise InputError(flag, str(getattr(verb, found[0])), "a file, where something else goes to standard output")
+        raise InputError(
+            _flag(verb, found[0]), str(getattr(verb, found[0])), "a file, where something else goes to standard output"
+        )
     return bool(found)
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a result file that cannot be written before the work whose result it shall hold; leaves no trace."""
-    if writes_through(path):
-        return
-    with refusing("json", path, "file"):
-        target = follow_link(path)
-        if target.is_dir():
-            raise InputError("json", str(path), "a file; this is a folder")
-        folder = next(parent for parent in target.absolute().parents if parent.exists())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+def _flag(verb: Verb, name: str) -> str:
+    return field_extra(type(verb).model_fields[name]).get("flag") or name
 
 
 def _overview() -> str:

@@ -99,7 +99,9 @@ def _check_contract(split: SplitCheck) -> None:
     found: dict[str, Contract] = {}
     for name in (CONTRACT, COPY):
         if name == COPY and not (split.folder / COPY).exists():
-            break  # splits older than the copy have none
+            if found:
+                split.report("contract", COPY, "missing, as in splits of earlier versions; --repair writes it")
+            break
         split.checked["contract"] += 1
         try:
             found[name] = _read_contract(split.folder / name)

@@ -41,7 +41,8 @@ class _Brief(reprlib.Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxstring, self.maxother = 4, LINE_MAX, LINE_MAX
+        self.maxlevel = 4
+        self.maxstring = self.maxother = 3 * LINE_MAX  # `one_line` takes the middle out, and this mark of a cut with it
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = 12
 
     def repr_int(self, x: int, level: int) -> str:

@@ -5,11 +5,50 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from regolith.lunar.files import LOCK, follow_link, holding, lock_beside, writes_through
 from regolith.lunar.params.errors import UNFIT, InputError, system_words
+
+
+def check_name(field: str, path: Path) -> None:
+    """Refuse a path of no file system under the name of its field, before it is looked for.
+
+    Args:
+        field: Parameter that has it.
+        path: The path, or several with commas between them.
+
+    Raises:
+        InputError: One of them is too long, or a name in it is.
+    """
+    for part in str(path).split(","):
+        try:
+            Path(part).lstat()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise InputError(field, part, f"a path this system takes ({error.strerror})") from None
+
+
+def check_writable(field: str, path: Path) -> None:
+    """Refuse a file that cannot be written before the work whose result it shall hold; leaves no trace.
+
+    Raises:
+        InputError: As `refusing`; or a folder has its name.
+    """
+    if writes_through(path):
+        return
+    with refusing(field, path, "file"):
+        target = follow_link(path)
+        if target.is_dir():
+            raise InputError(field, str(path), "a file; this is a folder")
+        folder = next(parent for parent in target.absolute().parents if parent.exists())
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def writable_folder(field: str, path: Path) -> Path:

@@ -195,6 +195,7 @@ class Fetcher:
                 try:
                     found = _describe(path)
                     del found["format"]
+                    self._forget_parts(photograph.id)
                     return row | {"status": "present", **found}
                 except InputError:
                     path.unlink()  # cut off by something else: fetched again
@@ -272,6 +273,8 @@ class Fetcher:
         expected = None if length is None or not length.isdigit() else start + int(length)
         if expected is not None and expected > BYTES_MAX:
             raise _LastingError(f"sends {expected} bytes, more than {BYTES_MAX}")
+        if not start:
+            _forget(part)  # what is there of another file never gets the tag of this one
         _remember(part, answer.headers.get("ETag"), answer.headers.get("Last-Modified"))
         size = start
         with part.open("r+b" if start else "wb") as file:
@@ -296,10 +299,14 @@ class Fetcher:
         path = self.folder / f"{name}{ENDINGS[fields.pop('format')]}"
         with replacing(path) as temporary:
             part.rename(temporary)
-        for left in self.folder.glob(f".{name}.*"):
-            if left.suffix in (".part", ".tag"):
-                left.unlink()
+        self._forget_parts(name)
         return fields | {"file": path.name}
+
+    def _forget_parts(self, name: str) -> None:
+        """Delete what was fetched on the way to a photograph that is whole, from whichever address."""
+        for left in self.folder.iterdir():
+            if re.fullmatch(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}\.(part|tag)", left.name):
+                left.unlink()
 
 
 def _describe(path: Path) -> dict[str, Any]:

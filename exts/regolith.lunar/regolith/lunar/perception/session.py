@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import sys
@@ -74,8 +75,9 @@ def find_model(model: Path | str) -> Path:
     if str(model) in shipped:
         return shipped[str(model)]
     path = Path(model)
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError):  # no name of this file system
+        if path.is_file():
+            return path
     if str(model) in SEPARATE:
         command = shlex.join([sys.executable, "-m", "pip", "install"])
         allowed = f"{', '.join(shipped)}; the wheel regolith-lunar-models holds this one: {command} WHEEL"

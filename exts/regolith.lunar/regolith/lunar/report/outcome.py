@@ -33,6 +33,8 @@ class Report(Verb):
 
     def run(self) -> dict[str, Any]:
         """Write the page and say where it is."""
+        if not self.folder.is_dir():
+            raise _nothing_in(self.folder)
         with sole_file("out", self.out or self.folder / PAGE) as path:
             return write_report(self.folder, path)
 
@@ -60,7 +62,7 @@ def write_report(folder: Path, path: Path) -> dict[str, Any]:
     if (folder / RESULTS).is_file():
         parts.append(_evaluation(folder))
     if not parts:
-        raise InputError("folder", str(folder), f"a folder with {METRICS} or {RESULTS}, of a training or an evaluation")
+        raise _nothing_in(folder)
     kinds = [kind for kind, _, _ in parts]
     facts = [fact for _, found, _ in parts for fact in found]
     sections = [section for _, _, found in parts for section in found]
@@ -68,6 +70,10 @@ def write_report(folder: Path, path: Path) -> dict[str, Any]:
     with refusing("out", path, "file"):
         write_page(path, title, f"From the files in {folder.resolve()}.", sections, facts)
     return {"report": str(path), "of": kinds}
+
+
+def _nothing_in(folder: Path) -> InputError:
+    return InputError("folder", str(folder), f"a folder with {METRICS} or {RESULTS}, of a training or an evaluation")
 
 
 TITLES = {"training": "Training", "split": "Scores on a split", "photographs": "Scores on photographs"}

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import stat
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from regolith.lunar.dataset.chunk import CHUNKS
+
 State = dict[str, bytes]
 """Path of each file relative to the root, and its content."""
+Known = dict[tuple[int, int, int], bytes]
+"""Number of a file, size and time of its last change, to its content."""
 
 
 class PowerCut:
@@ -30,6 +37,7 @@ class PowerCut:
         """After a power cut."""
         self.kills: list[State] = []
         """After a kill."""
+        self.known: Known = {}
         flush = os.fsync
         for folder, _, files in os.walk(root):
             self._fold(Path(folder))
@@ -37,7 +45,7 @@ class PowerCut:
 
         def fsync(number: int) -> None:
             with self.lock:
-                self._note(self.kills, read_state(root))
+                self._note(self.kills, read_state(root, self.known))
                 flush(number)
                 self.flushed(Path(f"/proc/self/fd/{number}").readlink())
 
@@ -60,7 +68,7 @@ class PowerCut:
             for folder, _, _ in os.walk(path):  # what was renamed into it, or below that
                 self.places[Path(folder).stat().st_ino] = Path(folder)
         else:
-            self.contents[path.stat().st_ino] = path.read_bytes()
+            self.contents[path.stat().st_ino] = _content(path, self.known) or b""
             self.places.setdefault(path.parent.stat().st_ino, path.parent)
         state = {
             str((self.places[folder] / name).relative_to(self.root)): self.contents.get(inode, b"")
@@ -76,9 +84,32 @@ class PowerCut:
             states.append(state)
 
 
-def read_state(root: Path) -> State:
-    """Return what lies below a folder."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+def read_state(root: Path, known: Known | None = None) -> State:
+    """Return what lies below a folder, also while other processes write there.
+
+    Args:
+        root: The folder.
+        known: Contents of earlier reads, which are not read again and held once.
+    """
+    found = {str(path.relative_to(root)): _content(path, known) for path in root.rglob("*")}
+    return {name: data for name, data in found.items() if data is not None}
+
+
+def _content(path: Path, known: Known | None) -> bytes | None:
+    """Content of a file; None where there is none, or none any more."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        key = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if known is None or key not in known:
+            data = path.read_bytes()
+            if known is None:
+                return data
+            known[key] = data
+    except FileNotFoundError:
+        return None
+    return known[key]
 
 
 def restore(state: State, root: Path) -> None:
@@ -88,3 +119,30 @@ def restore(state: State, root: Path) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+
+
+IGNORED = (".lock", ".tmp", f"{CHUNKS}/")
+"""Parts of the names of what runs leave that were ended, which the next run clears."""
+
+
+def seen(state: State) -> State:
+    """What of a state a user sees."""
+    return {name: data for name, data in state.items() if not any(part in name for part in IGNORED)}
+
+
+def crash(root: Path, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> tuple[State, State, list[State]]:
+    """Do some work below a root; returns the state before, after, and after every possible crash."""
+    before = read_state(root)
+    with monkeypatch.context() as patch:
+        disk = PowerCut(root, patch)
+        work()
+    after = read_state(root)
+    assert seen(disk.states[-1]) == seen(after), "something was never flushed"
+    return before, after, [*disk.states, *disk.kills]
+
+
+def rerun(states: Sequence[State], root: Path, work: Callable[[Path], object], *, most: int = 2) -> None:
+    """Do the work again after some of the crashes."""
+    for number, state in enumerate(random.Random(1).sample(list(states), min(most, len(states)))):
+        restore(state, root / f"again{number}")
+        work(root / f"again{number}")
