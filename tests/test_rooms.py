@@ -14,11 +14,12 @@ from regolith.lunar.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"
-BASE = {"files", "labels", "machine", "reading"}
+BASE = {"files", "labels", "machine", "reading", "scratch"}
 ALLOWED = {
     "files": set(),
     "labels": set(),
     "machine": set(),
+    "scratch": {"files"},
     "jobs": {"files", "reading"},
     "params": BASE,
     "stage": {*BASE, "params"},

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import types
 from collections import Counter
@@ -217,3 +218,20 @@ def test_hot_reload(tmp_path: Path) -> None:
         [sys.executable, str(code), str(tmp_path)], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0 and "reloaded" in done.stdout, done.stdout[-1500:] + done.stderr[-1500:]
+
+
+def test_what_an_app_that_quit_fast_left_goes_at_the_next_start(
+    lunar: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Isaac Sim ends its process without calling `on_shutdown`."""
+    root = tmp_path / "temporary"
+    root.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(root))
+    code = "import os\nfrom regolith.lunar.scratch import scratch_folder\nwith scratch_folder():\n    os._exit(0)\n"
+    environment = {**os.environ, "TMPDIR": str(root), "PYTHONPATH": str(EXTENSION)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(root.glob("regolith-*"))
+    lunar.disable("regolith.lunar")
+    lunar.pump(2)
+    lunar.enable("regolith.lunar")
+    assert list(root.iterdir()) == []
