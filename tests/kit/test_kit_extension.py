@@ -34,6 +34,26 @@ def test_manifest_has_the_package_version() -> None:
     assert f'__version__ = "{manifest()["package"]["version"]}"' in text
 
 
+def test_test_tables_are_like_nvidias_own() -> None:
+    """A clean start is tested by itself; nothing but numpy's remark on its reload may be said; RTX as in the worker."""
+    from regolith.lunar.dataset.isaac_worker import EXTRA_ARGS
+
+    startup, rtx = manifest()["test"]
+    assert startup["name"] == "startup" and "name" not in rtx
+    for table in (startup, rtx):
+        assert table["stdoutFailPatterns"] == {"exclude": ["*The NumPy module was reloaded*"]}
+        assert "--/app/settings/fabricDefaultStageFrameHistoryCount=3" in table["args"]
+    worker = {argument for argument in EXTRA_ARGS if argument.startswith(("--/rtx/", "--/omni/", "--/app/async"))}
+    assert worker <= set(rtx["args"]) and "--/renderer/multiGpu/enabled=false" in rtx["args"]
+    assert not [argument for argument in rtx["args"] if argument.startswith("--/persistent")]
+
+
+def test_archives_of_packages_come_before_the_extension(lunar: Kit) -> None:
+    """Kit's own is enabled with it; Isaac Sim's, which other apps have not, may be missing."""
+    assert lunar.extensions.is_extension_enabled("omni.kit.pip_archive")
+    assert manifest()["dependencies"]["omni.pip.compute"] == {"optional": True}
+
+
 def test_namespace_package_has_no_init() -> None:
     assert not (EXTENSION / "regolith" / "__init__.py").exists()
 
