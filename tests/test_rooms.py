@@ -14,11 +14,12 @@ from regolith.lunar.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"
-BASE = {"files", "labels", "machine", "reading"}
+BASE = {"files", "labels", "machine", "reading", "scratch"}
 ALLOWED = {
     "files": set(),
     "labels": set(),
     "machine": set(),
+    "scratch": {"files"},
     "jobs": {"files", "reading"},
     "params": BASE,
     "stage": {*BASE, "params"},
@@ -29,7 +30,7 @@ ALLOWED = {
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
     "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "jobs"},
     "studio": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "panel", "jobs"},
-    "tests": {"kit", "panel", "render", "dataset"},
+    "tests": {"scratch", "kit", "panel", "render", "dataset"},
     "kit": {"tests", *BASE, "params", "stage", "render", "dataset", "perception", "panel", "jobs"},
 }
 """Room to the rooms it may import; the modules beside the rooms (api, cli, demo, doctor, …) may import any of them."""

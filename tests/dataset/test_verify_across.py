@@ -96,6 +96,17 @@ def smooth_picture(seed: int) -> np.ndarray:
 
 
 @settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.tuples(st.integers(8, 200), st.integers(8, 200)), st.sampled_from([1, 3, 8, 200]))
+def test_hash_is_that_of_imagehash(seed: int, size: tuple[int, int], coarseness: int) -> None:
+    """Of noise, of blots and of plain grey."""
+    imagehash = pytest.importorskip("imagehash", reason="Isaac Sim has no imagehash")
+    noise = np.random.default_rng(seed).integers(0, 256, (200 // coarseness, 200 // coarseness, 3), np.uint8)
+    picture = Image.fromarray(noise).resize(size)
+    expected = np.packbits(imagehash.phash(picture, hash_size=HASH_SIDE).hash)
+    assert np.array_equal(picture_bits(np.asarray(picture)).view(np.uint8), expected)
+
+
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(["jpeg", "noise", "brighter", "smaller"]))
 def test_copies_are_near_and_others_far(seed: int, how: str) -> None:
     rgb = smooth_picture(seed)
@@ -125,7 +136,7 @@ def test_copies_are_those_of_the_plain_comparison(seed: int, count: int) -> None
         bits[copy] = bits[draw.integers(0, count)] ^ np.uint64(2 ** draw.integers(0, 64, dtype=np.uint64) - 1)
     expected = []
     for j in range(count):
-        apart = np.bitwise_count(bits[:j] ^ bits[j]).sum(axis=1)
+        apart = np.unpackbits((bits[:j] ^ bits[j]).view(np.uint8), axis=1).sum(axis=1)
         near = np.flatnonzero(apart <= DISTANCE)
         expected += [(j, int(near[0]), int(apart[near[0]]))] if len(near) else []
     assert earlier_copies(bits) == expected

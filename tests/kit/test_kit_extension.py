@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import types
 from collections import Counter
@@ -31,6 +32,26 @@ def test_manifest_names_files_that_exist(key: str) -> None:
 def test_manifest_has_the_package_version() -> None:
     text = (EXTENSION / "regolith" / "lunar" / "__init__.py").read_text("utf-8")
     assert f'__version__ = "{manifest()["package"]["version"]}"' in text
+
+
+def test_test_tables_are_like_nvidias_own() -> None:
+    """A clean start is tested by itself; nothing but numpy's remark on its reload may be said; RTX as in the worker."""
+    from regolith.lunar.dataset.isaac_worker import EXTRA_ARGS
+
+    startup, rtx = manifest()["test"]
+    assert startup["name"] == "startup" and "name" not in rtx
+    for table in (startup, rtx):
+        assert table["stdoutFailPatterns"] == {"exclude": ["*The NumPy module was reloaded*"]}
+        assert "--/app/settings/fabricDefaultStageFrameHistoryCount=3" in table["args"]
+    worker = {argument for argument in EXTRA_ARGS if argument.startswith(("--/rtx/", "--/omni/", "--/app/async"))}
+    assert worker <= set(rtx["args"]) and "--/renderer/multiGpu/enabled=false" in rtx["args"]
+    assert not [argument for argument in rtx["args"] if argument.startswith("--/persistent")]
+
+
+def test_archives_of_packages_come_before_the_extension(lunar: Kit) -> None:
+    """Kit's own is enabled with it; Isaac Sim's, which other apps have not, may be missing."""
+    assert lunar.extensions.is_extension_enabled("omni.kit.pip_archive")
+    assert manifest()["dependencies"]["omni.pip.compute"] == {"optional": True}
 
 
 def test_namespace_package_has_no_init() -> None:
@@ -217,3 +238,20 @@ def test_hot_reload(tmp_path: Path) -> None:
         [sys.executable, str(code), str(tmp_path)], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0 and "reloaded" in done.stdout, done.stdout[-1500:] + done.stderr[-1500:]
+
+
+def test_what_an_app_that_quit_fast_left_goes_at_the_next_start(
+    lunar: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Isaac Sim ends its process without calling `on_shutdown`."""
+    root = tmp_path / "temporary"
+    root.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(root))
+    code = "import os\nfrom regolith.lunar.scratch import scratch_folder\nwith scratch_folder():\n    os._exit(0)\n"
+    environment = {**os.environ, "TMPDIR": str(root), "PYTHONPATH": str(EXTENSION)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(root.glob("regolith-*"))
+    lunar.disable("regolith.lunar")
+    lunar.pump(2)
+    lunar.enable("regolith.lunar")
+    assert list(root.iterdir()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -125,12 +127,67 @@ def test_headless_chunks_start_isaac_sims_own_python(
 ) -> None:
     from regolith.lunar.kit.generate import chunk_options
 
-    options = chunk_options()
-    assert options["executor"] == "isaac" and "regolith.lunar.dataset.isaac_worker {task}" in options["command"]
+    options = chunk_options(2.5)
+    assert options["executor"] == "isaac"
+    assert options["command"].endswith("regolith.lunar.dataset.isaac_worker {task} --gain=2.5")
     (tmp_path / "isaac").mkdir()
     (tmp_path / "isaac" / "python.sh").write_text("")
     monkeypatch.setenv("ISAAC_PATH", str(tmp_path / "isaac"))
-    assert str(tmp_path / "isaac" / "python.sh") in chunk_options()["command"]
+    assert str(tmp_path / "isaac" / "python.sh") in chunk_options(1.0)["command"]
+
+
+def test_gain_reaches_the_renderer(panel: Panel, data: Path) -> None:
+    """A split goes on with the gain it was begun with, and refuses another."""
+    panel.model.commit("generate.frames", 1)
+    panel.model.commit("drawing.gain", 2.5)
+    panel.press("generate")
+    assert panel.until_work("generate", "finished", "failed", seconds=200).state == "finished"
+    contract = json.loads((data / "dataset" / "train_dr" / "dataset.json").read_text("utf-8"))
+    assert contract["renderer"]["gain"] == 2.5
+    panel.model.commit("generate.frames", 2)
+    panel.model.commit("generate.extend", True)
+    panel.model.commit("drawing.gain", 1.0)
+    panel.press("generate")
+    work = panel.until_work("generate", "finished", "failed", seconds=200)
+    assert work.state == "failed" and "gain" in work.text
+
+
+@pytest.fixture
+def gpus() -> Iterator[Callable[[int], None]]:
+    """Let RTX draw with a number of GPUs."""
+    import carb.settings
+
+    settings = carb.settings.get_settings()
+    yield lambda count: settings.set("/renderer/multiGpu/currentGpuCount", count)
+    settings.destroy_item("/renderer/multiGpu/currentGpuCount")
+
+
+def told_of_gpus() -> list[str]:
+    """Warnings about GPUs that were posted since the last look."""
+    from omni.kit.notification_manager import NotificationStatus, posted
+
+    told = [note.text for note in posted if note.status == NotificationStatus.WARNING and "GPU" in note.text]
+    posted.clear()
+    return told
+
+
+@pytest.mark.parametrize("count", [None, 1, 2])
+def test_more_than_one_gpu_is_told_once_an_export_and_a_preview(
+    panel: Panel, gpus: Callable[[int], None], count: int | None
+) -> None:
+    """Not of every frame, and not where RTX draws with one, or does not say."""
+    if count is not None:
+        gpus(count)
+    panel.model.commit("generate.frames", 2)
+    panel.press("generate")
+    assert panel.until_work("generate", "finished", "failed", seconds=200).state == "finished"
+    told = told_of_gpus()
+    panel.press("preview")
+    assert panel.kit.until(panel.controller.host.live_state)
+    panel.kit.pump(20)
+    told += told_of_gpus()
+    assert len(told) == (2 if count == 2 else 0)
+    assert all("with 2 GPUs" in text and "--/renderer/multiGpu/enabled=false" in text for text in told)
 
 
 @pytest.mark.parametrize("ours", [True, False])

@@ -206,3 +206,32 @@ def test_export_takes_the_hosts_options(bench: Bench, tmp_path: Path) -> None:
     bench.rest("generate")
     assert bench.model.works["generate"].state == "finished", bench.model.works["generate"].text
     assert ran.exists()
+
+
+def test_an_export_found_again_keeps_its_gain(bench: Bench) -> None:
+    """Whatever is entered by then; what somebody else noted is held to the field's limits."""
+    enter_generate(bench, 200)
+    bench.model.commit("drawing.gain", 2.5)
+    bench.run("generate")
+    assert bench.host.generated[-1].gain == 2.5
+    work = bench.model.works["generate"]
+    bench.until(lambda: work.done >= 1 or not work.active)
+    bench.run("cancel")
+    bench.rest("generate")
+    again = bench.restart()
+    again.until(lambda: not again.model.works["generate"].active)
+    assert again.model.field("drawing.gain").value == 1.0
+    again.run("pause")
+    assert again.host.generated[-1].gain == 2.5
+    again.run("cancel")
+    again.rest("generate")
+    again.end()
+    for run in find_runs(bench.host.runs_folder):
+        record = json.loads((run.folder / "run.json").read_text("utf-8"))
+        record["details"]["gain"] = -1.0
+        (run.folder / "run.json").write_text(json.dumps(record), "utf-8")
+    other = bench.restart()
+    other.until(lambda: not other.model.works["generate"].active)
+    other.run("pause")
+    assert other.model.works["generate"].state == "failed" and "gain" in other.model.works["generate"].text
+    other.end()

@@ -151,7 +151,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def temporary_beside(path: Path) -> Path:
     """Return the name of a temporary file of this process, of the same ending: killed, the next run clears it away."""
     stem = path.stem if len(os.fsencode(path.name)) <= STEM_MAX else f"{zlib.crc32(os.fsencode(path.name)):08x}"
-    return path.with_name(f".{stem}.{_place()}-{os.getpid()}.tmp{path.suffix[: STEM_MAX // 4]}")
+    return path.with_name(f".{stem}.{place()}-{os.getpid()}.tmp{path.suffix[: STEM_MAX // 4]}")
 
 
 @contextlib.contextmanager
@@ -165,7 +165,7 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _place() -> str:
+def place() -> str:
     """What tells this host, and the processes that are numbered together on it, from others on the same file system."""
     numbered = ""
     with contextlib.suppress(OSError):
@@ -178,7 +178,7 @@ def _sweep(folder: Path) -> None:
     if str(folder.absolute()) in _SWEPT:
         return
     _SWEPT.add(str(folder.absolute()))
-    ours = re.compile(rf"\..+\.{_place()}-(\d+)\.tmp(\.\w+)?")
+    ours = re.compile(rf"\..+\.{place()}-(\d+)\.tmp(\.\w+)?")
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
             match = ours.fullmatch(entry.name)

@@ -32,6 +32,9 @@ SETTINGS = f"/exts/{EXTENSION}"
 REMEMBERED = f"/persistent/exts/{EXTENSION}"
 LIGHT_MENU = "omni.kit.viewport.menubar.lighting"
 """Adds a light rig to any opened stage it finds no lights in, and may make RTX ignore the stage's lights."""
+GPUS = "/renderer/multiGpu/currentGpuCount"
+"""GPUs RTX draws with, as NVIDIA's own viewport manager and render settings read it (isaacsim.core.rendering_manager,
+omni.rtx.settings.core)."""
 
 
 NEEDED = {
@@ -257,6 +260,14 @@ def notify(text: str, *, warning: bool = False) -> None:
         return
     status = NotificationStatus.WARNING if warning else NotificationStatus.INFO
     post_notification(text, hide_after_timeout=True, duration=8 if warning else 4, status=status)
+
+
+def warn_of_gpus() -> None:
+    """Say that RTX draws with several GPUs, where it does: masks then came empty at random (IsaacSim issue 507)."""
+    count = carb.settings.get_settings().get(GPUS) or 1
+    if count > 1:
+        text = f"RTX draws with {count} GPUs, and some masks may come empty: "
+        notify(text + "start Isaac Sim with --/renderer/multiGpu/enabled=false to draw with one", warning=True)
 
 
 def pick_path(

@@ -23,9 +23,11 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
         try:
             from regolith.lunar.kit.controller import Controller
             from regolith.lunar.kit.window import TITLE, RegolithWindow
+            from regolith.lunar.scratch import sweep_scratch
         except ImportError as error:  # missing, or of a version that lacks something
             adapter.notify(adapter.install_hint(error), warning=True)
             return
+        sweep_scratch()
         self._controller = controller = Controller()
         with contextlib.ExitStack() as stack:
             stack.callback(controller.close)

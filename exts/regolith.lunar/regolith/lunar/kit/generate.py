@@ -47,7 +47,7 @@ class AppGenerate:
                 width=request.width,
                 height=request.height,
                 seed=request.seed,
-                renderer=ReplicatorRenderer(stopped=lambda: self._stop),
+                renderer=ReplicatorRenderer(gain=request.gain, stopped=lambda: self._stop),
                 emit=self._take,
                 stop=lambda: self._stop,
                 paused=lambda: self._paused,
@@ -96,15 +96,18 @@ class AppGenerate:
         self._paused = False
 
 
-def chunk_options() -> dict[str, Any]:
+def chunk_options(gain: float) -> dict[str, Any]:
     """Options with which `regolith generate` draws its chunks in headless Isaac Sims.
+
+    Args:
+        gain: Radiance over RTX's `HdrColor`.
 
     Raises:
         InputError: No Isaac Sim is found to start.
     """
     python = isaac_python()
     words = ["env", f"PYTHONPATH={EXTENSION}", str(python), "-m", "regolith.lunar.dataset.isaac_worker"]
-    return {"executor": "isaac", "command": f"{shlex.join(words)} {{task}}"}
+    return {"executor": "isaac", "command": f"{shlex.join(words)} {{task}} --gain={gain}"}
 
 
 def isaac_python() -> Path:

@@ -227,6 +227,7 @@ class KitHost:
         if self._live is None:
             from regolith.lunar.render.viewport import ViewportFrames
 
+            adapter.warn_of_gpus()
             self._live = LivePreview(settings, ViewportFrames(), adapter.viewport_window)
             return Waiting(self._live.ready, text="loading the model")
         return Waiting(self._live.change(settings), text="loading the model")
@@ -254,6 +255,7 @@ class KitHost:
         """Draw a split in the app; None where processes of their own shall."""
         if request.headless:
             return None
+        adapter.warn_of_gpus()
         ours = bool(self._url)
         self._generate = AppGenerate(request, lambda: self._generated(ours))
         return self._generate
@@ -276,7 +278,7 @@ class KitHost:
 
     def generate_options(self, request: GenerateRequest) -> dict[str, Any]:
         """Options with which `regolith generate` draws its chunks in headless Isaac Sims."""
-        return chunk_options()
+        return chunk_options(request.gain)
 
     # dialogs and messages
 

@@ -14,6 +14,7 @@ from regolith.lunar.panel.context import CANCELLED, PanelContext, say
 from regolith.lunar.panel.host import GenerateRequest, Pausable, Task
 from regolith.lunar.panel.recorded import LOCAL, read_verb, record_verb
 from regolith.lunar.panel.run_work import RESULT, RunWork, progress_words, speed
+from regolith.lunar.panel.settings import GenerateSettings
 from regolith.lunar.panel.work import Work, WorkState, counted
 from regolith.lunar.params import InputError, Params, PictureSize, PresetVerb, save_params, validate
 from regolith.lunar.randomize import narrowed
@@ -68,9 +69,9 @@ class GenerateWork:
         if problem:
             raise InputError.from_line(problem)
         verb = cast(Generate, values.models["generate"])
-        return self._request_of(verb, values.params, headless=values.good["drawing.headless"])
+        return self._request_of(verb, values.params, cast(GenerateSettings, values.models["drawing"]))
 
-    def _request_of(self, verb: Generate, params: Params, *, headless: bool) -> GenerateRequest:
+    def _request_of(self, verb: Generate, params: Params, drawing: GenerateSettings) -> GenerateRequest:
         self._context.check_inside("out", verb.out / verb.split)
         narrowed(params, verb.split)
         return GenerateRequest(
@@ -82,7 +83,8 @@ class GenerateWork:
             height=verb.size.height,
             seed=verb.seed,
             options={name: getattr(verb, name) for name in OPTIONS},
-            headless=headless,
+            headless=drawing.headless,
+            gain=drawing.gain,
         )
 
     def _recorded(self, run: Run) -> GenerateRequest:
@@ -94,7 +96,8 @@ class GenerateWork:
         verb = read_verb(run.details, "generate", Generate)
         here = {name: self._context.values.good[f"generate.{name}"] for name in LOCAL}
         params = validate(Params, run.details.get("params"))
-        return self._request_of(verb.model_copy(update=here), params, headless=True)
+        drawing = validate(GenerateSettings, {"headless": True, "gain": run.details.get("gain", 1.0)})
+        return self._request_of(verb.model_copy(update=here), params, drawing)
 
     @property
     def asking(self) -> bool:
@@ -176,7 +179,8 @@ class GenerateWork:
             str(python), "-m", "regolith.lunar.cli", "generate", "--events",
             f"--params={folder / 'params.yaml'}", f"--json={folder / RESULT}", *arguments,
         ]  # fmt: skip
-        details = record_verb("generate", verb) | {"params": request.params.model_dump(mode="json")}
+        params = request.params.model_dump(mode="json")
+        details = record_verb("generate", verb) | {"params": params, "gain": request.gain}
         self._companion.start(folder, command, details)
         self.work.folder = request.out / request.split
 

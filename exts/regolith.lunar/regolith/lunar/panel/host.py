@@ -183,6 +183,8 @@ class GenerateRequest:
     """The other fields of `dataset.generate.Generate` by name: workers, executor, extend, verify, …"""
     headless: bool
     """Whether the user wants it drawn by processes of its own."""
+    gain: float = 1.0
+    """Radiance over RTX's `HdrColor`, of hosts that draw with it."""
 
 
 class Host(Protocol):

@@ -36,8 +36,14 @@ class CompanionSettings(Group):
 
 
 class GenerateSettings(Group):
-    """Where a dataset is drawn."""
+    """Where a dataset is drawn, and what RTX's light is worth there."""
 
     headless: bool = quantity(
         False, "Draw in chunks of a process of its own instead of here: longer to start, the window stays free."
+    )
+    gain: float = quantity(
+        1.0,
+        "Radiance over RTX's `HdrColor`: 1 where RTX keeps to UsdLux. A split goes on with the one it was begun with.",
+        ge=0.001,
+        le=1000,
     )

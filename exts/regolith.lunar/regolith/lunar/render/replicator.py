@@ -16,8 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -32,6 +30,7 @@ from regolith.lunar.render.base import Frame, Quality, run_through
 from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.view import View, read_view
+from regolith.lunar.scratch import scratch_folder
 from regolith.lunar.stage import schema
 
 Picture = Literal["hdr", "ldr"]
@@ -360,8 +359,7 @@ class ReplicatorRenderer:
     def _next_path(self) -> Path:
         """File of the next scene: a new name each time, for OpenUSD keeps layers by theirs."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="regolith-"))
-            self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            self._folder = self._held.enter_context(scratch_folder())
         self._scenes += 1
         return self._folder / f"scene_{self._scenes:05d}.usdc"
 

@@ -134,8 +134,8 @@ class StudioHost:
 
     name = "studio"
     baked = generates_here = False
-    withheld = PROGRAMS | {"drawing.headless"}
-    """Beside what names programs: where to draw, for the studio only draws in processes of their own."""
+    withheld = PROGRAMS | {"drawing.headless", "drawing.gain"}
+    """Beside what names programs: what is about Isaac Sim, for the studio only draws in processes of their own."""
 
     def __init__(self, workspace: Workspace, *, camera: Camera, scene: Scene, live: Live, dialogs: Dialogs) -> None:
         """Join the parts.

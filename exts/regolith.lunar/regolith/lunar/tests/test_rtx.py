@@ -3,11 +3,10 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+import contextlib
 import gc
-import tempfile
 import time
 import unittest
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ import omni.usd
 from regolith.lunar.kit import adapter
 from regolith.lunar.kit.controller import Controller
 from regolith.lunar.kit.window import TITLE
+from regolith.lunar.scratch import scratch_folder
 
 WAIT_S = 240.0
 """Longest wait for one step: the first frames compile shaders [s]."""
@@ -31,7 +31,8 @@ class RegolithRtxTest(omni.kit.test.AsyncTestCase):
 
     async def setUp(self) -> None:
         """Open the panel; data goes to a folder of the test's own."""
-        self.folder = Path(tempfile.mkdtemp(prefix="regolith-test-"))
+        self.held = contextlib.ExitStack()
+        self.folder = self.held.enter_context(scratch_folder())
         ui.Workspace.show_window(TITLE, True)
         await self.frames(4)
         self.controller = next(o for o in gc.get_objects() if isinstance(o, Controller))
@@ -44,6 +45,7 @@ class RegolithRtxTest(omni.kit.test.AsyncTestCase):
         if self.model.live is not None:
             self.model.actions["preview"].run()
         await self.frames(2)
+        self.held.close()
 
     async def frames(self, count: int) -> None:
         """Wait for frames of the app."""
