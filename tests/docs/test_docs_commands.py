@@ -34,7 +34,7 @@ NOT_RUN = Counter(
         "docs/benchmarks.md": 7,
         "docs/generate.md": 2,
         "docs/install.md": 2,
-        "docs/isaac-sim.md": 3,
+        "docs/isaac-sim.md": 4,
         "docs/studio.md": 1,
         "docs/train.md": 1,
     }

@@ -79,7 +79,8 @@ def test_extension_enables_and_disables_cleanly(lunar: Kit, cycle: int) -> None:
     import regolith.lunar as module
 
     assert Path(module.__file__).is_relative_to(EXTENSION)
-    assert [item.name for item in menus.menus["Tools"]] == [TITLE]
+    assert {item.name for item in menus.menus["Tools"]} == {TITLE}
+    assert all(menus.find_item(f"Tools/{TITLE}/{name}") for name in ("Panel", "Check this machine"))
 
 
 def test_nothing_heavy_enters_kits_process(lunar: Kit) -> None:

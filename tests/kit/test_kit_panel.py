@@ -189,8 +189,8 @@ def test_the_window_is_rebuilt_from_the_state(panel: Panel) -> None:
 
     panel.model.commit("terrain.hurst", 0.5)
     panel.open("rocks")
-    item = menus.menus["Tools"][0]
-    assert item.name == TITLE and item.ticked_fn()
+    item = menus.find_item(f"Tools/{TITLE}/Panel")
+    assert item.ticked_fn()
     ui.Workspace.show_window(TITLE, False)
     panel.screen.frames(3)
     panel.kit.pump(5)

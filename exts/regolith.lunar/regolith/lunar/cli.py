@@ -107,6 +107,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Doctor",
         "Say what this machine can do, and what to install for the rest.",
     ),
+    "isaac-check": (
+        "regolith.lunar.rtx_check.verb",
+        "IsaacCheck",
+        "Try this tool in an Isaac Sim, and write down what was seen, to be sent back.",
+    ),
     "demo": ("regolith.lunar.demo", "Demo", "The main job end to end, at a size for two cores."),
 }
 """Verb to module, class and summary; a verb's module is imported only when it is asked for.

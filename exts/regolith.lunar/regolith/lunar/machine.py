@@ -15,6 +15,12 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+ONNXRUNTIME = (
+    f"onnxruntime for Isaac Sim's Python: {shlex.join([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
+    "on a GPU with CUDA 12 'onnxruntime-gpu<1.27' instead, newer ones want CUDA 13"
+)
+"""What to install where a model shall run inside Isaac Sim, and how."""
+
 
 def cores(root: Path = Path("/")) -> int:
     """Cores this process may use: those it may run on, or fewer where a container has a quota of their time.
@@ -83,6 +89,12 @@ def install_command(extra: str, python: str | Path = sys.executable) -> str:
     """
     needed = requirements(extra) or [f".[{extra}]"]  # in a checkout, wherever that is
     return shlex.join([str(python), "-m", "pip", "install", *needed])
+
+
+def isaac_launcher(isaac: Path) -> Path | None:
+    """The program that starts Isaac Sim's own Python; None where the folder has none."""
+    path = isaac / ("python.bat" if sys.platform == "win32" else "python.sh")
+    return path if path.is_file() else None
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from regolith.lunar.machine import cores, requirements
 from regolith.lunar.params import InputError, preset_names
 from regolith.lunar.perception.session import Segmenter, shipped_models
 from regolith.lunar.render.backend import LIBRARY_VARIABLE, OLDEST_LLVM, find_llvm
+from regolith.lunar.render.rtx import ISAAC_SIM
 
 State = Literal["ok", "absent", "failed"]
 
@@ -50,9 +51,6 @@ WRITTEN_FILES = 8
 """Small files whose appearing is timed, as the writer of a dataset makes them appear."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-ISAAC_SIM = {(5, 1): (107, 3), (6, 0): (110, 1), (6, 1): (110, 3), (6, 2): (110, 4)}
-"""Versions of Isaac Sim that the extension is written for, and the Kit of each (release notes of Isaac Sim)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,8 +287,8 @@ def has_locks(path: Path) -> bool:
     return False
 
 
-def check_isaac(folder: Path) -> Check:
-    """Whether an Isaac Sim is of a version the extension is written for.
+def isaac_home(folder: Path) -> tuple[Path, str]:
+    """The folder of an Isaac Sim that has its VERSION, and what that says.
 
     Args:
         folder: Of the binary release, or `isaacsim` (or what holds it) of the Python packages.
@@ -298,13 +296,27 @@ def check_isaac(folder: Path) -> Check:
     Raises:
         InputError: No Isaac Sim is there.
     """
-    homes = [home for home in (folder, folder / "isaacsim") if (home / "VERSION").is_file()]
-    text = (homes[0] / "VERSION").read_text("utf-8", "replace").strip() if homes else ""
-    version = re.match(r"(\d+)\.(\d+)\.\d+", text)
-    if version is None:
-        raise InputError("isaac", str(folder), "a folder of Isaac Sim, with its VERSION")
-    release = (int(version[1]), int(version[2]))
-    kit = kit_version(homes[0])
+    for home in (folder, folder / "isaacsim"):
+        with contextlib.suppress(OSError):
+            text = (home / "VERSION").read_text("utf-8", "replace").strip()
+            if re.match(r"\d+\.\d+\.\d+", text):
+                return home, text
+    raise InputError("isaac", str(folder), "a folder of Isaac Sim, with its VERSION")
+
+
+def check_isaac(folder: Path) -> Check:
+    """Whether an Isaac Sim is of a version the extension is written for.
+
+    Args:
+        folder: As `isaac_home` takes it.
+
+    Raises:
+        InputError: No Isaac Sim is there.
+    """
+    home, text = isaac_home(folder)
+    major, minor, _ = text.split(".", 2)
+    release = (int(major), int(minor))
+    kit = kit_version(home)
     found = f"{text}, Kit {kit or 'not found'}"
     known = ", ".join(f"{major}.{minor}" for major, minor in ISAAC_SIM)
     if release not in ISAAC_SIM:

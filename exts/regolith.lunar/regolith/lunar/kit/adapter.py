@@ -23,6 +23,7 @@ import carb.settings
 import carb.tokens
 import omni.kit.app
 import omni.kit.commands
+import omni.kit.menu.utils
 import omni.kit.undo
 import omni.usd
 from pxr import Usd
@@ -155,6 +156,31 @@ def use_stage_lights() -> None:
             omni.kit.commands.execute("SetLightingMenuModeCommand", lighting_mode="stage", usd_context_name="")
     except Exception as error:  # its name is not documented; the settings of `kit.host.LOOK` do the most of it
         carb.log_warn(f"[{EXTENSION}] the viewport's lighting menu stays as it is: {error}")
+
+
+# menus
+
+
+def add_menu_item(path: str, clicked: Callable[[], None]) -> Callable[[], None]:
+    """Add an entry to the app's menus, beside what others put into the same one.
+
+    Args:
+        path: `Menu/Submenu/Entry`.
+        clicked: Called when it is clicked.
+
+    Returns:
+        A function that takes it away.
+    """
+    item = omni.kit.menu.utils.MenuItemDescription(name=path, onclick_fn=lambda *_: clicked())
+    menus = omni.kit.menu.utils.build_submenu_dict([item])
+    for name, items in menus.items():
+        omni.kit.menu.utils.add_menu_items(items, name=name)
+
+    def remove() -> None:
+        for name, items in menus.items():
+            omni.kit.menu.utils.remove_menu_items(items, name=name)
+
+    return remove
 
 
 # viewport

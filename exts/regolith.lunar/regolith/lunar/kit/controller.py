@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from regolith.lunar.kit import adapter
+from regolith.lunar.kit.check import MachineCheck
 from regolith.lunar.kit.host import KitHost
 from regolith.lunar.panel.model import PanelModel
+from regolith.lunar.panel.work import Work
 
 
 class History:
@@ -71,6 +73,7 @@ class Controller:
         self.model = PanelModel(self.host)
         self.host.on_stage_lost = self.model.stage_closed
         self.history = History(self.model)
+        self.check = MachineCheck(self.host, self._busy)
         self.collapsed: dict[str, bool] = {}
         """Sections the user collapsed or opened, by their keys."""
         self._observers = [
@@ -78,6 +81,20 @@ class Controller:
             adapter.observe_stage("CLOSING", self._closing),
             adapter.observe_stage("CLOSED", self._closed),
         ]
+
+    @property
+    def works(self) -> dict[str, Work]:
+        """The model's lines of work, and the check's."""
+        return self.model.works | {self.check.work.key: self.check.work}
+
+    def _busy(self) -> str:
+        """Why a check cannot have the app now; empty where it can."""
+        stage = self.host.stage_state()
+        if stage is not None and stage.unsaved:
+            return f"{stage.name or 'the untitled stage'} has unsaved changes: save it, or open a new stage"
+        if self.model.live is not None:
+            return "the preview runs: stop it first"
+        return next((f"{work.title} is under way" for work in self.model.works.values() if work.active), "")
 
     def _tick(self, event: Any) -> None:
         self.host.tick()
@@ -94,5 +111,6 @@ class Controller:
         """End previews and exports, let companions run on, give back what was changed."""
         self._observers.clear()
         self.history.close()
+        self.check.close()
         self.model.close()
         self.host.close()

@@ -31,7 +31,9 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
         self._controller = controller = Controller()
         with contextlib.ExitStack() as stack:
             stack.callback(controller.close)
-            self.menu_startup(lambda: RegolithWindow(controller), TITLE, TITLE, "Tools")
+            self.menu_startup(lambda: RegolithWindow(controller), TITLE, "Panel", f"Tools/{TITLE}")
+            stack.callback(self.menu_shutdown)
+            self._remove_item = adapter.add_menu_item(f"Tools/{TITLE}/Check this machine", controller.check.start)
             if adapter.setting("showOnStartup"):
                 ui.Workspace.show_window(TITLE, True)
             stack.pop_all()
@@ -39,5 +41,6 @@ class RegolithExtension(omni.ext.IExt, MenuHelperExtensionFull):
     def on_shutdown(self) -> None:
         """End: window and menu first, then what they showed."""
         if self._controller is not None:
+            self._remove_item()
             self.menu_shutdown()
             self._controller.close()

@@ -14,6 +14,7 @@ from regolith.lunar.dataset.app_run import generate_async
 from regolith.lunar.jobs.events import Event
 from regolith.lunar.kit import adapter
 from regolith.lunar.kit.tasks import Job
+from regolith.lunar.machine import isaac_launcher
 from regolith.lunar.panel.host import GenerateRequest, Progress
 from regolith.lunar.params import InputError
 from regolith.lunar.render.replicator import ReplicatorRenderer
@@ -111,7 +112,7 @@ def chunk_options(gain: float) -> dict[str, Any]:
 
 
 def isaac_python() -> Path:
-    """Python of the Isaac Sim this runs in: the workstation's `python.sh`, or the interpreter of a pip installation.
+    """Python of the Isaac Sim this runs in: the workstation's, or the interpreter of a pip installation.
 
     Raises:
         InputError: There is neither.
@@ -119,8 +120,8 @@ def isaac_python() -> Path:
     roots = [Path(root) for root in (os.environ.get("ISAAC_PATH"), adapter.token("app"), adapter.token("kit")) if root]
     for root in roots:
         for folder in (root, *list(root.parents)[:2]):
-            if (folder / "python.sh").is_file():
-                return folder / "python.sh"
+            if found := isaac_launcher(folder):
+                return found
     running = Path(sys.executable)
     if running.name.startswith("python"):
         return running

@@ -7,8 +7,6 @@ thread a plain copy of the newest picture. It never waits, at the end neither.
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,6 +17,7 @@ from PIL import Image
 
 from regolith.lunar.kit.overlay import ViewportOverlay
 from regolith.lunar.labels import ROCK
+from regolith.lunar.machine import ONNXRUNTIME
 from regolith.lunar.panel.host import LiveSettings, LiveState
 from regolith.lunar.panel.inference import LiveInference
 from regolith.lunar.params import InputError
@@ -27,10 +26,6 @@ from regolith.lunar.perception.session import Prediction
 
 LONG_SIDE_PX = 640
 """Frames are brought to this before inference: the model works at 512, and an upload of the layer stays below 1 ms."""
-INSTALL = (
-    f"onnxruntime for Isaac Sim's Python: {shlex.join([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
-    "on a GPU with CUDA 12 'onnxruntime-gpu<1.27' instead, newer ones want CUDA 13"
-)
 NO_VIEWPORT = "open a viewport to see the preview: Window > Viewport"
 
 
@@ -85,7 +80,7 @@ def load_model(name: str) -> Model:
 
         return Segmenter(name)
     except ImportError as error:
-        raise InputError("preview", f"no onnxruntime ({error})", INSTALL) from None
+        raise InputError("preview", f"no onnxruntime ({error})", ONNXRUNTIME) from None
 
 
 def segment(model: Model, frame: np.ndarray, settings: LiveSettings) -> Result:

@@ -38,6 +38,7 @@ class RegolithWindow(MenuHelperWindow):
         self.deferred_dock_in("Property", ui.DockPolicy.DO_NOTHING)
         self.frame.set_build_fn(self._build)
         self._observer = self._model.subscribe(self._changed)
+        self._check_observer = controller.check.subscribe(self._changed)
 
     # building
 
@@ -136,7 +137,7 @@ class RegolithWindow(MenuHelperWindow):
     def _build_main(self) -> None:
         with ui.VStack(height=0, spacing=style.GAP):
             ui.Line(height=1)
-            self._lines = {key: Line(work) for key, work in self._model.works.items()}
+            self._lines = {key: Line(work) for key, work in self._controller.works.items()}
             with ui.HStack(height=0):
                 ui.Spacer(width=4)
                 self._live = ui.Label("", name="faint", height=0, visible=False, word_wrap=True, identifier="live")
@@ -242,6 +243,7 @@ class RegolithWindow(MenuHelperWindow):
     def destroy(self) -> None:
         """Leave nothing that holds the model or the controller."""
         self._observer.close()
+        self._check_observer.close()
         self._drop()
         self.frame.set_build_fn(None)
         super().destroy()

@@ -9,9 +9,10 @@ builds on it; these are all of rendering's calls with all their keywords:
 | settings.get, .destroy_item | path |
 | settings.set | path, value |
 | omni.kit.app.get_app() | |
-| app.get_kit_version(), .get_kit_version_short(), .get_extension_manager() | |
+| app.get_kit_version(), .get_kit_version_short(), .get_app_version(), .get_extension_manager() | |
 | app.update(), await app.next_update_async() | |
 | manager.get_enabled_extension_id | name |
+| omni.kit.async_engine.run_coroutine | coroutine |
 | omni.usd.get_context() | |
 | context.get_stage(), .get_stage_url(), .get_stage_loading_status() | |
 | context.open_stage, await context.open_stage_async | url |
@@ -31,7 +32,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from regolith.lunar.render.base import StoppedError
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from pxr import Usd
 
 _T = TypeVar("_T")
+
+ISAAC_SIM = {(5, 1): (107, 3), (6, 0): (110, 1), (6, 1): (110, 3), (6, 2): (110, 4)}
+"""Versions of Isaac Sim that this is written for, and the Kit of each (release notes of Isaac Sim)."""
 
 LEGACY = (108, 0)
 """Kit versions below this have `RaytracedLighting` as their real-time mode: 107.3 of Isaac Sim 5.1 does, 110 of 6.x
@@ -128,6 +132,28 @@ def versions() -> dict[str, str]:
     app = _app()
     found = app.get_extension_manager().get_enabled_extension_id("omni.replicator.core") or ""
     return {"kit": app.get_kit_version(), "replicator": found.removeprefix("omni.replicator.core-") or "none"}
+
+
+def app_version() -> str:
+    """Version of the app: of Isaac Sim its release, of an app without one Kit's."""
+    return _app().get_app_version()
+
+
+def log_file() -> str:
+    """Where Kit writes its log; empty for nowhere."""
+    import carb.settings  # type: ignore[import-not-found]
+
+    return carb.settings.get_settings().get("/log/file") or ""
+
+
+def run_in_loop(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine in the app's own event loop to its end, in a process that drives the app."""
+    from omni.kit.async_engine import run_coroutine  # type: ignore[import-not-found]
+
+    task = run_coroutine(coroutine)
+    while not task.done():
+        _app().update()
+    return task.result()
 
 
 def _give_back(settings: Any, path: str, value: Any) -> None:
@@ -356,7 +382,7 @@ Pace = Owner | Guest
 async def _opened(pace: Owner | Guest, url: str, error: str) -> Usd.Stage:
     """The stage that was opened, once all of it is loaded."""
     if error:
-        raise RuntimeError(f"{url}: {error}")
+        raise RuntimeError(f"{url or 'a new stage'}: {error}")
     context = _context()
     await pace.update()
     while context.get_stage_loading_status()[2] > 0:

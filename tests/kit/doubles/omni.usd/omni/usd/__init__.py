@@ -29,9 +29,11 @@ class StageEventType(enum.Enum):
 class UsdContext:
     """The default context."""
 
-    __slots__ = ("_loads", "_pending", "_stage", "_url")
+    __slots__ = ("_loads", "_pending", "_stage", "_url", "refuses")
 
     def __init__(self) -> None:
+        self.refuses = False
+        """Whether no stage opens."""
         self._stage: Usd.Stage | None = None
         self._url = ""
         self._pending = False
@@ -96,6 +98,8 @@ class UsdContext:
         self._tell(StageEventType.ASSETS_LOADED)
 
     def new_stage(self) -> bool:
+        if self.refuses:
+            return False
         stage = Usd.Stage.CreateInMemory()
         UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
         UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -118,7 +122,8 @@ class UsdContext:
 
     async def new_stage_async(self) -> tuple[bool, str]:
         await asyncio.sleep(0)
-        return self.new_stage(), ""
+        done = self.new_stage()
+        return done, "" if done else "the app is busy"
 
     async def open_stage_async(self, url: str) -> tuple[bool, str]:
         await asyncio.sleep(0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
+from omni.kit import async_engine  # type: ignore[import-not-found]
+
 
 class _Extensions:
     def get_enabled_extension_id(self, name: str) -> str:
@@ -20,11 +22,15 @@ class App:
 
     def update(self) -> None:
         self.frames += 1
+        async_engine.turn()
 
     async def next_update_async(self) -> float:
         await asyncio.sleep(0.001)
         self.frames += 1
         return 0.001
+
+    def get_app_version(self) -> str:
+        return "6.2.0"
 
     def get_kit_version_short(self) -> str:
         return self.version

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import signal
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -40,6 +44,16 @@ class Quirks:
     """Frames after which a step raises; never, if negative."""
     endless: bool = False
     """Whether steps wait for ever."""
+    haze: int = 0
+    """Light that the picture has beside the stage's, in its 8-bit levels."""
+    long_normals: bool = False
+    """Whether normals are twice as long as they should be."""
+    unlabelled: bool = False
+    """Whether the mesh that is met first has no label."""
+    drift: int = 0
+    """Captures after which one is told that all rock is regolith, again and again; 0 for never."""
+    keeps: bool = False
+    """Whether the orchestrator gives no setting back."""
     steps: list[tuple[int, float | None]] = dataclasses.field(default_factory=list)
     """(rt_subframes, delta_time) of every step."""
 
@@ -122,17 +136,22 @@ class Annotator:
 def read(name: str, picture: Picture, params: dict[str, Any], frame: int) -> tuple[np.ndarray, dict[str, Any]]:
     """Data of an annotator, and its info."""
     if name in ("rgb", "LdrColor"):
-        return picture.ldr, {}
+        return np.minimum(picture.ldr.astype(np.uint16) + quirks.haze, 255).astype(np.uint8), {}
     if name == "HdrColor":
         return picture.hdr, {}
     if name == "distance_to_camera":
         return picture.depth, {}
     if name == "normals":
-        return np.concatenate([picture.normals, np.zeros_like(picture.normals[..., :1])], axis=-1), {}
+        normals = picture.normals * (2.0 if quirks.long_normals else 1.0)
+        return np.concatenate([normals, np.zeros_like(normals[..., :1])], axis=-1), {}
     if params.get("colorize", True):
         raise ValueError("colours are not drawn; colorize=False")
     semantic = name == "semantic_segmentation"
-    names = picture.labels if semantic else picture.prims
+    names = list(picture.labels if semantic else picture.prims)
+    if quirks.unlabelled:
+        names[0] = ""
+    if quirks.drift and frame % quirks.drift == 0 and semantic:
+        names = ["regolith" if name == "rock" else name for name in names]
     met = list(dict.fromkeys(name for name in names if name))
     turn = frame % max(len(met), 1)
     ids = {value: number for number, value in enumerate(met[turn:] + met[:turn], start=2)}
@@ -155,6 +174,10 @@ def capture(rt_subframes: int, delta_time: float | None) -> None:
     quirks.steps.append((rt_subframes, delta_time))
     if quirks.fail_after >= 0 and len(quirks.steps) > quirks.fail_after:
         raise RuntimeError("the renderer lost its device")
+    if len(quirks.steps) > int(os.environ.get("DOUBLE_DIES_AFTER", sys.maxsize)):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if len(quirks.steps) > int(os.environ.get("DOUBLE_HANGS_AFTER", sys.maxsize)):
+        time.sleep(3600.0)
     seen: dict[Any, Picture] = {}
     for annotator in list(ATTACHED):
         if isinstance(annotator._product, RenderProduct):

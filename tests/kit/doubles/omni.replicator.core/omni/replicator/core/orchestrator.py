@@ -35,6 +35,8 @@ def _begin() -> None:
 
 
 def _end() -> None:
+    if _annotators.quirks.keeps:
+        return
     settings = carb.settings.get_settings()
     for path, value in _kept.items():
         if value is None:

@@ -10,9 +10,9 @@ import omni.ui as ui
 
 
 class MenuItemDescription:
-    """One entry of a menu."""
+    """One entry of a menu, or a submenu."""
 
-    __slots__ = ("name", "onclick_fn", "ticked", "ticked_fn")
+    __slots__ = ("name", "onclick_fn", "sub_menu", "ticked", "ticked_fn")
 
     def __init__(
         self,
@@ -21,11 +21,36 @@ class MenuItemDescription:
         ticked: bool = False,
         ticked_fn: Callable | None = None,
         onclick_fn: Callable | None = None,
+        sub_menu: list[MenuItemDescription] | None = None,
     ) -> None:
+        self.sub_menu = sub_menu
         self.name, self.ticked, self.ticked_fn, self.onclick_fn = name, ticked, ticked_fn, onclick_fn
 
 
 menus: dict[str, list[MenuItemDescription]] = {}
+
+
+def build_submenu_dict(items: list[MenuItemDescription]) -> dict[str, list[MenuItemDescription]]:
+    """Menus of entries whose names are paths: the first part is the menu, those between are submenus."""
+    built: dict[str, list[MenuItemDescription]] = {}
+    for item in items:
+        menu, *between, item.name = item.name.split("/")
+        inner = item
+        for name in reversed(between):
+            inner = MenuItemDescription(name=name, sub_menu=[inner])
+        built.setdefault(menu, []).append(inner)
+    return built
+
+
+def find_item(path: str) -> MenuItemDescription:
+    """An entry by its path: submenus of one name are one submenu."""
+    menu, *names = path.split("/")
+    items = menus[menu]
+    for name in names:
+        found = [item for item in items if item.name == name]
+        items = [inner for item in found for inner in item.sub_menu or ()]
+    (item,) = found
+    return item
 
 
 def add_menu_items(menu: list[MenuItemDescription], name: str) -> list[MenuItemDescription]:
@@ -41,7 +66,7 @@ def remove_menu_items(menu: list[MenuItemDescription], name: str) -> None:
 
 
 def refresh_menu_items(name: str) -> None:
-    assert name in menus, name
+    find_item(name)
 
 
 class MenuHelperWindow(ui.Window):
@@ -77,17 +102,21 @@ class MenuHelperExtensionFull:
         window_attr_name: str | None = None,
         verbose: bool = False,
     ) -> int:
-        self._helper_create, self._helper_title, self._helper_group = create_window_fn, window_name, menu_group
+        self._helper_create, self._helper_title, self._helper_path = (
+            create_window_fn, window_name, f"{menu_group}/{menu_desc}"
+        )  # fmt: skip
         self._helper_window: MenuHelperWindow | None = None
         self._helper_task: asyncio.Task | None = None
         ui.Workspace.set_show_window_fn(window_name, lambda shown: self.show_window(None, shown, 0))
         item = MenuItemDescription(
-            menu_desc,
+            f"{menu_group}/{menu_desc}",
             ticked=True,
             ticked_fn=lambda: self._helper_window is not None,
             onclick_fn=lambda *_: self.show_window(None, self._helper_window is None, 0),
         )
-        self._helper_items = add_menu_items([item], menu_group)
+        self._helper_menus = build_submenu_dict([item])
+        for menu, items in self._helper_menus.items():
+            add_menu_items(items, menu)
         return 0
 
     def show_window(self, menu: object, value: bool, index: int) -> None:
@@ -100,7 +129,7 @@ class MenuHelperExtensionFull:
             self._helper_window.visible = False
 
     def _helper_visibility(self, visible: bool) -> None:
-        refresh_menu_items(self._helper_group)
+        refresh_menu_items(self._helper_path)
         if not visible and self._helper_task is None:
             self._helper_task = asyncio.ensure_future(self._helper_destroy())
 
@@ -119,7 +148,8 @@ class MenuHelperExtensionFull:
             self._helper_window.destroy()
             self._helper_window = None
         ui.Workspace.set_show_window_fn(self._helper_title, None)
-        remove_menu_items(self._helper_items, self._helper_group)
-        self._helper_items = []
+        for menu, items in self._helper_menus.items():
+            remove_menu_items(items, menu)
+        self._helper_menus = {}
         self._helper_create = None
         return True
