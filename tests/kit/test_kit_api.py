@@ -247,7 +247,7 @@ def test_enough_is_looked_at() -> None:
 @pytest.mark.parametrize(
     ("text", "typo"),
     [
-        ("adapter.py", ("observer_name=", "observername=")),
+        ("rtx.py", ("observer_name=OBSERVER", "observername=OBSERVER")),
         ("adapter.py", ("hide_after_timeout=", "hide_after=")),
         ("adapter.py", ("click_apply_handler=", "apply_handler=")),
         ("adapter.py", ("lighting_mode=", "lightingmode=")),

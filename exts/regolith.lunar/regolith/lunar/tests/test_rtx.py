@@ -111,6 +111,36 @@ class RegolithRtxTest(omni.kit.test.AsyncTestCase):
             frames.detach()
         return None if found is None else found[..., :3]
 
+    async def test_a_grey_plane_measures_what_the_formula_says(self) -> None:
+        """`HdrColor` is radiance in UsdLux's units: no exposure of RTX's own is left in it."""
+        from regolith.lunar.render.first_run import GREY_TOLERANCE, measure_grey
+
+        found = await self.measured(measure_grey)
+        print("grey plane, measured over expected:", [round(grey.ratio, 4) for grey in found])
+        for grey in found:
+            self.assertLess(abs(grey.ratio - 1.0), GREY_TOLERANCE, found)
+
+    async def test_pictures_have_settled_by_the_frames_gathered(self) -> None:
+        """The frames gathered for one by default are enough; the numbers are printed."""
+        from regolith.lunar.render.first_run import SETTLED_DB, SUBFRAMES, measure_subframes
+        from regolith.lunar.render.rtx_quality import gathered_frames
+
+        stage = await self.author()
+        found = await self.measured(lambda renderer: measure_subframes(renderer, stage))
+        print("PSNR [dB] by frames gathered:", {count: round(value, 1) for count, value in found.items()})
+        used = max(count for count in SUBFRAMES if count <= gathered_frames()["default"])
+        self.assertGreater(found[used], SETTLED_DB, found)
+
+    async def measured(self, measure: Any) -> Any:
+        """What a function of `render.first_run` measures; the stage of before is open again afterwards."""
+        from regolith.lunar.render.replicator import ReplicatorRenderer
+
+        renderer = ReplicatorRenderer()
+        try:
+            return await measure(renderer)
+        finally:
+            await renderer.restore_async()
+
     async def test_preview_shows_an_overlay(self) -> None:
         """Frames reach the model, and go on reaching it while the app draws."""
         await self.author()

@@ -26,6 +26,9 @@ class App:
         self.frames += 1
         return 0.001
 
+    def get_update_number(self) -> int:
+        return self.frames
+
     def get_kit_version_short(self) -> str:
         return self.version
 
