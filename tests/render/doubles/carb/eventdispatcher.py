@@ -21,9 +21,8 @@ class _Dispatcher:
         self._observers: weakref.WeakSet[Observer] = weakref.WeakSet()
 
     def observe_event(
-        self, order: int = 0, event_name: str = "", on_event: Callable[[Any], None] | None = None,
-        observer_name: str = "",
-    ) -> Observer:  # fmt: skip
+        self, order: int = 0, event_name: str = "", on_event: Callable[[Any], None] = print, observer_name: str = ""
+    ) -> Observer:
         observer = Observer(event_name, on_event)
         self._observers.add(observer)
         return observer

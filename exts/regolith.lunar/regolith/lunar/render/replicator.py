@@ -86,8 +86,7 @@ class ReplicatorRenderer:
         self.picture: Picture = picture
         self.gain = gain
         self._guest = rtx.Guest(stopped)
-        self._stepped: rtx.Pace | None = None
-        """How Replicator was last let take a frame; None once it was stopped."""
+        self._stepped: rtx.Pace | None = None  # how Replicator was last let take a frame; None once it was stopped
         self._held = contextlib.ExitStack()
         self._settings: SettingsScope | None = None
         self._folder: Path | None = None
@@ -99,8 +98,7 @@ class ReplicatorRenderer:
         self._stage: Usd.Stage | None = None
         self._layer: CaptureLayer | None = None
         self._product: Product | None = None
-        self._closing: Any = None
-        """What the observation of stages that close lives by."""
+        self._closing: Any = None  # an observation of stages lasts as long as this
 
     def describe(self) -> dict[str, Any]:
         """Versions, picture, modes and settings: what decides the look of a frame.
@@ -178,8 +176,7 @@ class ReplicatorRenderer:
             float32, shape [H, W], in units of the sun's irradiance per steradian.
 
         Raises:
-            InputError: A renderer of the viewport's own picture, which is not linear; and as `render`.
-            RuntimeError: As `render`.
+            InputError, RuntimeError: As `render`; the former also where the picture is the viewport's own.
         """
         if self.picture != "hdr":
             raise InputError("picture", self.picture, "hdr: radiance is linear")
