@@ -19,12 +19,12 @@ class Viewport:
     def __init__(self) -> None:
         import omni.kit.viewport.utility as viewport
 
-        from regolith.lunar.kit import adapter
+        from regolith.lunar.render import rtx
 
         viewport.open_viewport(resolution=(160, 120))
         self.draws = True
         self._count = 0
-        self._guard = adapter.observe_update(self._draw)
+        self._guard = rtx.observe_update(self._draw)
 
     def _draw(self, event: object) -> None:
         import omni.replicator.core as rep

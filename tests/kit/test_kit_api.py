@@ -90,8 +90,8 @@ def host_names(tree: ast.Module) -> set[str]:
 
 
 def returned(function: ast.FunctionDef) -> set[str]:
-    """Names a function returns as they are: `def f(): import x; return x`."""
-    return {n.value.id for n in function.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)}
+    """What a function's returned values begin with: x for `def f(): import x; return x.y()`."""
+    return {root(n.value) for n in function.body if isinstance(n, ast.Return) and n.value is not None} - {""}
 
 
 def root(node: ast.AST) -> str:
@@ -247,7 +247,7 @@ def test_enough_is_looked_at() -> None:
 @pytest.mark.parametrize(
     ("text", "typo"),
     [
-        ("adapter.py", ("observer_name=", "observername=")),
+        ("rtx.py", ("observer_name=OBSERVER", "observername=OBSERVER")),
         ("adapter.py", ("hide_after_timeout=", "hide_after=")),
         ("adapter.py", ("click_apply_handler=", "apply_handler=")),
         ("adapter.py", ("lighting_mode=", "lightingmode=")),

@@ -57,6 +57,10 @@ class Camera:
         self.attached: list[str] = []
         self.polls = 0
 
+    @property
+    def path(self) -> str:
+        return self.attached[0] if self.attached else ""
+
     def attach(self, render_product_path: str) -> None:
         assert render_product_path not in self.attached
         self.attached.append(render_product_path)

@@ -35,10 +35,8 @@ def test_a_click_authors_a_stage_off_the_main_thread(panel: Panel, data: Path) -
         nonlocal updates
         updates += panel.model.works["stage"].state == "running"
 
-    from regolith.lunar.kit import adapter
-
     panel.model.use_preset("v1")
-    guard = adapter.observe_update(watch)
+    guard = rtx.observe_update(watch)
     panel.press("author")
     work = panel.until_work("stage", "finished")
     guard.reset()
@@ -266,7 +264,6 @@ def test_sky_and_light_hold_from_the_first_frame_on(panel: Panel, before: str) -
     import carb.settings
     import omni.usd
 
-    from regolith.lunar.kit import adapter
     from regolith.lunar.kit.host import LOOK
     from regolith.lunar.render import rtx
 
@@ -277,7 +274,7 @@ def test_sky_and_light_hold_from_the_first_frame_on(panel: Panel, before: str) -
         omni.usd.get_context().new_stage()
     names = (*LOOK, "/rtx/rendermode")
     guards = [
-        adapter.observe_stage(name, lambda event, name=name: seen.update({name: [settings.get(n) for n in names]}))
+        rtx.observe_stage(name, lambda event, name=name: seen.update({name: [settings.get(n) for n in names]}))
         for name in ("OPENING", "OPENED")
     ]
     panel.model.use_preset("v1")

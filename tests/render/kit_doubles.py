@@ -13,7 +13,7 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 PATHS = [
     str(TESTS / "render/doubles"),
-    *(str(TESTS / "kit/doubles" / name) for name in ("omni.usd", "omni.replicator.core")),
+    *(str(TESTS / "kit/doubles" / name) for name in ("omni.usd", "omni.timeline", "omni.replicator.core")),
 ]
 """Folders of the doubles, as an interpreter's path."""
 

@@ -18,7 +18,9 @@ from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render import rtx
 from regolith.lunar.render.mitsuba import MitsubaRenderer
-from regolith.lunar.render.replicator import ANNOTATORS, ReplicatorRenderer
+from regolith.lunar.render.product import ANNOTATORS
+from regolith.lunar.render.replicator import ReplicatorRenderer
+from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.render.viewport import ViewportFrames
 from regolith.lunar.stage import schema
 
@@ -189,7 +191,7 @@ def test_a_failing_renderer_leaves_nothing_attached(kit: KitApp, steps: int) -> 
 
 def test_frames_that_never_come_are_an_error(kit: KitApp) -> None:
     kit.rep.quirks.empty = 10**6
-    with pytest.raises(RuntimeError, match=r"nothing for .*HdrColor, .*semantic_segmentation.* after 32 frames"):
+    with pytest.raises(RuntimeError, match=r"nothing for .*HdrColor, .*semantic_segmentation.*, after 32 frames"):
         drawn(make_stage())
 
 
@@ -383,7 +385,7 @@ def test_viewport_frames_are_the_newest_and_copies(kit: KitApp) -> None:
 
 
 def test_settings_scope_gives_back_what_was_unset_and_what_others_changed(kit: KitApp) -> None:
-    scope = rtx.SettingsScope({"/rtx/ecoMode/enabled": False, "/new": 1}, keep=["/theirs"])
+    scope = SettingsScope({"/rtx/ecoMode/enabled": False, "/new": 1}, keep=["/theirs"])
     scope.set({"/new": 2})
     kit.settings.set("/theirs", True)
     assert kit.settings.get("/new") == 2
@@ -396,8 +398,8 @@ def test_settings_scope_gives_back_what_was_unset_and_what_others_changed(kit: K
 def test_settings_scopes_may_end_in_any_order(kit: KitApp) -> None:
     """The view's own scope ends when its stage closes, in the middle of an export."""
     before = dict(kit.settings.values)
-    look = rtx.SettingsScope({"/a": 1, "/rtx/ecoMode/enabled": False})
-    capture = rtx.SettingsScope({"/a": 2, "/b": 2})
+    look = SettingsScope({"/a": 1, "/rtx/ecoMode/enabled": False})
+    capture = SettingsScope({"/a": 2, "/b": 2})
     look.set({"/a": 3, "/b": 3})
     assert (kit.settings.get("/a"), kit.settings.get("/b")) == (2, 2)
     look.close()

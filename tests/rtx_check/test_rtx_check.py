@@ -151,6 +151,8 @@ FAULTS: dict[str, list[Fault]] = {
         Fault("versions", lambda kit: setattr(kit.app, "version", "108.0"), {"versions": "Kit 108.0.0+double"}),
         Fault("black sky", lambda kit: setattr(kit.rep.quirks, "haze", 40), {"black sky": "at most 6"}),
         Fault("export", lambda kit: setattr(kit.rep.quirks, "unlabelled", True), {"labels": "pixels without a class"}),
+        Fault("exposure", lambda kit: setattr(kit.rep.quirks, "light", 2.0), {"exposure": "a --gain of 0.5 would"}),
+        Fault("settled", lambda kit: setattr(kit.rep.quirks, "noise", 5.0), {"settled": "32, as by default, should"}),
         Fault("closing", lambda kit: setattr(kit.context, "refuses", True), {"closing": "the app is busy"}),
         Fault("speed", lose_device, {"speed": "lost its device"}),
     ],

@@ -1,6 +1,6 @@
 """The panel's calls of `carb` and `omni` but `omni.ui`: what it knows of Kit, and of Isaac Sim 5.1 beside 6.x.
 
-Rendering's calls (settings, render mode, opening stages, Replicator) are in `render.rtx`. Source of the facts:
+Rendering's calls (settings, events, render mode, opening stages, Replicator) are in `render.rtx`. Source of the facts:
 NVIDIA's extensions in Isaac Sim 5.1 (Kit 107.3) and 6.2 (Kit 110.4). What an app without windows may lack (viewport,
 notifications, file picker) is imported where it is used, and its absence is an answer.
 """
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import carb
-import carb.eventdispatcher
 import carb.settings
 import carb.tokens
 import omni.kit.app
@@ -92,29 +91,7 @@ def remembered(key: str) -> str:
     return str(carb.settings.get_settings().get(f"{REMEMBERED}/{key}") or "")
 
 
-# events and the loop
-
-
-def observe(event: str, callback: Callable[[Any], None]) -> Any:
-    """Call a function at an event; drop what is returned to end that."""
-    dispatcher = carb.eventdispatcher.get_eventdispatcher()
-    return dispatcher.observe_event(event_name=event, on_event=callback, observer_name=EXTENSION, order=0)
-
-
-def observe_update(callback: Callable[[Any], None]) -> Any:
-    """Call a function once a frame on the main thread."""
-    return observe(omni.kit.app.GLOBAL_EVENT_UPDATE, callback)
-
-
-def observe_stage(name: str, callback: Callable[[Any], None]) -> Any:
-    """Call a function at a stage event of the default context.
-
-    Args:
-        name: Member of `omni.usd.StageEventType`: OPENED, CLOSING, CLOSED.
-        callback: Receives the event.
-    """
-    event = getattr(omni.usd.StageEventType, name)
-    return observe(omni.usd.get_context().stage_event_name(event), callback)
+# the loop
 
 
 def start(coroutine: Coroutine) -> asyncio.Task:

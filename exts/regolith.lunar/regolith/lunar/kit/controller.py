@@ -9,6 +9,7 @@ from regolith.lunar.kit.check import MachineCheck
 from regolith.lunar.kit.host import KitHost
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.work import Work
+from regolith.lunar.render import rtx
 
 
 class History:
@@ -77,9 +78,9 @@ class Controller:
         self.collapsed: dict[str, bool] = {}
         """Sections the user collapsed or opened, by their keys."""
         self._observers = [
-            adapter.observe_update(self._tick),
-            adapter.observe_stage("CLOSING", self._closing),
-            adapter.observe_stage("CLOSED", self._closed),
+            rtx.observe_update(self._tick),
+            rtx.observe_stage("CLOSING", self._closing),
+            rtx.observe_stage("CLOSED", self._closed),
         ]
 
     @property

@@ -29,6 +29,7 @@ from regolith.lunar.panel.host import (
 from regolith.lunar.panel.tasks import Answer, Waiting
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.render import rtx
+from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.edit import apply_frame, note_frame
 from regolith.lunar.stage.save import save_stage
@@ -81,7 +82,7 @@ class KitHost:
         self._generate: AppGenerate | None = None
         self._notice: Any = None
         self._editing = self._touched = self._opening = self._ended = False
-        self._look: rtx.SettingsScope | None = None
+        self._look: SettingsScope | None = None
         self._live: LivePreview | None = None
         self._dialogs: dict[int, Answer] = {}
         self._questions: list[QuestionWindow] = []
@@ -185,7 +186,7 @@ class KitHost:
     def _hold_look(self) -> None:
         values = {path: rtx.CAPTURE_SETTINGS[path] for path in LOOK} | {"/rtx/rendermode": rtx.real_time_mode()}
         if self._look is None:
-            self._look = rtx.SettingsScope(values)
+            self._look = SettingsScope(values)
         else:
             self._look.set(values)
 

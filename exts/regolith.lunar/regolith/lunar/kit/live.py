@@ -27,13 +27,23 @@ from regolith.lunar.perception.session import Prediction
 LONG_SIDE_PX = 640
 """Frames are brought to this before inference: the model works at 512, and an upload of the layer stays below 1 ms."""
 NO_VIEWPORT = "open a viewport to see the preview: Window > Viewport"
+BLACK = (
+    "the viewport's picture is black: if the camera does not look at the sky alone, load a preset in Render Settings, "
+    "or start once with --reset-user"
+)
+BLACK_FRAMES = 60
+"""Black pictures in a row after which that is told: a stage just opened may begin with some, and a render product
+beside the viewport has left it black until a preset was loaded (IsaacSim issue 724)."""
 
 
 class Frames(Protocol):
     """Where a viewport's pictures come from (`render.viewport.ViewportFrames`)."""
 
+    path: str
+    """Render product attached to; empty for none, also where its graph is gone."""
+
     def attach(self, render_product_path: str) -> None:
-        """Take pictures of a render product from now on."""
+        """Take pictures of a render product from now on; of none where the path is empty."""
         ...
 
     def poll(self, width: int, height: int) -> np.ndarray | None:
@@ -141,7 +151,7 @@ class LivePreview:
         self._result: Result | None = None
         """What the model made of the newest frame, until it is shown."""
         self._overlay: ViewportOverlay | None = None
-        self._product, self._size = "", (0, 0)
+        self._size, self._black = (0, 0), 0
         self.ready = self._inference.set(settings)
         """Done once the model is loaded; InputError where it cannot be used."""
 
@@ -168,7 +178,18 @@ class LivePreview:
         if self._inference.ready:
             frame = self._frames.poll(*self._size)
             if frame is not None:
-                self._inference.see(frame)
+                self._see(frame)
+
+    def _see(self, frame: np.ndarray) -> None:
+        """Hand the model a picture, but for a black one, in which there is nothing to see."""
+        if frame[::4, ::4, :3].any():
+            self._black = 0
+            self._inference.see(frame)
+            return
+        self._black += 1
+        if self._black == BLACK_FRAMES:
+            self._forget()
+            self._inference.tell(BLACK)
 
     def _take(self, result: Result) -> None:
         self._result = result
@@ -185,10 +206,9 @@ class LivePreview:
             self._overlay = ViewportOverlay(window)
         api = window.viewport_api
         product, self._size = api.render_product_path, (int(api.resolution[0]), int(api.resolution[1]))
-        if product != self._product:
+        if product != self._frames.path:
             self._frames.detach()
-            self._frames.attach(product)
-            self._product = product
+            self._frames.attach(product)  # empty where a stage was just opened
             self._forget()
         return True
 
@@ -199,9 +219,7 @@ class LivePreview:
 
     def detach(self) -> None:
         """Let go of viewport and render product (stage or viewport closing); the next `tick` looks for them again."""
-        if self._product:
-            self._frames.detach()
-            self._product = ""
+        self._frames.detach()
         if self._overlay is not None:
             self._overlay.destroy()
             self._overlay = None

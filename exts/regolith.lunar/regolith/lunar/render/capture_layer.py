@@ -23,6 +23,14 @@ NEUTRAL: dict[str, float] = {
 }
 """Camera attributes that make OpenUSD's exposure scale, 2^exposure · time · iso / 100 · responsivity / fStop², one."""
 
+EXPOSURE_SCHEMAS = ("OmniRtxCameraAutoExposureAPI_1", "OmniRtxCameraExposureAPI_1")
+"""Applied, they make RTX of Kit 110 read a camera's exposure; what it takes instead darkens HdrColor."""
+
+RTX_NEUTRAL: dict[str, float | bool] = NEUTRAL | {"exposure:iso": 0.0, "omni:rtx:autoExposure:enabled": False}
+"""Camera attributes that switch RTX's exposure off in Kit 110, where an ISO of 100 would leave 13 % more light than
+OpenUSD's scale does. As NVIDIA holds it at one: isaacsim.replicator.nurec_utils 6.2 (`ensure_identity_exposure`),
+isaacsim.replicator.experimental.mobility_gen 6.2 (`nurec_viewport`), IsaacLab (`apply_rtx_exposure_overrides`)."""
+
 LENS = "omni:lensdistortion:opencvPinhole:"
 """Prefix of `rtx.LENS_SCHEMA`'s attributes (public reference: omni.usd.schema.omni_lens_distortion 1.0.0; ovrtx, Lens
 Distortion Schemas): imageSize int2; fx, fy, cx, cy [px], k1 … k6, p1, p2, s1 … s4 float."""
@@ -62,8 +70,13 @@ class CaptureLayer:
 
     def expose_neutrally(self, camera: Usd.Prim) -> None:
         """Hold a camera's exposure scale at one."""
-        for name, value in NEUTRAL.items():
-            self._set(camera, name, Sdf.ValueTypeNames.Float, value)
+        values: dict[str, float | bool] = {**NEUTRAL}
+        if rtx.kit_version() >= rtx.LEGACY:
+            values = RTX_NEUTRAL
+            self._apply(camera, EXPOSURE_SCHEMAS)
+        for name, value in values.items():
+            kind = Sdf.ValueTypeNames.Bool if isinstance(value, bool) else Sdf.ValueTypeNames.Float
+            self._set(camera, name, kind, value)
 
     def bend(self, camera: Usd.Prim, lens: Lens) -> None:
         """Give RTX the lens; its schema then takes the place of focal length and aperture.
@@ -71,10 +84,8 @@ class CaptureLayer:
         Raises:
             InputError: The lens folds inside the picture, or this Kit does not know the schema and would draw another.
         """
-        spec = self._layer.GetPrimAtPath(camera.GetPath())
         if not lens.distorted:
-            if spec is not None and spec.HasInfo("apiSchemas"):
-                spec.ClearInfo("apiSchemas")
+            self._apply(camera, (rtx.LENS_SCHEMA,), apply=False)
             return
         field, value = f"{schema.CAMERA}.{schema.SENSOR}k1, k2", f"{lens.k1:g}, {lens.k2:g}"
         if lens.folds:
@@ -82,8 +93,7 @@ class CaptureLayer:
         if not rtx.knows_schema(rtx.LENS_SCHEMA):
             text = f"0, 0: this Kit has no {rtx.LENS_SCHEMA}, and would draw a straight lens"
             raise InputError(field, value, text)
-        with Usd.EditContext(self._stage, self._layer):
-            camera.AddAppliedSchema(rtx.LENS_SCHEMA)
+        self._apply(camera, (rtx.LENS_SCHEMA,))
         types = Sdf.ValueTypeNames
         self._set(camera, "omni:lensdistortion:model", types.Token, "opencvPinhole")
         self._set(camera, LENS + "imageSize", types.Int2, Gf.Vec2i(lens.width, lens.height))
@@ -91,6 +101,15 @@ class CaptureLayer:
         zero = ("k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4")
         for name, number in (values | {"k1": lens.k1, "k2": lens.k2} | dict.fromkeys(zero, 0.0)).items():
             self._set(camera, LENS + name, types.Float, number)
+
+    def _apply(self, prim: Usd.Prim, schemas: tuple[str, ...], *, apply: bool = True) -> None:
+        """Apply schemas in this layer, or no longer; only a change is written, for it makes RTX take the prim anew."""
+        spec = self._layer.GetPrimAtPath(prim.GetPath())
+        before = spec.GetInfo("apiSchemas").prependedItems if spec is not None else []
+        after = [name for name in before if name not in schemas] + list(schemas if apply else ())
+        if sorted(after) != sorted(before):
+            spec = Sdf.CreatePrimInLayer(self._layer, prim.GetPath())
+            spec.SetInfo("apiSchemas", Sdf.TokenListOp.Create(prependedItems=after))
 
     def _set(self, prim: Usd.Prim, name: str, kind: Sdf.ValueTypeName, value: Any) -> None:
         with Usd.EditContext(self._stage, self._layer):

@@ -25,26 +25,18 @@ from pxr import Sdf, Usd
 
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.params import InputError
-from regolith.lunar.render import annotations, rtx
+from regolith.lunar.render import rtx
 from regolith.lunar.render.base import Frame, Quality, run_through
 from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.develop import add_stars, develop_view
+from regolith.lunar.render.product import Product
+from regolith.lunar.render.rtx_quality import PATH_TRACING, SUBFRAMES, gathered_frames
+from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.scratch import scratch_folder
 from regolith.lunar.stage import schema
 
 Picture = Literal["hdr", "ldr"]
-
-SUBFRAMES: dict[Quality, int] = {"draft": 2, "default": 8, "reference": 16}
-"""Frames RTX gathers for one: after a change of light and camera, real-time modes need a few, path tracing more."""
-
-PATH_TRACING: dict[str, Any] = {
-    "/rtx/rendermode": "PathTracing",
-    "/rtx/pathtracing/spp": 16,
-    "/rtx/pathtracing/totalSpp": 256,
-    "/rtx/pathtracing/optixDenoiser/enabled": False,
-}
-"""Quality `reference`: as many samples as the embedded renderer's, `SUBFRAMES` times 16."""
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear Rec. 709 primaries."""
@@ -53,19 +45,12 @@ WARM_UP = 4
 """Frames of the app between opening a stage and taking its first."""
 
 TRIES = 32
-"""Steps after which annotators that still return nothing are broken."""
+"""Steps after which annotators that still return no frame are broken."""
+
+LABELS = ("mask", "depth")
+"""What every frame needs of `product.ANNOTATORS`: depth tells a sky from labels that are not there yet."""
 
 _T = TypeVar("_T")
-
-ANNOTATORS: dict[str, tuple[str, dict[str, Any], int]] = {
-    "hdr": ("HdrColor", {}, 4),
-    "ldr": ("rgb", {}, 4),
-    "mask": ("semantic_segmentation", {"colorize": False}, 0),
-    "depth": ("distance_to_camera", {}, 0),
-    "normals": ("normals", {}, 3),
-    "instance": ("instance_segmentation", {"colorize": False}, 0),
-}
-"""Our name to Replicator's, how it is set up, and the channels to keep."""
 
 
 class ReplicatorRenderer:
@@ -100,10 +85,9 @@ class ReplicatorRenderer:
         self.picture: Picture = picture
         self.gain = gain
         self._guest = rtx.Guest(stopped)
-        self._stepped: rtx.Pace | None = None
-        """How Replicator was last let take a frame; None once it was stopped."""
+        self._stepped: rtx.Pace | None = None  # how Replicator was last let take a frame; None once it was stopped
         self._held = contextlib.ExitStack()
-        self._settings: rtx.SettingsScope | None = None
+        self._settings: SettingsScope | None = None
         self._folder: Path | None = None
         self._scenes = 0
         self._before: str | None = None
@@ -112,7 +96,8 @@ class ReplicatorRenderer:
         """End of the address of the one we opened last."""
         self._stage: Usd.Stage | None = None
         self._layer: CaptureLayer | None = None
-        self._product: _Product | None = None
+        self._product: Product | None = None
+        self._closing: Any = None  # an observation of stages lasts as long as this
 
     def describe(self) -> dict[str, Any]:
         """Versions, picture, modes and settings: what decides the look of a frame.
@@ -126,7 +111,7 @@ class ReplicatorRenderer:
             "gain": self.gain,
             "real_time": rtx.real_time_mode(),
             "path_tracing": PATH_TRACING,
-            "subframes": dict(SUBFRAMES),
+            "subframes": dict(gathered_frames()),
             "settings": rtx.capture_settings(),
             "numpy": np.__version__,
         }
@@ -175,6 +160,31 @@ class ReplicatorRenderer:
         """`mask` beside an app that runs by itself."""
         return await self._mask(width, height, self._guest)
 
+    async def radiance_async(
+        self, width: int, height: int, *, quality: Quality = "default", subframes: int = 0
+    ) -> np.ndarray:
+        """Render the linear radiance the sensor would see, before exposure, stars and noise.
+
+        Args:
+            width: Picture width [px].
+            height: Picture height [px].
+            quality: Render mode.
+            subframes: Frames RTX gathers; 0 for those of the quality.
+
+        Returns:
+            float32, shape [H, W], in units of the sun's irradiance per steradian.
+
+        Raises:
+            InputError, RuntimeError: As `render`; the former also where the picture is the viewport's own.
+        """
+        if self.picture != "hdr":
+            raise InputError("picture", self.picture, "hdr: radiance is linear")
+        async with self._closed_on_failure():
+            self._prepare(width, height, quality)
+            count = subframes or gathered_frames()[quality]
+            arrays = await self._take(width, height, {"hdr", *LABELS}, count, self._guest)
+        return _radiance(arrays["hdr"], self.gain)
+
     async def aside(self, work: Callable[[], _T]) -> _T:
         """Do slow work that touches nothing of the app that runs by itself."""
         return await self._guest.aside(work)
@@ -210,7 +220,7 @@ class ReplicatorRenderer:
 
     async def close_async(self) -> None:
         """`close`, and wait until Replicator has stopped."""
-        self._settings = self._folder = None
+        self._settings = self._folder = self._closing = None
         with self._held:  # whatever fails, the rest is given back too
             self._let_go_of_stage()
             stepped, self._stepped = self._stepped, None
@@ -266,11 +276,9 @@ class ReplicatorRenderer:
         self, width: int, height: int, quality: Quality, outputs: frozenset[str], pace: rtx.Pace
     ) -> Frame:
         async with self._closed_on_failure():
-            if quality not in SUBFRAMES:
-                raise InputError("quality", quality, ", ".join(SUBFRAMES))
             view = self._prepare(width, height, quality)
-            names = {self.picture, "mask", *outputs}
-            arrays = await self._take(width, height, names, SUBFRAMES[quality], pace)
+            names = {self.picture, *LABELS, *outputs}
+            arrays = await self._take(width, height, names, gathered_frames()[quality], pace)
         mask = arrays["mask"]
         sky = mask == SKY
         if "depth" in arrays:
@@ -287,10 +295,12 @@ class ReplicatorRenderer:
     async def _mask(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
         async with self._closed_on_failure():
             self._prepare(width, height, "draft")
-            return (await self._take(width, height, {"mask"}, 1, pace))["mask"]
+            return (await self._take(width, height, {*LABELS}, 1, pace))["mask"]
 
     def _prepare(self, width: int, height: int, quality: Quality) -> View:
         """Read the view off the stage, and put lens, neutral exposure and render mode in place."""
+        if quality not in SUBFRAMES:
+            raise InputError("quality", quality, ", ".join(SUBFRAMES))
         for field, value in (("width", width), ("height", height)):
             if not 1 <= value <= 8192:
                 raise InputError(field, value, "1 … 8192 pixels")
@@ -316,19 +326,18 @@ class ReplicatorRenderer:
         if self._product is not None and self._product.size != (width, height):
             self._let_go_of_product()
         if self._product is None:
-            self._product = _Product((width, height))
-        if not names <= self._product.names:
-            self._product.attach(names)
+            self._product = Product((width, height))
+        product = self._product
+        if not names <= product.names:
+            product.attach(names)
             await self._step(subframes, pace)  # shows what was on screen before, or nothing
-        found: dict[str, np.ndarray] = {}
+        problem = ""
         for _ in range(TRIES):
             await self._step(subframes, pace)
-            arrays = {name: self._product.read(name) for name in names}
-            found = {name: array for name, array in arrays.items() if array is not None}
-            if len(found) == len(names):
-                return found
-        missing = ", ".join(ANNOTATORS[name][0] for name in sorted(names - set(found)))
-        raise RuntimeError(f"Replicator returned nothing for {missing} after {TRIES} frames")
+            arrays, problem = product.read(names)
+            if not problem:
+                return arrays
+        raise RuntimeError(f"Replicator {problem}, after {TRIES} frames")
 
     async def _step(self, subframes: int, pace: rtx.Pace) -> None:
         """Let Replicator take a frame; from then on it is to be stopped."""
@@ -337,11 +346,14 @@ class ReplicatorRenderer:
             self._stepped = pace
         await pace.step(subframes)
         self._stepped = pace
+        self.check()
 
     def _hold_settings(self) -> None:
         if self._settings is None:
-            self._settings = rtx.SettingsScope(rtx.capture_settings(), keep=PATH_TRACING)
+            self._settings = SettingsScope(rtx.capture_settings(), keep=PATH_TRACING)
             self._held.callback(self._settings.close)
+            # what outlives its stage keeps its memory, and would be taken off the next one
+            self._closing = rtx.observe_stage("CLOSING", lambda _: self._let_go_of_product())
 
     def _let_go_of_product(self) -> None:
         product, self._product = self._product, None
@@ -369,49 +381,14 @@ class ReplicatorRenderer:
                 other.unlink(missing_ok=True)
 
 
-class _Product:
-    """A render product of the stage's camera, and the annotators on it."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.size = size
-        self.names: set[str] = set()
-        self._annotators: dict[str, Any] = {}
-        self._held = contextlib.ExitStack()
-        self._product = rtx.make_product(schema.CAMERA, size)
-        self._held.callback(self._product.destroy)
-
-    def attach(self, names: set[str]) -> None:
-        """Attach those annotators, by our names, that are not yet; they are detached before the product goes."""
-        for name in sorted(names - self.names):
-            theirs, options, _ = ANNOTATORS[name]
-            annotator = rtx.attach_annotator(theirs, self._product, options)
-            self._held.callback(annotator.detach)
-            self._annotators[name] = annotator
-            self.names.add(name)
-
-    def read(self, name: str) -> np.ndarray | None:
-        """Copy what an annotator returned; None while it is empty."""
-        theirs, _, channels = ANNOTATORS[name]
-        found = self._annotators[name].get_data()
-        data, info = (found["data"], found["info"]) if isinstance(found, dict) else (found, {})
-        if not np.size(data):
-            return None
-        array = annotations.image(data, *self.size, channels)
-        if name in ("mask", "instance"):
-            if "idToLabels" not in info:
-                raise RuntimeError(f"{theirs} came without idToLabels")
-            table = info["idToLabels"]
-            return annotations.classes(array, table) if name == "mask" else annotations.instances(array, table)
-        return array
-
-    def close(self) -> None:
-        """Detach and destroy; a second time nothing."""
-        self._held.close()
+def _radiance(hdr: np.ndarray, gain: float) -> np.ndarray:
+    """Radiance of `HdrColor`, float32, shape [H, W]."""
+    return np.nan_to_num(hdr[..., :3].astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ (gain * LUMINANCE)
 
 
 def _developed(hdr: np.ndarray, view: View, sky: np.ndarray, gain: float) -> np.ndarray:
     """Picture of linear light as the view's sensor saves it, uint8, shape [H, W, 3]."""
-    radiance = np.nan_to_num(hdr.astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ (gain * LUMINANCE)
+    radiance = _radiance(hdr, gain)
     add_stars(radiance, view, sky)
     return develop_view(radiance, view)
 

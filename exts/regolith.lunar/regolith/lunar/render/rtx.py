@@ -15,6 +15,10 @@ builds on it; these are all of rendering's calls with all their keywords:
 | omni.kit.async_engine.run_coroutine | coroutine |
 | omni.usd.get_context() | |
 | context.get_stage(), .get_stage_url(), .get_stage_loading_status() | |
+| context.stage_event_name | member of omni.usd.StageEventType |
+| carb.eventdispatcher.get_eventdispatcher().observe_event | event_name=, on_event=, observer_name=, order= |
+| omni.timeline.get_timeline_interface() | |
+| timeline.is_stopped(), .stop(), .commit() | |
 | context.open_stage, await context.open_stage_async | url |
 | context.new_stage(), await context.new_stage_async() | |
 | rep.create.render_product | camera path, (width, height), name=, force_new= |
@@ -33,9 +37,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from regolith.lunar.render.base import StoppedError
+from regolith.lunar.render.settings_scope import give_back
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -79,6 +84,8 @@ LOOK_S = 0.1
 """Time between two looks at what may end a wait [s]."""
 
 CLOSED = "the stage was closed while frames were taken of it"
+OBSERVER = "regolith.lunar"
+"""Who observes, in carb's own log."""
 
 LENS_SCHEMA = "OmniLensDistortionOpenCvPinholeAPI"
 """Schema of cameras with OpenCV's pinhole lens (omni.usd.schema.omni_lens_distortion)."""
@@ -156,78 +163,37 @@ def run_in_loop(coroutine: Coroutine[Any, Any, _T]) -> _T:
     return task.result()
 
 
-def _give_back(settings: Any, path: str, value: Any) -> None:
-    """Set a setting to what it was; None for one that was not there."""
-    if value is None:
-        settings.destroy_item(path)
-    else:
-        settings.set(path, value)
-
-
-class SettingsScope:
-    """Settings of the app that hold for a while; closing it gives back what was there, also what was unset.
-
-    Scopes may end in any order: what one gives back waits until those opened after it, and still open, have ended.
-    """
-
-    _open: ClassVar[list[SettingsScope]] = []
-
-    def __init__(self, values: Mapping[str, Any] | None = None, *, keep: Iterable[str] = ()) -> None:
-        """Set values.
-
-        Args:
-            values: Setting path to plain Python value; carb ignores numpy's.
-            keep: Settings that somebody else will change meanwhile, to be given back as well.
-        """
-        import carb.settings  # type: ignore[import-not-found]
-
-        self._settings = carb.settings.get_settings()
-        self._before: dict[str, Any] = {path: self._settings.get(path) for path in keep}
-        self._open.append(self)
-        self.set(values or {})
-
-    def set(self, values: Mapping[str, Any]) -> None:
-        """Set more values, or again those that the app has changed."""
-        for path, value in values.items():
-            later = self._later(path)
-            if later is not None:
-                self._before.setdefault(path, later._before[path])
-                later._before[path] = value
-                continue
-            present = self._settings.get(path)
-            self._before.setdefault(path, present)
-            if present != value:
-                self._settings.set(path, value)
-
-    def close(self) -> None:
-        """Give back what was there, the last one set first; a second time nothing."""
-        while self._before:
-            path, value = self._before.popitem()
-            later = self._later(path)
-            if later is not None:
-                later._before[path] = value
-            else:
-                _give_back(self._settings, path, value)
-        if self in self._open:
-            self._open.remove(self)
-
-    def _later(self, path: str) -> SettingsScope | None:
-        """The next scope opened after this one that holds a setting."""
-        after = self._open[self._open.index(self) + 1 :] if self in self._open else []
-        return next((scope for scope in after if path in scope._before), None)
-
-    def __enter__(self) -> SettingsScope:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.close()
-
-
 def knows_schema(name: str) -> bool:
     """Whether the running OpenUSD knows an applied schema; attributes of one it does not know would mean nothing."""
     from pxr import Usd
 
     return bool(Usd.SchemaRegistry().FindAppliedAPIPrimDefinition(name))
+
+
+def _observe(event: str, callback: Callable[[Any], None]) -> Any:
+    import carb.eventdispatcher  # type: ignore[import-not-found]
+
+    dispatcher = carb.eventdispatcher.get_eventdispatcher()
+    return dispatcher.observe_event(event_name=event, on_event=callback, observer_name=OBSERVER, order=0)
+
+
+def observe_update(callback: Callable[[Any], None]) -> Any:
+    """Call a function once a frame on the main thread; drop what is returned to end that."""
+    import omni.kit.app  # type: ignore[import-not-found]
+
+    return _observe(omni.kit.app.GLOBAL_EVENT_UPDATE, callback)
+
+
+def observe_stage(name: str, callback: Callable[[Any], None]) -> Any:
+    """Call a function at a stage event of the default context; drop what is returned to end that.
+
+    Args:
+        name: Member of `omni.usd.StageEventType`: OPENED, CLOSING, CLOSED.
+        callback: Receives the event.
+    """
+    import omni.usd  # type: ignore[import-not-found]
+
+    return _observe(_context().stage_event_name(getattr(omni.usd.StageEventType, name)), callback)
 
 
 def open_stage_now() -> Usd.Stage | None:
@@ -265,6 +231,23 @@ def attach_annotator(name: str, product: Any, options: Mapping[str, Any]) -> Any
     return annotator
 
 
+class GraphLostError(RuntimeError):
+    """What an annotator read from is gone."""
+
+
+def read_annotator(annotator: Any) -> Any:
+    """What an annotator returns.
+
+    Raises:
+        GraphLostError: Its graph went with its stage, or somebody else cleared it.
+    """
+    errors = replicator().annotators
+    try:
+        return annotator.get_data()
+    except (errors.AnnotatorError, errors.AnnotatorRegistryError) as error:  # nothing but Exception they derive from
+        raise GraphLostError(f"Replicator's graph is gone: {error}") from error
+
+
 class Owner:
     """Drives the app itself: a SimulationApp, where Replicator allows `step`."""
 
@@ -286,6 +269,7 @@ class Owner:
         Raises:
             RuntimeError: It does not open.
         """
+        await _halt(self)
         context = _context()
         done = context.open_stage(url) if url else context.new_stage()
         return await _opened(self, url, "" if done else "it does not open")
@@ -336,6 +320,7 @@ class Guest:
 
     async def open_stage(self, url: str) -> Usd.Stage:
         """Open a stage."""
+        await _halt(self)
         context = _context()
         opening = context.open_stage_async(url) if url else context.new_stage_async()
         done, error = await opening
@@ -372,11 +357,22 @@ async def _finish(values: Mapping[str, Any]) -> None:
 
         settings = carb.settings.get_settings()
         for path, value in values.items():
-            _give_back(settings, path, value)
+            give_back(settings, path, value)
 
 
 Pace = Owner | Guest
 """How rendering waits for the app: as its owner, or as its guest."""
+
+
+async def _halt(pace: Owner | Guest) -> None:
+    """Stop the timeline before a stage is replaced: playing, it has ended Isaac Sim 6.1 (IsaacSim issue 821)."""
+    import omni.timeline  # type: ignore[import-not-found]
+
+    timeline = omni.timeline.get_timeline_interface()
+    if not timeline.is_stopped():
+        timeline.stop()
+        timeline.commit()
+        await pace.update()
 
 
 async def _opened(pace: Owner | Guest, url: str, error: str) -> Usd.Stage:

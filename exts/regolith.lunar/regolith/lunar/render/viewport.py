@@ -21,16 +21,18 @@ class ViewportFrames:
         self._picture = np.zeros(0, np.uint8)
 
     def attach(self, render_product_path: str) -> None:
-        """Attach to a viewport; to the one that is attached already, nothing is done.
+        """Attach to a viewport; to the one that is attached already, nothing is done, to one without path neither.
 
         To be called again whenever `viewport_api.render_product_path` changes: with the resolution, with the stage.
 
         Args:
-            render_product_path: `viewport_api.render_product_path`.
+            render_product_path: `viewport_api.render_product_path`; empty while a stage has just been opened.
         """
         if render_product_path == self.path:
             return
         self.detach()
+        if not render_product_path:
+            return
         with contextlib.ExitStack() as held:
             annotator = rtx.attach_annotator("rgb", render_product_path, {})
             held.callback(annotator.detach)
@@ -39,6 +41,8 @@ class ViewportFrames:
 
     def poll(self, width: int, height: int) -> np.ndarray | None:
         """Copy the newest picture as it is, in one piece: the main thread's time is for nothing else.
+
+        Lets go of a viewport whose graph is gone, as with its stage: `path` is empty then.
 
         Args:
             width: `viewport_api.resolution`'s width [px].
@@ -50,7 +54,11 @@ class ViewportFrames:
         """
         if self._annotator is None:
             return None
-        data = np.asarray(self._annotator.get_data())
+        try:
+            data = np.asarray(rtx.read_annotator(self._annotator))
+        except rtx.GraphLostError:
+            self.detach()
+            return None
         if data.size != 4 * width * height or data.dtype != np.uint8:
             return None
         if self._picture.shape != (height, width, 4):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import platform
 import time
@@ -165,6 +166,36 @@ async def see_complete_labels(context: Context) -> Seen:
     return Seen(f"pixels: {seen}", {"pixels": counts})
 
 
+async def see_exposure(context: Context) -> Seen:
+    """A grey plane under three suns against the formula: `HdrColor` is radiance in UsdLux's units."""
+    from regolith.lunar.render.first_run import GREY_TOLERANCE, measure_grey
+
+    async with drawing(context) as (renderer, _):
+        ratios = [grey.ratio for grey in await measure_grey(renderer)]
+    values = {"ratios": ratios}
+    seen = f"measured over expected: {', '.join(f'{ratio:.3f}' for ratio in ratios)}"
+    if max(ratios) > (1.0 + GREY_TOLERANCE) * min(ratios):
+        raise StepFailed(f"{seen}; should be the same, so something exposes by itself", **values)
+    if any(abs(ratio - 1.0) > GREY_TOLERANCE for ratio in ratios):
+        raise StepFailed(f"{seen}; a --gain of {len(ratios) / sum(ratios):.4g} would make them 1", **values)
+    return Seen(seen, values)
+
+
+async def see_settled(context: Context) -> Seen:
+    """How near pictures gathered over fewer frames are to one gathered over many."""
+    from regolith.lunar.render.first_run import SETTLED_DB, SUBFRAMES, measure_subframes
+    from regolith.lunar.render.rtx_quality import gathered_frames
+
+    async with drawing(context) as (renderer, _):
+        found = await measure_subframes(renderer, author(context)[0], size=(context.size, context.size))
+    used = max(count for count in SUBFRAMES if count <= gathered_frames()["default"])
+    seen = f"PSNR by frames gathered: {', '.join(f'{count}: {value:.1f} dB' for count, value in found.items())}"
+    values = {"psnr_db": {str(count): value if math.isfinite(value) else None for count, value in found.items()}}
+    if found[used] < SETTLED_DB:
+        raise StepFailed(f"{seen}; {used}, as by default, should have {SETTLED_DB:.0f}", **values)
+    return Seen(seen, values)
+
+
 async def see_closing_ends_a_frame(context: Context) -> Seen:
     """A stage opened while a frame is taken of another."""
     from regolith.lunar.render import rtx
@@ -291,11 +322,13 @@ STEPS = (
     Step("export", "two exports with one seed have equal masks", see_equal_exports, 120.0),
     Step("verify", "`regolith verify` finds no problem in the export", see_verified, 30.0),
     Step("labels", "every pixel of the export has a class, and none is missing", see_complete_labels, 15.0),
+    Step("exposure", "a grey plane measures what the formula says", see_exposure, 45.0),
+    Step("settled", "as many frames are gathered for one by default as it takes", see_settled, 90.0),
     Step("closing", "a stage opened during a frame ends the frame", see_closing_ends_a_frame, 45.0),
     Step("inference", "the shipped model segments a picture", see_inference, 45.0),
     Step("speed", "frames a second, and memory that stays level", see_speed, 60.0),
 )  # fmt: skip
-"""In this order: a later step may look at what an earlier one left. Measurements of the first run go here too."""
+"""In this order: a later step may look at what an earlier one left. """
 
 LAST = Step("settings", "the app's settings are as they were before", see_settings_given_back, 30.0)
 """Comes after all others."""

@@ -56,7 +56,7 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
     layer = Sdf.Layer.CreateAnonymous("regolith.usda")
     with Sdf.ChangeBlock():
         _write_root(layer, scene)
-        _write_looks(layer, scene.params, scene.spec.seed)
+        write_looks(layer, scene.params, scene.spec.seed)
         _write_ground(layer, scene.terrain, baked)
         banked = bank_fillets(scene.rocks, scene.terrain, scene.params.rocks, scene.spec.seed)
         if len(banked.faces):
@@ -64,10 +64,10 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         _write_rocks(layer, scene.rocks)
         _write_patches(layer, scene)
         _write_prototypes(layer, scene.rocks)
-        _write_sun(layer)
+        write_sun(layer)
         if scene.params.light.stars > 0:
             _write_stars(layer, scene)
-        _write_camera(layer)
+        write_camera(layer)
     stage = Usd.Stage.Open(layer)
     _set_domain_center(stage, scene)
     return stage
@@ -91,7 +91,8 @@ def _write_root(layer: Sdf.Layer, scene: Scene) -> None:
     world.kind = Kind.Tokens.assembly
 
 
-def _write_looks(layer: Sdf.Layer, params: Params, seed: int) -> None:
+def write_looks(layer: Sdf.Layer, params: Params, seed: int) -> None:
+    """Write the materials; `edit.set_ground` colours them."""
     write.prim(layer, schema.LOOKS, "Scope")
     rock_bump = params.rocks.bump * params.relief.bump if params.rocks.shape == "basalt" else 0.0
     _write_look(layer, schema.LOOK_GROUND, params, bump=0.0, seed=seed, doc="Regolith.")
@@ -231,7 +232,8 @@ def _write_prototypes(layer: Sdf.Layer, rocks: RockField) -> None:
         write.mesh(spec, unit, smooth=len(unit.faces) > SMOOTH_FACES)
 
 
-def _write_sun(layer: Sdf.Layer) -> None:
+def write_sun(layer: Sdf.Layer) -> None:
+    """Write the sun; `edit.set_sun` points it."""
     sun = write.prim(layer, schema.SUN, "DistantLight", doc="The sun: shines along local -Z.")
     write.attribute(sun, "inputs:angle", _T.Float)
     write.attribute(sun, "inputs:intensity", _T.Float)
@@ -267,7 +269,8 @@ def _write_stars(layer: Sdf.Layer, scene: Scene) -> None:
     write.attribute(stars, "primvars:displayColor", _T.Color3fArray, color).SetInfo("interpolation", "constant")
 
 
-def _write_camera(layer: Sdf.Layer) -> None:
+def write_camera(layer: Sdf.Layer) -> None:
+    """Write the camera; `edit.set_camera` places it."""
     camera = write.prim(layer, schema.CAMERA, "Camera", doc="Rover camera: looks along -Z, +X right.")
     write.attribute(camera, "projection", _T.Token, "perspective")
     for name in ("focalLength", "horizontalAperture", "verticalAperture", "exposure"):

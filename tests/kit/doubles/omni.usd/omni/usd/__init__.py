@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import sys
 from collections.abc import Callable
 
 import carb.eventdispatcher
@@ -81,6 +82,8 @@ class UsdContext:
 
     def _drop(self) -> None:
         if self._stage is not None:
+            if "omni.timeline" in sys.modules and sys.modules["omni.timeline"].get_timeline_interface()._busy():
+                raise RuntimeError("here Isaac Sim 6.1 ends by a segmentation fault: the timeline was playing")
             self._tell(StageEventType.CLOSING)
             for hook in CLOSING:
                 hook()

@@ -32,6 +32,9 @@ class App:
     def get_app_version(self) -> str:
         return "6.2.0"
 
+    def get_update_number(self) -> int:
+        return self.frames
+
     def get_kit_version_short(self) -> str:
         return self.version
 

@@ -2,12 +2,13 @@
 
 It takes a frame of the stage that is open in `omni.usd` when the orchestrator steps, and not before. What it returns is
 as awkward as Replicator's: tables of ids that differ from frame to frame, buffers that are used again, nothing for the
-first frames. Strict: unknown keywords, destroyed products and steps outside a SimulationApp raise.
+first frames, then labels that are not there yet, graphs that go with their stage. Strict: unknown keywords, destroyed
+products and steps outside a SimulationApp raise.
 """
 
 from __future__ import annotations
 
-from . import create, orchestrator
+from . import annotators, create, orchestrator
 from ._annotators import ANNOTATORS as _ANNOTATORS
 from ._annotators import Annotator as _Annotator
 from ._annotators import draw_viewports, leftovers, quirks
@@ -30,6 +31,6 @@ class AnnotatorRegistry:
 
 
 __all__ = [
-    "AnnotatorRegistry", "OrchestratorError", "create", "draw_viewports", "leftovers", "orchestrator",
-    "quirks",
+    "AnnotatorRegistry", "OrchestratorError", "annotators", "create", "draw_viewports", "leftovers",
+    "orchestrator", "quirks",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ import numpy as np
 import omni.usd
 
 from ._picture import Picture, forget, look
-from .create import PRODUCTS, RenderProduct
+from .annotators import AnnotatorError, AnnotatorRegistryError
+from .create import LATE, PRODUCTS, RenderProduct
 
 ANNOTATORS = {
     "rgb": set(),
@@ -40,6 +41,14 @@ class Quirks:
     """Ids as numbers in tables, not as text."""
     empty: int = 2
     """Frames after attaching for which there is nothing."""
+    late: int = 0
+    """Frames with pixels for which every id is still 0."""
+    late_table: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """`idToLabels` of these."""
+    noise: float = 0.0
+    """Standard deviation of light over the light, for one subframe; it falls as samples are gathered."""
+    light: float = 1.0
+    """Factor on the light of `HdrColor`."""
     fail_after: int = -1
     """Frames after which a step raises; never, if negative."""
     endless: bool = False
@@ -58,6 +67,7 @@ class Quirks:
     """(rt_subframes, delta_time) of every step."""
 
     def reset(self) -> None:
+        LATE.clear()
         fresh = Quirks()
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(fresh, field.name))
@@ -69,7 +79,7 @@ quirks = Quirks()
 class Annotator:
     """An annotator on one render product, or on a viewport's by its path."""
 
-    __slots__ = ("_buffer", "_info", "_params", "_product", "age", "name")
+    __slots__ = ("_buffer", "_info", "_params", "_product", "age", "dead", "name")
 
     def __init__(self, name: str, params: dict[str, Any]) -> None:
         self.name, self._params = name, params
@@ -77,6 +87,8 @@ class Annotator:
         self._buffer = np.zeros(0, np.uint8)
         self._info: dict[str, Any] = {}
         self.age = 0
+        self.dead = False
+        """Whether the graph it was in is gone."""
 
     def attach(self, render_products: Any) -> None:
         products = render_products if isinstance(render_products, list) else [render_products]
@@ -86,13 +98,13 @@ class Annotator:
             raise RuntimeError(f"{self.name} is attached already")
         if isinstance(products[0], RenderProduct) and products[0].destroyed:
             raise RuntimeError(f"{products[0].path} was destroyed")
-        self._product, self.age = products[0], 0
+        self._product, self.age, self.dead = products[0], 0, not products[0]
         ATTACHED.append(self)
 
     def detach(self) -> None:
         if self._product is None:
             raise RuntimeError(f"{self.name} is not attached")
-        if isinstance(self._product, RenderProduct) and self._product.destroyed:
+        if isinstance(self._product, RenderProduct) and self._product.destroyed and not self.dead:
             raise RuntimeError(f"{self._product.path} was destroyed before {self.name} was detached")
         self._product = None
         ATTACHED.remove(self)
@@ -103,7 +115,9 @@ class Annotator:
         self, device: str | None = None, do_array_copy: bool = False, use_legacy_structure: bool = True
     ) -> Any:
         if self._product is None:
-            raise RuntimeError(f"{self.name} is not attached")
+            raise AnnotatorError(f"Unable to get data, {self.name} is not attached to any render products.")
+        if self.dead:
+            raise AnnotatorRegistryError(f"Annotator {self.name} is not attached to any render products.")
         data = self._buffer.copy() if do_array_copy else self._buffer
         if self.name.endswith("segmentation"):
             return {"data": data, "info": self._info}
@@ -111,12 +125,11 @@ class Annotator:
 
     def see(self, frame: int, seen: dict[Any, Picture]) -> None:
         """Take a frame into the buffer, which is used again; `seen` is what others see of it."""
+        if self.dead:
+            return
         self.age += 1
         product = self._product
         if isinstance(product, RenderProduct):
-            stage = omni.usd.get_context().get_stage()
-            if stage is None or stage.GetRootLayer().identifier != product.root:
-                return  # of a stage that was closed: there will be nothing any more
             size, camera = product.resolution, product.camera
         else:
             width, height = re.fullmatch(r".*_(\d+)x(\d+)", product).groups()
@@ -126,6 +139,8 @@ class Annotator:
         if (camera, size) not in seen:
             seen[camera, size] = look(camera, *size)
         data, self._info = read(self.name, seen[camera, size], self._params, frame)
+        if "idToLabels" in self._info and self.age <= quirks.empty + quirks.late:
+            data, self._info = np.zeros_like(data), {"idToLabels": quirks.late_table}
         data = data.reshape(-1) if quirks.flat else data
         if self._buffer.shape == data.shape and self._buffer.dtype == data.dtype:
             self._buffer[...] = data
@@ -138,7 +153,9 @@ def read(name: str, picture: Picture, params: dict[str, Any], frame: int) -> tup
     if name in ("rgb", "LdrColor"):
         return np.minimum(picture.ldr.astype(np.uint16) + quirks.haze, 255).astype(np.uint8), {}
     if name == "HdrColor":
-        return picture.hdr, {}
+        gathered = quirks.steps[-1][0] if quirks.steps else 1
+        noise = np.random.default_rng(frame).normal(0.0, quirks.noise / gathered**0.5, picture.hdr.shape[:2])
+        return (picture.hdr * quirks.light * (1.0 + noise[..., None])).astype(np.float16), {}
     if name == "distance_to_camera":
         return picture.depth, {}
     if name == "normals":
@@ -194,4 +211,12 @@ def draw_viewports() -> None:
 
 def leftovers() -> list[str]:
     """What somebody forgot to let go of."""
-    return [product.path for product in PRODUCTS] + [annotator.name for annotator in ATTACHED]
+    return [product.path for product in PRODUCTS] + LATE + [annotator.name for annotator in ATTACHED]
+
+
+def _stage_closing() -> None:
+    for annotator in ATTACHED:
+        annotator.dead = True
+
+
+omni.usd.CLOSING.append(_stage_closing)

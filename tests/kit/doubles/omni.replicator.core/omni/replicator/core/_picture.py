@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import omni.kit.app
 import omni.usd
 from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics
 
@@ -111,16 +112,32 @@ class _Eye:
 
 
 def _exposure(camera: Usd.Prim) -> float:
-    """OpenUSD's linear exposure scale: the worst that an RTX mode may do to HdrColor."""
+    """What RTX makes of a camera's exposure: OpenUSD's linear scale, the worst a mode may do to HdrColor.
+
+    From Kit 110 on an exposure that is not applied as schemas is not read, and an ISO of 0 switches it off: IsaacLab
+    (isaaclab_ppisp) and isaacsim.replicator.experimental.mobility_gen 6.2 (`nurec_viewport`) hold it so at one. The
+    schema's text has it that RTX needs a responsivity of 0.8821367311933349 to match OpenUSD.
+    """
 
     def value(name: str, default: float) -> float:
         attribute = camera.GetAttribute(name)
         found = attribute.Get() if attribute else None
         return default if found is None else float(found)
 
-    scale = value("exposure:time", 1.0) * value("exposure:iso", 100.0) / 100.0
-    scale *= value("exposure:responsivity", 1.0) / value("exposure:fStop", 1.0) ** 2
-    return scale * 2.0 ** value("exposure", 0.0)
+    stops = 2.0 ** value("exposure", 0.0)
+    time, stop, match = 1.0, 1.0, 1.0
+    if int(omni.kit.app.get_app().get_kit_version_short().split(".")[0]) >= 110:
+        applied = camera.GetPrimTypeInfo().GetAppliedAPISchemas()
+        auto = camera.GetAttribute("omni:rtx:autoExposure:enabled")
+        if "OmniRtxCameraAutoExposureAPI_1" not in applied or not auto or auto.Get():
+            return 3.0
+        if "OmniRtxCameraExposureAPI_1" not in applied:
+            return 0.02 / 5.0**2
+        if value("exposure:iso", 100.0) == 0.0:
+            return stops
+        time, stop, match = 0.02, 5.0, 0.8821367311933349
+    scale = value("exposure:time", time) * value("exposure:iso", 100.0) / 100.0
+    return scale * value("exposure:responsivity", 1.0) / value("exposure:fStop", stop) ** 2 / match * stops
 
 
 def _lamps(stage: Usd.Stage) -> float:

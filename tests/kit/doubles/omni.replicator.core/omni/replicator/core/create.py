@@ -5,6 +5,8 @@ from __future__ import annotations
 import omni.usd
 
 PRODUCTS: list[RenderProduct] = []
+LATE: list[str] = []
+"""What was still there when its stage closed: its textures stay, and its destruction edits the next stage."""
 
 
 class RenderProduct:
@@ -35,3 +37,10 @@ def render_product(
         if not force_new and (product.camera, product.resolution) == (camera, resolution):
             return product
     return RenderProduct(camera, resolution, name or "Replicator")
+
+
+def _stage_closing() -> None:
+    LATE.extend(f"{product.path} when its stage closed" for product in PRODUCTS)
+
+
+omni.usd.CLOSING.append(_stage_closing)

@@ -9,6 +9,9 @@ import numpy as np
 import omni.ui as ui
 import omni.usd
 
+blank = 0
+"""How often a viewport still has no render product: for a moment after a stage was opened."""
+
 
 class ViewportAPI:
     """What a viewport shows."""
@@ -30,6 +33,10 @@ class ViewportAPI:
 
     @property
     def render_product_path(self) -> str:
+        global blank
+        if blank:
+            blank -= 1
+            return ""
         width, height = self.resolution
         return f"/Render/OmniverseKit/HydraTextures/omni_kit_widget_viewport_{self._serial}_{width}x{height}"
 
