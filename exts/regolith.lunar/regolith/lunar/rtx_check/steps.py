@@ -177,7 +177,7 @@ async def see_exposure(context: Context) -> Seen:
     if max(ratios) > (1.0 + GREY_TOLERANCE) * min(ratios):
         raise StepFailed(f"{seen}; should be the same, so something exposes by itself", **values)
     if any(abs(ratio - 1.0) > GREY_TOLERANCE for ratio in ratios):
-        raise StepFailed(f"{seen}; a --gain of {len(ratios) / sum(ratios):.4g} would make them 1", **values)
+        raise StepFailed(f"{seen}; a --gain of {len(ratios) / sum(ratios):.3g} would make them 1", **values)
     return Seen(seen, values)
 
 
