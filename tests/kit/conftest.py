@@ -36,7 +36,8 @@ LEAKY = (
     "kit", "panel.model", "panel.context", "panel.editor", "panel.observe", "panel.stage_work", "panel.live_work",
     "panel.inference", "panel.generate_work", "panel.run_work", "panel.train_work", "panel.frame_builder",
     "panel.artifact_work", "jobs", "render.rtx",
-    "render.replicator", "render.viewport", "perception.session", "dataset.app_run", "dataset.write", "rtx_check",
+    "render.replicator", "render.viewport", "perception.session", "dataset.app_run", "dataset.write",
+    "rtx_check.report",
 )  # fmt: skip
 """Modules of which nothing may be alive once the extension is disabled."""
 ARGS = """
