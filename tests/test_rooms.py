@@ -14,12 +14,13 @@ from regolith.lunar.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"
-BASE = {"files", "labels", "machine", "reading"}
+BASE = {"files", "labels", "machine", "reading", "system"}
 ALLOWED = {
-    "files": set(),
+    "system": set(),
     "labels": set(),
-    "machine": set(),
-    "jobs": {"files", "reading"},
+    "files": {"system"},
+    "machine": {"system"},
+    "jobs": {"files", "reading", "system"},
     "params": BASE,
     "stage": {*BASE, "params"},
     "randomize": {*BASE, "params", "stage"},

@@ -6,7 +6,6 @@ import contextlib
 import io
 import math
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -14,6 +13,8 @@ import tomllib
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+
+from regolith.lunar.system import STOP_SIGNALS, join_command
 
 
 def cores(root: Path = Path("/")) -> int:
@@ -82,12 +83,12 @@ def install_command(extra: str, python: str | Path = sys.executable) -> str:
     It names the packages themselves, for this one is on no index.
     """
     needed = requirements(extra) or [f".[{extra}]"]  # in a checkout, wherever that is
-    return shlex.join([str(python), "-m", "pip", "install", *needed])
+    return join_command([python, "-m", "pip", "install", *needed])
 
 
 @contextlib.contextmanager
 def stop_on_signal(then: Callable[[], object] = lambda: None) -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, so that what is being written is finished; a second one ends at once.
+    """Turn `STOP_SIGNALS` into an event, so that what is being written is finished; a second one ends at once.
 
     Args:
         then: Called with the first one.
@@ -103,7 +104,7 @@ def stop_on_signal(then: Callable[[], object] = lambda: None) -> Iterator[thread
         stop.set()
         then()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
     try:
         yield stop
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from regolith.lunar.kit.tasks import Job
 from regolith.lunar.panel.host import GenerateRequest, Progress
 from regolith.lunar.params import InputError
 from regolith.lunar.render.replicator import ReplicatorRenderer
+from regolith.lunar.system import ISAAC_PYTHON, join_command
 
 EXTENSION = Path(__file__).parents[3]
 """`exts/regolith.lunar`."""
@@ -103,12 +103,12 @@ def chunk_options() -> dict[str, Any]:
         InputError: No Isaac Sim is found to start.
     """
     python = isaac_python()
-    words = ["env", f"PYTHONPATH={EXTENSION}", str(python), "-m", "regolith.lunar.dataset.isaac_worker"]
-    return {"executor": "isaac", "command": f"{shlex.join(words)} {{task}}"}
+    words = [python, EXTENSION / "regolith" / "lunar" / "dataset" / "isaac_worker.py"]
+    return {"executor": "isaac", "command": f"{join_command(words)} {{task}}"}
 
 
 def isaac_python() -> Path:
-    """Python of the Isaac Sim this runs in: the workstation's `python.sh`, or the interpreter of a pip installation.
+    """Python of the Isaac Sim this runs in: the workstation's `ISAAC_PYTHON`, or the interpreter of a pip installation.
 
     Raises:
         InputError: There is neither.
@@ -116,9 +116,9 @@ def isaac_python() -> Path:
     roots = [Path(root) for root in (os.environ.get("ISAAC_PATH"), adapter.token("app"), adapter.token("kit")) if root]
     for root in roots:
         for folder in (root, *list(root.parents)[:2]):
-            if (folder / "python.sh").is_file():
-                return folder / "python.sh"
+            if (folder / ISAAC_PYTHON).is_file():
+                return folder / ISAAC_PYTHON
     running = Path(sys.executable)
     if running.name.startswith("python"):
         return running
-    raise InputError("executor", "isaac", "an Isaac Sim with python.sh, or one installed by pip")
+    raise InputError("executor", "isaac", f"an Isaac Sim with {ISAAC_PYTHON}, or one installed by pip")

@@ -7,7 +7,6 @@ thread a plain copy of the newest picture. It never waits, at the end neither.
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -24,11 +23,12 @@ from regolith.lunar.panel.inference import LiveInference
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.overlay import class_layer
 from regolith.lunar.perception.session import Prediction
+from regolith.lunar.system import join_command
 
 LONG_SIDE_PX = 640
 """Frames are brought to this before inference: the model works at 512, and an upload of the layer stays below 1 ms."""
 INSTALL = (
-    f"onnxruntime for Isaac Sim's Python: {shlex.join([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
+    f"onnxruntime for Isaac Sim's Python: {join_command([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
     "on a GPU with CUDA 12 'onnxruntime-gpu<1.27' instead, newer ones want CUDA 13"
 )
 NO_VIEWPORT = "open a viewport to see the preview: Window > Viewport"

@@ -33,6 +33,7 @@ from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.stage import schema
+from regolith.lunar.system import discard
 
 Picture = Literal["hdr", "ldr"]
 
@@ -368,7 +369,7 @@ class ReplicatorRenderer:
     def _forget_others(self, path: Path) -> None:
         for other in path.parent.iterdir():
             if other != path:
-                other.unlink(missing_ok=True)
+                discard(other)
 
 
 class _Product:
