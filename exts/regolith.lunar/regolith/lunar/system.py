@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     import psutil
@@ -37,14 +37,12 @@ else:
     import msvcrt
 
 HELD = frozenset({errno.EAGAIN, errno.EACCES} if POSIX else {errno.EACCES, errno.EDEADLK})
-"""Errors of a lock that another process has: which one it is depends on the file system (flock(2), fcntl(2)) and, on
-Windows, on how it was asked for (`_locking`)."""
+"""Errors of a lock that another process has: which one depends on the file system (flock(2), fcntl(2), `_locking`)."""
 LOCKED_BYTE = 2**30
 """Place of the byte that is locked on Windows; the file need not be that long (LockFile)."""
-LOOK_S = 0.05
-"""Time between two tries at what somebody has open or locked [s]."""
-OPEN_S = 2.0
-"""How long renaming waits on Windows for whoever has a file open: a reader of ours, a virus scanner [s]."""
+LOOK_S, OPEN_S = 0.05, 2.0
+"""Time between two tries at what somebody has open or locked, and how long renaming waits on Windows for whoever has a
+file open: a reader of ours, a virus scanner [s]."""
 PROC = Path("/proc")
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGBREAK,) if hasattr(signal, "SIGBREAK") else ()))
@@ -202,7 +200,14 @@ def foreign_owner(path: Path, status: Callable[[Path], os.stat_result] = os.lsta
 # processes
 
 
-def popen_options(*, lasting: bool = False) -> dict[str, Any]:
+class PopenOptions(TypedDict, total=False):
+    """Arguments of `subprocess.Popen`."""
+
+    start_new_session: bool
+    creationflags: int
+
+
+def popen_options(*, lasting: bool = False) -> PopenOptions:
     """Arguments of `subprocess.Popen` that give a child a group of its own: Ctrl+C in our terminal does not reach it.
 
     Args:
@@ -272,11 +277,10 @@ def is_running(pid: int) -> bool:
 
         return psutil.pid_exists(pid)
     try:
-        os.kill(pid, 0)
+        with contextlib.suppress(PermissionError):
+            os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        pass
     return True
 
 
@@ -335,21 +339,17 @@ def own_command(pid: int) -> list[str]:
         ours = (PROC / str(pid)).stat().st_uid == os.geteuid()
         command = os.fsdecode((PROC / str(pid) / "cmdline").read_bytes()).split("\0")
     else:
-        ours, command = _command_elsewhere(pid)
+        import psutil
+
+        try:
+            process, own = psutil.Process(pid), psutil.Process()
+            ours = process.uids().effective == os.geteuid() if POSIX else process.username() == own.username()
+            command = process.cmdline()
+        except (psutil.Error, OverflowError) as error:
+            raise OSError(str(error)) from None
     if not ours:
         raise PermissionError(errno.EPERM, "another user's process", str(pid))
     return command
-
-
-def _command_elsewhere(pid: int) -> tuple[bool, list[str]]:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        ours = process.uids().effective == os.geteuid() if POSIX else process.username() == psutil.Process().username()
-        return ours, process.cmdline()
-    except (psutil.Error, OverflowError) as error:
-        raise OSError(str(error)) from None
 
 
 def peak_bytes() -> int:
