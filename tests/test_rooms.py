@@ -14,13 +14,14 @@ from regolith.lunar.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"
-BASE = {"files", "labels", "machine", "reading", "scratch"}
+BASE = {"files", "labels", "machine", "reading", "scratch", "system"}
 ALLOWED = {
-    "files": set(),
+    "system": set(),
     "labels": set(),
-    "machine": set(),
+    "files": {"system"},
+    "machine": {"system"},
     "scratch": {"files"},
-    "jobs": {"files", "reading"},
+    "jobs": {"files", "reading", "system"},
     "params": BASE,
     "stage": {*BASE, "params"},
     "randomize": {*BASE, "params", "stage"},

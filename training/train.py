@@ -39,6 +39,7 @@ from regolith.lunar.params import CheckError, InputError, sole_folder, writable_
 from regolith.lunar.params.training import DISTILLED, TrainParams, load_train_params
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
+from regolith.lunar.system import STOP_SIGNALS
 from training.augment import Augmentation
 from training.checkpoint import Progress, read_checkpoint, read_origin, write_torch
 from training.data import Frames
@@ -428,7 +429,7 @@ def run_companion(config: Path) -> int:
             stopping = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, on_signal)
     try:
         params = load_train_params(config)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from regolith.lunar import cli, files, machine_checks
+from regolith.lunar import cli, machine_checks, system
 from regolith.lunar.doctor import Doctor, check_nodes
 from regolith.lunar.machine_checks import Check
 from regolith.lunar.params import InputError
@@ -90,7 +90,7 @@ def test_locks_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def none_here(descriptor: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(files.fcntl, "flock", none_here)
+    monkeypatch.setattr(system.fcntl, "flock", none_here)
     check = machine_checks.check_folder(tmp_path)
     assert check.found.endswith(", no locks") and "two runs" in check.advice and not check.stops
 

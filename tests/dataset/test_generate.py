@@ -274,7 +274,7 @@ def test_fewer_workers_run_where_memory_is_short(
 def test_peak_memory_is_the_process_own() -> None:
     """A small process that a large one starts does not inherit its peak."""
     ballast = np.ones(600_000_000, np.uint8)
-    program = "from regolith.lunar.dataset.chunk import peak_bytes; print(peak_bytes())"
+    program = "from regolith.lunar.system import peak_bytes; print(peak_bytes())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ballast.nbytes > int(done.stdout) > 10_000_000
 

@@ -15,7 +15,8 @@ import pytest
 
 from regolith.lunar.jobs import runs
 from regolith.lunar.jobs.events import Event
-from regolith.lunar.jobs.runs import Run, birth, find_runs, foreign_owner, new_folder, prune_runs
+from regolith.lunar.jobs.runs import Run, find_runs, new_folder, prune_runs
+from regolith.lunar.system import birth, foreign_owner
 
 HEAD = "import sys, time, os, signal\nfrom regolith.lunar.jobs.events import emit\n"
 COUNTER = """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +28,16 @@ def panel(lunar: Kit) -> Panel:
         panel.model.commit(path, value)
     assert panel.model.actions["generate"].enabled, panel.model.actions["generate"].reason
     return panel
+
+
+def begin_task(path: Path) -> None:
+    """Write the file of a task without frames."""
+    from regolith.lunar.dataset.chunk import ChunkTask
+    from regolith.lunar.dataset.contract import Contract
+    from regolith.lunar.params import load_preset
+
+    contract = Contract.of(load_preset("v1"), split="val", frames=1, seed=0, width=64, height=48)
+    ChunkTask(path, path.parent, contract, ()).write()
 
 
 def verified(folder: Path) -> bool:
@@ -129,7 +142,13 @@ def test_headless_chunks_start_isaac_sims_own_python(
 
     options = chunk_options(2.5)
     assert options["executor"] == "isaac"
-    assert options["command"].endswith("regolith.lunar.dataset.isaac_worker {task} --gain=2.5")
+    command = [word.replace("{task}", str(tmp_path / "task.json")) for word in shlex.split(options["command"])]
+    assert command[-1] == "--gain=2.5"
+    begin_task(tmp_path / "task.json")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    started = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = json.loads((tmp_path / "task.result.json").read_text("utf-8"))  # our package was found, Isaac Sim was not
+    assert "isaacsim" in result["error"]["message"], started.stderr
     (tmp_path / "isaac").mkdir()
     (tmp_path / "isaac" / "python.sh").write_text("")
     monkeypatch.setenv("ISAAC_PATH", str(tmp_path / "isaac"))

@@ -7,27 +7,12 @@ the process that started it, however that one ended.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from regolith.lunar.files import take_lock
-from regolith.lunar.jobs.tether import PR_SET_PDEATHSIG
-
-
-def end_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGTERM when the process that started this one is gone; only Linux can.
-
-    Args:
-        parent: Its process id; where it is gone already, this process ends now.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(130)
+from regolith.lunar.system import end_with_parent, is_parent
 
 
 @contextlib.contextmanager
@@ -41,7 +26,9 @@ def holding(path: Path) -> Iterator[None]:
 def main(arguments: list[str]) -> int:
     """Run one verb under a lock: PARENT LOCK VERB ARGUMENTS …; returns the exit status."""
     parent, lock, verb, *rest = arguments
-    end_with_parent(int(parent))
+    end_with_parent(politely=True)
+    if not is_parent(int(parent)):  # it went before the kernel knew
+        return 130
     with holding(Path(lock)):
         if verb == "train":
             from training.train import run_companion

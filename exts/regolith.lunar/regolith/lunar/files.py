@@ -6,14 +6,14 @@ written to gets the new content, as git does it. Temporary files lie beside thei
 those of killed processes go with the next run that writes to the folder.
 
 Some file systems have no locks (Lustre mounted without `flock`, NFS without its lock service), or do not flush a folder
-(shares of Windows and of virtual machines, some in user space): there things go on without, and a line says so once.
+(Windows, its shares and those of virtual machines, some in user space): there things go on without, and a line says so
+once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +30,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from regolith.lunar import system
+
 AnyPath = str | os.PathLike[str]
 """A path as callers give it."""
 
@@ -39,8 +41,6 @@ LOCK = ".lock"
 """Name of a folder's lock; that of a file NAME lies beside it as `.NAME.lock`."""
 STEM_MAX = 160
 """Bytes of a name above which its temporary file does not repeat it."""
-HELD = frozenset({errno.EAGAIN, errno.EACCES})
-"""Errors of a lock that another process has: which one it is depends on the file system (flock(2), fcntl(2))."""
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
 """Errors of a file system that has no locks, or does not flush a folder."""
 _SAID: set[str] = set()
@@ -139,10 +139,9 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             with temporary.open("rb+") as file:
-                with contextlib.suppress(FileNotFoundError):
-                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+                system.copy_mode(target, file.fileno())
                 os.fsync(file.fileno())
-            temporary.replace(target)
+            system.move(temporary, target)
             sync_folder(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -182,18 +181,8 @@ def _sweep(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
             match = ours.fullmatch(entry.name)
-            if match and not _runs(int(match[1])) and entry.is_file(follow_symlinks=False):
+            if match and not system.is_running(int(match[1])) and entry.is_file(follow_symlinks=False):
                 Path(entry).unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextlib.contextmanager
@@ -233,7 +222,7 @@ def appearing(folder: Path) -> Iterator[Path]:
                 if there:
                     _move_out(temporary, folder)
                 else:
-                    temporary.rename(folder)
+                    system.move(temporary, folder)
                 done = True
             finally:
                 if not done:
@@ -267,8 +256,7 @@ def holding(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            system.remove_locked(file, path)
 
 
 def _open_locked(path: Path) -> IO[bytes]:
@@ -304,9 +292,9 @@ def take_lock(descriptor: int, folder: Path, *, wait: bool = False) -> None:
         BlockingIOError: Another process has it.
     """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        system.lock_file(descriptor, wait=wait)
     except OSError as error:
-        if error.errno in HELD:
+        if error.errno in system.HELD:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(folder)) from None
         if error.errno not in UNSUPPORTED:
             raise
@@ -323,8 +311,7 @@ def _do_without(what: str, folder: Path) -> None:
 def _sync_tree(folder: Path) -> None:
     for root, _, names in os.walk(folder):
         for name in names:
-            with Path(root, name).open("rb") as file:
-                os.fsync(file.fileno())
+            system.sync_file(Path(root, name))
         sync_folder(Path(root))
 
 
@@ -333,27 +320,24 @@ def _move_out(inner: Path, folder: Path) -> None:
 
     def put_back(name: str) -> None:
         with contextlib.suppress(OSError):
-            (folder / name).rename(inner / name)
+            system.move(folder / name, inner / name)
 
     with contextlib.ExitStack() as stack:
         for name in sorted(path.name for path in inner.iterdir()):
             stack.callback(put_back, name)
-            (inner / name).rename(folder / name)
+            system.move(inner / name, folder / name)
         stack.pop_all()
     inner.rmdir()
 
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's names to disk, so that a renamed or new file is still there after a power cut."""
-    number = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        system.sync_folder(folder)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
         _do_without(f"folders are not flushed here ({error.strerror}): a power cut may take the last files", folder)
-    finally:
-        os.close(number)
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:

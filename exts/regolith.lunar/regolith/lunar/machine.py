@@ -6,7 +6,6 @@ import contextlib
 import io
 import math
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -15,8 +14,10 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+from regolith.lunar.system import ISAAC_PYTHON, STOP_SIGNALS, join_command
+
 ONNXRUNTIME = (
-    f"onnxruntime for Isaac Sim's Python: {shlex.join([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
+    f"onnxruntime for Isaac Sim's Python: {join_command([sys.executable, '-m', 'pip', 'install', 'onnxruntime'])}; "
     "on a GPU with CUDA 12 'onnxruntime-gpu<1.27' instead, newer ones want CUDA 13"
 )
 """What to install where a model shall run inside Isaac Sim, and how."""
@@ -88,18 +89,18 @@ def install_command(extra: str, python: str | Path = sys.executable) -> str:
     It names the packages themselves, for this one is on no index.
     """
     needed = requirements(extra) or [f".[{extra}]"]  # in a checkout, wherever that is
-    return shlex.join([str(python), "-m", "pip", "install", *needed])
+    return join_command([python, "-m", "pip", "install", *needed])
 
 
 def isaac_launcher(isaac: Path) -> Path | None:
     """The program that starts Isaac Sim's own Python; None where the folder has none."""
-    path = isaac / ("python.bat" if sys.platform == "win32" else "python.sh")
+    path = isaac / ISAAC_PYTHON
     return path if path.is_file() else None
 
 
 @contextlib.contextmanager
 def stop_on_signal(then: Callable[[], object] = lambda: None) -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, so that what is being written is finished; a second one ends at once.
+    """Turn `STOP_SIGNALS` into an event, so that what is being written is finished; a second one ends at once.
 
     Args:
         then: Called with the first one.
@@ -115,7 +116,7 @@ def stop_on_signal(then: Callable[[], object] = lambda: None) -> Iterator[thread
         stop.set()
         then()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in STOP_SIGNALS}
     try:
         yield stop
     finally:

@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from regolith.lunar.params import InputError, preset_names
 from regolith.lunar.perception.session import Segmenter, shipped_models
 from regolith.lunar.render.backend import LIBRARY_VARIABLE, OLDEST_LLVM, find_llvm
 from regolith.lunar.render.rtx import ISAAC_SIM
+from regolith.lunar.system import join_command
 
 State = Literal["ok", "absent", "failed"]
 
@@ -127,7 +127,7 @@ def check_packages(extra: str = "") -> Check:
         f"{each} {versions[each]}" if each in versions else f"no {each}"
         for each in (Requirement(line).name for line in missing)
     )
-    advice = shlex.join([sys.executable, "-m", "pip", "install", *missing])
+    advice = join_command([sys.executable, "-m", "pip", "install", *missing])
     return Check(name, "failed" if needed else "absent", found, advice, needed)
 
 
@@ -278,7 +278,7 @@ def check_folder(folder: Path) -> Check:
 
 def has_locks(path: Path) -> bool:
     """Whether a lock on a file keeps the next one out."""
-    with path.open("rb") as first, path.open("rb") as second:
+    with path.open("rb+") as first, path.open("rb+") as second:
         take_lock(first.fileno(), path.parent)
         try:
             take_lock(second.fileno(), path.parent)

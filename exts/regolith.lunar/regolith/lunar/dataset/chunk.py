@@ -14,8 +14,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import platform
-import re
-import resource
 import signal
 import sys
 import threading
@@ -35,6 +33,7 @@ from regolith.lunar.randomize import draw_frame, draw_scene, narrowed, scene_num
 from regolith.lunar.reading import read_json
 from regolith.lunar.render.base import AppRenderer, AtOnce, Renderer, StoppedError, closed_after, run_through
 from regolith.lunar.stage.spec import FrameSpec
+from regolith.lunar.system import STOP_SIGNALS, peak_bytes
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -174,19 +173,6 @@ def failed(error: Exception) -> dict[str, Any]:
 def write_result(task: ChunkTask, result: dict[str, Any]) -> None:
     """Write a task's result file: what is given, with this process's peak memory and host."""
     write_json(task.result, result | {"peak_rss": peak_bytes(), "host": platform.node()})
-
-
-def peak_bytes() -> int:
-    """Largest resident memory of this process so far [bytes].
-
-    `getrusage` would tell that of the process it was forked from, where that was larger: Linux carries `ru_maxrss` over
-    `execve`; the mark in `/proc` starts anew (proc_pid_status(5), VmHWM).
-    """
-    with contextlib.suppress(OSError):
-        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
-        if found:
-            return 1024 * int(found[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 class _Clock:
@@ -363,7 +349,7 @@ def main() -> int:
     """Run the task named on the command line; SIGTERM and SIGINT finish the frame being written."""
     task = ChunkTask.read(Path(sys.argv[1]))
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
     if task.parent is not None:
         end_with(task.parent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 import sys
 from typing import Any, Literal, Protocol
 
@@ -17,6 +16,7 @@ import psutil
 from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task
 from regolith.lunar.jobs.companion import Companion
 from regolith.lunar.params import InputError
+from regolith.lunar.system import split_command
 
 ExecutorName = Literal["processes", "in-process", "ray", "isaac"]
 
@@ -125,7 +125,7 @@ class Processes:
 
     def __init__(self, command: str | None = None) -> None:
         try:
-            words = shlex.split(command or "")
+            words = split_command(command or "")
         except ValueError as error:
             raise InputError("command", command, f"a command line ({error})") from None
         self._words = words or [sys.executable, "-m", "regolith.lunar.dataset.chunk", "{task}"]

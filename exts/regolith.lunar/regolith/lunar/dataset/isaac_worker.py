@@ -1,8 +1,8 @@
 """One chunk drawn by headless Isaac Sim: `…/python.sh -m regolith.lunar.dataset.isaac_worker TASK.json`.
 
-What `regolith generate --executor isaac --command "env PYTHONPATH=EXT …/python.sh -m
-regolith.lunar.dataset.isaac_worker {task}"` starts, EXT being `exts/regolith.lunar` (the generator hands on no
-PYTHONPATH: it would be its own). Task, part journal and result are those of `dataset.chunk`. How it ended is told by
+What `regolith generate --executor isaac --command "…/python.sh EXT/regolith/lunar/dataset/isaac_worker.py {task}"`
+starts, EXT being `exts/regolith.lunar`, which is then imported from (the generator hands on no PYTHONPATH: it would be
+its own). Task, part journal and result are those of `dataset.chunk`. How it ended is told by
 the result file alone: SimulationApp ends the process inside `close`, in Isaac Sim 5.1 always with exit status 0.
 
 Arguments it does not know go to Kit.
@@ -76,12 +76,13 @@ def _draw(path: Path, **options: Any) -> None:
     from regolith.lunar.dataset.chunk import ChunkTask, run_task
     from regolith.lunar.jobs.tether import end_with
     from regolith.lunar.render.replicator import ReplicatorRenderer
+    from regolith.lunar.system import STOP_SIGNALS
 
     task = ChunkTask.read(path)
     if task.parent is not None:
         end_with(task.parent)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # after SimulationApp, which has its own
+    for number in STOP_SIGNALS:  # after SimulationApp, which has its own
         signal.signal(number, lambda *_: stop.set())
     for _ in run_task(task, lambda task: ReplicatorRenderer(**options), stop.is_set):
         pass
@@ -95,4 +96,6 @@ def _refuse(path: Path, error: Exception) -> None:
 
 
 if __name__ == "__main__":
+    if not __package__:  # started by its path
+        sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     sys.exit(main())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from regolith.lunar import system
 from regolith.lunar.jobs.events import Event, parse_event
 
 DROPPED = frozenset(
@@ -87,7 +87,7 @@ class Companion:
             text=True,
             encoding="utf-8",
             errors="replace",
-            start_new_session=True,
+            **system.popen_options(),
         )
         streams = {"stdout": self._process.stdout, "stderr": self._process.stderr}
         self._readers = [
@@ -147,26 +147,25 @@ class Companion:
     def cancel(self, *, grace_s: float = 60.0) -> int:
         """Ask the group to stop (SIGTERM), and kill it (SIGKILL) if the child is still there after `grace_s`.
 
+        On Windows the group are the child's descendants, and asking is CTRL_BREAK.
+
         Returns:
             The exit status.
         """
+        family = system.descendants(self.pid)
         self.terminate()
         try:
             self._process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            system.kill_group(self.pid, family)
         status = self._process.wait()
-        self._signal(signal.SIGKILL)  # whatever the child left behind in its group
+        system.kill_group(self.pid, family)  # whatever the child left behind
         return status
 
     def terminate(self) -> None:
-        """Send SIGTERM and return at once; a panel goes on polling and calls `cancel` when it loses patience."""
+        """Ask it to stop and return at once; a panel goes on polling and calls `cancel` when it loses patience."""
         if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+            system.ask_group(self.pid)
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Wait for the exit status.

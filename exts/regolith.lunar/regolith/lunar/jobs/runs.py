@@ -7,7 +7,7 @@
     RUN/stop          there once it was asked to stop
 
 Output goes to files rather than pipes, so that a run goes on undisturbed when its launcher ends. A shell that waits for
-it writes the exit status down, so that whoever comes later knows how it ended.
+it, on Windows a Python (`jobs.waiter`), writes the exit status down, so that whoever comes later knows how it ended.
 
 A folder may come from somebody else. So a record holds no command, no environment and no working folder, and nobody
 takes its word for which process the run is: see `Run.alive`.
@@ -22,14 +22,16 @@ import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from regolith.lunar import system
 from regolith.lunar.files import write_json
 from regolith.lunar.jobs.companion import clean_environment
 from regolith.lunar.jobs.events import Event, parse_event
 from regolith.lunar.reading import read_bytes, read_json
+from regolith.lunar.system import birth
 
 RunState = Literal["running", "finished", "interrupted", "failed", "lost"]
 
@@ -47,8 +49,14 @@ echo $status >"$0.part" && mv "$0.part" "$0"
 """
 """Shell script that runs its arguments and writes their exit status to the file `$0`. SIGTERM goes to the shell alone,
 which hands it on once, a moment later: a signal that meets the command between fork and exec would be lost."""
+WAITER = (
+    ["/bin/sh", "-c", WAIT]
+    if system.POSIX
+    else [str(system.python()), "-I", str(Path(__file__).with_name("waiter.py").absolute())]
+)
+"""What waits for a run, before the file of the exit status and the run's own words."""
 
-INTERRUPTED = frozenset({130, 128 + signal.SIGINT, 128 + signal.SIGTERM})
+INTERRUPTED = frozenset({130, 128 + signal.SIGINT, 128 + signal.SIGTERM, system.BREAK_STATUS})
 """Exit statuses of a run that was asked to stop: by our own verbs, or before they could say so."""
 
 READ_BYTES = 32_768
@@ -100,13 +108,13 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / EVENTS).open("ab") as events, (folder / LOG).open("ab") as log:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", WAIT, str((folder / STATUS).absolute()), program, *others],
+                [*WAITER, str((folder / STATUS).absolute()), program, *others],
                 env=clean_environment(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=events,
                 stderr=log,
-                start_new_session=True,
+                **system.popen_options(lasting=True),
             )
         pid = process.pid
         for _ in range(SETTLE_LOOKS):
@@ -151,14 +159,14 @@ class Run:
 
     @property
     def pid(self) -> int:
-        """Process id of the shell that waits for it, also the id of its process group."""
+        """Process id of what waits for it, also the id of its process group."""
         return self.info["pid"]
 
     # -- how it goes --------------------------------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
-        """Whether it runs: our child, or the process of its id, born when it was, that is the shell of this folder."""
+        """Whether it runs: our child, or the process of its id, born when it was, that waits for this folder's."""
         if self._process is not None:
             return self._process.poll() is None
         pid, born = self.info["pid"], self.info["birth"]
@@ -216,14 +224,14 @@ class Run:
         if self.alive:
             with contextlib.suppress(FileExistsError):
                 (self.folder / STOP).open("x").close()  # through no link
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self.info["pid"], signal.SIGTERM)
+            if system.POSIX:  # elsewhere the file is what the waiter looks for
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(self.info["pid"], signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and its process group at once."""
         if self.alive:  # never a process that only has its number
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.info["pid"], signal.SIGKILL)
+            system.kill_group(self.info["pid"])
 
     def detach(self) -> None:
         """Let go of it: it runs on, and is found again by its folder."""
@@ -277,85 +285,15 @@ def prune_runs(root: Path, *, keep: int = 20) -> None:
             run.remove()
 
 
-def birth(pid: int) -> str | None:
-    """Return what tells a process from every other that had or will have its id; None where there is none.
-
-    On Linux the boot and the clock ticks from it to the process's start (proc(5), `stat` field 22), which no change of
-    the system's clock moves; elsewhere the start time. A zombie has ended.
-    """
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return None if Path("/proc/self/stat").exists() else _birth_elsewhere(pid)
-    fields = told.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
-    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
-
-
-def _birth_elsewhere(pid: int) -> str | None:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
-    except (psutil.Error, OverflowError):
-        return None
-
-
 def _waits_for(pid: int, folder: Path) -> bool:
-    """Whether a process is this user's shell that waits for the run of a folder, by the command it was started with."""
+    """Whether a process is this user's that waits for the run of a folder, by the command it was started with."""
     try:
-        if Path("/proc/self/cmdline").exists():
-            owner = Path(f"/proc/{pid}").stat().st_uid
-            command = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
-        else:
-            owner, command = _command_elsewhere(pid)
+        command = system.own_command(pid)
         return (
-            owner == os.geteuid()
-            and command[1:2] == ["-c"]
-            and Path(command[3]).name == STATUS
-            and Path(command[3]).parent.samefile(folder)
+            command[1:2] == WAITER[1:2] and Path(command[3]).name == STATUS and Path(command[3]).parent.samefile(folder)
         )
     except (OSError, ValueError, IndexError):
         return False
-
-
-def _command_elsewhere(pid: int) -> tuple[int, list[str]]:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return process.uids().effective, process.cmdline()
-    except psutil.Error as error:
-        raise OSError(str(error)) from None
-
-
-def foreign_owner(path: Path, status: Callable[[Path], os.stat_result] = os.lstat) -> str:
-    """Name of another user whom a file or folder belongs to; empty where it is ours, not there, or nobody's.
-
-    As git does: to root, what belongs to whoever called `sudo` is its own too.
-
-    Args:
-        path: The file or folder; of a link, the link itself.
-        status: Looks at it.
-    """
-    if not hasattr(os, "geteuid"):
-        return ""  # Windows
-    try:
-        owner = status(path).st_uid
-    except OSError:
-        return ""
-    ours = {os.geteuid()}
-    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
-        ours.add(int(os.environ["SUDO_UID"]))
-    if owner in ours:
-        return ""
-    import pwd
-
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return f"user {owner}"
 
 
 def _size(path: Path) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import stat
 import sys
 import threading
 
-PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl(2): the signal a process gets when its parent is gone."""
+from regolith.lunar.system import end_with_parent
 
 
 def end_with(launcher: int) -> None:
@@ -23,10 +20,8 @@ def end_with(launcher: int) -> None:
     Args:
         launcher: Its process id.
     """
-    if sys.platform == "linux" and os.getppid() == launcher:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != launcher:  # it went before the kernel knew
-            os._exit(1)
+    if os.getppid() == launcher and end_with_parent(politely=False) and os.getppid() != launcher:
+        os._exit(1)  # it went before the kernel knew
     if sys.stdin is not None and stat.S_ISFIFO(os.fstat(0).st_mode):
         threading.Thread(target=_end_with_input, daemon=True).start()
 

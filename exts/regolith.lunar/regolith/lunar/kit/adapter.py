@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shlex
 import sys
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterable
@@ -26,6 +25,8 @@ import omni.kit.menu.utils
 import omni.kit.undo
 import omni.usd
 from pxr import Usd
+
+from regolith.lunar.system import join_command
 
 EXTENSION = "regolith.lunar"
 SETTINGS = f"/exts/{EXTENSION}"
@@ -53,7 +54,7 @@ def install_hint(error: ImportError) -> str:
     if not missing and not old:
         return f"Regolith Lunar does not start: {error}"
     upgrade = [] if missing else ["--upgrade"]
-    install = shlex.join([sys.executable, "-m", "pip", "install", *upgrade, *(missing or old)])
+    install = join_command([sys.executable, "-m", "pip", "install", *upgrade, *(missing or old)])
     return f"Regolith Lunar needs {', '.join(missing or old)} in Isaac Sim's Python ({error}): {install}"
 
 

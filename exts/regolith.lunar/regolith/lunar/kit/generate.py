@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from regolith.lunar.machine import isaac_launcher
 from regolith.lunar.panel.host import GenerateRequest, Progress
 from regolith.lunar.params import InputError
 from regolith.lunar.render.replicator import ReplicatorRenderer
+from regolith.lunar.system import ISAAC_PYTHON, join_command
 
 EXTENSION = Path(__file__).parents[3]
 """`exts/regolith.lunar`."""
@@ -107,12 +107,12 @@ def chunk_options(gain: float) -> dict[str, Any]:
         InputError: No Isaac Sim is found to start.
     """
     python = isaac_python()
-    words = ["env", f"PYTHONPATH={EXTENSION}", str(python), "-m", "regolith.lunar.dataset.isaac_worker"]
-    return {"executor": "isaac", "command": f"{shlex.join(words)} {{task}} --gain={gain}"}
+    words = [python, EXTENSION / "regolith" / "lunar" / "dataset" / "isaac_worker.py"]
+    return {"executor": "isaac", "command": f"{join_command(words)} {{task}} --gain={gain}"}
 
 
 def isaac_python() -> Path:
-    """Python of the Isaac Sim this runs in: the workstation's, or the interpreter of a pip installation.
+    """Python of the Isaac Sim this runs in: the workstation's `ISAAC_PYTHON`, or the interpreter of a pip installation.
 
     Raises:
         InputError: There is neither.
@@ -125,4 +125,4 @@ def isaac_python() -> Path:
     running = Path(sys.executable)
     if running.name.startswith("python"):
         return running
-    raise InputError("executor", "isaac", "an Isaac Sim with python.sh, or one installed by pip")
+    raise InputError("executor", "isaac", f"an Isaac Sim with {ISAAC_PYTHON}, or one installed by pip")

@@ -34,6 +34,7 @@ from regolith.lunar.stage import schema
 from regolith.lunar.stage.edit import apply_frame, note_frame
 from regolith.lunar.stage.save import save_stage
 from regolith.lunar.stage.spec import FrameSpec
+from regolith.lunar.system import discard
 
 EDITED = (schema.SUN, schema.CAMERA, schema.LOOK_GROUND, schema.LOOK_ROCK, schema.LOOK_BRIGHT, schema.LOOK_DARK)
 """Prims whose attributes make a frame of a scene, where it has them."""
@@ -119,7 +120,7 @@ class KitHost:
         await pace.aside(lambda: save_stage(stage, path))
         found = self.stage_state()
         if found is not None and found != agreed and not (found.ours and not found.unsaved):
-            path.unlink()
+            discard(path)
             raise InputError("stage", "another or edited meanwhile", "the one the panel asked about; author again")
         before, self._file = self._file, (path, path.stat().st_mtime)
         self._hold_look()
@@ -135,7 +136,7 @@ class KitHost:
         await pace.update()
         adapter.look_through(schema.CAMERA)  # viewports choose a camera of their own when a stage has opened
         if before and before[0].is_file() and before[0].stat().st_mtime == before[1]:  # nobody saved into it
-            before[0].unlink()
+            discard(before[0])
 
     def _adopt(self, stage: Usd.Stage) -> None:
         """Take the stage that is open as ours."""

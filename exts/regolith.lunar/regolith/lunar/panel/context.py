@@ -18,6 +18,7 @@ from regolith.lunar.panel.host import Host, Pick, Task
 from regolith.lunar.panel.observe import Change, ChangeKind, Observers
 from regolith.lunar.panel.values import Values
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
+from regolith.lunar.system import PYTHON
 
 NAME_BYTES, PATH_BYTES = 255, 4096 - 512
 """Longest name, and longest path that leaves room for the files below it, on the systems this runs on."""
@@ -161,11 +162,11 @@ class PanelContext:
 def find_python(host: Path | None) -> Path | None:
     """Return the interpreter of companions where none was picked; None where there is none.
 
-    `REGOLITH_PYTHON`, the host's, this process's own where it is a Python (in Kit it is not), `python3` on the path.
+    `REGOLITH_PYTHON`, the host's, this process's own where it is a Python (in Kit it is not), `PYTHON` on the path.
     """
     own = Path(sys.executable or "")
     found = os.environ.get("REGOLITH_PYTHON") or host or (own if own.name.startswith("python") else None)
-    found = found or shutil.which("python3")
+    found = found or shutil.which(PYTHON)
     return Path(found) if found else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from regolith.lunar.files import LOCK, follow_link, holding, lock_beside, writes_through
 from regolith.lunar.params.errors import UNFIT, InputError, system_words
+from regolith.lunar.system import is_read_only
 
 
 def check_name(field: str, path: Path) -> None:
@@ -62,7 +63,7 @@ def writable_folder(field: str, path: Path) -> Path:
     except OSError as error:
         raise InputError(field, str(path), f"a folder that can be written ({error.strerror})") from None
     if not os.access(path, os.W_OK):
-        reason = os.strerror(errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES)
+        reason = os.strerror(errno.EROFS if is_read_only(path) else errno.EACCES)
         raise InputError(field, str(path), f"a folder that can be written ({reason})")
     return path
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError, one_line
 from regolith.lunar.perception.calibration import TEMPERATURE_MAX, TEMPERATURE_MIN, softmax
 from regolith.lunar.reading import read_json
+from regolith.lunar.system import join_command
 
 SIZE_PX = 512
 """Default long side a picture is brought to."""
@@ -79,7 +79,7 @@ def find_model(model: Path | str) -> Path:
         if path.is_file():
             return path
     if str(model) in SEPARATE:
-        command = shlex.join([sys.executable, "-m", "pip", "install"])
+        command = join_command([sys.executable, "-m", "pip", "install"])
         allowed = f"{', '.join(shipped)}; the wheel regolith-lunar-models holds this one: {command} WHEEL"
         raise InputError("model", str(model), allowed)
     if not shipped and str(model) == "default":

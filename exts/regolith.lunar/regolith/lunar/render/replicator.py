@@ -35,6 +35,7 @@ from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.scratch import scratch_folder
 from regolith.lunar.stage import schema
+from regolith.lunar.system import discard
 
 Picture = Literal["hdr", "ldr"]
 
@@ -378,7 +379,7 @@ class ReplicatorRenderer:
     def _forget_others(self, path: Path) -> None:
         for other in path.parent.iterdir():
             if other != path:
-                other.unlink(missing_ok=True)
+                discard(other)
 
 
 def _radiance(hdr: np.ndarray, gain: float) -> np.ndarray:

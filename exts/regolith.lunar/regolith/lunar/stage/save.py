@@ -44,7 +44,7 @@ def save_stage(stage: Usd.Stage, path: AnyPath) -> list[Path]:
     if not path.parent.is_dir():
         raise InputError("out", str(path), "a file in an existing folder")
     root = stage.GetRootLayer()
-    if path.suffix != ".usda" or re.search(r"[\x00-\x1f\x7f-\x9f\\]", str(path.absolute())):
+    if path.suffix != ".usda" or re.search(r"[\x00-\x1f\x7f-\x9f\\]", path.absolute().as_posix()):
         _export(root, path)
         return [path]
     text, arrays = split_arrays(root)

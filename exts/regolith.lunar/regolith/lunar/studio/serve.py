@@ -17,6 +17,7 @@ from regolith.lunar.studio.access import Access
 from regolith.lunar.studio.assembly import Assembly
 from regolith.lunar.studio.loop import Loop
 from regolith.lunar.studio.workspace import Workspace
+from regolith.lunar.system import END_SIGNALS
 
 END_S = 1.0
 """How long the studio waits at its end for what its threads still compute [s]: nothing of that is kept."""
@@ -72,7 +73,7 @@ class Studio(Verb):
                 announced.append(access.url)
                 print(f"Regolith studio: {access.url}", flush=True)
 
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        before = {number: signal.signal(number, end) for number in END_SIGNALS}
         try:
             with Assembly(
                 loop, access, workspace, preset=self.preset, params=self.params_file, size=self.size, ready=announce

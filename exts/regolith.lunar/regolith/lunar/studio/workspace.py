@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from regolith.lunar.files import write_json
-from regolith.lunar.jobs.runs import foreign_owner
 from regolith.lunar.params import InputError
 from regolith.lunar.reading import read_json
+from regolith.lunar.system import foreign_owner
 
 FILES = "/files/"
 """What addresses of workspace files begin with."""

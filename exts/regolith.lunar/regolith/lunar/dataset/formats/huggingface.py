@@ -58,9 +58,9 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
                     step()
                 columns = {name: [row[name] for row in rows] for name in features}
                 writer.write_table(datasets.Dataset.from_dict(columns, features=features).data.table)
-    (out / "README.md").write_text(_card(sources), "utf-8")
+    (out / "README.md").write_text(_card(sources), "utf-8", newline="\n")
     names = {value: name for name, value in CLASSES.items()}
-    (out / "id2label.json").write_text(json.dumps(names, indent=2) + "\n", "utf-8")
+    (out / "id2label.json").write_text(json.dumps(names, indent=2) + "\n", "utf-8", newline="\n")
 
 
 def frames_held(source: Source) -> int:

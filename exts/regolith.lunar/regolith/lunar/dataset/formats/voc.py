@@ -46,11 +46,11 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
             mask.save(classes / f"{name}.png", compress_level=PNG_LEVEL)
             names.append(name)
             step()
-        (sets / f"{source.name}.txt").write_text("\n".join(names) + "\n", "ascii")
+        (sets / f"{source.name}.txt").write_text("\n".join(names) + "\n", "ascii", newline="\n")
     for role, source in by_role(sources).items():
         if role in ROLES and source.name != role:
             (sets / f"{role}.txt").write_bytes((sets / f"{source.name}.txt").read_bytes())
-    (root / "labelmap.txt").write_text(_label_map(colors), "utf-8")
+    (root / "labelmap.txt").write_text(_label_map(colors), "utf-8", newline="\n")
 
 
 def palette() -> np.ndarray:

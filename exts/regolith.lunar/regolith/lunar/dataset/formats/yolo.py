@@ -37,13 +37,15 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
             stem = f"rgb_{record.index:05d}"
             source.place("rgb", record, pictures / f"{stem}.png")
             numbers = source.rocks(record, source.array("mask", record))
-            (labels / f"{stem}.txt").write_text("".join(f"{line}\n" for line in label_lines(numbers)), "ascii")
+            (labels / f"{stem}.txt").write_text(
+                "".join(f"{line}\n" for line in label_lines(numbers)), "ascii", newline="\n"
+            )
             step()
     roles = by_role(sources)
     data = {role: f"images/{roles[role].name}" for role in ROLES if role in roles} | {"names": {ROCK_CLASS: "rock"}}
     missing = [role for role in ("train", "val") if role not in roles]
     note = f"# no {' and no '.join(missing)} split was exported; Ultralytics needs both\n" if missing else ""
-    (out / "data.yaml").write_text(note + yaml.safe_dump(data, sort_keys=False), "utf-8")
+    (out / "data.yaml").write_text(note + yaml.safe_dump(data, sort_keys=False), "utf-8", newline="\n")
 
 
 def label_lines(numbers: np.ndarray) -> list[str]:
