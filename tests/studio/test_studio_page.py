@@ -271,7 +271,7 @@ def test_this_machine_is_checked_from_the_page(parts: PageStand) -> None:
     page = WirePage(parts.url)
     try:
         page.catch_up()
-        (pressed,) = (uuid for uuid, each in page.widgets.items() if each.get("label") == "Check this machine")
+        (pressed,) = (uuid for uuid, each in page.widgets.items() if each.get("label") == "See what works here")
         page.turn(pressed, True)
         until(lambda: parts.on(lambda: work.state) != "idle", 120)
         parts.on(lambda: work.active and parts.model.actions["doctor"].run())

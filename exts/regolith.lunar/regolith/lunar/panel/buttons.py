@@ -160,7 +160,7 @@ class Buttons:
                               ours=partial(artifacts.evaluating, photos=photos), needs=("photos" if photos else key,))
               for key, label, tooltip, photos in evaluations),
             *([] if "companion.python" in self.context.host.withheld else [python]),
-            self._stoppable("doctor", "Check this machine", "Stop checking",
+            self._stoppable("doctor", "See what works here", "Stop looking",
                             "Say what works on this machine, and what to install for the rest.",
                             artifacts.doctor_run, artifacts.check_machine, artifacts.doctor_problem),
         ]  # fmt: skip
