@@ -56,7 +56,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-READERS = ("parameters", "journal", "contract", "results", "run", "photographs", "model", "card")
+READERS = ("parameters", "journal", "contract", "log", "results", "run", "photographs", "model", "card")
 """Names of the tests of what reads each kind of file."""
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from regolith.lunar.params import InputError, load_params
 from regolith.lunar.params.training import load_train_params
 from regolith.lunar.perception.importing import read_class_map
-from regolith.lunar.reading import DEPTH, FILE_BYTES, NODES, parse_json, parse_yaml, read_text
+from regolith.lunar.reading import DEPTH, FILE_BYTES, JSON_BYTES, NODES, VALUES, parse_json, parse_yaml, read_text
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)
@@ -79,6 +79,15 @@ def test_only_regular_files_are_read(tmp_path: Path, kind: str, ending: str, mon
         with pytest.raises(InputError) as caught:
             read(path)
         assert len(str(caught.value)) <= 300 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["{}", "0", '""', "[[]]"])
+def test_json_of_many_values_is_bounded(value: str) -> None:
+    """As many as a file may hold, and as many as it could, were only its size limited."""
+    most = VALUES // (f"{value},".count("{") + f"{value},".count("[") + 1) - 2
+    assert right_or_one_line(lambda: parse_json("[" + f"{value}," * most + f"{value}]"), ValueError)
+    many = "[" + f"{value}," * (JSON_BYTES // (len(value) + 1) - 2) + f"{value}]"
+    assert not right_or_one_line(lambda: parse_json(many), ValueError)
 
 
 def test_aliases_that_stand_for_little_are_read() -> None:

@@ -113,7 +113,7 @@ def test_run_after_a_kill_draws_trains_and_exports_nothing_again(demo, tmp_path,
     restore(state, out)
     before, exported = (out / "run" / "metrics.jsonl").read_bytes(), (out / "model.onnx").stat().st_mtime_ns
     words = {str(folder / name): str(tmp_path / name) for name in ("out", "result.json")}
-    assert not (out / "report.html").exists() and cli.main([words.get(word, word) for word in args]) == 0
+    assert not (out / "report.html").exists() and cli.main([words.get(str(word), str(word)) for word in args]) == 0
     result = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert [split["drawn"] for split in result["generate"].values()] == [0, 0, 0]
     assert (out / "run" / "metrics.jsonl").read_bytes() == before

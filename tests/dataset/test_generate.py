@@ -253,9 +253,10 @@ def test_too_little_memory_is_refused_before_the_start(
 def test_memory_is_measured_by_chunks_that_drew(tmp_path: Path) -> None:
     """An interrupted start and a torn line say nothing of what a worker takes."""
     log = tmp_path / LOG
-    log.write_text('{"frames": 0, "peak_rss": 5}\n{"frames": 3, "peak_rss": 700}\n{"frames": 9, "peak_r')
-    assert chunked_run.measured_need(log) == 700
-    log.write_text('{"frames": 0, "peak_rss": 5}\n')
+    none, some = (f'{{"event": "chunk", "seconds": {{}}, "frames": {n}, "peak_rss": {700 * n}}}\n' for n in (0, 3))
+    log.write_text(f'{none}{some}{{"event": "chunk", "frames": 9, "peak_r')
+    assert chunked_run.measured_need(log) == 2100
+    log.write_text(none)
     assert chunked_run.measured_need(log) == chunked_run.WORKER_BYTES
 
 

@@ -23,9 +23,11 @@ from PIL import Image
 from small_split import PARAMS, write_split
 
 from regolith.lunar import cli
+from regolith.lunar.dataset.chunked_run import measured_need
 from regolith.lunar.dataset.contract import CONTRACT, Contract, digest
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, read_journal
+from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.jobs.runs import RUN, Run
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError, load_params
@@ -35,6 +37,7 @@ from regolith.lunar.perception.masks import decode_mask
 from regolith.lunar.perception.photos import read_photo
 from regolith.lunar.perception.session import Segmenter, read_card
 from regolith.lunar.report.outcome import write_report
+from regolith.lunar.report.split_stats import read_timings
 
 SCORES = {"iou": 0.5, "precision": None, "recall": 0.75}
 RESULTS: dict[str, Any] = {
@@ -44,6 +47,8 @@ RESULTS: dict[str, Any] = {
     "by_size": [{"from_px": 0, "to_px": 4, "rocks": 3, "pixels": 9, "recall": 0.5}],
     "by_sun_elevation": [{"from_deg": 5, "to_deg": 20, **SCORES}], "per_frame": [], "pictures": [],
 }  # fmt: skip
+LOGGED = {"event": "chunk", "time": 1.0, "status": "finished", "frames": 3, "peak_rss": 700, "host": "here",
+          "seconds": {"start": 1.0, "render": 2.0, "write": 0.5}}  # fmt: skip
 RUN_INFO = {"kind": "training", "arguments": ["true"], "env": {}, "cwd": "/", "details": {"out": "run"}, "pid": 1,
             "birth": "", "started": 1.0}  # fmt: skip
 
@@ -153,6 +158,19 @@ def test_journal_with_counts_of_no_frame(split: Path, counts: dict[str, int], re
 def test_contract(tmp_path: Path, data: dict[str, Any]) -> None:
     (tmp_path / CONTRACT).write_text(json.dumps(data | {"digest": digest(data)}))
     right_or_one_line(lambda: Contract.read(tmp_path).params)
+
+
+@examples(30)
+@given(data=changed(LOGGED))
+def test_log(tmp_path: Path, data: dict[str, Any]) -> None:
+    """A line of no chunk does not count."""
+    (tmp_path / LOG).write_text(json.dumps(LOGGED) + "\n" + json.dumps(data) + "\n")
+
+    def read() -> None:
+        timings = read_timings(tmp_path / LOG)
+        assert timings is not None and timings.drawing_s >= 3.0 and measured_need(tmp_path / LOG) >= 700
+
+    assert right_or_one_line(read)
 
 
 @examples(12)

@@ -26,6 +26,8 @@ DEPTH = 32
 """Most groups and lists inside each other."""
 NODES = 10_000
 """Most values, names, groups and lists of YAML, of which a second reads some ten thousand; ours have some hundred."""
+VALUES = 2_000_000
+"""Most values, groups and lists of JSON, of which a second reads about a million; results have nine a frame."""
 DIGITS = 100
 """Most characters of a number."""
 
@@ -94,12 +96,24 @@ def read_json(path: Path, most: int = JSON_BYTES) -> Any:
     return parse_json(read_text(path, most))
 
 
+def read_json_lines(path: Path) -> list[Any]:
+    """Read a file of one JSON value a line as plain data.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or larger than `JSON_BYTES`.
+        ValueError: It is no UTF-8, or a line is what `parse_json` refuses.
+    """
+    return [parse_json(line) for line in read_text(path, JSON_BYTES).splitlines()]
+
+
 def parse_json(text: str) -> Any:
     """Read JSON as plain data.
 
     Raises:
-        ValueError: It is not well-formed, gives a name twice, or is nested too deep; says which in one line.
+        ValueError: It is not well-formed, gives a name twice, or has too many values or levels; says which in one line.
     """
+    if text.count(",") + text.count("[") + text.count("{") > VALUES:
+        raise ValueError(f"more than {VALUES} values")
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_int=_whole)
     except RecursionError:
@@ -146,8 +160,10 @@ def _whole(text: str) -> int:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of JSON of its pairs; a name that is there twice raises `ValueError`."""
-    _check_unique([name for name, _ in pairs])
-    return dict(pairs)
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        _check_unique([name for name, _ in pairs])
+    return data
 
 
 def _check_unique(names: list[Hashable]) -> None:

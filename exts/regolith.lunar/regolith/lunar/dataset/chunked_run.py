@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import secrets
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from regolith.lunar.dataset.journal import OpenJournal
 from regolith.lunar.dataset.layout import present
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.run import SplitRun, read_result
-from regolith.lunar.dataset.survey import LOG
+from regolith.lunar.dataset.survey import LOG, read_log
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.machine import cores, stop_on_signal
@@ -265,10 +264,5 @@ class ChunkedRun(SplitRun):
 
 def measured_need(log: Path) -> int:
     """Memory a worker of this split took so far, or takes on preset v3 [bytes]."""
-    peaks: list[int] = []
-    with contextlib.suppress(OSError):
-        for line in log.read_text("utf-8").splitlines():
-            with contextlib.suppress(ValueError, KeyError):  # a torn line
-                chunk = json.loads(line)
-                peaks += [chunk["peak_rss"]] if chunk["frames"] else []
+    peaks = (chunk.peak_rss for chunk in read_log(log) if chunk.frames)
     return max(peaks, default=WORKER_BYTES)

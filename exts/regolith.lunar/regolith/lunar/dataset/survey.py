@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -11,16 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, FiniteFloat
 
 from regolith.lunar.dataset.chunk import CHUNKS
-from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract, first_difference
+from regolith.lunar.dataset.contract import CONTRACT, COPY, FRAMES_MAX, Contract, first_difference
 from regolith.lunar.dataset.journal import ABSENT, OpenJournal
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, JournalLine, present, read_lines
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.files import LOCK, file_digest, lock_beside, remove_leftovers
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError
+from regolith.lunar.reading import JSON_BYTES, parse_json, read_text
 
 LOG = "generate.log.jsonl"
 """Log of a split's chunks, one JSON object a line; not part of the dataset."""
@@ -78,6 +82,32 @@ def _comparable(contract: Contract, *, grown: bool) -> dict[str, Any]:
     for name in ("outputs", *(["frames"] if grown else [])):  # outputs follow from the parameters
         asked.pop(name)
     return asked
+
+
+class LoggedChunk(BaseModel):
+    """What the log says of a chunk."""
+
+    event: Literal["chunk"]
+    frames: Annotated[int, Field(ge=0, le=FRAMES_MAX)]
+    """Frames it drew."""
+    seconds: Annotated[dict[str, Annotated[FiniteFloat, Field(ge=0.0)]], Field(max_length=32)]
+    """Stage of the work to the time it took [s]."""
+    peak_rss: Annotated[int, Field(ge=0, le=1 << 50)] = 0
+    """Largest resident memory [bytes]; 0 where the log does not say."""
+    host: str = ""
+
+
+def read_log(path: Path) -> list[LoggedChunk]:
+    """Read what a split's log says of its chunks; none where there is no log, and no line that a crash tore."""
+    try:
+        text = read_text(path, JSON_BYTES)
+    except (OSError, ValueError):
+        return []
+    found: list[LoggedChunk] = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(LoggedChunk.model_validate(parse_json(line)))
+    return found
 
 
 @dataclasses.dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from regolith.lunar.panel.run_work import RESULT, RunWork
 from regolith.lunar.panel.work import WorkState
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import TrainParams
+from regolith.lunar.reading import read_json_lines
 
 USE, LATER = "Use this model", "Not now"
 
@@ -107,8 +107,7 @@ class TrainWork(RunWork):
     def _read_history(self, out: Path) -> None:
         """Take the epochs of a run that goes on into the plots."""
         try:
-            rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text("utf-8").splitlines()]
-            for row in rows:
+            for row in read_json_lines(out / "metrics.jsonl"):
                 figures = {name: row[name] for name in ("train_loss", "val_loss", "miou", "lr")}
                 for name, value in (figures | {"rock_iou": row["iou"]["rock"]}).items():
                     if value is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
 from regolith.lunar.params.outputs import refusing
-from regolith.lunar.reading import read_json
+from regolith.lunar.reading import read_json, read_json_lines
 from regolith.lunar.report.page import ReportSection, Table, drawing, write_page
 from regolith.lunar.report.plots import training_curves
 from regolith.lunar.report.run import real_section, synth_section
@@ -84,7 +83,7 @@ TITLES = {"training": "Training", "split": "Scores on a split", "photographs": "
 
 
 def _training(folder: Path) -> tuple[Facts, list[ReportSection]]:
-    epochs = _read(folder / METRICS, _read_lines)
+    epochs = _read(folder / METRICS, read_json_lines)
     if not epochs:
         raise InputError("folder", str(folder), f"a training with an epoch in {METRICS}")
     try:
@@ -205,14 +204,10 @@ def _model(result: dict[str, Any]) -> ReportSection:
     return ReportSection("Model", (), (Table(["", ""], rows),))
 
 
-def _read_lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
 def _read(path: Path, read: Callable[[Path], Any] = read_json) -> Any:
     try:
         return read(path)
     except OSError as error:
         raise InputError("folder", str(path), f"a readable file ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError("folder", str(path), f"well-formed JSON ({error})") from None

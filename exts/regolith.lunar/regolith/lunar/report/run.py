@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params.training import ARCHITECTURE_NAMES
 from regolith.lunar.perception.overlay import draw_overlay
+from regolith.lunar.reading import read_json_lines
 from regolith.lunar.report.page import ReportSection, Table, drawing, picture, write_page
 from regolith.lunar.report.plots import confusion_matrix, training_curves
 
@@ -87,8 +87,7 @@ def _samples_section(generated: dict[str, Any]) -> ReportSection:
 
 
 def _training_section(run: Path, summary: dict[str, Any]) -> ReportSection:
-    lines = (run / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
-    curves = training_curves([json.loads(line) for line in lines], summary["best_epoch"])
+    curves = training_curves(read_json_lines(run / "run" / "metrics.jsonl"), summary["best_epoch"])
     config = summary["config"]
     network = ARCHITECTURE_NAMES[config.get("arch", "segformer-b0")]
     text = (

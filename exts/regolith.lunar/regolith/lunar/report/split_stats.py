@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ from PIL import Image
 
 from regolith.lunar.dataset.formats.source import Source, components
 from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.survey import read_log
 from regolith.lunar.labels import NAMES, ROCK
 from regolith.lunar.machine import cores
 from regolith.lunar.params import Params
@@ -117,24 +117,12 @@ def collect_drawn(params: Params, source: Source) -> list[Draws]:
 
 
 def read_timings(log: Path) -> Timings | None:
-    """Add up the chunks of a generator's log; None where there is no log, or no frame in it.
-
-    Lines a crash tore do not count.
-    """
-    if not log.is_file():
-        return None
+    """Add up the chunks of a generator's log; None where there is no log, or no time in it."""
     seconds: dict[str, float] = {}
-    frames, peak, hosts = 0, 0, set()
-    for line in log.read_text("utf-8", "replace").splitlines():
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(event, dict) or event.get("event") != "chunk" or not event.get("frames"):
-            continue
-        frames += event["frames"]
-        peak = max(peak, event.get("peak_rss") or 0)
-        hosts.add(event.get("host"))
-        for stage, value in event["seconds"].items():
+    chunks = [chunk for chunk in read_log(log) if chunk.frames]
+    for chunk in chunks:
+        for stage, value in chunk.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + value
-    return Timings(frames, seconds, peak, len(hosts)) if frames else None
+    frames, peak = sum(chunk.frames for chunk in chunks), max((chunk.peak_rss for chunk in chunks), default=0)
+    timings = Timings(frames, seconds, peak, len({chunk.host for chunk in chunks}))
+    return timings if frames and timings.drawing_s else None
