@@ -34,6 +34,7 @@ LINES = {
     "real-photos --download {path}": "download",
     "real-photos --list --manifest {path}.json": "manifest",
     "doctor --json {path}.json": "json",
+    "isaac-check --isaac {path} --out check": "isaac",
     "demo --out {path}": "out",
     "demo --real {path}": "real",
 }
