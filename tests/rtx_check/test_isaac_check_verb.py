@@ -63,11 +63,25 @@ def test_one_command_checks_the_machine(
     assert sorted(path.name for path in out.iterdir()) == sorted([*pictures, REPORT])
 
 
+@pytest.fixture(params=["released", "installed by pip"])
+def either(request: pytest.FixtureRequest, isaac: Path, tmp_path: Path) -> Path:
+    """Isaac Sim's folder: as it is released, or among the packages of an environment."""
+    if request.param == "released":
+        return isaac
+    environment = tmp_path / "environment"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "pyvenv.cfg").touch()
+    (isaac / "python.sh").rename(environment / "bin/python")
+    package = environment / "lib/python3.11/site-packages/isaacsim"
+    package.parent.mkdir(parents=True)
+    return isaac.rename(package)
+
+
 def test_an_isaac_sim_that_does_not_start(
-    isaac: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    either: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOUBLE_NO_GPU", "1")
-    code, steps, status = checked(isaac, tmp_path / "out")
+    code, steps, status = checked(either, tmp_path / "out")
     assert (code, status) == (1, "ended early") and states(steps) == ["failed"] + ["not run"] * (len(NAMES) - 1)
     assert "no RTX device was found" in steps[START[0]]["seen"]
     assert capsys.readouterr().err.endswith(f"{len(NAMES)} of {len(NAMES)} steps do not hold: {', '.join(NAMES)}\n")

@@ -98,6 +98,15 @@ def isaac_launcher(isaac: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def environment_python(package: Path) -> Path | None:
+    """Python of the virtual or Conda environment a package is installed in; None where it lies in none."""
+    for home in package.absolute().parents:
+        if (home / "pyvenv.cfg").is_file() or (home / "conda-meta").is_dir():
+            places = (home / name for name in ("bin/python", "Scripts/python.exe", "python.exe"))
+            return next((path for path in places if path.is_file()), None)
+    return None
+
+
 @contextlib.contextmanager
 def stop_on_signal(then: Callable[[], object] = lambda: None) -> Iterator[threading.Event]:
     """Turn `STOP_SIGNALS` into an event, so that what is being written is finished; a second one ends at once.

@@ -9,7 +9,7 @@ from typing import Any
 
 from regolith.lunar.jobs.companion import Companion
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.machine import isaac_launcher, stop_on_signal
+from regolith.lunar.machine import environment_python, isaac_launcher, stop_on_signal
 from regolith.lunar.machine_checks import check_isaac, isaac_home
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_folder
 from regolith.lunar.rtx_check.report import START, Report, step_line
@@ -26,7 +26,11 @@ EXTENSION = Path(__file__).parents[3]
 class IsaacCheck(Verb):
     """Try this tool in an Isaac Sim, step by step, in less than ten minutes; exit code 1 where a step does not hold."""
 
-    isaac: Path = quantity(..., "Folder of Isaac Sim, with python.sh in it (on Windows python.bat).")
+    isaac: Path = quantity(
+        ...,
+        "Folder of Isaac Sim with python.sh in it (on Windows python.bat); where pip installed it, its folder isaacsim "
+        "in site-packages.",
+    )
     out: Path = quantity(Path("isaac-check"), "Folder to write: a report and pictures, to be sent back as they are.")
     size: int = quantity(512, "Side of the pictures.", unit="px", ge=16, le=2048)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
@@ -36,9 +40,11 @@ class IsaacCheck(Verb):
         from regolith.lunar.jobs.progress import show
 
         found = check_isaac(self.isaac)
-        launcher = isaac_launcher(isaac_home(self.isaac)[0])
+        home, _ = isaac_home(self.isaac)
+        launcher = isaac_launcher(home) or environment_python(home)
         if launcher is None:
-            raise InputError("isaac", str(self.isaac), "a folder of Isaac Sim with python.sh (on Windows python.bat)")
+            text = "a folder of Isaac Sim with python.sh (on Windows python.bat), or its package in an environment"
+            raise InputError("isaac", str(self.isaac), text)
         if not (EXTENSION / "config" / "extension.toml").is_file():
             raise InputError(
                 "regolith", str(EXTENSION), "the one of a checkout: Isaac Sim's Python takes it from there"
