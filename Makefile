@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_KIT := .venv-kit
+VENV_ISAAC := .venv-isaac
+ISAAC_ROOMS := params stage randomize dataset perception panel render
+PYTHON311 ?= $(shell for p in python3.11 "$$(pyenv prefix 3.11 2>/dev/null)/bin/python3.11"; do "$$p" -c '' 2>/dev/null && command -v "$$p" && break; done)
 PYTHON312 ?= $(shell for p in python3.12 "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12"; do "$$p" -c '' 2>/dev/null && command -v "$$p" && break; done)
 OUT ?= out/demo
 WORKSPACE ?= workspace
@@ -9,7 +12,7 @@ REAL ?=
 MASKS ?=
 unexport PYTHONDONTWRITEBYTECODE # tests start hundreds of processes, which would all compile the sources again
 
-.PHONY: help setup demo studio test pythons test-kit lint docs lock sbom bench clean
+.PHONY: help setup demo studio test pythons test-kit test-isaac lint docs lock sbom bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +35,19 @@ test: setup lint ## lint, type-check and run the tests
 pythons: setup ## fetch what the wheel's tests need on Python 3.12 and 3.13, where those are here
 	sh scripts/pythons.sh $(VENV) 3.12 3.13
 
-test-kit: $(VENV_KIT)/.complete ## run the extension on the real Kit kernel (Python 3.12; asks for OMNI_KIT_ACCEPT_EULA=YES)
+test-isaac: $(VENV_ISAAC)/.complete ## run the rooms Kit imports on the packages of Isaac Sim 5.1 (Python 3.11)
+	PYTHONPATH=tests $(VENV_ISAAC)/bin/python -m pytest -p isaac_leg -n 2 --dist loadfile $(ISAAC_ROOMS:%=tests/%)
+
+$(VENV_ISAAC)/.complete: tests/kit/requirements-isaac.txt
+	@test -x "$(PYTHON311)" || { echo "test-isaac: needs Python 3.11 (PYTHON311=/path/to/python3.11)" >&2; exit 1; }
+	"$(PYTHON311)" -m venv $(VENV_ISAAC)
+	$(VENV_ISAAC)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV_ISAAC)/bin/python -m pip install --quiet -r tests/kit/requirements-isaac.txt
+	printf '%s\n' "$(CURDIR)/exts/regolith.lunar" "$(CURDIR)" >"$$($(VENV_ISAAC)/bin/python -c 'import site; print(site.getsitepackages()[0])')/regolith.pth"
+	PYTHONPATH=exts/regolith.lunar sh scripts/llvm.sh $(VENV_ISAAC)
+	touch $@
+
+test-kit: test-isaac $(VENV_KIT)/.complete ## run the extension on the real Kit kernel (Python 3.12; asks for OMNI_KIT_ACCEPT_EULA=YES)
 	cd tests/kit && ../../$(VENV_KIT)/bin/python -m pytest -rs -c ../../pyproject.toml --rootdir . --confcutdir . .
 
 $(VENV_KIT)/.complete: tests/kit/requirements.txt

@@ -119,7 +119,7 @@ def test_export_verify_train_reload_restart_and_stop(tmp_path: Path, tabs: Tabs)
         page.get_by_role("button", name="Got it").click()
         export_and_verify(page, studio)
         values = {"Val split": "dataset/train_dr", "Init": "random", "Epochs": "400", "Batch [frames]": "2"}
-        for label, value in {**values, "Patience": "400"}.items():
+        for label, value in {**values, "Patience": "400", "Threads": "1"}.items():
             entry(page, label).fill(value)
             entry(page, label).press("Enter")
         button(page, "Start training").click()

@@ -34,7 +34,7 @@ def picture_bits(rgb: np.ndarray) -> np.ndarray:
     """
     side = 4 * HASH_SIDE
     grey = Image.fromarray(rgb).convert("L").resize((side, side), Image.Resampling.LANCZOS)
-    columns: np.ndarray = dct(np.asarray(grey, np.float64), axis=0)
+    columns = np.asarray(dct(np.asarray(grey, np.float64), axis=0))
     low = np.asarray(dct(columns, axis=1))[:HASH_SIDE, :HASH_SIDE]
     return np.packbits(low > np.median(low)).view(np.uint64)
 

@@ -350,14 +350,16 @@ def finish_later(paths: Iterable[str]) -> None:
 async def _finish(values: Mapping[str, Any]) -> None:
     """Let Replicator stop, `FINISH_LIMIT_S` at most, and then give settings these values."""
     stopping = asyncio.ensure_future(replicator().orchestrator.wait_until_complete_async())
-    await asyncio.wait({stopping}, timeout=FINISH_LIMIT_S)
-    stopping.cancel()
-    if values:
-        import carb.settings  # type: ignore[import-not-found]
+    try:
+        await asyncio.wait({stopping}, timeout=FINISH_LIMIT_S)
+    finally:  # also where the app's loop ends meanwhile
+        stopping.cancel()
+        if values:
+            import carb.settings  # type: ignore[import-not-found]
 
-        settings = carb.settings.get_settings()
-        for path, value in values.items():
-            give_back(settings, path, value)
+            settings = carb.settings.get_settings()
+            for path, value in values.items():
+                give_back(settings, path, value)
 
 
 Pace = Owner | Guest
