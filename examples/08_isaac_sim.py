@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import traceback
 from pathlib import Path
 
 
@@ -58,8 +59,11 @@ def main() -> None:
     app = SimulationApp({"headless": True, "sync_loads": True, "extra_args": ["--enable", "omni.replicator.core"]})
     try:
         draw(arguments.out, arguments.preset, arguments.frames, arguments.size)
+    except Exception:
+        traceback.print_exc()  # nobody else will: closing the app ends the process
+        raise
     finally:
-        app.close()  # ends the process
+        app.close()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import stat
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,6 +40,9 @@ class PowerCut:
         self.kills: list[State] = []
         """After a kill."""
         self.known: Known = {}
+        self._held: set[int] = set()
+        self._open = contextlib.ExitStack()
+        weakref.finalize(self, self._open.close)
         flush = os.fsync
         for folder, _, files in os.walk(root):
             self._fold(Path(folder))
@@ -53,8 +58,17 @@ class PowerCut:
 
     def _fold(self, folder: Path) -> None:
         files = [path for path in folder.iterdir() if path.is_file()]
+        for path in files:
+            self._hold(path)
         self.names[folder.stat().st_ino] = {path.name: path.stat().st_ino for path in files}
         self.places.setdefault(folder.stat().st_ino, folder)
+
+    def _hold(self, path: Path) -> None:
+        """Keep a file open: then its number, by which it is known here, is not given to another once it is removed."""
+        number = path.stat().st_ino
+        if number not in self._held:
+            self._open.enter_context(path.open("rb"))
+            self._held.add(number)
 
     def flushed(self, path: Path) -> None:
         """Note what a flush made durable."""
@@ -68,6 +82,7 @@ class PowerCut:
             for folder, _, _ in os.walk(path):  # what was renamed into it, or below that
                 self.places[Path(folder).stat().st_ino] = Path(folder)
         else:
+            self._hold(path)
             self.contents[path.stat().st_ino] = _content(path, self.known) or b""
             self.places.setdefault(path.parent.stat().st_ino, path.parent)
         state = {

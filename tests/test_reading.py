@@ -1,5 +1,6 @@
 """Files nobody vouches for: what would hang, fill memory or run code is one short line instead."""
 
+import mmap
 import os
 import socket
 import time
@@ -117,7 +118,8 @@ def test_what_takes_too_long_or_too_much_is_found(monkeypatch: pytest.MonkeyPatc
             pass
 
     def hold() -> None:
-        bytearray(b"x" * (64 << 20))
+        with mmap.mmap(-1, 64 << 20) as pages:  # fresh ones, whatever the heap holds
+            pages.write(b"x" * len(pages))
         raise InputError("file", "this", "another")
 
     assert right_or_one_line(spin) and not right_or_one_line(hold)

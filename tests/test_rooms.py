@@ -20,7 +20,7 @@ ALLOWED = {
     "labels": set(),
     "files": {"system"},
     "machine": {"system"},
-    "scratch": {"files"},
+    "scratch": {"files", "system"},
     "jobs": {"files", "reading", "system"},
     "params": BASE,
     "stage": {*BASE, "params"},

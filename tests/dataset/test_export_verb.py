@@ -171,14 +171,14 @@ def test_a_mounted_folder_is_filled_whole_or_not_at_all(root: Path, disk: Path) 
 def test_a_folder_is_emptied_again_where_the_last_step_fails(tmp_path: Path, monkeypatch) -> None:
     """Of three entries the second cannot be moved to its place."""
     (tmp_path / "out").mkdir()
-    rename = Path.rename
+    replace = Path.replace
 
     def fail(path: Path, target: Path) -> Path:
         if path.name == "b" and path.parent.name == ".out.tmp":
             raise OSError(errno.ENOSPC, "full")
-        return rename(path, target)
+        return replace(path, target)
 
-    monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(InputError, match="full"), new_folder(tmp_path / "out") as folder:
         for name in "abc":
             (folder / name).touch()

@@ -132,7 +132,7 @@ def test_isaac_sim(tmp_path: Path) -> None:
     """Through SimulationApp, on the doubles of Isaac Sim's packages: the app ends the process, and all is there."""
     doubles = [
         RENDER_TESTS / "doubles",
-        *(ROOT / "tests/kit/doubles" / name for name in ("omni.usd", "omni.replicator.core")),
+        *(ROOT / "tests/kit/doubles" / name for name in ("omni.usd", "omni.timeline", "omni.replicator.core")),
     ]
     paths = [*map(str, doubles), str(ROOT / "exts/regolith.lunar")]
     arguments = ["--out", str(tmp_path), "--preset", "v1", "--frames", "2", "--size", "48"]

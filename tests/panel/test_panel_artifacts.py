@@ -61,7 +61,7 @@ def test_problems_of_a_split_are_listed(bench: Bench, split: Path) -> None:
 def test_the_machine_is_checked(bench: Bench, tmp_path: Path) -> None:
     """By the real verb; what it found is in the log, what there is to do last."""
     bench.run("doctor")
-    assert bench.model.actions["doctor"].label == "Stop checking"
+    assert bench.model.actions["doctor"].label == "Stop looking"
     bench.rest("doctor")
     work = bench.model.works["doctor"]
     assert work.state == "finished" and work.text.startswith("all that is needed works")

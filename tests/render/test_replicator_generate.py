@@ -147,6 +147,8 @@ def test_a_cancelled_export_lets_go_of_everything_and_goes_on(kit: KitApp, undis
         with pytest.raises(asyncio.CancelledError):
             await task
         assert kit.rep.leftovers() == []
+        for _ in range(5):  # the app goes on, and Replicator stops
+            await kit.app.next_update_async()
 
     asyncio.run(run())
     export(tmp_path)

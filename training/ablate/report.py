@@ -51,9 +51,9 @@ def summarize(results: Results, schedule: Schedule) -> dict[str, Any]:
     study = results.study
     cells = [(preset, run.name) for preset in study.presets for run in study.runs]
     kinds: dict[str, float] = {}
-    for name, stamp in schedule.done.items():
-        kind = schedule.steps[name].kind
-        kinds[kind] = round(kinds.get(kind, 0.0) + stamp.seconds, 1)
+    for name, step in schedule.steps.items():  # in their order, not that in which they were done: sums are equal then
+        if name in schedule.done:
+            kinds[step.kind] = kinds.get(step.kind, 0.0) + schedule.done[name].seconds
     return {
         "schema": SCHEMA_VERSION,
         "study": study.settings() | {
@@ -62,7 +62,7 @@ def summarize(results: Results, schedule: Schedule) -> dict[str, Any]:
             "seeds": list(study.seeds),
         },
         "steps": {"done": len(schedule.done), "all": len(schedule.steps), "failed": dict(schedule.failed)},
-        "process_seconds": kinds,
+        "process_seconds": {kind: round(seconds, 1) for kind, seconds in kinds.items()},
         "machines": _distinct(_made(results, "machine")),
         "revisions": _distinct(_made(results, "git")),
         "recipe_differences": recipe_differences(results),

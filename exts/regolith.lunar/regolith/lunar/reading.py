@@ -26,7 +26,7 @@ DEPTH = 32
 """Most groups and lists inside each other."""
 NODES = 10_000
 """Most values, names, groups and lists of YAML, of which a second reads some ten thousand; ours have some hundred."""
-VALUES = 2_000_000
+VALUES = 1_000_000
 """Most values, groups and lists of JSON, of which a second reads about a million; results have nine a frame."""
 DIGITS = 100
 """Most characters of a number."""

@@ -17,9 +17,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from regolith.lunar.files import holding, lock_beside, place, take_lock
+from regolith.lunar.system import is_running
 
 
 @contextlib.contextmanager
@@ -52,7 +51,7 @@ def _sweep(own: Path) -> None:
     owner, locks = own.stat().st_uid, _is_held(lock_beside(own))
     for folder in own.parent.iterdir():
         match, lock = ours.fullmatch(folder.name), lock_beside(folder)
-        if match is None or folder == own or (psutil.pid_exists(int(match[1])) and (not locks or _is_held(lock))):
+        if match is None or folder == own or (is_running(int(match[1])) and (not locks or _is_held(lock))):
             continue
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid == owner and not folder.is_symlink():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
 PATHS = [
     str(TESTS / "render/doubles"),
     *(str(TESTS / "kit/doubles" / name) for name in ("omni.usd", "omni.timeline", "omni.replicator.core")),
@@ -53,7 +53,7 @@ def running_app() -> Iterator[KitApp]:
             "/rtx/rendermode": "RaytracedLighting",
             "/rtx/post/dlss/execMode": 0,
             "/rtx/ecoMode/enabled": True,
-        }
+        }, settings.values
         context.close_stage()
     finally:
         del sys.path[: len(PATHS)]
