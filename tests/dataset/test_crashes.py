@@ -22,6 +22,7 @@ from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import load_params, load_preset, save_params
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.session import read_card
+from regolith.lunar.studio.workspace import Workspace
 
 
 def run(*words: object) -> None:
@@ -35,6 +36,21 @@ def test_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after, states = crash(root, lambda: save_params(load_preset("v4"), root / "params.yaml"), monkeypatch)
     assert len(states) >= 4 and all(seen(state) in (before, after) for state in states)
     rerun(states, tmp_path, lambda again: load_params(again / "params.yaml"), most=9)
+
+
+def test_what_a_studio_remembers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "disk"
+    workspace = Workspace(root)
+    workspace.remember("window", "old")
+    before, after, states = crash(root, lambda: workspace.remember("window", "new"), monkeypatch)
+    assert len(states) >= 3 and all(seen(state) in (before, after) for state in states)
+
+    def again(place: Path) -> None:
+        opened = Workspace(place)
+        assert opened.remembered("window") in ("old", "new")
+        opened.remember("window", "new")
+
+    rerun(states, tmp_path, again, most=9)
 
 
 def test_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
