@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EXTS, ROOT
+from conftest import EXTS, ROOT, Kit
 from test_kit_api import HOSTS, LUNAR, WINDOWS, calls, host_names, root, signatures, site
 from test_kit_api import SOURCES as OURS
 
@@ -44,7 +44,10 @@ REMIX = "NVIDIAGameWorks/toolkit-remix@65ede84: source/extensions/"
 KIT_COMMANDS = "omni.kit.commands 1.4.10, config/python_api.md, as every Isaac Sim 5.1 has it"
 REPLICATOR = "omni.replicator.core 1.12.27, scripts/{}, as every Isaac Sim 5.1 has it"
 SETTINGS = {
+    "/app/viewport/grid/enabled": "isaac-sim/IsaacSim v6.0.1: source/apps/isaacsim.exp.base.kit",
+    "/app/viewport/outline/enabled": "isaac-sim/IsaacSim v6.0.1: source/apps/isaacsim.exp.base.kit",
     "/exts/omni.kit.test/testExts/0": "isaac-sim/IsaacSim v6.0.1: premake5-isaacsim.lua",
+    "/log/file": "Carbonite SDK manual, Logging",
     "/rtx/ambientOcclusion/enabled": QUALITY,
     "/rtx/background/source/color": BACKGROUND + "source:color",
     "/rtx/background/source/type": BACKGROUND + "source:type",
@@ -92,7 +95,9 @@ KEYWORDS = {
 TEXTS = {"HdrColor": REPLICATOR.format("annotators.py")}
 """The same of names that are no Python."""
 EXTENSIONS = {
-    "omni.kit.commands": "isaac-sim/IsaacSim v6.0.1: source/extensions/isaacsim.examples.browser/config/extension.toml"
+    "omni.kit.commands": "isaac-sim/IsaacSim v6.0.1: source/extensions/isaacsim.examples.browser/config/extension.toml",
+    "omni.kit.pip_archive": "isaac-sim/IsaacSim v6.0.1: source/extensions/omni.pip.compute/config/extension.toml",
+    "omni.pip.compute": "isaac-sim/IsaacSim v6.0.1: source/apps/isaacsim.exp.base.kit",
 }
 """The same of extensions we depend on."""
 
@@ -309,7 +314,7 @@ def test_enough_is_looked_at(ours: Names) -> None:
     assert all(size >= least for size, least in zip(sizes, (50, 90, 15, 30, 10), strict=True)), sizes
 
 
-def test_what_is_told_in_texts_is_nvidias(theirs: Names) -> None:
+def test_what_is_told_in_texts_is_nvidias(lunar: Kit, theirs: Names) -> None:
     """Names that are no Python: of annotators, of what a camera is given, of how a worker starts."""
     from regolith.lunar.dataset.isaac_worker import launch_config
     from regolith.lunar.render.capture_layer import EXPOSURE_SCHEMAS, RTX_NEUTRAL

@@ -152,11 +152,11 @@ def add_menu_item(path: str, clicked: Callable[[], None]) -> Callable[[], None]:
     item = omni.kit.menu.utils.MenuItemDescription(name=path, onclick_fn=lambda *_: clicked())
     menus = omni.kit.menu.utils.build_submenu_dict([item])
     for name, items in menus.items():
-        omni.kit.menu.utils.add_menu_items(items, name=name)
+        omni.kit.menu.utils.add_menu_items(items, name)
 
     def remove() -> None:
         for name, items in menus.items():
-            omni.kit.menu.utils.remove_menu_items(items, name=name)
+            omni.kit.menu.utils.remove_menu_items(items, name)
 
     return remove
 
