@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from check_scene import small_params
 
 if TYPE_CHECKING:
     from conftest import Kit
@@ -59,18 +60,3 @@ def stand(lunar: Kit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     with contextlib.closing(Viewport()) as viewport:
         yield viewport
     rep.quirks.reset()
-
-
-def small_params() -> Any:
-    """Parameters of a check, with a coarse ground and few rocks."""
-    from regolith.lunar.rtx_check.looking import check_params
-
-    base = check_params()
-    return base.model_copy(
-        update={
-            "terrain": base.terrain.model_copy(update={"cell_m": 0.3, "far_radius_m": 300.0}),
-            "rocks": base.rocks.model_copy(update={"diameter_min_m": 0.1}),
-            "craters": base.craters.model_copy(update={"diameter_min_m": 1.5}),
-            "render": base.render.model_copy(update={"quality": "draft"}),
-        }
-    )

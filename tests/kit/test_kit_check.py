@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from check_stand import Viewport, small_params, stand
+from check_scene import small_params
+from check_stand import Viewport, stand
 from conftest import TITLE, Kit
 from panel import Panel
 

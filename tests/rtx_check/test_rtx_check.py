@@ -13,34 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from check_scene import small_params
 from kit_doubles import KitApp, running_app
 from PIL import Image
 
 from regolith.lunar.jobs.events import check_event
-from regolith.lunar.params import Params
-from regolith.lunar.render import rtx
-from regolith.lunar.render.base import run_through
 from regolith.lunar.rtx_check.checklist import TOTAL_S, Checklist, Context, Step
-from regolith.lunar.rtx_check.looking import check_params
 from regolith.lunar.rtx_check.report import REPORT, START, Report
 from regolith.lunar.rtx_check.steps import HEADLESS, LAST
+from regolith.lunar.rtx_check.worker import take_all
 
 PAGE = Path(__file__).parents[2] / "exts/regolith.lunar/docs/RTX.md"
 SIZE = 48
 NAMES = [step.name for step in HEADLESS]
-
-
-def small_params() -> Params:
-    """Those of a check, with a coarse ground and few rocks."""
-    base = check_params()
-    return base.model_copy(
-        update={
-            "terrain": base.terrain.model_copy(update={"cell_m": 0.3, "far_radius_m": 300.0}),
-            "rocks": base.rocks.model_copy(update={"diameter_min_m": 0.1}),
-            "craters": base.craters.model_copy(update={"diameter_min_m": 1.5}),
-            "render": base.render.model_copy(update={"quality": "draft"}),
-        }
-    )
 
 
 @pytest.fixture
@@ -80,13 +65,7 @@ def checked(
 
     context = Context(folder=out, scratch=scratch, params=small_params(), size=SIZE)
     checklist = Checklist(report, context, emit, total_s=total_s)
-    for step in steps:
-        taking = checklist.take(step)
-        if step.drives:
-            run_through(taking)
-        else:
-            rtx.run_in_loop(taking)
-    checklist.end()
+    take_all(checklist, steps)
     assert not [path for path in out.iterdir() if path.suffix == ".tmp"]
     found = json.loads((out / REPORT).read_text("utf-8"))
     assert found["status"] == "finished" and len(lines) == len(steps)

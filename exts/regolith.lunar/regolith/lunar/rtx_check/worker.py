@@ -11,12 +11,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regolith.lunar.dataset.isaac_worker import launch_config
 from regolith.lunar.jobs.events import emit_quietly
 from regolith.lunar.jobs.tether import end_with
 from regolith.lunar.rtx_check.report import START, Report, step_line
+
+if TYPE_CHECKING:
+    from regolith.lunar.rtx_check.checklist import Checklist, Step
 
 
 def main() -> int:
@@ -50,8 +55,6 @@ def main() -> int:
 
 def _check(report: Report, folder: Path, size: int) -> None:
     """Take the steps in the app that runs."""
-    from regolith.lunar.render import rtx
-    from regolith.lunar.render.base import run_through
     from regolith.lunar.rtx_check.checklist import Checklist, Context
     from regolith.lunar.rtx_check.looking import check_params
     from regolith.lunar.rtx_check.steps import HEADLESS
@@ -59,14 +62,21 @@ def _check(report: Report, folder: Path, size: int) -> None:
 
     with scratch_folder() as scratch:
         context = Context(folder=folder, scratch=scratch, params=check_params(), size=size)
-        checklist = Checklist(report, context, emit_quietly)
-        for step in HEADLESS:
-            taking = checklist.take(step)
-            if step.drives:
-                run_through(taking)
-            else:
-                rtx.run_in_loop(taking)
-        checklist.end()
+        take_all(Checklist(report, context, emit_quietly), HEADLESS)
+
+
+def take_all(checklist: Checklist, steps: Iterable[Step]) -> None:
+    """Take steps to the end of a check, in a process that drives the app."""
+    from regolith.lunar.render import rtx
+    from regolith.lunar.render.base import run_through
+
+    for step in steps:
+        taking = checklist.take(step)
+        if step.drives:
+            run_through(taking)
+        else:
+            rtx.run_in_loop(taking)
+    checklist.end()
 
 
 if __name__ == "__main__":
