@@ -29,7 +29,7 @@ if [ -n "${LOCKED:-}" ]; then
     pip install --quiet --no-deps --require-hashes --requirement "$here/../requirements.lock"
     pip install --quiet --no-deps --no-build-isolation --editable "$here/.."
 else
-    pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray]"
+    pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality]"
 fi
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
 [ -d "$venv/readers/datumaro-1.13.12.dist-info" ] || pip install --quiet --no-deps --require-hashes --upgrade \
