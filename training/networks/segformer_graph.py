@@ -13,6 +13,7 @@ What differs from `training.networks.segformer`, each algebraically equal and to
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import torch
@@ -20,7 +21,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 from transformers import SegformerForSemanticSegmentation
 
-MOST_PARTS = 16
+MOST_PARTS = 8
 """Parts the queries of the first stages are answered in."""
 
 
@@ -102,13 +103,33 @@ class MixFfn(nn.Module):
         return y.flatten(2).transpose(1, 2)
 
 
+class PatchEmbedding(nn.Module):
+    """A convolution that makes overlapping patches, padded before the picture alone.
+
+    No patch reaches the padding after it where the stride divides the size, and without it a side is exported as
+    `8 * h` instead of nested roundings, about which the exporter would reason for most of its time.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        """Take the weights of a convolution with an odd kernel, padded by half of it."""
+        super().__init__()
+        self.conv = copy.copy(conv)
+        self.conv.padding = (0, 0)
+        self.before = cast(tuple[int, int], conv.padding)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [N, C', H / stride, W / stride] of [N, C, H, W]."""
+        top, left = self.before
+        return self.conv(F.pad(x, (left, 0, top, 0)))
+
+
 class Stage(nn.Module):
     """One encoder stage, planes in, tokens out."""
 
     def __init__(self, stage: nn.Module, index: int) -> None:
         super().__init__()
         embed = cast(nn.Module, stage.patch_embeddings)
-        self.embed, self.embed_norm = cast(nn.Conv2d, embed.proj), cast(nn.LayerNorm, embed.layer_norm)
+        self.embed, self.embed_norm = PatchEmbedding(cast(nn.Conv2d, embed.proj)), cast(nn.LayerNorm, embed.layer_norm)
         blocks = list(cast(nn.ModuleList, stage.blocks))
         self.before = nn.ModuleList(cast(nn.Module, block.layernorm_before) for block in blocks)
         self.after = nn.ModuleList(cast(nn.Module, block.layernorm_after) for block in blocks)
