@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from regolith.lunar.dataset.formats.source import Source, read_source
-from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.formats.source import Source
+from regolith.lunar.dataset.layout import FrameRecord, records_digest
+from regolith.lunar.dataset.manifest import read_frames
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError
@@ -28,10 +29,9 @@ Change = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Position in the order, picture and mask to what the network sees of them."""
 
 
-def fingerprint(records: Sequence[FrameRecord]) -> str:
-    """Return the sha256 over the journal's canonical lines by index: equal for equal frames, wherever they lie."""
-    lines = "".join(record.to_line() + "\n" for record in sorted(records, key=lambda r: r.index))
-    return hashlib.sha256(lines.encode()).hexdigest()
+def joined(prints: Sequence[str]) -> str:
+    """Return the fingerprint of several splits, in their order, of theirs; one split's is its own."""
+    return prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
 
 
 class Frames:
@@ -56,25 +56,27 @@ class Frames:
         self.shapes: list[tuple[int, int]] = []
         """Height and width of every frame."""
         prints = [self._add(split) for split in self.splits]
-        self.fingerprint = prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
+        self.fingerprint = joined(prints)
         self._memory: list[tuple[np.ndarray, np.ndarray]] | None = None
         if sum(4 * h * w for h, w in self.shapes) < MEMORY_SHARE * available_bytes():
             with ThreadPoolExecutor(workers) as pool:
                 self._memory = list(pool.map(self._read, range(len(self))))
 
     def _add(self, split: Path) -> str:
-        """Take in the usable frames of a split; returns the fingerprint of all it has."""
+        """Take in the usable frames of a split or a manifest; returns the fingerprint of all it has."""
         try:
-            source = read_source(split)
+            parts = read_frames(split)
         except InputError as error:
             raise InputError(self.field, error.value, error.allowed) from None
-        usable = [record for record in source.records if any(record.counts[name] for name in NAMES)]
-        if not usable:
+        before = len(self.records)
+        for part in parts:
+            usable = [record for record in part.records if any(record.counts[name] for name in NAMES)]
+            self.records += usable
+            self.sources += [part.source] * len(usable)
+            self.shapes += [(part.source.height, part.source.width)] * len(usable)
+        if len(self.records) == before:
             raise InputError(self.field, str(split), "a split with at least one labelled frame")
-        self.records += usable
-        self.sources += [source] * len(usable)
-        self.shapes += [(source.height, source.width)] * len(usable)
-        return fingerprint(source.records)
+        return joined([records_digest(part.records) for part in parts])
 
     def __len__(self) -> int:
         return len(self.records)

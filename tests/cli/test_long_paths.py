@@ -29,6 +29,8 @@ LINES = {
     "evaluate synth --split {path} --out synth": "split",
     "evaluate synth --model {path}.onnx --split val --out synth": "model",
     "evaluate real --images {path} --out real": "images",
+    "mix --synth {path} --real real --out mix.json": "synth",
+    "mix --synth synth --real real --out {path}.json": "out",
     "ablate --init random --out {path}": "out",
     "studio --workspace {path}": "workspace",
     "real-photos --download {path}": "download",

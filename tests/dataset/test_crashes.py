@@ -66,6 +66,7 @@ RESULTS = {
     "randomize": "randomize --preset v1 --frames 2 --plot {out}/plot.png --json {out}/result.json",
     "evaluate synth": "evaluate synth --split {split} --out {out}/synth --worst 1",
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
+    "mix": "mix --synth {split} --real {split} --out {out}/mix.json",
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",
     "pack": "pack --splits {split} --out {out}/packs",

@@ -22,6 +22,7 @@ WRITERS = {
     "distill": ("distill --splits {split} --out {out}/start", "start"),
     "evaluate synth": ("evaluate synth --split {split} --out {out}/synth", "synth/"),
     "evaluate real": ("evaluate real --images {split}/rgb --out {out}/real", "real/"),
+    "mix": ("mix --synth {split} --real {split} --out {out}/mix.json", "mix.json"),
     "train": ("train --train-split {split} --val-split {split} --init random --out {out}/run", "run/"),
     "import": (
         f"import --images {{split}}/../rgb --masks {{split}}/mask --classes {VALUES} --split a --out {{out}}",

@@ -19,12 +19,12 @@ import pytest
 import torch
 from toy_split import write_split
 
-from regolith.lunar.dataset.layout import read_journal, write_journal
+from regolith.lunar.dataset.layout import read_journal, records_digest, write_journal
 from regolith.lunar.jobs.events import check_event, parse_event
 from regolith.lunar.params import CheckError, InputError, sole_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
 from training.checkpoint import read_checkpoint
-from training.data import Frames, fingerprint
+from training.data import Frames
 from training.launch import train as train_in_companion
 from training.optimization import learning_rate
 from training.train import train
@@ -379,8 +379,8 @@ def test_frames_are_mirrored_with_their_masks(toy: SimpleNamespace, monkeypatch:
 
 def test_fingerprint_ignores_line_order_but_no_value(toy: SimpleNamespace) -> None:
     records = Frames(toy.train, field="train_split", workers=1).records
-    assert fingerprint(records) == fingerprint(records[::-1])
-    assert fingerprint(records) != fingerprint(records[1:])
+    assert records_digest(records) == records_digest(records[::-1])
+    assert records_digest(records) != records_digest(records[1:])
 
 
 def test_broken_frame_is_named(toy: SimpleNamespace, tmp_path: Path) -> None:

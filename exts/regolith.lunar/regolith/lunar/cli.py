@@ -87,6 +87,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "EvaluateReal",
         "Score a model on real photographs: flood, and rock-IoU where masks are given.",
     ),
+    "mix": (
+        "regolith.lunar.quality.mix",
+        "Mix",
+        "Mix synthetic and real frames in a ratio, as a manifest that `train` takes as a split.",
+    ),
     "ablate": (
         "training.ablate.verb",
         "Ablate",

@@ -145,6 +145,12 @@ def journal_bytes(records: Mapping[int, FrameRecord]) -> bytes:
     return b"".join(records[index].to_line().encode() + b"\n" for index in sorted(records))
 
 
+def records_digest(records: Iterable[FrameRecord]) -> str:
+    """SHA-256 over the canonical lines of frames by index: equal for equal frames, wherever they lie."""
+    lines = "".join(record.to_line() + "\n" for record in sorted(records, key=lambda record: record.index))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
 def write_journal(split: Path, records: Mapping[int, FrameRecord]) -> None:
     """Rewrite the journal as that of a finished split.
 

@@ -54,7 +54,9 @@ class TrainParams(Verb):
     """Train a segmentation network on a labelled split; the same command again resumes a stopped run."""
 
     train_split: Path = quantity(
-        ..., "Split to train on, a folder written by `regolith generate`; several are separated by commas."
+        ...,
+        "Split to train on, a folder written by `regolith generate`, or a manifest of `regolith mix`; several are "
+        "separated by commas.",
     )
     val_split: Path = quantity(
         ..., "Split that selects the best epoch and stops the run early; several are separated by commas."

@@ -1,0 +1,167 @@
+"""`regolith mix`: synthetic and real frames in a given ratio, as a manifest over the splits that hold them.
+
+regolith mix --synth data/train_dr --real real/train --ratio 50:50 --stratify rock_share,sun_elevation --out mix.json
+regolith train --train-split mix.json …
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import field_validator
+
+from regolith.lunar.dataset.manifest import Part, read_frames, write_manifest
+from regolith.lunar.dataset.splits import counted
+from regolith.lunar.files import follow_link
+from regolith.lunar.params import InputError, Verb, quantity, sole_file
+from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params.training import split_folders
+from regolith.lunar.quality.strata import (
+    UNKNOWN,
+    Frame,
+    checked_variables,
+    draw,
+    edges,
+    strata,
+    variable,
+)
+
+RATIO = re.compile(r"(\d{1,6}):(\d{1,6})")
+
+
+class Mix(Verb):
+    """Mix synthetic and real frames in a ratio, stratified, as a manifest that `train` takes as a split."""
+
+    synth: Path = quantity(..., "Split of rendered frames, or a manifest; several are separated by commas.")
+    real: Path = quantity(..., "Split of real frames, as `regolith import` makes; several are separated by commas.")
+    ratio: str = quantity("50:50", "Synthetic to real frames, two whole numbers like 75:25.")
+    frames: int | None = quantity(
+        None,
+        "Frames of the mixture; a side that has fewer than its share is repeated. Left out, as many as need no repeat.",
+        ge=1,
+        le=1_000_000,
+        step=1,
+    )
+    stratify: str = quantity(
+        "rock_share",
+        "What frames are alike by, separated by commas: rock_share, regolith_share, sky_share, rock_size, a value of "
+        "their specs like sun_elevation, or nothing.",
+    )
+    buckets: int = quantity(3, "Buckets of each of these, of equal frequency.", ge=1, le=100, step=1)
+    seed: int = quantity(0, "Seed of the choice among frames that are alike.", ge=0, step=1)
+    out: Path = quantity(..., "Manifest to write, ending in .json.")
+
+    @field_validator("ratio")
+    @classmethod
+    def _is_ratio(cls, value: str) -> str:
+        found = RATIO.fullmatch(value.strip())
+        if found is None or not int(found[1]) + int(found[2]):
+            raise cross_field("ratio", value, "two whole numbers, not both 0, like 50:50")
+        return value.strip()
+
+    def run(self) -> dict[str, Any]:
+        """Draw the frames and write the manifest."""
+        if self.out.suffix != ".json":
+            raise InputError("out", str(self.out), "a file name ending in .json")
+        with sole_file("out", self.out):
+            return self._mix(follow_link(self.out))
+
+    def _mix(self, out: Path) -> dict[str, Any]:
+        sides = {name: _parts(name, path) for name, path in (("synth", self.synth), ("real", self.real))}
+        frames = {
+            name: [(part.source, record) for part in parts for record in part.records] for name, parts in sides.items()
+        }
+        words = [word.strip() for word in self.stratify.split(",") if word.strip()]
+        names = checked_variables(words, list(frames.values()))
+        values = {side: {name: variable(name, frames[side]) for name in names} for side in sides}
+        borders = {name: edges([values[side][name] for side in sides], self.buckets) for name in names}
+        wanted = shares(self.ratio, self.frames, {side: len(frames[side]) for side in sides})
+        parts, table = [], {}
+        for side in sides:
+            kinds = strata(values[side], borders) if names else [()] * len(frames[side])
+            taken = draw(kinds, wanted[side], seed=self.seed, side=side) if wanted[side] else []
+            parts += _taken(frames[side], taken)
+            table[side] = _by_stratum(kinds, taken, list(borders.values()))
+        about = {
+            "made_by": "regolith mix",
+            "ratio": self.ratio,
+            "seed": self.seed,
+            "edges": {name: border.tolist() for name, border in borders.items()},
+            "frames": wanted,
+        }
+        write_manifest(out, parts, about)
+        return about | {"manifest": str(out), "strata": table}
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say how many frames of each side were taken, and of which kinds."""
+        taken = result["frames"]
+        sides = f"{counted(taken['synth'], 'synthetic frame')}, {counted(taken['real'], 'real frame')}"
+        lines = [f"{result['manifest']}: {sides}"]
+        kinds = list(dict.fromkeys(kind for side in result["strata"].values() for kind in side))
+        if result["edges"]:
+            lines.append(f"{', '.join(result['edges']):<40}  synthetic        real")
+        for kind in kinds if result["edges"] else []:
+            cells = [result["strata"][side].get(kind, {"taken": 0, "all": 0}) for side in ("synth", "real")]
+            lines.append(f"{kind:<40}" + "".join(f"{cell['taken']:>6} of {cell['all']:<6}" for cell in cells))
+        return "\n".join(lines)
+
+
+def shares(ratio: str, frames: int | None, have: dict[str, int]) -> dict[str, int]:
+    """Frames to take of each side.
+
+    Args:
+        ratio: Synthetic to real, `a:b`.
+        frames: Of both together; left out, the most that repeat none.
+        have: Frames of `synth` and `real`.
+
+    Raises:
+        InputError: No frame can be taken so.
+    """
+    a, b = map(int, ratio.split(":"))
+    if frames is None:
+        frames = min(have[side] * (a + b) // part for side, part in (("synth", a), ("real", b)) if part)
+    synth = round(frames * a / (a + b))
+    if not frames or (a and not synth) or (b and synth == frames):
+        raise InputError("frames", frames, f"enough for a frame of each side at {ratio}")
+    return {"synth": synth, "real": frames - synth}
+
+
+def _parts(field: str, path: Path) -> list[Part]:
+    try:
+        return [part for folder in split_folders(path) for part in read_frames(folder)]
+    except InputError as error:
+        raise InputError(field, error.value, error.allowed) from None
+
+
+def _taken(frames: Sequence[Frame], taken: Sequence[int]) -> list[Part]:
+    """The frames at some positions, by split."""
+    parts: dict[Path, list[Frame]] = {}
+    for position in taken:
+        source, record = frames[position]
+        parts.setdefault(source.folder, []).append((source, record))
+    return [Part(of[0][0], tuple(sorted((r for _, r in of), key=lambda r: r.index))) for of in parts.values()]
+
+
+def _by_stratum(
+    kinds: Sequence[tuple[int, ...]], taken: Sequence[int], borders: Sequence[np.ndarray]
+) -> dict[str, dict[str, int]]:
+    """How many frames of each stratum there are and were taken."""
+    every, chosen = Counter(kinds), Counter(kinds[position] for position in taken)
+    return {
+        ", ".join(map(_bucket, kind, borders)): {"taken": chosen[kind], "all": every[kind]} for kind in sorted(every)
+    }
+
+
+def _bucket(number: int, border: np.ndarray) -> str:
+    """A bucket as its range of values."""
+    if number == UNKNOWN:
+        return "unknown"
+    if not border.size:
+        return "any"
+    low, high = (f"{border[k]:.3g}" if 0 <= k < border.size else "" for k in (number - 1, number))
+    return f"{low} … {high}" if low and high else f"below {high}" if high else f"from {low}"

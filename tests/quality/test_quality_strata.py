@@ -1,0 +1,64 @@
+"""Strata are the same whoever asks; a draw keeps their proportions and loses none of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regolith.lunar.quality.strata import UNKNOWN, allocate, draw, edges, strata
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=40), st.data())
+def test_shares_are_proportional_and_no_stratum_is_lost(sizes: list[int], data: st.DataObject) -> None:
+    number = data.draw(st.integers(0, sum(sizes)))
+    taken = allocate(sizes, number)
+    assert sum(taken) == number and all(0 <= t <= s for t, s in zip(taken, sizes, strict=True))
+    if number >= len(sizes):
+        assert min(taken) >= 1
+        lifted = sum(max(0.0, 1 - s * number / sum(sizes)) for s in sizes)  # what the rare ones got beyond their share
+        for size, got in zip(sizes, taken, strict=True):
+            assert abs(got - max(1.0, size * number / sum(sizes))) <= 1 + lifted
+    elif number:
+        least = min(s for s, t in zip(sizes, taken, strict=True) if t)
+        assert all(t or s <= least for s, t in zip(sizes, taken, strict=True)), "the largest strata come first"
+
+
+def test_known_shares() -> None:
+    assert allocate([900, 90, 9, 1], 100) == [89, 9, 1, 1], "the rare one is kept"
+    assert allocate([50, 50], 10) == [5, 5]
+    assert allocate([3, 1], 4) == [3, 1]
+    with pytest.raises(ValueError, match="5 of 4"):
+        allocate([3, 1], 5)
+
+
+def test_buckets_have_equal_frequency_and_unknown_is_one_of_its_own() -> None:
+    values = np.arange(90.0)
+    values[::9] = np.nan
+    borders = edges([values], 4)
+    kinds = Counter(kind for (kind,) in strata({"x": values}, {"x": borders}))
+    assert kinds[UNKNOWN] == 10 and [kinds[k] for k in range(4)] == [20, 20, 20, 20]
+    assert edges([np.full(5, np.nan)], 3).size == 0 and edges([np.zeros(9)], 3).tolist() == [0.0]
+
+
+def test_a_small_side_says_as_much_as_a_large_one() -> None:
+    large, small = np.zeros(10_000), np.full(3, 10.0)
+    assert edges([large, small], 2) == pytest.approx([5.0]) == edges([small, large], 2)
+
+
+@given(st.integers(1, 60), st.integers(0, 200), st.integers(0, 5))
+def test_draws_repeat_in_whole_rounds_and_are_the_same_again(frames: int, number: int, seed: int) -> None:
+    kinds = [(i % 3, i % 2) for i in range(frames)]
+    taken = draw(kinds, number, seed=seed, side="real")
+    assert taken == draw(kinds, number, seed=seed, side="real") and len(taken) == number
+    times = Counter(taken)
+    assert {times[k] for k in range(frames)} <= {number // frames, number // frames + 1}
+
+
+def test_another_seed_or_side_draws_others() -> None:
+    kinds = [(0,)] * 200
+    first = draw(kinds, 50, seed=0, side="real")
+    assert first != draw(kinds, 50, seed=1, side="real") and first != draw(kinds, 50, seed=0, side="synth")
