@@ -55,7 +55,7 @@ while not run.finished:
     run.close_epoch(lambda: False)
 row = run.history[-1]
 need = run.memory.of(run.micro_batch)
-files = [s.data(kind, r) for s, r in zip(run.data.sources, run.data.records) for kind in ("rgb", "mask")]
+files = [s.data(kind, r) for s, r in map(run.data.record, range(len(run.data))) for kind in ("rgb", "mask")]
 began = time.process_time()
 for data in files:
     hashlib.sha256(data).digest()

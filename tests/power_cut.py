@@ -1,19 +1,26 @@
-"""A model of a disk under a crash: what a power cut, or a kill, leaves after each flush."""
+"""A model of a disk under a crash: what a power cut, or a kill, leaves after each flush, of children too."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import io
+import json
 import os
 import random
 import stat
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
 import pytest
+from flushing import RECORDER, record_children
 
 from regolith.lunar.dataset.chunk import CHUNKS
+from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines
 
 State = dict[str, bytes]
 """Path of each file relative to the root, and its content."""
@@ -26,7 +33,8 @@ class PowerCut:
 
     A file's contents survive from the last `fsync` of the file on, a folder's names from the last `fsync` of the folder
     on (POSIX promises no more; ext4's zero-length files after a crash are this); a new folder is there at once. Each
-    flush makes new states. What lies below the root at the start is durable.
+    flush makes new states. What lies below the root at the start is durable. Flushes count of this process, and of the
+    `Companion`s that it and they start; their order is that in which they are noted here.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +63,22 @@ class PowerCut:
                 self.flushed(Path(f"/proc/self/fd/{number}").readlink())
 
         monkeypatch.setattr(os, "fsync", fsync)
+        listener = self._open.enter_context(Listener(family="AF_UNIX"))
+        monkeypatch.setenv(RECORDER, str(listener.address))
+        record_children(monkeypatch.setattr)
+        self._open.callback(_wake, str(listener.address))
+        threading.Thread(target=_serve, args=(listener, weakref.WeakMethod(self._follow)), daemon=True).start()
+
+    def _follow(self, child: Connection) -> None:
+        """Note one flush; a child that is killed in the midst has flushed nothing."""
+        with contextlib.suppress(EOFError, ConnectionError), child:
+            path = Path(child.recv())
+            with self.lock:
+                self._note(self.kills, read_state(self.root, self.known))
+                child.send(None)
+                child.recv()
+                self.flushed(path)
+            child.send(None)
 
     def _fold(self, folder: Path) -> None:
         files = [path for path in folder.iterdir() if path.is_file()]
@@ -97,6 +121,21 @@ class PowerCut:
     def _note(states: list[State], state: State) -> None:
         if not states or state != states[-1]:
             states.append(state)
+
+
+def _serve(listener: Listener, follow: weakref.WeakMethod[Callable[[Connection], None]]) -> None:
+    """Note the flushes of children, several at once, as long as somebody asks for them."""
+    while True:
+        child = listener.accept()
+        found = follow()
+        if found is None:
+            return
+        threading.Thread(target=found, args=(child,), daemon=True).start()
+
+
+def _wake(address: str) -> None:
+    with contextlib.suppress(OSError):
+        Client(address, "AF_UNIX").close()
 
 
 def read_state(root: Path, known: Known | None = None) -> State:
@@ -161,3 +200,20 @@ def rerun(states: Sequence[State], root: Path, work: Callable[[Path], object], *
     for number, state in enumerate(random.Random(1).sample(list(states), min(most, len(states)))):
         restore(state, root / f"again{number}")
         work(root / f"again{number}")
+
+
+@functools.cache
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def assert_frames_and_models_are_whole(state: State) -> None:
+    """Journals of a state name whole frames alone, and a model is there with its card."""
+    for path in map(Path, state):
+        if path.name == JOURNAL:
+            records, damaged = scan_lines(parse_lines(io.BytesIO(state[str(path)])))
+            files = {str(path.parent / name): sha for r in records.values() for name, sha in r.sha256.items()}
+            assert not damaged and all(_digest(state[name]) == sha for name, sha in files.items()), path
+        if path.suffix == ".onnx":
+            card = json.loads(state[str(path.with_suffix(".json"))])
+            assert _digest(state[str(path)]) in (card["sha256"], card.get("replaces", {}).get("sha256")), path

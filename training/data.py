@@ -5,6 +5,7 @@ Every read of a file is held to the journal's hash of it, so that the fingerprin
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+<<<<<<< HEAD
 from regolith.lunar.dataset.formats.source import Source
 from regolith.lunar.dataset.layout import FrameRecord, records_digest
 from regolith.lunar.dataset.manifest import read_frames
+=======
+from regolith.lunar.dataset.formats.source import Source, read_source
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords
+>>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError
@@ -29,9 +35,18 @@ Change = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Position in the order, picture and mask to what the network sees of them."""
 
 
+<<<<<<< HEAD
 def joined(prints: Sequence[str]) -> str:
     """Return the fingerprint of several splits, in their order, of theirs; one split's is its own."""
     return prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
+=======
+def fingerprint(records: OrderedRecords) -> str:
+    """Return the sha256 over the journal's canonical lines by index: equal for equal frames, wherever they lie."""
+    digest = hashlib.sha256()
+    for record in records[np.argsort(records.numbers)]:
+        digest.update(record.to_line().encode() + b"\n")
+    return digest.hexdigest()
+>>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 
 
 class Frames:
@@ -50,9 +65,9 @@ class Frames:
         """
         self.splits = (splits,) if isinstance(splits, Path) else tuple(splits)
         self.field, self.workers = field, workers
-        self.records: list[FrameRecord] = []
-        self.sources: list[Source] = []
-        """The split of every frame."""
+        self._usable: list[tuple[Source, OrderedRecords]] = []
+        self._ends: list[int] = []
+        """Number of the first frame after each split's."""
         self.shapes: list[tuple[int, int]] = []
         """Height and width of every frame."""
         prints = [self._add(split) for split in self.splits]
@@ -68,6 +83,7 @@ class Frames:
             parts = read_frames(split)
         except InputError as error:
             raise InputError(self.field, error.value, error.allowed) from None
+<<<<<<< HEAD
         before = len(self.records)
         for part in parts:
             usable = [record for record in part.records if any(record.counts[name] for name in NAMES)]
@@ -77,9 +93,19 @@ class Frames:
         if len(self.records) == before:
             raise InputError(self.field, str(split), "a split with at least one labelled frame")
         return joined([records_digest(part.records) for part in parts])
+=======
+        labelled = (any(record.counts[name] for name in NAMES) for record in source.records)
+        usable = source.records[np.fromiter(labelled, bool, len(source.records))]
+        if not usable:
+            raise InputError(self.field, str(split), "a split with at least one labelled frame")
+        self._usable.append((source, usable))
+        self._ends.append(len(self) + len(usable))
+        self.shapes += [(source.height, source.width)] * len(usable)
+        return fingerprint(source.records)
+>>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 
     def __len__(self) -> int:
-        return len(self.records)
+        return self._ends[-1] if self._ends else 0
 
     @property
     def name(self) -> str:
@@ -94,10 +120,17 @@ class Frames:
     @property
     def counts(self) -> np.ndarray:
         """Pixels per class over the splits, int64 [3]."""
-        return np.array([sum(r.counts.get(name, 0) for r in self.records) for name in NAMES], np.int64)
+        each = (record.counts[name] for _, records in self._usable for record in records for name in NAMES)
+        return np.fromiter(each, np.int64, len(self) * len(NAMES)).reshape(-1, len(NAMES)).sum(axis=0)
+
+    def record(self, i: int) -> tuple[Source, FrameRecord]:
+        """Return the split of a frame, and its line in the journal."""
+        split = bisect.bisect_right(self._ends, i)
+        source, records = self._usable[split]
+        return source, records[i - self._ends[split]]
 
     def _read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        source, record = self.sources[i], self.records[i]
+        source, record = self.record(i)
         try:
             return source.array("rgb", record), source.array("mask", record)
         except InputError as error:

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 import pytest
-from power_cut import PowerCut, restore
+from power_cut import PowerCut, read_state, restore, seen
 from split_drawing import FRAMES, command, digest, draw
 
 from regolith.lunar.dataset.layout import JOURNAL, read_lines, scan_lines
@@ -272,12 +272,18 @@ def test_file_size_limit(undisturbed: Path, tmp_path: Path) -> None:
     assert digest(out / "val") == digest(undisturbed)
 
 
-def test_power_cut_at_any_flush(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "how", [{}, {"executor": "processes", "workers": 2, "chunk_frames": 2}], ids=["here", "workers"]
+)
+def test_power_cut_at_any_flush(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
     """What a crash leaves after each flush never names a frame that is not whole, and completes to the same bytes."""
     (tmp_path / "disk").mkdir()
     disk = PowerCut(tmp_path / "disk", monkeypatch)
-    draw(tmp_path / "disk")
+    draw(tmp_path / "disk", **how)
     monkeypatch.undo()
+    assert seen(disk.states[-1]) == seen(read_state(tmp_path / "disk")), "something was never flushed"
     assert len(disk.states) > 5 * FRAMES
     resumed = random.Random(1).sample(range(len(disk.states)), 4)
     for number, state in enumerate(disk.states):

@@ -1,6 +1,7 @@
 """The journal while a split is drawn: which frames there are, in memory that hardly grows with them."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import random
@@ -12,16 +13,26 @@ from typing import Any
 import pytest
 from small_split import PARAMS, SIZE, spec, write, write_split
 
+from regolith.lunar.dataset.checks import FrameCheck
 from regolith.lunar.dataset.chunk import ChunkTask
 from regolith.lunar.dataset.chunked_run import ChunkedRun
 from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.journal import ABSENT, OpenJournal
-from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, append_records, journal_bytes, read_journal
+from regolith.lunar.dataset.layout import (
+    JOURNAL,
+    FrameRecord,
+    append_records,
+    journal_lines,
+    read_journal,
+    write_journal,
+)
 from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.dataset.survey import survey
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.params import InputError, load_preset
 from regolith.lunar.render.base import run_through
+from training.data import Frames
 
 SPEC = spec(0).to_dict()
 BYTES_A_FRAME = 300
@@ -110,6 +121,49 @@ def test_memory_hardly_grows_with_the_frames(tmp_path: Path) -> None:
     assert (many - few) / 600 < BYTES_A_FRAME, f"{(many - few) / 600:.0f} bytes a frame"
 
 
+READERS = {
+    "read": (lambda split: list(map(type, read_source(split).records)), 1000),
+    "verify": (verify, 1000),
+    "train": (lambda split: Frames(split, field="split", workers=1).counts, 1200),
+}
+"""What reads a split, and the most it may take for a frame more [bytes]; every record held would be 3400."""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_readers_hold_lines_and_not_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Of frames whose journal is as that of others, and whose pictures nobody looks at."""
+    monkeypatch.setattr("regolith.lunar.dataset.verify.check_frame", lambda split, record: FrameCheck(record.index))
+    monkeypatch.setattr("training.data.MEMORY_SHARE", 0.0)
+    read, most = READERS[name]
+    sizes = (200, 400, 1400)  # the first loads and caches what it does once
+    peaks = []
+    for frames in sizes:
+        split = write_split(tmp_path / str(frames) / "val", 1)
+        dataclasses.replace(Contract.read(split), frames=frames).write(split)
+        (record,) = read_journal(split).values()
+        write_journal(split, {index: alike(record, index) for index in range(frames)})
+        tracemalloc.start()
+        read(split)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    each = (peaks[2] - peaks[1]) / (sizes[2] - sizes[1])
+    assert each < most, f"{each:.0f} bytes a frame"
+
+
+def alike(record: FrameRecord, index: int) -> FrameRecord:
+    """A record with the values and the files of another frame."""
+    drawn = spec(index)
+    files = {name.replace("00000", f"{index:05d}"): name for name in record.sha256}
+    return FrameRecord(
+        index,
+        drawn.seed,
+        drawn.to_dict(),
+        {name: hashlib.sha256(name.encode()).hexdigest() for name in files},
+        {name: record.bytes[first] for name, first in files.items()},
+        record.counts,
+    )
+
+
 def test_journal_knows_what_was_appended_dropped_and_sorted(tmp_path: Path) -> None:
     """The file is the one that a rewrite of all records would give."""
     records = {index: write(tmp_path, index, ["rgb", "mask"]) for index in range(8)}
@@ -125,7 +179,7 @@ def test_journal_knows_what_was_appended_dropped_and_sorted(tmp_path: Path) -> N
     assert journal.missing().tolist() == sorted({*order} - {*kept}) and order[0] not in journal
     assert len(journal) == 5 and [record.index for record in journal.records()] == kept
     journal.sort()
-    assert (tmp_path / JOURNAL).read_bytes() == journal_bytes({index: records[index] for index in kept})
+    assert (tmp_path / JOURNAL).read_bytes() == b"".join(journal_lines({index: records[index] for index in kept}))
     journal.append([records[index] for index in journal.missing().tolist()])
     assert list(journal.records()) == list(records.values()) and read_journal(tmp_path) == records
 

@@ -21,12 +21,12 @@ def found(folder: Path) -> list[tuple[str, str]]:
 
 def rewrite(split: Path, index: int, **changes: Any) -> None:
     """Write a frame with other arrays, journaled as it is: only what the arrays say can be wrong."""
-    write_journal(split, read_journal(split) | {index: write(split, index, **changes)})
+    write_journal(split, dict(read_journal(split)) | {index: write(split, index, **changes)})
 
 
 def change_record(split: Path, index: int, **changes: Any) -> None:
     records = read_journal(split)
-    write_journal(split, records | {index: dataclasses.replace(records[index], **changes)})
+    write_journal(split, dict(records) | {index: dataclasses.replace(records[index], **changes)})
 
 
 def change_contract(split: Path, **changes: Any) -> None:

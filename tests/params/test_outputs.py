@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regolith.lunar import cli
-from regolith.lunar.files import LOCK, append_lines, replacing, temporary_beside, write_bytes
+from regolith.lunar.files import LOCK, append_lines, lock_beside, replacing, temporary_beside, write_bytes
 from regolith.lunar.params import InputError, load_params, load_preset, one_line, save_params, sole_file, sole_folder
 from regolith.lunar.params.errors import LINE_MAX, UNFIT
 
@@ -148,6 +148,23 @@ def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
     with sole_folder("out", tmp_path):
         pass
     assert not (tmp_path / LOCK).exists()
+
+
+def test_the_lock_of_a_killed_run_goes_with_the_next_write_beside_it(tmp_path: Path) -> None:
+    """One that is held stays, and so does what is no lock of ours."""
+    code = "import os, signal, sys; from pathlib import Path; from regolith.lunar.params import sole_file\n"
+    code += "with sole_file('out', Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], check=False)
+    assert lock_beside(tmp_path / "model.onnx").exists()
+    (tmp_path / ".theirs.lock").write_text("1234")
+    (tmp_path / ".theirs2.lock").touch()
+    with sole_file("out", tmp_path / "held"):
+        write_bytes(tmp_path / "report.html", DATA)
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "report.html", ".theirs.lock", ".theirs2.lock", lock_beside(tmp_path / "held").name
+        }  # fmt: skip
+        with pytest.raises(InputError), sole_file("out", tmp_path / "held"):
+            pass
 
 
 @given(st.text(), st.recursive(st.none() | st.text() | st.integers() | st.floats(), st.lists), st.text())

@@ -153,7 +153,7 @@ def test_values_are_the_journals_beside_the_range_asked_for(whole, split, html) 
     assert "Every value lies in the range" in section(html, "Parameters")
     records = read_journal(split)
     strayed = dataclasses.replace(records[0], spec=records[0].spec | {"pitch_deg": -60})
-    write_journal(split, records | {0: strayed})
+    write_journal(split, dict(records) | {0: strayed})
     assert "Outside their range: 1 values" in section(page(split), "Parameters")
 
 
@@ -173,7 +173,7 @@ def test_redrawn_frames_that_reached_the_share_asked_for_are_counted(tmp_path) -
     assert "No frame was drawn again: each had between 10.0% and 40.0%" in section(page(split), "Redraws")
     counts = {"regolith": SIZE**2, "rock": 0, "sky": 0, "ignore": 0}
     records = {i: dataclasses.replace(record, redraws=i) for i, record in records.items()}
-    write_journal(split, records | {2: dataclasses.replace(records[2], counts=counts)})
+    write_journal(split, dict(records) | {2: dataclasses.replace(records[2], counts=counts)})
     text = section(page(split), "Redraws")
     assert "3 of 4 frames were drawn again, 2.0 times in the mean." in text
     assert "between 10.0% and 40.0% of rock: 2 of the 3 came to lie there, and 3 of all 4 do." in text

@@ -190,7 +190,7 @@ def test_child_waits_for_the_one_before(tmp_path: Path) -> None:
                 waiting.wait(3)
             held.kill()
             assert waiting.wait(WAIT_S) == 0
-    assert (tmp_path / "part" / "dataset.json").exists()
+    assert (tmp_path / "part" / "dataset.json").exists() and not lock.exists()
 
 
 def test_child_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:

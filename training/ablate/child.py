@@ -6,21 +6,11 @@ the process that started it, however that one ended.
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from regolith.lunar.files import take_lock
+from regolith.lunar.files import holding
 from regolith.lunar.system import end_with_parent, is_parent
-
-
-@contextlib.contextmanager
-def holding(path: Path) -> Iterator[None]:
-    """Hold a lock, waiting for whoever has it; the kernel frees it with the process."""
-    with path.open("a") as file:
-        take_lock(file.fileno(), path.parent, wait=True)
-        yield
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +19,7 @@ def main(arguments: list[str]) -> int:
     end_with_parent(politely=True)
     if not is_parent(int(parent)):  # it went before the kernel knew
         return 130
-    with holding(Path(lock)):
+    with holding(Path(lock), wait=True):
         if verb == "train":
             from training.train import run_companion
 

@@ -3,7 +3,7 @@
 What is no regular file (a device, a pipe, a socket, standard output) is written through and never replaced; of a link
 the file it leads to is replaced, and the link stays. A file keeps its mode; of one with several names only the one
 written to gets the new content, as git does it. Temporary files lie beside their target as `.NAME.HOST-PROCESS.tmp`;
-those of killed processes go with the next run that writes to the folder.
+those of killed processes go with the next run that writes to the folder, and so do their locks.
 
 Some file systems have no locks (Lustre mounted without `flock`, NFS without its lock service), or do not flush a folder
 (Windows, its shares and those of virtual machines, some in user space): there things go on without, and a line says so
@@ -173,7 +173,7 @@ def place() -> str:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what killed processes of this host left of the files they wrote in a folder; once a process."""
+    """Delete what killed processes left of files they wrote in a folder, and their locks; once a process."""
     if str(folder.absolute()) in _SWEPT:
         return
     _SWEPT.add(str(folder.absolute()))
@@ -183,6 +183,17 @@ def _sweep(folder: Path) -> None:
             match = ours.fullmatch(entry.name)
             if match and not system.is_running(int(match[1])) and entry.is_file(follow_symlinks=False):
                 Path(entry).unlink(missing_ok=True)
+            elif re.fullmatch(rf"\..+\{LOCK}", entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_free(Path(entry))
+
+
+def _remove_free(path: Path) -> None:
+    """Take a lock of ours away that nobody holds."""
+    with contextlib.suppress(OSError), path.open("rb+") as file:
+        if file.read(8) == b"process ":
+            system.lock_file(file.fileno())
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                system.remove_locked(file, path)
 
 
 @contextlib.contextmanager
@@ -241,14 +252,16 @@ def lock_beside(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def holding(path: Path) -> Iterator[None]:
+def holding(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock, whose file is there only as long; the kernel frees it with the process, however that ends.
+
+    It is refused where another process has it, or waits for that one.
 
     Raises:
         BlockingIOError: Another process holds it; says which.
         OSError: The file cannot be written.
     """
-    with _open_locked(path) as file:
+    with _open_locked(path, wait) as file:
         words = f"process {os.getpid()} on {platform.node()}, since {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
         with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
             os.ftruncate(file.fileno(), 0)
@@ -259,11 +272,11 @@ def holding(path: Path) -> Iterator[None]:
             system.remove_locked(file, path)
 
 
-def _open_locked(path: Path) -> IO[bytes]:
+def _open_locked(path: Path, wait: bool) -> IO[bytes]:
     while True:
         file = path.open("ab+")
         try:
-            take_lock(file.fileno(), path.parent)
+            take_lock(file.fileno(), path.parent, wait=wait)
         except BlockingIOError:
             holder = ""
             with contextlib.suppress(PermissionError):  # on a Windows share a lock also keeps others from reading

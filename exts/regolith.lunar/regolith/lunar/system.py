@@ -372,9 +372,9 @@ def peak_bytes() -> int:
 
 
 def python() -> Path:
-    """The Python this runs in; where a program has it built in, as Kit on Windows may, the one beside its library."""
-    running = Path(sys.executable or "")
-    return running if running.name.startswith("python") else Path(os.__file__).parents[1] / "python.exe"
+    """The Python this runs in; where a program has it built in, as Kit may, the one beside its library."""
+    running, library = Path(sys.executable or ""), Path(os.__file__).parents
+    return running if running.name[:6] == "python" else library[1 + POSIX] / ("bin/python3" if POSIX else "python.exe")
 
 
 # command lines

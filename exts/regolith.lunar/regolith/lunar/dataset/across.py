@@ -10,6 +10,7 @@ import numpy as np
 
 from regolith.lunar.dataset.checks import SplitCheck
 from regolith.lunar.dataset.duplicates import HASH_SIDE, earlier_copies
+from regolith.lunar.dataset.layout import OrderedRecords
 from regolith.lunar.params import InputError
 from regolith.lunar.randomize import APART, draw_scene, frame_intervals
 
@@ -46,18 +47,20 @@ def _drawn(split: SplitCheck) -> tuple[Any, ...] | None:
 
 def _check_seeds(one: SplitCheck, other: SplitCheck) -> None:
     one.checked["splits"] += 1
-    seeds, others = _seeds(one), _seeds(other)
-    for seed, index in sorted(seeds.items(), key=lambda item: item[1]):
-        if seed in others:
-            one.report("splits", f"frame {index}", f"shares its seed with {other.name} {others[seed]}")
+    frames, others = one.records.ordered(), other.records.ordered()
+    _, ours, theirs = np.intersect1d(_seeds(frames), _seeds(others), return_indices=True)
+    for place, shared in sorted(zip(ours.tolist(), theirs.tolist(), strict=True)):
+        text = f"shares its seed with {other.name} {others.numbers[shared]}"
+        one.report("splits", f"frame {frames.numbers[place]}", text)
     taken = set(_scenes(other).values())
     for number, scene in _scenes(one).items():
         if scene in taken:
             one.report("splits", f"scene {number}", f"is also a scene of {other.name}")
 
 
-def _seeds(split: SplitCheck) -> dict[int, int]:
-    return {record.seed: index for index, record in sorted(split.records.items(), reverse=True)}
+def _seeds(records: OrderedRecords) -> np.ndarray:
+    """Seeds of frames, uint64; ours are below 2^62."""
+    return np.fromiter((record.seed % 2**64 for record in records), np.uint64, len(records))
 
 
 def _scenes(split: SplitCheck) -> dict[int, int]:
@@ -89,24 +92,28 @@ def _check_domains(one: SplitCheck, other: SplitCheck) -> None:
             one.report("domains", name, f"{ranges[name]} here overlaps {others[name]} of {other.name}")
 
 
+def _seed(split: SplitCheck) -> tuple[str, int] | None:
+    return None if split.contract is None else (split.contract.split, split.contract.seed)
+
+
 def check_duplicates(splits: Sequence[SplitCheck]) -> None:
     """Find frames that show the picture of another frame, in the same split or in another of these."""
-    seen: set[tuple[object, ...]] = set()
-    frames: list[tuple[SplitCheck, int]] = []
-    for split in splits:
-        split.checked["duplicates"] += len(split.bits)
-        for index in sorted(split.bits):
-            contract = split.contract
-            drawn = (contract.split, contract.seed) if contract else ()
-            key = (*drawn, index, *split.records[index].sha256.values())
-            if split.at_home:
-                if key in seen:
-                    continue  # the same frame in a part of this split, not a copy
-                seen.add(key)
-            frames.append((split, index))
-    if not frames:
+    owners, frames, bits = [], [], []
+    for number, split in enumerate(splits):
+        split.checked["duplicates"] += len(split.shown)
+        indices = np.array(split.shown, np.int64)
+        alone = np.ones(len(indices), bool)
+        for other in splits[:number]:
+            if split.at_home and other.at_home and _seed(split) == _seed(other):  # one may be a part of the other
+                known, _, places = np.intersect1d(np.array(other.shown, np.int64), indices, return_indices=True)
+                alone[places] &= [split.records[i].sha256 != other.records[i].sha256 for i in known.tolist()]
+        owners.append(np.full(int(alone.sum()), number))
+        frames.append(indices[alone])
+        bits.append(np.frombuffer(split.bits, np.uint64).reshape(-1, HASH_SIDE**2 // 64)[alone])
+    if not any(map(len, frames)):
         return
-    for copy, first, apart in earlier_copies(np.stack([split.bits[index] for split, index in frames])):
-        (split, index), (other, shown) = frames[copy], frames[first]
+    owner, frame = np.concatenate(owners), np.concatenate(frames)
+    for copy, first, apart in earlier_copies(np.concatenate(bits)):
+        (split, index), (other, shown) = ((splits[owner[each]], int(frame[each])) for each in (copy, first))
         where = f"frame {shown}" if other is split else f"{other.name} {shown}"
         split.report("duplicates", f"frame {index}", f"shows the picture of {where} ({apart} of {HASH_SIDE**2} bits)")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import os
+from array import array
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from regolith.lunar.dataset.contract import CONTRACT, COPY, Contract
 from regolith.lunar.dataset.duplicates import picture_bits
-from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, frame_bytes, journal_bytes, parse_lines, scan_lines
+from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, Records, frame_bytes, parse_lines
 from regolith.lunar.dataset.outputs import ALWAYS, OUTPUTS, file_name
 from regolith.lunar.dataset.splits import is_part
 from regolith.lunar.labels import CLASSES, IGNORE
@@ -59,13 +62,15 @@ class SplitCheck:
     """None where it cannot be trusted."""
     params: Params | None = None
     """None for imported splits, or where the contract cannot be trusted."""
-    records: dict[int, FrameRecord] = dataclasses.field(default_factory=dict)
+    records: Records = dataclasses.field(default_factory=Records)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
     """How often each check that applies was made."""
     notes: list[str] = dataclasses.field(default_factory=list)
-    bits: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
-    """Perceptual hash of every frame whose picture is whole, by index."""
+    shown: array[int] = dataclasses.field(default_factory=lambda: array("q"))
+    """Index of every frame whose picture is whole, ascending."""
+    bits: bytearray = dataclasses.field(default_factory=bytearray)
+    """Perceptual hash of each of these."""
 
     @property
     def name(self) -> str:
@@ -132,30 +137,49 @@ def _check_journal(split: SplitCheck) -> None:
     path = split.folder / JOURNAL
     try:
         with open_regular(path) as file:
-            data = file.read()
+            if not _read_records(split, file):
+                file.seek(0)
+                _check_lines(split, file)
     except OSError as error:
         split.report("journal", JOURNAL, f"cannot be read ({error.strerror})" if path.exists() else "missing")
-        return
-    split.records, damaged = scan_lines(parse_lines(io.BytesIO(data)))
-    split.checked["journal"] += len(split.records) + len(damaged)
-    for number in damaged:
-        split.report("journal", f"{JOURNAL}:{number}", "is not as it was written")
-    if not data.endswith(b"\n"):
+
+
+def _read_records(split: SplitCheck, file: BinaryIO) -> bool:
+    """Take in the records of a journal; returns whether it is line by line that of a finished run."""
+    damaged = 0
+    count, last, ordered = 0, -1, True
+    for line in parse_lines(file):
+        count += 1
+        if line.record is None:
+            damaged += 1
+            split.report("journal", f"{JOURNAL}:{line.number}", "is not as it was written")
+            continue
+        split.records[line.record.index] = line.record
+        ordered = ordered and line.number == count and line.record.index > last
+        last = line.record.index
+    split.checked["journal"] += len(split.records) + damaged
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - 2, 0))
+    tail = file.read()
+    if not tail.endswith(b"\n"):
         split.report("journal", JOURNAL, "does not end in a whole line: torn by a crash, or damaged")
-    if data != journal_bytes(split.records):
-        lines = data.split(b"\n")[:-1]
-        _check_lines(split, {i: line for i, line in enumerate(lines, start=1) if i not in damaged})
+    return ordered and not damaged and tail[-1:] == b"\n" and tail[:-1] not in (b"", b"\n")
 
 
-def _check_lines(split: SplitCheck, lines: dict[int, bytes]) -> None:
-    """Say which whole lines of a journal, by their number, are not as and where a finished run leaves them."""
+def _check_lines(split: SplitCheck, lines: Iterable[bytes]) -> None:
+    """Say which whole lines of a journal are not as and where a finished run leaves them."""
     seen: dict[int, int] = {}
     last, ordered = -1, True
-    for number, line in lines.items():
-        if not line:
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith(b"\n"):
+            break
+        if line == b"\n":
             split.report("journal", f"{JOURNAL}:{number}", "is blank")
             continue
-        index = FrameRecord.from_line(line.decode("utf-8")).index
+        try:
+            index = FrameRecord.from_line(line.removesuffix(b"\n").decode("utf-8")).index
+        except ValueError:  # reported already
+            continue
         if index in seen:
             split.report("journal", f"{JOURNAL}:{number}", f"frame {index} again, as in line {seen[index]}")
         elif index < last:
@@ -237,11 +261,11 @@ def _check_mask(found: FrameCheck, record: FrameRecord, arrays: dict[str, np.nda
     counts["ignore"] = mask.size - sum(counts.values())
     if counts != record.counts:
         report("class counts", "mask", f"{_counts(counts)}; the journal has {_counts(record.counts)}")
-    for output, array in arrays.items():
+    for output, pixels in arrays.items():
         check = OUTPUTS[output].check
-        if check is not None and array.shape[:2] == mask.shape:
+        if check is not None and pixels.shape[:2] == mask.shape:
             found.checked.append(check.name)
-            wrong = int(np.count_nonzero(check.disagree(array, mask)))
+            wrong = int(np.count_nonzero(check.disagree(pixels, mask)))
             if wrong:
                 report(check.name, output, f"{wrong} pixels do not go with the mask; should be: {check.holds}")
 

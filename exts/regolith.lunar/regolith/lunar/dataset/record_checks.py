@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator
 
 from regolith.lunar import __version__
@@ -60,7 +62,8 @@ def _check_parameters(split: SplitCheck, params: Params) -> None:
     except InputError as error:  # the ranges themselves do not fit: no frame can
         split.report("parameters", CONTRACT, str(error))
         return
-    for index, record in sorted(split.records.items()):
+    for record in split.records.ordered():
+        index = record.index
         split.checked["parameters"] += 1
         fixed = {"split": name, "index": index, "scene": scene_number(params, index), "seed": record.seed}
         for key, wanted in fixed.items():
@@ -96,23 +99,28 @@ def _check_draw(split: SplitCheck, contract: Contract, params: Params, record: F
 def _note_shares(split: SplitCheck, params: Params) -> None:
     """Note how many frames no redraw brought into the range of rock shares asked for."""
     wanted = params.randomize.rock_share
-    shares = [record.counts["rock"] / max(sum(record.counts.values()), 1) for record in split.records.values()]
+    shares = (record.counts["rock"] / max(sum(record.counts.values()), 1) for record in split.records.values())
     missed = sum(not wanted.contains(share) for share in shares)
     if missed:
         split.notes.append(
-            f"{split.name}: {missed} of {counted(len(shares), 'frame')} outside the rock shares asked for, {wanted}, "
-            f"after up to {counted(params.randomize.redraws, 'redraw')} each"
+            f"{split.name}: {missed} of {counted(len(split.records), 'frame')} outside the rock shares asked for, "
+            f"{wanted}, after up to {counted(params.randomize.redraws, 'redraw')} each"
         )
 
 
 def _extra_files(split: SplitCheck) -> Iterator[str]:
     """Files that belong to no frame of the split; they are not ours to judge."""
-    known = {name for record in split.records.values() for name in record.sha256}
     for path in sorted(split.folder.iterdir()):
         if path.is_dir() and path.name in OUTPUTS:
-            for file in sorted(path.iterdir()):
-                name = f"{path.name}/{file.name}"
-                if name not in known:
-                    yield f"{split.name}/{name}: belongs to no frame of the journal"
+            with os.scandir(path) as files:
+                names = (f"{path.name}/{file.name}" for file in files)
+                extra = sorted(name for name in names if not _is_known(split, name))
+            yield from (f"{split.name}/{name}: belongs to no frame of the journal" for name in extra)
         elif path.name not in OURS and not path.name.endswith(".log.jsonl"):
             yield f"{split.name}/{path.name}: belongs to no frame of the journal"
+
+
+def _is_known(split: SplitCheck, name: str) -> bool:
+    """Whether the frame that a file names in its own name has it in the journal."""
+    number = re.search(r"_([0-9]{1,18})\.", name)
+    return number is not None and (index := int(number[1])) in split.records and name in split.records[index].sha256

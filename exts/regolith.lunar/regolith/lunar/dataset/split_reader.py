@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from regolith.lunar.dataset.formats.source import Source, read_source
-from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.files import AnyPath
 from regolith.lunar.params import InputError, Interval
@@ -98,7 +98,7 @@ class SplitReader(Sequence[StoredFrame]):
     reader of fewer frames.
     """
 
-    def __init__(self, source: Source, records: Sequence[FrameRecord]) -> None:
+    def __init__(self, source: Source, records: OrderedRecords) -> None:
         self._source, self._records = source, records
 
     @property
@@ -156,8 +156,12 @@ class SplitReader(Sequence[StoredFrame]):
         wanted = {name: _interval(name, value) for name, value in ranges.items()}
         for name in wanted:
             self._check(name)
-        kept = (r for r in self._records if all(_inside(r.spec.get(name), wanted[name]) for name in wanted))
-        return SplitReader(self._source, [r for r in kept if keep is None or keep(StoredFrame(self._source, r))])
+        kept = (
+            all(_inside(record.spec.get(name), wanted[name]) for name in wanted)
+            and (keep is None or bool(keep(StoredFrame(self._source, record))))
+            for record in self._records
+        )
+        return SplitReader(self._source, self._records[np.fromiter(kept, bool, len(self))])
 
     def _check(self, name: str) -> None:
         known = {key for record in self._records for key, value in record.spec.items() if _is_number(value)}

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from regolith.lunar.dataset.contract import CONTRACT, Contract
-from regolith.lunar.dataset.layout import journal_bytes, present, read_journal, write_journal
+from regolith.lunar.dataset.layout import journal_lines, present, read_journal, write_journal
 from regolith.lunar.files import appearing
 from regolith.lunar.params import InputError
 
@@ -57,4 +57,7 @@ def split_digest(split: Path) -> str | None:
     contract, records = Contract.read(split), read_journal(split)
     if len(records) != contract.frames or not all(present(split, record) for record in records.values()):
         return None
-    return hashlib.sha256(journal_bytes(records)).hexdigest()
+    digest = hashlib.sha256()
+    for line in journal_lines(records):
+        digest.update(line)
+    return digest.hexdigest()

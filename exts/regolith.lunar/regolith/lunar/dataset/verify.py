@@ -33,7 +33,7 @@ BAR_FROM = 200
 LINE_BYTES = 1400
 """Size of a journal line, about."""
 PROGRESS_EVERY = 50
-"""Frames between two progress events."""
+"""Frames between two progress events, and most that are held as more than their lines."""
 REDRAWN = ("journal", "indices")
 """Checks whose problems have no frame of their own and yet make a split one to draw again."""
 
@@ -144,15 +144,17 @@ def _check_splits(folder: Path, emit: Emit) -> list[SplitCheck]:
 
 def _check_frames(split: SplitCheck) -> Iterator[int]:
     """Check the files of every frame in threads, and yield the indices in order as they are done."""
-    records = [split.records[index] for index in sorted(split.records)]
+    records = split.records.ordered()
     with ThreadPoolExecutor(cores()) as pool:
-        for found in pool.map(partial(check_frame, split), records):
-            split.checked.update(found.checked)
-            for check, where, problem in found.problems:
-                split.report(check, where, problem, found.index)
-            if found.bits is not None:
-                split.bits[found.index] = found.bits
-            yield found.index
+        for start in range(0, len(records), PROGRESS_EVERY):  # a pool takes in all that it is given at once
+            for found in pool.map(partial(check_frame, split), records[start : start + PROGRESS_EVERY]):
+                split.checked.update(found.checked)
+                for check, where, problem in found.problems:
+                    split.report(check, where, problem, found.index)
+                if found.bits is not None:
+                    split.shown.append(found.index)
+                    split.bits += found.bits.tobytes()
+                yield found.index
 
 
 def _neighbours(folder: Path, splits: Sequence[SplitCheck]) -> list[SplitCheck]:
@@ -228,9 +230,10 @@ def _redraw(split: SplitCheck, contract: Contract, workers: int, other_backend: 
     from regolith.lunar.dataset.generate import generate
 
     bad = {problem.index for problem in split.problems}
-    kept = {i: record for i, record in split.records.items() if i not in bad and 0 <= i < contract.frames}
+    for index in [i for i in split.records if i in bad or i >= contract.frames]:
+        del split.records[index]
     with sole_folder("out", split.folder, "split"):
-        write_journal(split.folder, kept)
+        write_journal(split.folder, split.records)
     result = generate(
         contract.params,
         split.folder.resolve().parent,

@@ -111,11 +111,12 @@ def _evaluate(
 def _draw_worst(
     segmenter: Segmenter, source: Source, rows: list[dict[str, Any]], worst: int, tta: Views, out: Path
 ) -> list[str]:
-    ranked = sorted((r for r in rows if r["rock_px"] >= WORST_MIN_ROCK_PX), key=lambda r: (r["iou"], r["index"]))
-    records = {record.index: record for record in source.records}
+    rocky = (place for place, row in enumerate(rows) if row["rock_px"] >= WORST_MIN_ROCK_PX)
+    ranked = sorted(rocky, key=lambda place: (rows[place]["iou"], place))
     drawn = []
-    for rank, row in enumerate(ranked[:worst]):
-        rgb, truth = _read_frame(source, records[row["index"]])
+    for rank, place in enumerate(ranked[:worst]):
+        row = rows[place]
+        rgb, truth = _read_frame(source, source.records[place])
         mask = segmenter.predict(rgb, size=None, tta=tta).mask
         sheet = contact_sheet(
             [

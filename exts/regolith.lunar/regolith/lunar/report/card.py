@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.formats.source import Source, read_source
-from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords
 from regolith.lunar.dataset.splits import counted, split_folders
 from regolith.lunar.dataset.survey import CARD, LOG
 from regolith.lunar.jobs.events import Emit
@@ -265,10 +265,11 @@ def _parameters_section(drawn: Sequence[Draws], params: Params | None) -> Report
     return ReportSection("Parameters", text, pictures=pictures)
 
 
-def _redraws_section(records: Sequence[FrameRecord], params: Params | None) -> ReportSection:
+def _redraws_section(records: OrderedRecords, params: Params | None) -> ReportSection:
     if params is None:
         return ReportSection("Redraws", ("The frames were imported: none was drawn, nor drawn again.",))
-    again = [record for record in records if record.redraws]
+    redrawn = np.array([record.redraws for record in records])
+    again = records[redrawn > 0]
     asked = _asked_share(params)
     wanted = f"between {asked.lo:.1%} and {asked.hi:.1%} of rock" if asked else ""
     if not again:
@@ -277,12 +278,12 @@ def _redraws_section(records: Sequence[FrameRecord], params: Params | None) -> R
             "no range of rock shares was asked for"
         )  # fmt: skip
         return ReportSection("Redraws", (f"No frame was drawn again: {why}.",))
-    mean = sum(record.redraws for record in again) / len(again)
+    mean = redrawn.sum() / len(again)
     text = f"{len(again)} of {counted(len(records), 'frame')} were drawn again, {mean:.1f} times in the mean."
     if asked:
         text += f" Asked for were frames with {wanted}: {_reached(again, asked)} of the {len(again)} came to lie there"
         text += f", and {_reached(records, asked)} of all {len(records)} do."
-    times = Counter(record.redraws for record in records)
+    times = Counter(redrawn.tolist())
     return ReportSection("Redraws", (text,), pictures=[drawing(plots.redraws(times), wide=True)])
 
 

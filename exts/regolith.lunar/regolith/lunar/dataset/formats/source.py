@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from regolith.lunar.dataset.contract import Contract
-from regolith.lunar.dataset.layout import FrameRecord, frame_bytes, read_journal
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, frame_bytes, read_journal
 from regolith.lunar.dataset.outputs import OUTPUTS, file_name
 from regolith.lunar.dataset.splits import is_part, split_folders
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK
@@ -39,7 +39,7 @@ class Source:
     name: str
     """Name of the split's folder; it names the split in every format."""
     contract: Contract
-    records: tuple[FrameRecord, ...]
+    records: OrderedRecords
     """The complete frames by index."""
 
     @property
@@ -156,10 +156,11 @@ def read_source(split: Path) -> Source:
         InputError: It is damaged, or has no frame.
     """
     contract = Contract.read(split)
-    records = {index: record for index, record in read_journal(split).items() if index < contract.frames}
+    records = read_journal(split).ordered()
+    records = records[records.numbers < contract.frames]
     if not records:
         raise InputError("split", str(split), "a split with at least one frame")
-    return Source(split, split.resolve().name, contract, tuple(records[index] for index in sorted(records)))
+    return Source(split, split.resolve().name, contract, records)
 
 
 def role(source: Source) -> str:
