@@ -14,14 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-<<<<<<< HEAD
 from regolith.lunar.dataset.formats.source import Source
-from regolith.lunar.dataset.layout import FrameRecord, records_digest
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, records_digest
 from regolith.lunar.dataset.manifest import read_frames
-=======
-from regolith.lunar.dataset.formats.source import Source, read_source
-from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords
->>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError
@@ -35,18 +30,9 @@ Change = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Position in the order, picture and mask to what the network sees of them."""
 
 
-<<<<<<< HEAD
 def joined(prints: Sequence[str]) -> str:
     """Return the fingerprint of several splits, in their order, of theirs; one split's is its own."""
     return prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
-=======
-def fingerprint(records: OrderedRecords) -> str:
-    """Return the sha256 over the journal's canonical lines by index: equal for equal frames, wherever they lie."""
-    digest = hashlib.sha256()
-    for record in records[np.argsort(records.numbers)]:
-        digest.update(record.to_line().encode() + b"\n")
-    return digest.hexdigest()
->>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 
 
 class Frames:
@@ -67,7 +53,7 @@ class Frames:
         self.field, self.workers = field, workers
         self._usable: list[tuple[Source, OrderedRecords]] = []
         self._ends: list[int] = []
-        """Number of the first frame after each split's."""
+        """Number of the first frame after those of each split, or of each part of a manifest."""
         self.shapes: list[tuple[int, int]] = []
         """Height and width of every frame."""
         prints = [self._add(split) for split in self.splits]
@@ -83,26 +69,16 @@ class Frames:
             parts = read_frames(split)
         except InputError as error:
             raise InputError(self.field, error.value, error.allowed) from None
-<<<<<<< HEAD
-        before = len(self.records)
+        before = len(self)
         for part in parts:
-            usable = [record for record in part.records if any(record.counts[name] for name in NAMES)]
-            self.records += usable
-            self.sources += [part.source] * len(usable)
+            labelled = (any(record.counts[name] for name in NAMES) for record in part.records)
+            usable = part.records[np.fromiter(labelled, bool, len(part.records))]
+            self._usable.append((part.source, usable))
+            self._ends.append(len(self) + len(usable))
             self.shapes += [(part.source.height, part.source.width)] * len(usable)
-        if len(self.records) == before:
+        if len(self) == before:
             raise InputError(self.field, str(split), "a split with at least one labelled frame")
         return joined([records_digest(part.records) for part in parts])
-=======
-        labelled = (any(record.counts[name] for name in NAMES) for record in source.records)
-        usable = source.records[np.fromiter(labelled, bool, len(source.records))]
-        if not usable:
-            raise InputError(self.field, str(split), "a split with at least one labelled frame")
-        self._usable.append((source, usable))
-        self._ends.append(len(self) + len(usable))
-        self.shapes += [(source.height, source.width)] * len(usable)
-        return fingerprint(source.records)
->>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0

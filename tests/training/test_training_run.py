@@ -19,12 +19,8 @@ import pytest
 import torch
 from toy_split import write_split
 
-<<<<<<< HEAD
-from regolith.lunar.dataset.layout import read_journal, records_digest, write_journal
-=======
 from regolith.lunar.dataset.formats.source import read_source
-from regolith.lunar.dataset.layout import read_journal, write_journal
->>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
+from regolith.lunar.dataset.layout import read_journal, records_digest, write_journal
 from regolith.lunar.jobs.events import check_event, parse_event
 from regolith.lunar.params import CheckError, InputError, sole_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
@@ -383,15 +379,9 @@ def test_frames_are_mirrored_with_their_masks(toy: SimpleNamespace, monkeypatch:
 
 
 def test_fingerprint_ignores_line_order_but_no_value(toy: SimpleNamespace) -> None:
-<<<<<<< HEAD
-    records = Frames(toy.train, field="train_split", workers=1).records
+    records = read_source(toy.train).records
     assert records_digest(records) == records_digest(records[::-1])
     assert records_digest(records) != records_digest(records[1:])
-=======
-    records = read_source(toy.train).records
-    assert fingerprint(records) == fingerprint(records[::-1])
-    assert fingerprint(records) != fingerprint(records[1:])
->>>>>>> c1262fd53ed9b51038e0dcf26499f2d8965d89b4
 
 
 def test_broken_frame_is_named(toy: SimpleNamespace, tmp_path: Path) -> None:

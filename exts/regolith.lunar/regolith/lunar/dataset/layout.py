@@ -214,10 +214,12 @@ def journal_lines(records: Mapping[int, FrameRecord]) -> Iterator[bytes]:
     return (records[index].to_line().encode() + b"\n" for index in sorted(records))
 
 
-def records_digest(records: Iterable[FrameRecord]) -> str:
+def records_digest(records: OrderedRecords) -> str:
     """SHA-256 over the canonical lines of frames by index: equal for equal frames, wherever they lie."""
-    lines = "".join(record.to_line() + "\n" for record in sorted(records, key=lambda record: record.index))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for record in records[np.argsort(records.numbers, kind="stable")]:
+        digest.update(record.to_line().encode() + b"\n")
+    return digest.hexdigest()
 
 
 def write_journal(split: Path, records: Mapping[int, FrameRecord]) -> None:

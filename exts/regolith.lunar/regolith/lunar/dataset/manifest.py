@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.formats.source import Source, read_source
-from regolith.lunar.dataset.layout import FrameRecord, records_digest
+from regolith.lunar.dataset.layout import OrderedRecords, records_digest
 from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError
 from regolith.lunar.reading import FILE_BYTES, read_json
@@ -29,7 +31,7 @@ class Part:
     """Frames of one split."""
 
     source: Source
-    records: tuple[FrameRecord, ...]
+    records: OrderedRecords
     """Ascending by index; one that is meant twice is there twice."""
 
 
@@ -52,7 +54,7 @@ def write_manifest(path: Path, parts: Sequence[Part], about: dict[str, Any]) -> 
             {
                 "folder": Path(os.path.relpath(part.source.folder.resolve(), beside)).as_posix(),
                 "sha256": records_digest(part.records),
-                "frames": [record.index for record in part.records],
+                "frames": part.records.numbers.tolist(),
             }
             for part in parts
         ],
@@ -85,11 +87,11 @@ def _parts(path: Path, data: dict[str, Any]) -> Iterator[Part]:
         if not isinstance(folder, str) or not isinstance(frames, list) or not frames:
             raise InputError(f"{path}: parts", str(part), "a folder with its frames")
         source = read_source(path.resolve().parent / folder)
-        have = {record.index: record for record in source.records}
-        missing = next((index for index in frames if not isinstance(index, int) or index not in have), None)
+        have = set(source.records.numbers.tolist())
+        missing = next((index for index in frames if type(index) is not int or index not in have), None)
         if missing is not None:
             raise InputError(f"{path}: {folder}", str(missing), "frames that the split has")
-        records = tuple(have[index] for index in frames)
+        records = source.records[np.searchsorted(source.records.numbers, np.sort(frames))]
         if records_digest(records) != part.get("sha256"):
             raise InputError(f"{path}: {folder}", "other frames", "the split the manifest was made of; make it again")
         yield Part(source, records)
@@ -104,4 +106,4 @@ def read_frames(path: Path) -> list[Part]:
     if path.is_file():
         return read_manifest(path)
     source = read_source(path)
-    return [Part(source, tuple(source.records))]
+    return [Part(source, source.records)]

@@ -23,7 +23,6 @@ from regolith.lunar.params.fields import cross_field
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.quality.strata import (
     UNKNOWN,
-    Frame,
     checked_variables,
     draw,
     edges,
@@ -73,19 +72,17 @@ class Mix(Verb):
 
     def _mix(self, out: Path) -> dict[str, Any]:
         sides = {name: _parts(name, path) for name, path in (("synth", self.synth), ("real", self.real))}
-        frames = {
-            name: [(part.source, record) for part in parts for record in part.records] for name, parts in sides.items()
-        }
+        have = {side: sum(len(part.records) for part in parts) for side, parts in sides.items()}
         words = [word.strip() for word in self.stratify.split(",") if word.strip()]
-        names = checked_variables(words, list(frames.values()))
-        values = {side: {name: variable(name, frames[side]) for name in names} for side in sides}
+        names = checked_variables(words, list(sides.values()))
+        values = {side: {name: variable(name, sides[side]) for name in names} for side in sides}
         borders = {name: edges([values[side][name] for side in sides], self.buckets) for name in names}
-        wanted = shares(self.ratio, self.frames, {side: len(frames[side]) for side in sides})
-        parts, table = [], {}
-        for side in sides:
-            kinds = strata(values[side], borders) if names else [()] * len(frames[side])
+        wanted = shares(self.ratio, self.frames, have)
+        mixed, table = [], {}
+        for side, parts in sides.items():
+            kinds = strata(values[side], borders) if names else [()] * have[side]
             taken = draw(kinds, wanted[side], seed=self.seed, side=side) if wanted[side] else []
-            parts += _taken(frames[side], taken)
+            mixed += _taken(parts, taken)
             table[side] = _by_stratum(kinds, taken, list(borders.values()))
         about = {
             "made_by": "regolith mix",
@@ -94,7 +91,7 @@ class Mix(Verb):
             "edges": {name: border.tolist() for name, border in borders.items()},
             "frames": wanted,
         }
-        write_manifest(out, parts, about)
+        write_manifest(out, mixed, about)
         return about | {"manifest": str(out), "strata": table}
 
     def summary(self, result: dict[str, Any]) -> str:
@@ -138,13 +135,16 @@ def _parts(field: str, path: Path) -> list[Part]:
         raise InputError(field, error.value, error.allowed) from None
 
 
-def _taken(frames: Sequence[Frame], taken: Sequence[int]) -> list[Part]:
-    """The frames at some positions, by split."""
-    parts: dict[Path, list[Frame]] = {}
-    for position in taken:
-        source, record = frames[position]
-        parts.setdefault(source.folder, []).append((source, record))
-    return [Part(of[0][0], tuple(sorted((r for _, r in of), key=lambda r: r.index))) for of in parts.values()]
+def _taken(parts: Sequence[Part], taken: Sequence[int]) -> list[Part]:
+    """The frames at some positions, ascending, by split."""
+    found, start = [], 0
+    for part in parts:
+        stop = start + len(part.records)
+        here = np.array([position - start for position in taken if start <= position < stop], np.int64)
+        if here.size:
+            found.append(Part(part.source, part.records[here]))
+        start = stop
+    return found
 
 
 def _by_stratum(

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from regolith.lunar.dataset.formats.source import Source, components
+from regolith.lunar.dataset.formats.source import components
 from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.manifest import Part
 from regolith.lunar.labels import NAMES, ROCK
 from regolith.lunar.params import InputError
 from regolith.lunar.stage.spec import rng
@@ -25,25 +26,23 @@ picture's width; unknown where there is no rock."""
 UNKNOWN = -1
 """Bucket of frames of which a variable is not known."""
 
-Frame = tuple[Source, FrameRecord]
 
-
-def variable(name: str, frames: Sequence[Frame]) -> np.ndarray:
+def variable(name: str, parts: Sequence[Part]) -> np.ndarray:
     """Value of a variable of every frame, float64 [n], NaN where it is not known.
 
     Args:
         name: A class's share (`rock_share`), `rock_size`, or a number of the frames' specs, whose unit may be left out
             (`sun_elevation`).
-        frames: The frames.
+        parts: The frames, split by split.
 
     Raises:
         InputError: A mask has to be read and is not as it was written.
     """
     if name in SHARES:
-        return np.array([_share(record, SHARES[name]) for _, record in frames])
+        return np.array([_share(record, SHARES[name]) for part in parts for record in part.records])
     if name == ROCK_SIZE:
-        return np.array([_rock_size(source.array("mask", record)) for source, record in frames])
-    return np.array([_spec_value(record, name) for _, record in frames])
+        return np.array([_rock_size(part.source.array("mask", record)) for part in parts for record in part.records])
+    return np.array([_spec_value(record, name) for part in parts for record in part.records])
 
 
 def _share(record: FrameRecord, name: str) -> float:
@@ -68,9 +67,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def known_variables(frames: Sequence[Frame]) -> list[str]:
+def known_variables(parts: Sequence[Part]) -> list[str]:
     """Names `variable` knows of some of the frames."""
-    spec = {key for _, record in frames for key, value in record.spec.items() if _is_number(value)}
+    spec = {key for part in parts for record in part.records for key, value in record.spec.items() if _is_number(value)}
     return [*SHARES, ROCK_SIZE, *sorted(spec)]
 
 
@@ -154,17 +153,17 @@ def draw(frames: Sequence[tuple[int, ...]], number: int, *, seed: int, side: str
     return sorted(chosen)
 
 
-def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Frame]]) -> tuple[str, ...]:
+def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Part]]) -> tuple[str, ...]:
     """Return the names if each is known of some frame.
 
     Raises:
         InputError: One is known of no frame, or stands twice.
     """
-    known = dict.fromkeys(key for frames in sides for key in known_variables(frames))
+    known = dict.fromkeys(key for side in sides for key in known_variables(side))
     for name in names:
         if name in SHARES or name == ROCK_SIZE:
             continue
-        if not any(np.isfinite(variable(name, frames)).any() for frames in sides):
+        if not any(np.isfinite(variable(name, side)).any() for side in sides):
             raise InputError("stratify", name, ", ".join(known))
     if len(set(names)) != len(names):
         raise InputError("stratify", ",".join(names), "each variable once")
