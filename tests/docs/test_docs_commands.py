@@ -25,7 +25,7 @@ from doc_pages import ADDED, PAGES, ROOT, blocks, lines, name, small, write_file
 from PIL import Image
 
 from regolith.lunar import cli
-from regolith.lunar.dataset.layout import FrameRecord, read_journal
+from regolith.lunar.dataset.layout import read_journal
 
 NOT_RUN = Counter(
     {
@@ -85,7 +85,7 @@ def photographs(folder: Path) -> None:
     for part in ("photographs", "masks"):
         (folder / part).mkdir()
     split = folder / "data/test_photoreal"
-    records: dict[int, FrameRecord] = read_journal(split)
+    records = read_journal(split)
     for index in sorted(records)[:2]:
         rgb = np.asarray(Image.open(split / f"rgb/rgb_{index:05d}.png")).repeat(2, 0).repeat(2, 1)
         grain = np.random.default_rng(index).normal(40, 12, rgb.shape)

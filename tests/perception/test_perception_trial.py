@@ -78,7 +78,7 @@ BOMBS = {
         [constant("k", 1, 1, 700, 700, dtype=np.float32)],
     ),
     "Range": ([node("Range", ["a", "b", "c"], ["big"])], [
-        numpy_helper.from_array(np.float32(v), n) for n, v in (("a", 0), ("b", 2e9), ("c", 1))
+        numpy_helper.from_array(np.array(v, np.float32), n) for n, v in (("a", 0), ("b", 2e9), ("c", 1))
     ]),
     "Concat": (
         [node("Concat", [f"y{n}"] * 8, [f"y{n + 1}"], axis=0) for n in range(8)]
@@ -107,7 +107,7 @@ BOMBS = {
             *(constant(name, value) for name, value in (("from", 0), ("to", 1), ("of", 1))),
         ],
     ),
-    "Loop": ([loop(10**12)], [ONE, numpy_helper.from_array(np.int64(10**12), "trips")]),
+    "Loop": ([loop(10**12)], [ONE, numpy_helper.from_array(np.array(10**12, np.int64), "trips")]),
 }  # fmt: skip
 """What makes the memory or the time, and the constants of it; `x` is the picture, float32 [1, 3, 64, 64]."""
 

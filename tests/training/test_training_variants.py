@@ -79,7 +79,7 @@ def test_int8_computes_on_bytes_where_it_should(model: Path, toy: SimpleNamespac
     assert all(producer[node.input[0]] == "DequantizeLinear" for node in convolutions)
     softmax = {node.output[0] for node in graph.node if node.op_type == "Softmax"}
     attention = [node for node in graph.node if node.op_type == "MatMul" and node.input[0] in softmax]
-    assert len(attention) == 2 * (16 + 16 + 4 + 1), "in float, two blocks a stage, in parts"
+    assert len(attention) == 2 * (8 + 8 + 4 + 1), "in float, two blocks a stage, in parts"
     scales = [t for t in graph.initializer if t.name.endswith("_scale") and t.dims and t.dims[0] > 1]
     assert len(scales) >= len(convolutions), "weights have a scale per channel"
     card = json.loads(model.with_suffix(".json").read_text())

@@ -76,7 +76,7 @@ class OpenJournal:
             yield FrameRecord.from_line(line.decode().rstrip("\n"))
 
     def sort(self) -> None:
-        """Rewrite the file as that of a finished split: by index, each frame once (`layout.journal_bytes`).
+        """Rewrite the file as that of a finished split: by index, each frame once (`layout.journal_lines`).
 
         Raises:
             OSError: The file cannot be written.
