@@ -43,7 +43,7 @@ def _draw_row(axes: Any, name: str, row: dict[str, Any]) -> None:
     if found is not None:
         x = found["cycles_per_px"]
         for key, label, color in SIDES:
-            spectrum.loglog(x, found[key], color=color, label=label, marker="o", ms=3)
+            spectrum.semilogy(x, found[key], color=color, label=label, marker="o", ms=3)
         ratio.axhline(0, color=DIM, linewidth=0.8)
         ratio.plot(x, found["db"], color=COLORS[2], marker="o", ms=3)
         if found["interval_db"] is not None:

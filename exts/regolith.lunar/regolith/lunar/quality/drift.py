@@ -15,6 +15,7 @@ from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_f
 from regolith.lunar.perception.calibration import softmax
 from regolith.lunar.perception.session import MULTIPLE, Segmenter, load_model
 from regolith.lunar.quality.divergence import (
+    ROUNDS,
     bootstrap_interval,
     group_kernel,
     mmd_squared,
@@ -177,7 +178,7 @@ def mean_entropy(segmenter: Segmenter, rgb: np.ndarray) -> float:
     return float(-(p * np.log2(np.maximum(p, 1e-12))).sum(axis=0).mean())
 
 
-def compare_sets(x: Features, y: Features, seed: int) -> dict[str, Any]:
+def compare_sets(x: Features, y: Features, seed: int, *, rounds: int = ROUNDS) -> dict[str, Any]:
     """Compare two samples in groups of at least two each: {mmd, neighbour, norm, p}."""
     px, py = project(x.values, y.values)
     kernel = group_kernel(px, py, x.groups, y.groups)
@@ -189,6 +190,6 @@ def compare_sets(x: Features, y: Features, seed: int) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for key, (statistic, low, high) in statistics.items():
         value = statistic(np.ones(len(x)), np.ones(len(y)))
-        interval = bootstrap_interval(statistic, x.groups, y.groups, low=low, high=high, seed=seed)
+        interval = bootstrap_interval(statistic, x.groups, y.groups, low=low, high=high, rounds=rounds, seed=seed)
         row[key] = {"value": value, "interval": list(interval)}
     return row | {"p": permutation_p(kernel, int(x.groups.max()) + 1, seed=seed)}

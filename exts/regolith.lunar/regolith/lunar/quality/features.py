@@ -67,8 +67,8 @@ class Encoder:
             model: `.onnx` file, or the name of a shipped one. Its one input is uint8 [N, H, W, 3] RGB, as of our
                 models, or float32 [N, 3, H, W], which gets the picture normalised by ImageNet's mean and deviation.
             layer: Name of a tensor of the graph, float [N, C, H / s, W / s]; or a stride s, for the last tensor of that
-                stride before the graph first gets coarser: of those that more than one node takes, which is where the
-                residuals and the pyramid of a network branch off, and of all where there is none.
+                stride up to the end of the coarsest ones, after which a decoder only gets finer: of those that more
+                than one node takes, as residuals and what a pyramid branches off from are, and of all without such.
             threads: CPU threads; left out, onnxruntime decides.
 
         Raises:
@@ -91,8 +91,9 @@ class Encoder:
             )
         shapes = self._probe(data, [tensor.name for tensor in wanted])
         if isinstance(layer, int):
-            coarser = next((i for i, t in enumerate(wanted) if shapes.get(t.name, 0) > layer), len(wanted))
-            ahead = [t for t in wanted[:coarser] if shapes.get(t.name) == layer]
+            strides = [shapes.get(tensor.name, 0) for tensor in wanted]
+            end = max((i for i, stride in enumerate(strides) if stride == max(strides)), default=-1)
+            ahead = [t for t, stride in zip(wanted[: end + 1], strides, strict=False) if stride == layer]
             shared = [t for t in ahead if t.consumers > 1] or ahead
             if not shared:
                 raise InputError("layer", layer, f"a stride {self.path.name} has features at; or name a tensor of it")
