@@ -30,7 +30,6 @@ LINES = {
     "evaluate synth --model {path}.onnx --split val --out synth": "model",
     "evaluate real --images {path} --out real": "images",
     "score semantics {path} --real photos --out score": "synth",
-    "score semantics val --real {path} --out score": "real",
     "score appearance {path} --real photos --out score": "synth",
     "score appearance val --real photos --out {path}": "out",
     "drift {path} val --out drift": "reference",
