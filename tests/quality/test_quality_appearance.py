@@ -83,7 +83,7 @@ def test_each_class_is_looked_at_by_its_own_pixels() -> None:
     levels = np.zeros(LEVELS)
     levels[160 * LEVELS // 255], levels[24 * LEVELS // 255] = 0.75, 0.25
     assert found[REGOLITH].luminance == pytest.approx(levels)
-    assert found[ROCK].spectrum is None or np.isfinite(found[ROCK].spectrum).all()
+    assert all(looks.spectrum is None for looks in found.values())  # no patch is mostly of one class
     assert look_at(np.zeros((8, 8, 3), np.uint8), np.full((8, 8), IGNORE, np.uint8)) == {}
 
 

@@ -145,7 +145,9 @@ class Encoder:
         given = session.get_inputs()[0]
         image = np.ascontiguousarray(rgb[None])
         if given.type == "tensor(float)":
-            scaled = (image.astype(np.float32) / 255 - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+            scaled = (image.astype(np.float32) / 255 - np.array(IMAGENET_MEAN, np.float32)) / np.array(
+                IMAGENET_STD, np.float32
+            )
             image = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
         try:
             return session.run(names, {given.name: image})
