@@ -303,15 +303,18 @@ def _stack(side: list[tuple[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _compare_spectra(x: list[tuple[str, Looks]], y: list[tuple[str, Looks]], seed: int) -> dict[str, Any] | None:
-    """Compare mean powers ring by ring [dB]; None where a side has no patch mostly of the class."""
+    """Compare powers ring by ring [dB]; None where a side has no patch mostly of the class.
+
+    Pictures are averaged in decibels, so by geometric means: a few of hard light would decide arithmetic ones.
+    """
     sides = [[(group, looks.spectrum) for group, looks in side if looks.spectrum is not None] for side in (x, y)]
     if not all(sides):
         return None
     (gx, p), (gy, q) = (_stack(side) for side in sides)
-    p, q = np.maximum(p, 1e-12), np.maximum(q, 1e-12)
+    p, q = (10 * np.log10(np.maximum(power, 1e-12)) for power in (p, q))
 
     def ratio(ring: int) -> Statistic:
-        return lambda wx, wy: float(10 * np.log10((wx @ p[:, ring] / wx.sum()) / (wy @ q[:, ring] / wy.sum())))
+        return lambda wx, wy: float(wx @ p[:, ring] / wx.sum() - wy @ q[:, ring] / wy.sum())
 
     db = [ratio(ring)(np.ones(len(p)), np.ones(len(q))) for ring in range(len(FREQUENCIES))]
     intervals = None
@@ -321,8 +324,8 @@ def _compare_spectra(x: list[tuple[str, Looks]], y: list[tuple[str, Looks]], see
     worst = int(np.argmax(np.abs(db)))
     return {
         "cycles_per_px": FREQUENCIES.tolist(),
-        "synth": p.mean(axis=0).tolist(),
-        "real": q.mean(axis=0).tolist(),
+        "synth": (10 ** (p.mean(axis=0) / 10)).tolist(),
+        "real": (10 ** (q.mean(axis=0) / 10)).tolist(),
         "db": db,
         "interval_db": intervals,
         "rms_db": float(np.sqrt(np.mean(np.square(db)))),
