@@ -14,6 +14,7 @@ from quality_sets import photo_folder, write_set
 
 from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import InputError
+from regolith.lunar.perception.apollo_masks import apollo_masks
 from regolith.lunar.perception.session import find_model
 from regolith.lunar.quality import features as module
 from regolith.lunar.quality.features import Encoder, cell_classes, collect_features
@@ -166,7 +167,18 @@ def test_of_many_pictures_some_are_looked_at_evenly_spread(tmp_path: Path) -> No
     split = write_set(tmp_path / "a", frames=7)
     some = Pictures(split, field="synth", most=3)
     assert [picture.name for picture in some.read(64)] == ["00000", "00003", "00006"]
-    assert some.words() == {"folder": str(split), "pictures": 3, "of": 7, "groups": 3, "labels": "split"}
+    expected = {"folder": str(split), "pictures": 3, "of": 7, "left_out": 0, "groups": 3, "labels": "split"}
+    assert some.words() == expected
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    """A photograph without one of the shipped masks, and a file that is none."""
+    images, _ = photo_folder(tmp_path / "photos", 1)
+    mask = apollo_masks()[0]
+    Image.effect_noise(mask.size, 60).convert("RGB").save(images / f"{mask.name}.png")
+    (images / "notes.txt").touch()
+    words = Pictures(images, field="real", masks=Path("apollo")).words()
+    assert (words["pictures"], words["left_out"]) == (1, 2)
 
 
 def test_sets_are_brought_to_the_smaller_splits_size(tmp_path: Path) -> None:

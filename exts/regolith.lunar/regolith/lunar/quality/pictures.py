@@ -62,6 +62,7 @@ class Pictures:
         self._most = most
         self._split: SplitReader | None = open_split(folder) if is_split(folder) else None
         self._survey: Survey | None = None
+        self._left_out = 0
         self.labels: Labels = "split"
         if self._split is not None:
             if masks is not None:
@@ -73,10 +74,12 @@ class Pictures:
         if not folder.exists():
             raise InputError(field, str(folder), "a split, or a folder of photographs")
         self._survey = survey(folder, masks if self.labels == "masks" else None)
+        self._left_out = len(self._survey.left_out)
         if self.labels == "apollo":
             masked = [photo for photo in self._survey.photos if find_masks(photo.stem)]
             if not masked:
                 raise InputError("masks", APOLLO, "photographs those masks are of, named as they are or by NASA id")
+            self._left_out += len(self._survey.photos) - len(masked)
             self._survey = dataclasses.replace(self._survey, photos=masked)
 
     def __len__(self) -> int:
@@ -138,11 +141,15 @@ class Pictures:
         raise ValueError("photographs without masks need a labeller")
 
     def words(self) -> dict[str, Any]:
-        """What it is, for a result: {folder, pictures, of, groups, labels}."""
+        """What it is, for a result: {folder, pictures, of, left_out, groups, labels}.
+
+        `left_out` counts files that are no photographs, and photographs the Apollo masks do not know.
+        """
         return {
             "folder": str(self.folder),
             "pictures": len(self),
             "of": self._found,
+            "left_out": self._left_out,
             "groups": self.groups,
             "labels": self.labels,
         }
