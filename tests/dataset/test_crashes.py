@@ -66,6 +66,8 @@ RESULTS = {
     "randomize": "randomize --preset v1 --frames 2 --plot {out}/plot.png --json {out}/result.json",
     "evaluate synth": "evaluate synth --split {split} --out {out}/synth --worst 1",
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
+    "score semantics": "score semantics {split} --real {split} --threads 1 --out {out}/score",
+    "score appearance": "score appearance {split} --real {split} --out {out}/score",
     "mix": "mix --synth {split} --real {split} --out {out}/mix.json",
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",

@@ -22,6 +22,9 @@ WRITERS = {
     "distill": ("distill --splits {split} --out {out}/start", "start"),
     "evaluate synth": ("evaluate synth --split {split} --out {out}/synth", "synth/"),
     "evaluate real": ("evaluate real --images {split}/rgb --out {out}/real", "real/"),
+    "score semantics": ("score semantics {split} --real {split} --out {out}/score", "score/"),
+    "score appearance": ("score appearance {split} --real {split} --out {out}/score", "score/"),
+    "drift": ("drift {split} {split} --out {out}/drift", "drift/"),
     "mix": ("mix --synth {split} --real {split} --out {out}/mix.json", "mix.json"),
     "train": ("train --train-split {split} --val-split {split} --init random --out {out}/run", "run/"),
     "import": (

@@ -35,6 +35,7 @@ NOT_RUN = Counter(
         "docs/generate.md": 2,
         "docs/install.md": 2,
         "docs/isaac-sim.md": 4,
+        "docs/quality-features.md": 3,
         "docs/studio.md": 1,
         "docs/train.md": 1,
     }

@@ -87,6 +87,21 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "EvaluateReal",
         "Score a model on real photographs: flood, and rock-IoU where masks are given.",
     ),
+    "score semantics": (
+        "regolith.lunar.quality.semantics",
+        "ScoreSemantics",
+        "Compare what an encoder sees of each class in synthetic and in real pictures.",
+    ),
+    "score appearance": (
+        "regolith.lunar.quality.appearance",
+        "ScoreAppearance",
+        "Compare spectrum, brightness, shadow and edges of each class in synthetic and in real pictures.",
+    ),
+    "drift": (
+        "regolith.lunar.quality.drift",
+        "Drift",
+        "Test whether new pictures look to a model as reference pictures do; exit code 1 where not.",
+    ),
     "mix": (
         "regolith.lunar.quality.mix",
         "Mix",

@@ -1,0 +1,195 @@
+"""`regolith drift`: whether new pictures look to a model as those it was made for did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regolith.lunar.files import AnyPath, write_json
+from regolith.lunar.jobs.events import Emit
+from regolith.lunar.jobs.progress import show
+from regolith.lunar.labels import REGOLITH
+from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_folder
+from regolith.lunar.perception.calibration import softmax
+from regolith.lunar.perception.session import MULTIPLE, Segmenter, load_model
+from regolith.lunar.quality.divergence import (
+    ROUNDS,
+    bootstrap_interval,
+    group_kernel,
+    mmd_squared,
+    neighbour_divergence,
+    norm_divergence,
+    permutation_p,
+    project,
+    smallest_p,
+)
+from regolith.lunar.quality.features import STRIDE, Encoder, Features, collect_features
+from regolith.lunar.quality.pictures import Pictures, working_px
+from regolith.lunar.quality.semantics import SIZE_HELP, say_interval
+
+DRIFT = "drift.json"
+TESTS = ("features", "entropy")
+"""What is tested, each at the level divided by their number (Bonferroni)."""
+
+
+class Drift(Verb):
+    """Test whether new pictures are drawn as reference pictures are, by a model's features and its entropy."""
+
+    reference: Path = quantity(
+        ..., "What the model was made for: a split, or a folder of photographs.", positional=True
+    )
+    new: Path = quantity(..., "What it sees now: a split, or a folder of photographs.", positional=True)
+    model: str = quantity("default", "Model: a shipped one by name, or an .onnx file with its card.")
+    level: float = quantity(0.05, "Share of false alarms, both tests together.", ge=0.001, le=0.5, step=0.01)
+    size: int | None = quantity(None, SIZE_HELP, unit="px", ge=64, le=8192, step=32)
+    seed: int = quantity(0, "Seed of what is drawn: cells, permutations.", ge=0)
+    out: Path = quantity(Path("out/drift"), f"Folder of {DRIFT}.")
+    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
+
+    def run(self) -> dict[str, Any]:
+        """Test, write the result, and return it.
+
+        Raises:
+            CheckError: There is drift; the result is written and is the error's.
+        """
+        with show(self.events, "drift", "pictures") as emit, sole_folder("out", self.out):
+            result = measure_drift(
+                self.reference,
+                self.new,
+                model=self.model,
+                level=self.level,
+                size=self.size,
+                seed=self.seed,
+                threads=self.threads,
+                emit=emit,
+            )
+            write_json(self.out / DRIFT, result)
+        if result["alert"]:
+            by = " and ".join(name for name in TESTS if result[name]["p"] <= self.level / len(TESTS))
+            raise CheckError(f"drift in {by} at level {self.level:g}", result)
+        return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Give a line for each test."""
+        lines = [f"{'of':<9} {'MMD² (95 %)':<26}{'p':>6}  {'JSD, neighbours':<22}JSD, histogram"]
+        for name in TESTS:
+            row = result[name]
+            values = f"{say_interval(row['mmd']):<26}{row['p']:>6.3f}  {say_interval(row['neighbour']):<22}"
+            lines.append(f"{name:<9} {values}{say_interval(row['norm'])}")
+        means = result["entropy"]["mean"]
+        lines.append(f"mean entropy {means[0]:.3f} bit, now {means[1]:.3f} bit")
+        return "\n".join([*lines, str(self.out / DRIFT)])
+
+
+def measure_drift(
+    reference: AnyPath,
+    new: AnyPath,
+    *,
+    model: AnyPath = "default",
+    level: float = 0.05,
+    size: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    emit: Emit = lambda event: None,
+) -> dict[str, Any]:
+    """Test whether two sets of pictures look alike to a model; labels are not looked at.
+
+    Two tests by permutation of groups (the scenes of a split, photographs one by one), each at half the level: the
+    squared MMD of the features of cells anywhere in the pictures, and that of a group's mean predictive entropy.
+
+    Args:
+        reference: A split, or a folder of photographs.
+        new: The same.
+        model: `.onnx` file with its card, or the name of a shipped one.
+        level: Share of false alarms, in (0, 1).
+        size: Long side both sets are reduced to [px]; None for the smaller split's.
+        seed: Of what is drawn.
+        threads: CPU threads; None for one per core.
+        emit: Receives `progress` events, dictionaries.
+
+    Returns:
+        {alert, level, smallest_p, model, size, seed, reference, new, features, entropy}: the last two {mmd, neighbour,
+        norm, p}, the first three {value, interval}; `entropy` also has `mean` of each set [bit].
+
+    Raises:
+        InputError: No such pictures or model, or too few groups for any p-value at that level.
+    """
+    sets = [Pictures(Path(reference), field="reference"), Pictures(Path(new), field="new")]
+    groups = [pictures.groups for pictures in sets]
+    least = smallest_p(groups[0], groups[1])
+    if least > level / len(TESTS) or min(groups) < 2:
+        found = f"{groups[0]} and {groups[1]} scenes or photographs"
+        raise InputError(
+            "level", level, f"no less than {len(TESTS) * least:.2g} with {found}, at least 2 each; add more"
+        )
+    px = working_px(sets[0], sets[1], size)
+    segmenter = load_model(model, threads=threads, cuda=False)
+    encoder = Encoder(segmenter.path, layer=STRIDE, threads=threads)
+    looks = [_look(pictures, encoder, segmenter, px, seed, emit) for pictures in sets]
+    features = compare_sets(looks[0][0], looks[1][0], seed)
+    entropy = compare_sets(looks[0][1], looks[1][1], seed)
+    entropy["mean"] = [float(part.values.mean()) for _, part in looks]
+    return {
+        "alert": min(features["p"], entropy["p"]) <= level / len(TESTS),
+        "level": level,
+        "smallest_p": least,
+        "model": encoder.words(),
+        "size": px,
+        "seed": seed,
+        "reference": sets[0].words(),
+        "new": sets[1].words(),
+        "features": features,
+        "entropy": entropy,
+    }
+
+
+def _look(
+    pictures: Pictures, encoder: Encoder, segmenter: Segmenter, px: int, seed: int, emit: Emit
+) -> tuple[Features, Features]:
+    """Return features of cells anywhere in the pictures, and the entropy of each picture, float32 [pictures, 1]."""
+    entropies: list[float] = []
+
+    def anywhere(rgb: np.ndarray) -> np.ndarray:
+        return np.full(rgb.shape[:2], REGOLITH, np.uint8)
+
+    features = collect_features(
+        pictures, encoder, px, labeller=anywhere, seed=seed, emit=emit,
+        also=lambda picture: entropies.append(mean_entropy(segmenter, picture.rgb)),
+    )  # fmt: skip
+    _, first = np.unique(features.pictures, return_index=True)
+    values = np.array(entropies, np.float32)[:, None]
+    whole = Features(values, features.classes[first], features.pictures[first], features.groups[first])
+    return features, whole
+
+
+def mean_entropy(segmenter: Segmenter, rgb: np.ndarray) -> float:
+    """Mean over a picture's pixels of the entropy of the classes' probabilities [bit], in [0, log2 3].
+
+    Args:
+        segmenter: The model; its card's temperature is in the probabilities.
+        rgb: Picture, uint8 [H, W, 3], taken at its own size.
+    """
+    height, width = rgb.shape[:2]
+    filled = np.pad(rgb, [(0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)], mode="edge")
+    p = softmax(segmenter.logits(filled[None])[0][:, :height, :width], segmenter.temperature)
+    return float(-(p * np.log2(np.maximum(p, 1e-12))).sum(axis=0).mean())
+
+
+def compare_sets(x: Features, y: Features, seed: int, *, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Compare two samples in groups of at least two each: {mmd, neighbour, norm, p}."""
+    px, py = project(x.values, y.values)
+    kernel = group_kernel(px, py, x.groups, y.groups)
+    statistics = {
+        "mmd": (mmd_squared(kernel, x.groups, y.groups), -np.inf, 2),
+        "neighbour": (neighbour_divergence(px, py, x.groups, y.groups), 0, 1),
+        "norm": (norm_divergence(x.values, y.values), 0, 1),
+    }
+    row: dict[str, Any] = {}
+    for key, (statistic, low, high) in statistics.items():
+        value = statistic(np.ones(len(x)), np.ones(len(y)))
+        interval = bootstrap_interval(statistic, x.groups, y.groups, low=low, high=high, rounds=rounds, seed=seed)
+        row[key] = {"value": value, "interval": list(interval)}
+    return row | {"p": permutation_p(kernel, int(x.groups.max()) + 1, seed=seed)}

@@ -1,0 +1,168 @@
+"""`score semantics` and `drift` on small sets: what they find, what they say, what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from quality_sets import one_view, photo_folder, write_set
+
+from regolith.lunar import cli
+from regolith.lunar.params import CheckError
+from regolith.lunar.perception.session import load_model
+from regolith.lunar.quality.drift import Drift, compare_sets, mean_entropy, measure_drift
+from regolith.lunar.quality.features import Features
+from regolith.lunar.quality.semantics import score_semantics
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two splits of one kind, one of another grain, and photographs of the first kind with their masks."""
+    folder = tmp_path_factory.mktemp("sets")
+    images, masks = photo_folder(folder / "photos", 6)
+    return {
+        "split": write_set(folder / "split", 8),
+        "same": write_set(folder / "same", 8, seed=1),
+        "coarse": write_set(folder / "coarse", 8, seed=2, grain=60),
+        "bare": write_set(folder / "bare", 8, seed=3, rock=False),
+        "scenes": write_set(folder / "scenes", 8, seed=4, scenes=2),
+        "images": images,
+        "masks": masks,
+    }
+
+
+def test_one_kind_is_near_and_another_grain_far(sets: dict[str, Path]) -> None:
+    near = score_semantics(sets["split"], sets["images"], masks=sets["masks"], threads=1)["classes"]
+    far = score_semantics(sets["coarse"], sets["images"], masks=sets["masks"], threads=1)["classes"]
+    for name in ("regolith", "rock"):
+        assert near[name]["neighbour"]["value"] < 0.1 < 0.15 < far[name]["neighbour"]["value"]
+        assert far[name]["mmd"]["p"] <= 0.005 and far[name]["mmd"]["value"] > near[name]["mmd"]["value"]
+        low, high = far[name]["neighbour"]["interval"]
+        assert 0 < low < high <= 1
+        assert far[name]["frechet"]["value"] > near[name]["frechet"]["value"] >= 0
+    assert near["rock"]["groups"] == [8, 6]
+
+
+def test_the_result_is_the_same_for_one_seed_and_says_what_it_is(
+    sets: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"score semantics {sets['split']} --real {sets['images']} --threads 1 --seed 3"
+    results = []
+    for name in ("a", "b"):
+        assert cli.main(f"{line} --masks {sets['masks']} --out {tmp_path / name}".split()) == 0
+        results.append((tmp_path / name / "semantics.json").read_bytes())
+    assert results[0] == results[1]
+    result = json.loads(results[0])
+    assert set(result) == {"model", "size", "seed", "synth", "real", "classes", "notes"}
+    assert result["model"]["layer"] == "add_256" and result["real"]["labels"] == "masks" and result["notes"] == []
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == ["class", "cells", "JSD,", "norms", "JSD,", "neighbours", "Fréchet", "MMD²", "(p)"]
+    assert [row.split()[0] for row in table[1:4]] == ["regolith", "rock", "sky"]
+    model = one_view(tmp_path / "model")
+    assert cli.main(f"{line} --model {model} --out {tmp_path / 'pseudo'}".split()) == 0
+    said = capsys.readouterr().out
+    assert "note: the real pictures have no labels: their classes are what the model predicts" in said
+    assert json.loads((tmp_path / "pseudo" / "semantics.json").read_text())["real"]["labels"] == "pseudo"
+
+
+def test_a_class_missing_on_one_side_is_as_unlike_as_can_be(sets: dict[str, Path]) -> None:
+    found = score_semantics(sets["bare"], sets["images"], masks=sets["masks"], threads=1)["classes"]["rock"]
+    assert found["norm"]["value"] == found["neighbour"]["value"] == 1
+    assert found["frechet"] is None and "synthetic side" in found["note"]
+    both = score_semantics(sets["bare"], sets["bare"], classes=("rock",), threads=1)["classes"]
+    assert list(both) == ["rock"] and both["rock"]["norm"] is None and "either" in both["rock"]["note"]
+
+
+def test_one_scene_gives_no_interval(sets: dict[str, Path], tmp_path: Path) -> None:
+    alone = write_set(tmp_path / "alone", 3, scenes=1)
+    row = score_semantics(alone, sets["split"], threads=1)["classes"]["regolith"]
+    assert row["norm"]["interval"] is None and row["neighbour"] is None and "one scene" in row["note"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "field"),
+    [
+        ("--classes rocks", "classes"),
+        ("--layer 5", "layer"),
+        ("--layer nowhere", "layer"),
+        ("--model nothing", "model"),
+        ("--masks nowhere", "masks"),
+    ],
+)
+def test_bad_input_is_one_line(
+    sets: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, field: str
+) -> None:
+    line = f"score semantics {sets['split']} --real {sets['images']} --threads 1 --out {tmp_path / 'out'} {flags}"
+    assert cli.main(line.split()) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"regolith: {field}: ")
+
+
+def test_drift_is_an_exit_code(sets: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert cli.main(f"drift {sets['split']} {sets['same']} --threads 1 --out {out}".split()) == 0
+    result = json.loads((out / "drift.json").read_text())
+    assert result["alert"] is False and min(result[name]["p"] for name in ("features", "entropy")) > 0.025
+    assert capsys.readouterr().out.splitlines()[1].startswith("features")
+    assert cli.main(f"drift {sets['split']} {sets['coarse']} --threads 1 --out {out}".split()) == 1
+    result = json.loads((out / "drift.json").read_text())
+    assert result["alert"] is True and result["features"]["p"] <= 0.025
+    said = capsys.readouterr()
+    assert said.err.splitlines()[-1].startswith("regolith: drift in features") and "mean entropy" in said.out
+    assert result["features"]["neighbour"]["value"] > 0.2
+
+
+def test_photographs_drift_too(sets: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(CheckError) as error:
+        Drift(reference=sets["coarse"], new=sets["images"], size=64, threads=1, out=tmp_path).run()
+    assert error.value.result is not None and error.value.result["new"]["labels"] == "pseudo"
+
+
+def test_what_cannot_alarm_is_refused(
+    sets: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two scenes against eight no p-value falls below 1/45."""
+    line = f"drift {sets['scenes']} {sets['split']} --threads 1 --out {tmp_path / 'out'}"
+    assert cli.main(f"{line} --level 0.04".split()) == 2
+    assert "2 and 8 scenes or photographs" in capsys.readouterr().err
+    assert measure_drift(sets["scenes"], sets["split"], threads=1)["smallest_p"] == pytest.approx(1 / 45)
+
+
+def test_false_alarms_of_both_tests_are_no_more_than_the_level() -> None:
+    """200 trials of sets of one kind: 10 expected at 5 %, with a standard deviation of 3.1."""
+    random = np.random.default_rng(0)
+    alarms = 0
+    for trial in range(200):
+        features, entropies = [], []
+        for count in (8, 7):
+            number = np.repeat(np.arange(count, dtype=np.int32), 5)
+            base = random.normal(size=(count, 4))
+            rows = (base[number] + random.normal(size=(len(number), 4))).astype(np.float32)
+            features.append(Features(rows, np.zeros(len(number), np.uint8), number, number))
+            whole = np.arange(count, dtype=np.int32)
+            level = (base[:, :1] + random.normal(size=(count, 1))).astype(np.float32)
+            entropies.append(Features(level, np.zeros(count, np.uint8), whole, whole))
+        p = [compare_sets(*pair, seed=trial, rounds=1)["p"] for pair in (features, entropies)]
+        alarms += min(p) <= 0.05 / 2
+    assert 2 <= alarms <= 19
+
+
+def test_entropy_of_known_probabilities(tmp_path: Path) -> None:
+    segmenter = load_model("default", threads=1, cuda=False)
+    rgb = np.full((40, 70, 3), 96, np.uint8)
+    found = mean_entropy(segmenter, rgb)
+    assert 0 < found < np.log2(3)
+
+    class Known:
+        temperature = 1.0
+
+        def logits(self, images: np.ndarray) -> np.ndarray:
+            assert images.shape == (1, 64, 96, 3)
+            found = np.zeros((1, 3, 64, 96), np.float32)
+            found[0, 2] = -1e9
+            found[0, 0, :20] = 1e9  # half the picture is certain, half is even between two classes
+            return found
+
+    assert mean_entropy(Known(), rgb) == pytest.approx(0.5)  # type: ignore[arg-type]
