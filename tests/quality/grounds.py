@@ -11,18 +11,18 @@ from regolith.lunar.dataset.formats.pointcloud import save_arrays
 from regolith.lunar.labels import REGOLITH, ROCK
 
 SIDE_M = 12.0
-CELL_M = 0.1
+CELL_M = 0.15
 
 
 def heights(seed: int, rough_m: float) -> np.ndarray:
-    """Ground of one roughness [m] at a scale of 0.3 m, heights at the nodes of a lattice of `CELL_M` [m]."""
+    """Ground of one roughness [m] at a scale of 0.45 m, heights at the nodes of a lattice of `CELL_M` [m]."""
     count = int(SIDE_M / CELL_M)
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(count, count)), 3, mode="wrap")
     return rough_m * noise / noise.std()
 
 
 def ground(
-    seed: int, *, rough_m: float, rocks: int = 0, rock_m: float = 0.4, noise_m: float = 0.0
+    seed: int, *, rough_m: float, rocks: int = 0, rock_m: float = 0.9, noise_m: float = 0.0
 ) -> dict[str, np.ndarray]:
     """A place seen from above: points [N, 3] [m] and class [N]; half-spheres of a diameter stand on rough ground."""
     draw = np.random.default_rng([seed, 1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import logging
 import math
 import os
 import re
@@ -384,6 +385,7 @@ def _check_las(head: bytes, size: int) -> None:
         raise ValueError(f"{records} records in {size} bytes")
 
 
+logging.getLogger("laspy").addHandler(logging.NullHandler())  # its errors are raised as well: one line, not two
 LASER = (".las", ".laz")
 READERS: dict[str, Callable[[Path], Raw]] = {
     ".npz": _read_npz, ".ply": _read_ply, ".xyz": _read_xyz, **dict.fromkeys(LASER, _read_las),

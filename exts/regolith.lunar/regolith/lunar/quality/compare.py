@@ -11,7 +11,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.quality.clouds import Cloud
 from regolith.lunar.quality.density import draw, match_elevation
 from regolith.lunar.quality.geometry import Distances, closeness, distances, method_of, nearest, variety
-from regolith.lunar.quality.patches import Grid, Patch, samples
+from regolith.lunar.quality.patches import FILLED, Grid, Patch, samples
 from regolith.lunar.quality.sensor import ALL, ROW_CLASSES, SMALLEST, Sensor
 from regolith.lunar.stage.spec import rng
 
@@ -152,20 +152,21 @@ def patch_rows(sides: Sides, grid: Grid, points: int, seed: int) -> list[Row]:
     """
 
     def compare(name: str, number: int | None) -> Row:
-        least = CLASS_POINTS_MIN
-        both = [[patch for patch in side if len(patch.of(number)) >= least] for side in (grid.synth, grid.real)]
-        if min(map(len, both)) >= PATCHES_MIN:  # the poorest quarter gives way to more points of the others
-            least = int(min(np.percentile([len(patch.of(number)) for patch in side], 25) for side in both))
-            both = [[patch for patch in side if len(patch.of(number)) >= least] for side in both]
-        count, most = min(points, least), min(PATCHES_MAX, *map(len, both))
-        places = [len({patch.place for patch in side}) for side in both]
-        if most < PATCHES_MIN or min(places) < 2:
-            what = "" if number is None else f" with {count} points of {name}"
+        both: list[list[Patch]] = []
+        most, places = 0, [0, 0]
+        for least in (FILLED * grid.voxels**2, CLASS_POINTS_MIN):  # patches full of the class, else with some of it
+            both = [[patch for patch in side if len(patch.of(number)) >= least] for side in (grid.synth, grid.real)]
+            most = min(PATCHES_MAX, *map(len, both))
+            places = [len({patch.place for patch in side}) for side in both]
+            if most >= PATCHES_MIN and min(places) >= 2:
+                break
+        else:
+            what = "" if number is None else f" with {CLASS_POINTS_MIN} points of {name}"
             have = f"here {len(both[0])} of {places[0]} and {len(both[1])} of {places[1]}"
             note = f"{PATCHES_MIN} or more filled patches{what} of two or more places on both sides ({have})"
-            return row(name, points=count, samples=most, note=note)
+            return row(name, samples=most, note=note)
         chosen = [spread_over(side, most, rng(seed, "patches", name)) for side in both]
-        return _sets(name, chosen, [samples(side, number, count, rng(seed, "points", name)) for side in chosen], seed)
+        return _sets(name, chosen, [samples(side, number, points, rng(seed, "points", name)) for side in chosen], seed)
 
     return rows(sides, compare)
 
@@ -206,7 +207,7 @@ def _sets(name: str, chosen: Sequence[Sequence[Patch]], drawn: Sequence[Sequence
     redrawn = [_mean(weighed(*(_redrawn(side, generator) for side in where))) for _ in range(REDRAWS)]
     return row(
         name, score=_mean(metrics), spread=float(np.std(redrawn)),
-        points=len(drawn[0][0]), samples=len(drawn[0]), **metrics,
+        points=round(np.mean([len(each) for side in drawn for each in side])), samples=len(drawn[0]), **metrics,
     )  # fmt: skip
 
 

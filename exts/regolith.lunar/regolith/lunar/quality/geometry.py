@@ -9,15 +9,20 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from regolith.lunar.machine import install_command
+from regolith.lunar.machine import cores, install_command
 from regolith.lunar.params import InputError
 
 EXACT_MAX = 10_000
 """Most points of which the Earth Mover's Distance is computed exactly: 18 s of a core, some 200 MB."""
 DIRECTIONS = 50
 """Directions the sliced distance projects on."""
+QUANTILES = 100
+"""Values of a projection by which many sets are compared with many."""
 PIVOTS_MAX = 10_000_000
 """Most steps of the exact solver; 10,000 points of no order take some 300,000."""
+
+THREADS_FROM = 100_000
+"""Points above which neighbours are looked for on every core; with fewer, threads cost more than they save."""
 
 Method = Literal["exact", "sliced"]
 
@@ -37,7 +42,7 @@ def method_of(count: int) -> Method:
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> Distances:
-    """Both distances of two sets of equally many points [m], shape [N, 3]."""
+    """Both distances of two sets of points [m], shape [N, 3] and [M, 3]; above `EXACT_MAX` of equally many."""
     return Distances(chamfer(a, b), earth_movers(a, b))
 
 
@@ -53,8 +58,9 @@ def chamfer(a: np.ndarray, b: np.ndarray) -> float:
     Returns:
         Distance [m].
     """
-    there = cKDTree(b).query(a, workers=-1)[0]
-    back = cKDTree(a).query(b, workers=-1)[0]
+    workers = cores() if len(a) + len(b) > THREADS_FROM else 1
+    there = cKDTree(b).query(a, workers=workers)[0]
+    back = cKDTree(a).query(b, workers=workers)[0]
     return 0.5 * (float(np.mean(there)) + float(np.mean(back)))
 
 
@@ -66,7 +72,7 @@ def earth_movers(a: np.ndarray, b: np.ndarray, method: Method | None = None) -> 
 
     Args:
         a: Points [m], shape [N, 3], N at least 1.
-        b: Points [m], shape [N, 3].
+        b: Points [m], shape [M, 3]; M is N where the distance is sliced.
         method: `exact` is a linear program (network simplex, POT); `sliced` see there. Left out, by `method_of`.
 
     Returns:
@@ -74,11 +80,9 @@ def earth_movers(a: np.ndarray, b: np.ndarray, method: Method | None = None) -> 
 
     Raises:
         InputError: POT is not installed.
-        ValueError: The sets differ in size, or the exact solver stopped before it was done.
+        ValueError: Sliced, the sets differ in size; or the exact solver stopped before it was done.
     """
-    if a.shape != b.shape:
-        raise ValueError(f"{len(a)} against {len(b)} points, should be equally many")
-    if (method or method_of(len(a))) == "sliced":
+    if (method or method_of(max(len(a), len(b)))) == "sliced":
         return sliced(a, b)
     for library in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW"):
         os.environ.setdefault(f"POT_BACKEND_DISABLE_{library}", "1")  # else importing POT imports them
@@ -105,7 +109,12 @@ def sliced(a: np.ndarray, b: np.ndarray) -> float:
 
     Returns:
         Distance [m].
+
+    Raises:
+        ValueError: The sets differ in size.
     """
+    if a.shape != b.shape:
+        raise ValueError(f"{len(a)} against {len(b)} points, should be equally many")
     total = 0.0
     for direction in _directions(DIRECTIONS):  # one at a time: memory is that of a few columns
         total += float(np.abs(np.sort(a @ direction) - np.sort(b @ direction)).mean())
@@ -122,10 +131,18 @@ def _directions(count: int) -> np.ndarray:
 
 
 def sliced_all(queries: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Sliced distance of every set to every other [m], float64 [len(queries), len(others)]; all of N points."""
-    directions = _directions(DIRECTIONS)
-    left, right = (np.stack([np.sort(points @ directions.T, axis=0) for points in side]) for side in (queries, others))
+    """Sliced distance of every set to every other [m], float64 [len(queries), len(others)].
+
+    Sets of any size; on each direction they are compared by `QUANTILES` of theirs.
+    """
+    left, right = (np.stack([_quantiles(points) for points in side]) for side in (queries, others))
     return np.stack([np.abs(right - one).mean(axis=(1, 2)) for one in left]) / 0.5
+
+
+def _quantiles(points: np.ndarray) -> np.ndarray:
+    """Values at `QUANTILES` equal steps of a set's projection on each direction, float64 [QUANTILES, DIRECTIONS]."""
+    steps = ((np.arange(QUANTILES) + 0.5) / QUANTILES * len(points)).astype(np.int64)
+    return np.sort(points @ _directions(DIRECTIONS).T, axis=0)[steps]
 
 
 def nearest(
@@ -141,7 +158,7 @@ def nearest(
     many is nearer than the nearest of few, so what is compared must be drawn from equally many.
 
     Args:
-        queries: Sets of N points [m], shape [N, 3] each.
+        queries: Sets of points [m], shape [N, 3] each.
         others: Sets they are compared with, likewise.
         allowed: Which of the others each may meet, bool [len(queries), len(others)]; at least `most` each.
         most: Candidates of each.

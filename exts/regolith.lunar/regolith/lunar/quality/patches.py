@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from regolith.lunar.labels import REGOLITH
 from regolith.lunar.quality.clouds import Cloud, points_of
 from regolith.lunar.quality.density import draw, one_a_voxel
 
@@ -21,7 +22,7 @@ ENOUGH = 24
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
-    """A square piece of a cloud, one point a voxel: about its centre, less the plane through it."""
+    """A square piece of a cloud, one point a voxel: about its centre, less the plane through its ground."""
 
     points: np.ndarray
     """Positions [m], float64, shape [n, 3]; x and y from the centre, z above the plane."""
@@ -90,25 +91,37 @@ def cut(cloud: Cloud, size_m: float, voxels: int) -> list[Patch]:
     for cell, count, group in zip(cells, filled, groups, strict=True):
         if count >= FILLED * voxels**2:
             classes = None if cloud.classes is None else cloud.classes[group]
-            found.append(Patch(level(points[group], (cell + 0.5) * size_m), classes, cloud.place))
+            ground = np.ones(len(group), bool) if classes is None else classes == REGOLITH
+            found.append(Patch(level(points[group], (cell + 0.5) * size_m, ground), classes, cloud.place))
     return found
 
 
-def level(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Points about a centre [m], shape [2], less the plane that fits their heights best (least squares)."""
+def level(points: np.ndarray, centre: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Take slope and height off a patch.
+
+    Args:
+        points: Positions [m], shape [n, 3].
+        centre: Centre of the patch [m], shape [2].
+        ground: Which points the plane is fitted to (heights, least squares), bool [n]; all are, where it has none.
+
+    Returns:
+        Positions about the centre and above the plane [m], shape [n, 3].
+    """
     moved = points - np.append(centre, 0.0)
     base = np.column_stack([moved[:, :2], np.ones(len(moved))])
-    plane = np.linalg.lstsq(base, moved[:, 2], rcond=None)[0]
+    fitted = ground if ground.any() else ~ground
+    plane = np.linalg.lstsq(base[fitted], moved[fitted, 2], rcond=None)[0]
     moved[:, 2] -= base @ plane
     return moved
 
 
 def samples(
-    patches: Sequence[Patch], number: int | None, count: int, generator: np.random.Generator
+    patches: Sequence[Patch], number: int | None, most: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """Draw `count` points of a class, of None all, of each patch; they lie about their mean in x and y."""
+    """Points of a class, of None all, of each patch about their mean in x and y; of more than `most`, drawn ones."""
     found = []
     for patch in patches:
-        points = draw(patch.of(number), count, generator)
+        points = patch.of(number)
+        points = draw(points, min(most, len(points)), generator)
         found.append(points - [*points[:, :2].mean(axis=0), 0.0])
     return found

@@ -19,7 +19,7 @@ With `patches` also `patch_m` [m] and `voxel_m`, the spacing [m] both sides were
 | `class` | `all`, or a class of `labels.CLASSES` |
 | `score` | in [0, 1]; null: see `note` |
 | `spread` | standard deviation of the score where places are drawn anew with replacement (`patches` only) |
-| `points`, `method` | points a sample; how its Earth Mover's Distance was computed |
+| `points`, `method` | points a sample, with `patches` in the mean; how its Earth Mover's Distance was computed |
 | `samples` | patches a side, or pairs |
 | `chamfer`, `emd` | the metrics, as below; the row's score is the mean of theirs |
 | `note` | why there is no score, or which side lacks the class |
@@ -74,7 +74,7 @@ class ScoreGeometry(Verb):
     )
     out: Path = quantity(Path("out/score-geometry"), f"Folder of {RESULT}.")
     points: int = quantity(
-        1024, "Most points of a sample; fewer where clouds or patches have fewer.", ge=16, le=POINTS_MAX
+        512, "Most points of a sample; fewer where clouds or patches have fewer.", ge=16, le=POINTS_MAX
     )
     patch_m: float = quantity(2.0, "Side of a patch.", unit="m", ge=0.1, le=1000)
     classes: str = quantity("", f"What the classes of REAL's files mean; left out, our own. {CLASS_MAP}.")
@@ -107,7 +107,7 @@ def score_geometry(
     *,
     sensor: AnyPath | None = None,
     out: AnyPath | None = None,
-    points: int = 1024,
+    points: int = 512,
     patch_m: float = 2.0,
     classes: ClassMap | None = None,
     seed: int = 0,
