@@ -227,12 +227,11 @@ def test_without_pot_a_line_says_what_to_install(real: Path, monkeypatch: pytest
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Depth frames of the real renderer: rough ground twice, flat ground once."""
     plain = {
-        "relief.enabled": "false", "terrain.cell_m": 0.1, "rocks.far_radius_m": 0, "rocks.subdivision": 3,
-        "rocks.diameter_min_m": 0.3, "dataset.depth": "true", "dataset.frames_per_scene": 1,
-        "camera.pitch_deg": -60,
+        "relief.enabled": "false", "terrain.cell_m": 0.2, "rocks.far_radius_m": 0, "rocks.subdivision": 3,
+        "rocks.diameter_min_m": 0.3, "dataset.depth": "true", "dataset.frames_per_scene": 1, "domain.pitch_deg": -30,
     }  # fmt: skip
-    rough = change_params(load_preset("v1"), plain | {"terrain.rms_slope_deg": 9})
-    flat = change_params(load_preset("v1"), plain | {"terrain.rms_slope_deg": 0.5})
+    rough = change_params(load_preset("v1"), plain | {"terrain.rms_slope_deg": 10})
+    flat = change_params(load_preset("v1"), plain | {"terrain.rms_slope_deg": 1})
     root = tmp_path_factory.mktemp("frames")
     for name, params, seed in (("real", rough, 1), ("other seed", rough, 2), ("flat", flat, 3)):
         generate(params, root / name, split="val", frames=6, width=96, height=96, seed=seed)
@@ -241,4 +240,4 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_frames_of_other_seeds_score_higher_than_of_another_ground(frames: dict[str, Path]) -> None:
     other, flat = (score_geometry(frames[name], frames["real"], patch_m=1.0) for name in ("other seed", "flat"))
-    assert other["score"] > 0.75 > flat["score"]
+    assert other["score"] > 0.75 and flat["score"] < 0.6
