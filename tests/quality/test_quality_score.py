@@ -68,7 +68,7 @@ def test_the_order_of_points_and_the_run_do_not_matter(tmp_path: Path, real: Pat
         order = np.random.default_rng(0).permutation(len(arrays["points"]))
         save_arrays(second / path.name, {name: values[order] for name, values in arrays.items()})
     one, other = (score_geometry(each, real, patch_m=1.2) for each in (first, second))
-    assert one["rows"] == other["rows"] == score_geometry(first, real, patch_m=1.2)["rows"]
+    assert one["rows"] == other["rows"]
     assert one["rows"] != score_geometry(first, real, patch_m=1.2, seed=1)["rows"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from regolith.lunar.params import InputError
 from regolith.lunar.quality.clouds import Cloud
 from regolith.lunar.quality.density import draw, match_elevation
-from regolith.lunar.quality.geometry import Distances, closeness, distances, method_of, nearest, variety
+from regolith.lunar.quality.geometry import Distances, closeness, distances, method_of, nearest, sliced_all, variety
 from regolith.lunar.quality.patches import FILLED, Grid, Patch, samples
 from regolith.lunar.quality.sensor import ALL, ROW_CLASSES, SMALLEST, Sensor
 from regolith.lunar.stage.spec import rng
@@ -23,7 +23,7 @@ PATCHES_MIN = 6
 """Fewest patches of each side that are compared."""
 CLASS_POINTS_MIN = 16
 """Fewest points of a class that a patch is compared by."""
-REDRAWS = 500
+REDRAWS = 200
 """Draws of the places behind a spread."""
 
 Sides = tuple[Sequence[Cloud], Sequence[Cloud]]
@@ -188,9 +188,13 @@ def _sets(name: str, chosen: Sequence[Sequence[Patch]], drawn: Sequence[Sequence
     elsewhere = [side[:, None] != side for side in where]
     most = int(min(allowed.sum(axis=1).min() for allowed in elsewhere))
 
+    coarse = sliced_all([*drawn[0], *drawn[1]])
+    parts = slice(len(drawn[0])), slice(len(drawn[0]), None)
+
     def against(one: int, other: int) -> np.ndarray:
         allowed = elsewhere[one] if one == other else np.ones((len(drawn[one]), len(drawn[other])), bool)
-        return nearest(drawn[one], drawn[other], allowed, most, rng(seed, "nearest", name))
+        between = coarse[parts[one], parts[other]]
+        return nearest(drawn[one], drawn[other], between, allowed, most, rng(seed, "nearest", name))
 
     there, back, own, expected = against(0, 1), against(1, 0), against(0, 0), against(1, 1)
 
@@ -199,8 +203,8 @@ def _sets(name: str, chosen: Sequence[Sequence[Patch]], drawn: Sequence[Sequence
             return Distances(*np.average(found, axis=0, weights=by).tolist())
 
         one, other, floor, among = mean(there, synth), mean(back, real), mean(expected, real), mean(own, synth)
-        parts = {"synth_to_real_m": one, "real_to_synth_m": other, "synth_to_synth_m": among}
-        return _metrics(Distances(*map(max, one, other)), floor, among, **parts)
+        found = {"synth_to_real_m": one, "real_to_synth_m": other, "synth_to_synth_m": among}
+        return _metrics(Distances(*map(max, one, other)), floor, among, **found)
 
     metrics = weighed(*(np.ones(len(side)) for side in where))
     generator = rng(seed, "redrawn", name)

@@ -130,13 +130,13 @@ def _directions(count: int) -> np.ndarray:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
-def sliced_all(queries: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
-    """Sliced distance of every set to every other [m], float64 [len(queries), len(others)].
+def sliced_all(sets: Sequence[np.ndarray]) -> np.ndarray:
+    """Sliced distance of every set of points to every other [m], float64 [len(sets), len(sets)].
 
     Sets of any size; on each direction they are compared by `QUANTILES` of theirs.
     """
-    left, right = (np.stack([_quantiles(points) for points in side]) for side in (queries, others))
-    return np.stack([np.abs(right - one).mean(axis=(1, 2)) for one in left]) / 0.5
+    values = np.stack([_quantiles(points) for points in sets])
+    return np.stack([np.abs(values - one).mean(axis=(1, 2)) for one in values]) / 0.5
 
 
 def _quantiles(points: np.ndarray) -> np.ndarray:
@@ -148,6 +148,7 @@ def _quantiles(points: np.ndarray) -> np.ndarray:
 def nearest(
     queries: Sequence[np.ndarray],
     others: Sequence[np.ndarray],
+    coarse: np.ndarray,
     allowed: np.ndarray,
     most: int,
     generator: np.random.Generator,
@@ -160,6 +161,7 @@ def nearest(
     Args:
         queries: Sets of points [m], shape [N, 3] each.
         others: Sets they are compared with, likewise.
+        coarse: Sliced distance of each to each of the others [m], shape [len(queries), len(others)].
         allowed: Which of the others each may meet, bool [len(queries), len(others)]; at least `most` each.
         most: Candidates of each.
         generator: Draws them.
@@ -167,7 +169,6 @@ def nearest(
     Returns:
         Chamfer and Earth Mover's Distance [m] of each to its nearest, float64 [len(queries), 2].
     """
-    coarse = sliced_all(queries, others)
     found = []
     for number, points in enumerate(queries):
         candidates = generator.permutation(np.flatnonzero(allowed[number]))[:most]
