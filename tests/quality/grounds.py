@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -38,11 +39,11 @@ def ground(
     return {"points": points + draw.normal(0, noise_m, points.shape), "class": classes.ravel()}
 
 
-def write_places(folder: Path, seeds: range, *, unlabelled: bool = False, **kwargs: float) -> Path:
+def write_places(folder: Path, seeds: range, *, unlabelled: bool = False, **kwargs: Any) -> Path:
     """Write a place for each seed as `.npz`."""
     folder.mkdir(parents=True)
     for seed in seeds:
-        arrays = ground(seed, **kwargs)  # type: ignore[arg-type]
+        arrays = ground(seed, **kwargs)
         if unlabelled:
             del arrays["class"]
         save_arrays(folder / f"place_{seed:03d}.npz", arrays)

@@ -19,6 +19,7 @@ from rocky_split import write_rocky  # pyright: ignore[reportMissingImports]
 from small_split import write_split  # pyright: ignore[reportMissingImports]
 
 from regolith.lunar.dataset.export import export
+from regolith.lunar.dataset.formats.pointcloud import save_arrays
 from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.importing import read_class_map
@@ -54,7 +55,7 @@ def las(path: Path, codes: np.ndarray = CLASSES) -> None:
     found = laspy.LasData(header)
     found.x, found.y, found.z = POINTS.T
     found.classification = codes
-    found.write(path)
+    found.write(str(path))
 
 
 def ply(path: Path, order: str) -> None:
@@ -120,7 +121,7 @@ def test_coordinates_far_off_keep_their_millimetres(tmp_path: Path) -> None:
 
 def test_points_without_a_place_or_class_are_left_out(tmp_path: Path) -> None:
     points = np.vstack([POINTS, [[np.nan, 0, 0], [np.inf, 0, 0]]])
-    np.savez(tmp_path / "a.npz", points=points, **{"class": np.array([0, IGNORE, 1, 0, 0])})
+    save_arrays(tmp_path / "a.npz", {"points": points, "class": np.array([0, IGNORE, 1, 0, 0])})
     cloud = read_cloud(tmp_path / "a.npz", field="real")
     assert cloud.points.tolist() == POINTS[[0, 2]].tolist()
 

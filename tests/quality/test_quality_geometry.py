@@ -74,7 +74,7 @@ def test_sliced_is_pots_and_bounded_by_exact() -> None:
     """POT's own on the same directions, scaled; and a lower bound that is close where whole surfaces move."""
     a, b = points(1, 400), points(2, 400) * np.array([1, 1, 2]) + 1
     theirs = ot.sliced_wasserstein_distance(a, b, p=1, projections=_directions(50).T)
-    assert sliced(a, b) == pytest.approx(2 * float(theirs), rel=1e-9)
+    assert sliced(a, b) == pytest.approx(2 * float(theirs), rel=1e-9)  # pyright: ignore[reportArgumentType]
     assert sliced_all([a, a[:300], b])[:2, 2] == pytest.approx([sliced(a, b)] * 2, rel=0.1)
     exact = earth_movers(a, b)
     assert 0.8 * exact < sliced(a, b) < 1.02 * exact
@@ -136,8 +136,8 @@ def test_a_sparse_scanner_and_a_dense_one_see_one_surface() -> None:
     dense = Cloud(scanner(3, 128, power=2), None, origin, "", "")
 
     def apart(one: Cloud, other: Cloud) -> tuple[float, float]:
-        drawn = (draw(cloud.points, 500, rng(0, number)) for number, cloud in enumerate((one, other)))
-        return chamfer(one.points, other.points), earth_movers(*drawn)
+        a, b = (draw(cloud.points, 500, rng(0, number)) for number, cloud in enumerate((one, other)))
+        return chamfer(one.points, other.points), earth_movers(a, b)
 
     (kept,), (thinned,) = match_elevation([sparse], [dense], rng(0))
     floor, raw, found = apart(sparse, again), apart(sparse, dense), apart(kept, thinned)

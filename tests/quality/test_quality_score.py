@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ ROUGH = {"rough_m": 0.05, "rocks": 12}
 """Ground that plays the real one."""
 
 
-def scored(real: Path, folder: Path, seeds: range = range(20, 24), **kwargs: float) -> dict:
+def scored(real: Path, folder: Path, seeds: range = range(20, 24), **kwargs: Any) -> dict[str, float]:
     result = score_geometry(write_places(folder, seeds, **kwargs), real, patch_m=1.2)
     return {row["class"]: row["score"] for row in result["rows"]}
 

@@ -354,7 +354,7 @@ def _read_las(path: Path) -> Raw:
         with open_regular(path) as file:
             _check_las(file.read(107), os.fstat(file.fileno()).st_size)
             file.seek(0)
-            with laspy.open(file, closefd=False, read_evlrs=False) as reader:
+            with laspy.LasReader(file, closefd=False, read_evlrs=False) as reader:
                 _check_count(reader.header.point_count)
                 at_once = max(1, LAS_CHUNK_BYTES // reader.header.point_format.size)
                 parts = [
@@ -366,7 +366,7 @@ def _read_las(path: Path) -> Raw:
                     )
                     for part in reader.chunk_iterator(at_once)
                 ]
-    except (laspy.errors.LaspyException, lazrs.LazrsError) as error:
+    except (laspy.errors.LaspyException, lazrs.LazrsError) as error:  # pyright: ignore[reportAttributeAccessIssue]
         raise ValueError(" ".join(str(error).split())) from None
     if not parts:
         raise ValueError("no points")

@@ -59,15 +59,13 @@ def row(
     spread: float | None = None,
     points: int = 0,
     samples: int = 0,
-    chamfer: dict[str, float] | None = None,
-    emd: dict[str, float] | None = None,
+    metrics: dict[str, dict[str, float]] | None = None,
     note: str = "",
 ) -> Row:
     """A row as `geometry.json` holds it (`quality.score_geometry`)."""
     return {
         "class": name, "score": score, "spread": spread, "points": points,
-        "method": method_of(points) if points else None, "samples": samples, "chamfer": chamfer, "emd": emd,
-        "note": note,
+        "method": method_of(points) if points else None, "samples": samples, **{which: (metrics or {}).get(which) for which in Distances._fields}, "note": note,
     }  # fmt: skip
 
 
@@ -136,7 +134,7 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
         drawn = [[draw(cloud, count, rng(seed, name, place)) for cloud in pair] for place, pair in enumerate(pairs)]
         found = Distances(*np.mean([distances(*pair) for pair in drawn], axis=0).tolist())
         metrics = _metrics(found, expected)
-        return row(name, score=_mean(metrics), points=count, samples=len(pairs), **metrics)
+        return row(name, score=_mean(metrics), points=count, samples=len(pairs), metrics=metrics)
 
     return rows(sides, compare)
 
@@ -211,7 +209,7 @@ def _sets(name: str, chosen: Sequence[Sequence[Patch]], drawn: Sequence[Sequence
     redrawn = [_mean(weighed(*(_redrawn(side, generator) for side in where))) for _ in range(REDRAWS)]
     return row(
         name, score=_mean(metrics), spread=float(np.std(redrawn)),
-        points=round(np.mean([len(each) for side in drawn for each in side])), samples=len(drawn[0]), **metrics,
+        points=round(np.mean([len(each) for side in drawn for each in side])), samples=len(drawn[0]), metrics=metrics,
     )  # fmt: skip
 
 

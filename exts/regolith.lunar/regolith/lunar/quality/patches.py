@@ -44,7 +44,7 @@ class Grid(NamedTuple):
     real: list[Patch]
 
 
-def match_voxels(synth: Sequence[Cloud], real: Sequence[Cloud], size_m: float) -> Grid:
+def match_voxels(synth: Sequence[Cloud], real: Sequence[Cloud], size_m: float, points: int) -> Grid:
     """Cut clouds into patches, sampled one point a voxel at the finest grid that `ENOUGH` patches of each side fill.
 
     That is the density the sparser sensor reaches; the coarsest grid is taken where none has as many.
@@ -53,9 +53,11 @@ def match_voxels(synth: Sequence[Cloud], real: Sequence[Cloud], size_m: float) -
         synth: Clouds of one side.
         real: Clouds of the other.
         size_m: Side of a patch [m].
+        points: Most points of a patch on even ground, from a grid this fine on: thinned further, by chance, patches
+            would differ by where they have points.
     """
     found = Grid(GRIDS[-1], [], [])
-    for voxels in GRIDS:
+    for voxels in [voxels for voxels in GRIDS if voxels**2 <= points] or GRIDS[-1:]:
         found = Grid(voxels, cut_all(synth, size_m, voxels), cut_all(real, size_m, voxels))
         if min(len(found.synth), len(found.real)) >= ENOUGH:
             break

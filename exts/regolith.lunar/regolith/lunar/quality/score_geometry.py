@@ -74,7 +74,7 @@ class ScoreGeometry(Verb):
     )
     out: Path = quantity(Path("out/score-geometry"), f"Folder of {RESULT}.")
     points: int = quantity(
-        512, "Most points of a sample; fewer where clouds or patches have fewer.", ge=16, le=POINTS_MAX
+        640, "Most points of a sample; fewer where clouds or patches have fewer.", ge=16, le=POINTS_MAX
     )
     patch_m: float = quantity(2.0, "Side of a patch.", unit="m", ge=0.1, le=1000)
     classes: str = quantity("", f"What the classes of REAL's files mean; left out, our own. {CLASS_MAP}.")
@@ -107,7 +107,7 @@ def score_geometry(
     *,
     sensor: AnyPath | None = None,
     out: AnyPath | None = None,
-    points: int = 512,
+    points: int = 640,
     patch_m: float = 2.0,
     classes: ClassMap | None = None,
     seed: int = 0,
@@ -147,7 +147,7 @@ def score_geometry(
     result: dict[str, Any] = {"schema": 1, "synth": str(synth), "real": str(real)}
     result["clouds"] = {"synth": len(sides[0]), "real": len(sides[1])}
     if known is None:
-        grid = match_voxels(*sides, patch_m)
+        grid = match_voxels(*sides, patch_m, points)
         result |= {"compared": "patches", "patch_m": patch_m, "voxel_m": patch_m / grid.voxels}
         rows = patch_rows(sides, grid, points, seed)
         if rows[0]["score"] is None:
