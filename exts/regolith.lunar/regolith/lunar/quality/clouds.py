@@ -357,15 +357,8 @@ def _read_las(path: Path) -> Raw:
             with laspy.LasReader(file, closefd=False, read_evlrs=False) as reader:
                 _check_count(reader.header.point_count)
                 at_once = max(1, LAS_CHUNK_BYTES // reader.header.point_format.size)
-                parts = [
-                    (
-                        part.x.scaled_array(),
-                        part.y.scaled_array(),
-                        part.z.scaled_array(),
-                        np.asarray(part.classification),
-                    )
-                    for part in reader.chunk_iterator(at_once)
-                ]
+                names = ("x", "y", "z", "classification")
+                parts = [[np.asarray(part[name]) for name in names] for part in reader.chunk_iterator(at_once)]
     except (laspy.errors.LaspyException, lazrs.LazrsError) as error:  # pyright: ignore[reportAttributeAccessIssue]
         raise ValueError(" ".join(str(error).split())) from None
     if not parts:

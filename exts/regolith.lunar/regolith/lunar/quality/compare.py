@@ -65,7 +65,8 @@ def row(
     """A row as `geometry.json` holds it (`quality.score_geometry`)."""
     return {
         "class": name, "score": score, "spread": spread, "points": points,
-        "method": method_of(points) if points else None, "samples": samples, **{which: (metrics or {}).get(which) for which in Distances._fields}, "note": note,
+        "method": method_of(points) if points else None, "samples": samples, "note": note,
+        **{which: (metrics or {}).get(which) for which in Distances._fields},
     }  # fmt: skip
 
 
