@@ -87,6 +87,16 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "EvaluateReal",
         "Score a model on real photographs: flood, and rock-IoU where masks are given.",
     ),
+    "score geometry": (
+        "regolith.lunar.quality.score_geometry",
+        "ScoreGeometry",
+        "Score the geometry of synthetic clouds of points against real ones.",
+    ),
+    "calibrate sensor": (
+        "regolith.lunar.quality.sensor",
+        "CalibrateSensor",
+        "Measure what repeated real scans of one sensor differ by.",
+    ),
     "score semantics": (
         "regolith.lunar.quality.semantics",
         "ScoreSemantics",
