@@ -126,7 +126,10 @@ class PowerCut:
 def _serve(listener: Listener, follow: weakref.WeakMethod[Callable[[Connection], None]]) -> None:
     """Note the flushes of children, several at once, as long as somebody asks for them."""
     while True:
-        child = listener.accept()
+        try:
+            child = listener.accept()
+        except OSError:  # it was closed meanwhile
+            return
         found = follow()
         if found is None:
             return

@@ -1,7 +1,9 @@
 """Clouds out of files and frames: what others wrote is read, what does not fit is one line."""
 
 import io
+import os
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -227,6 +229,18 @@ def test_what_is_no_cloud_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=why):
         read_cloud(tmp_path / name, field="real")
     assert not right_or_one_line(lambda: read_cloud(tmp_path / name, field="real"))
+
+
+@pytest.mark.parametrize("place", [-74, -56, -44])
+def test_what_a_laz_file_makes_its_unpacker_take_is_bounded(tmp_path: Path, place: int) -> None:
+    """Sizes it states of its parts, after the points."""
+    path = write(tmp_path, "a.laz")
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="takes more memory or time to unpack"):
+        read_cloud(path, field="real")
+    assert not list(Path(tempfile.gettempdir()).glob(f"regolith-*-{os.getpid()}-*"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -302,7 +302,7 @@ def _split_verb(args: list[str]) -> tuple[str, list[str]]:
             _say("\n".join(f"regolith {name}: {VERBS[name][2]}" for name in family))
             raise SystemExit(0 if len(args) > 1 else 2)
         raise InputError("verb", " ".join(args[:2]), ", ".join(family))
-    raise InputError("verb", args[0], ", ".join(VERBS))
+    raise InputError("verb", args[0], ", ".join(dict.fromkeys(verb.split()[0] for verb in VERBS)))
 
 
 def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:

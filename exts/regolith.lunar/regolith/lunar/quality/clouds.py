@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-import logging
 import math
-import os
 import re
 import struct
 import tokenize
@@ -30,6 +28,7 @@ from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.perception.masks import OWN_CLASSES, ClassMap
+from regolith.lunar.quality.laser import read_las, unpack_laz
 from regolith.lunar.reading import open_regular, read_bytes
 from regolith.lunar.stage.spec import rng
 
@@ -339,46 +338,12 @@ def _ply_header(lines: Sequence[str]) -> tuple[str, list[tuple[str, int, list[tu
     return kind, elements
 
 
-LAS_RECORD_BYTES = 54
-"""Least bytes of a variable length record before the points (LAS 1.4, table 7)."""
-LAS_CHUNK_BYTES = 64 << 20
-"""Bytes of points that are unpacked at once."""
-
-
 def _read_las(path: Path) -> Raw:
-    """Points and classification codes of a LAS or LAZ file, in the coordinates of its own reference system."""
-    import laspy
-    import lazrs
-
-    try:
-        with open_regular(path) as file:
-            _check_las(file.read(107), os.fstat(file.fileno()).st_size)
-            file.seek(0)
-            with laspy.LasReader(file, closefd=False, read_evlrs=False) as reader:
-                _check_count(reader.header.point_count)
-                at_once = max(1, LAS_CHUNK_BYTES // reader.header.point_format.size)
-                names = ("x", "y", "z", "classification")
-                parts = [[np.asarray(part[name]) for name in names] for part in reader.chunk_iterator(at_once)]
-    except (laspy.errors.LaspyException, lazrs.LazrsError) as error:  # pyright: ignore[reportAttributeAccessIssue]
-        raise ValueError(" ".join(str(error).split())) from None
-    if not parts:
-        raise ValueError("no points")
-    x, y, z, codes = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return np.stack([x, y, z], axis=1), codes, np.zeros(3)
+    read = unpack_laz if path.suffix.lower() == ".laz" else read_las
+    points, codes = read(path, most_bytes=FILE_BYTES, most_points=POINTS_MAX)
+    return points, codes, np.zeros(3)
 
 
-def _check_las(head: bytes, size: int) -> None:
-    """Refuse a header that says more than the file holds: laspy would go on for all of it (LAS 1.4, table 3)."""
-    if len(head) < 107 or not head.startswith(b"LASF"):
-        raise ValueError("no header of a LAS file")
-    if size > FILE_BYTES:
-        raise ValueError(f"larger than {FILE_BYTES >> 20} MiB")
-    records = int.from_bytes(head[100:104], "little")
-    if records * LAS_RECORD_BYTES > size:
-        raise ValueError(f"{records} records in {size} bytes")
-
-
-logging.getLogger("laspy").addHandler(logging.NullHandler())  # its errors are raised as well: one line, not two
 LASER = (".las", ".laz")
 READERS: dict[str, Callable[[Path], Raw]] = {
     ".npz": _read_npz, ".ply": _read_ply, ".xyz": _read_xyz, **dict.fromkeys(LASER, _read_las),
