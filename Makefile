@@ -30,7 +30,7 @@ studio: setup ## the panel in a browser, on this machine (WORKSPACE=DIR; more wi
 	$(BIN)/regolith studio --workspace "$(WORKSPACE)" $(ARGS)
 
 test: setup lint ## lint, type-check and run the tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 pythons: setup ## fetch what the wheel's tests need on Python 3.12 and 3.13, where those are here
 	sh scripts/pythons.sh $(VENV) 3.12 3.13
