@@ -88,9 +88,7 @@ def unpack_laz(path: Path, *, most_bytes: int, most_points: int) -> tuple[np.nda
     with open_regular(path) as file:
         head = file.read(255)
         _check_header(head, os.fstat(file.fileno()).st_size, most_bytes)
-    stated = max(
-        int.from_bytes(head[107:111], "little"), int.from_bytes(head[247:255], "little") if head[25] > 3 else 0
-    )
+    stated = int.from_bytes(head[247:255] if head[25] > 3 else head[107:111], "little")  # by minor version (table 3)
     with scratch_folder() as folder:
         out = folder / "points.npz"
         try:
