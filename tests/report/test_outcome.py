@@ -50,11 +50,13 @@ def test_page_of_an_evaluation_that_was_moved(moved: Path) -> None:
 def test_page_shows_calibration_groups_and_rocks_one_by_one(tmp_path: Path) -> None:
     row = {"from_px": 16, "to_px": 32, "rocks": 7, "found_iou": 0.4321, "found_touch": 0.8765, "false_iou": 1.25,
            "false_touch": 0.5, "pixels": 99, "recall": 0.5}  # fmt: skip
-    calibration = {"temperature": 1.375, "ece": 0.0123, "ece_rock": None, "bins": []}
+    bins = [{"from": k / 15, "to": (k + 1) / 15, "pixels": n, "confidence": (k + 0.5) / 15, "accuracy": a}
+            for k, n, a in ((9, 40, 0.5), (14, 9000, 0.99))]  # fmt: skip
+    calibration = {"temperature": 1.375, "ece": 0.0123, "ece_rock": None, "bins": bins}
     (tmp_path / "results.json").write_text(json.dumps(SYNTH | {"by_size": [row], "calibration": calibration}))
     write_report(tmp_path, tmp_path / "synth.html")
     html = (tmp_path / "synth.html").read_text("utf-8")
-    for words in ("16 … 32", "0.432", "0.876", "1.250", "1.375", "0.012", "false a picture"):
+    for words in ("16 … 32", "0.432", "0.876", "1.250", "1.375", "0.012", "false a picture", "Confidence against acc"):
         assert words in html
     pool = {"labelled": 3, "rock": SCORES, "by_size": [row]}
     real = {"model": SYNTH["model"], "images": "photos", "photographs": 3, "size": 512, "tile": False, "tta": "none",

@@ -1,4 +1,4 @@
-"""Plots of a run as SVG text: training curves and the confusion matrix."""
+"""Plots of a run as SVG text: training curves, the confusion matrix, confidence against accuracy."""
 
 from __future__ import annotations
 
@@ -75,6 +75,31 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> s
     )  # fmt: skip
     for (row, column), value in np.ndenumerate(share):
         axes.text(column, row, f"{value:.1%}", ha="center", va="center", color="black" if value > 0.6 else INK)
+    return to_svg(figure)
+
+
+def reliability(bins: Sequence[dict[str, Any]]) -> str:
+    """Draw accuracy against confidence, as in Guo et al. 2017 (arXiv 1706.04599), and how many pixels have each.
+
+    Args:
+        bins: As `perception.calibration.Reliability` returns them, at least one.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 4.6), facecolor=CARD, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    low, high = ([row[key] for row in bins] for key in ("from", "to"))
+    widths = [end - start for start, end in zip(low, high, strict=True)]
+    above.plot((0, 1), (0, 1), color=DIM, linestyle=":", label="as sure as right")
+    above.bar(low, [row["accuracy"] for row in bins], widths, align="edge", color=COLORS[1], edgecolor=CARD)
+    x, y = ([row[key] for row in bins] for key in ("confidence", "accuracy"))
+    above.plot(x, y, color=COLORS[0], marker="o", ms=4, label="mean confidence and accuracy")
+    above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    below.bar(low, [row["pixels"] for row in bins], widths, align="edge", color=COLORS[1], edgecolor=CARD)
+    below.set(xlabel="confidence", ylabel="pixels", yscale="log")
+    for axes in (above, below):
+        style_axes(axes)
+    above.legend(facecolor=CARD, edgecolor=LINE, labelcolor=INK, fontsize=9)
     return to_svg(figure)
 
 

@@ -14,7 +14,7 @@ from regolith.lunar.params.training import ARCHITECTURE_NAMES
 from regolith.lunar.perception.overlay import draw_overlay
 from regolith.lunar.reading import read_json_lines
 from regolith.lunar.report.page import ReportSection, Table, drawing, picture, write_page
-from regolith.lunar.report.plots import confusion_matrix, training_curves
+from regolith.lunar.report.plots import confusion_matrix, reliability, training_curves
 
 SAMPLES = 4
 """Frames shown of each split."""
@@ -127,6 +127,8 @@ def synth_section(synth: dict[str, Any], heading: str, where: str) -> ReportSect
         "Rock by sun elevation",
     )
     pictures = [drawing(confusion_matrix(synth["confusion"], synth["classes"]), "Confusion matrix")]
+    if bins := synth.get("calibration", {}).get("bins"):
+        pictures.append(drawing(reliability(bins), "Confidence against accuracy"))
     pictures += [picture(Path(path), "One of the worst frames", wide=True) for path in synth["pictures"]]
     return ReportSection(heading, (), (*tables, suns), tuple(pictures))
 
