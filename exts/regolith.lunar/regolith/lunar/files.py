@@ -38,6 +38,8 @@ AnyPath = str | os.PathLike[str]
 STDOUT = Path("-")
 """Output file that stands for standard output."""
 LOCK = ".lock"
+SWEEP_S = 0.05
+"""Wait before a lock counts as another run's [s]: a sweep has a free one in its hands for an instant."""
 """Name of a folder's lock; that of a file NAME lies beside it as `.NAME.lock`."""
 STEM_MAX = 160
 """Bytes of a name above which its temporary file does not repeat it."""
@@ -192,7 +194,7 @@ def _remove_free(path: Path) -> None:
     with contextlib.suppress(OSError), path.open("rb+") as file:
         if file.read(8) == b"process ":
             system.lock_file(file.fileno())
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            if _is_at(path, file):
                 system.remove_locked(file, path)
 
 
@@ -278,6 +280,10 @@ def _open_locked(path: Path, wait: bool) -> IO[bytes]:
         try:
             take_lock(file.fileno(), path.parent, wait=wait)
         except BlockingIOError:
+            time.sleep(SWEEP_S)
+            if not _is_at(path, file):
+                file.close()
+                continue
             holder = ""
             with contextlib.suppress(PermissionError):  # on a Windows share a lock also keeps others from reading
                 file.seek(0)
@@ -287,10 +293,16 @@ def _open_locked(path: Path, wait: bool) -> IO[bytes]:
         except OSError:
             file.close()
             raise
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                return file
+        if _is_at(path, file):
+            return file
         file.close()  # its holder took the file away in the meantime
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    """Whether an open file is the one of a path, still."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    return False
 
 
 def take_lock(descriptor: int, folder: Path, *, wait: bool = False) -> None:
