@@ -38,9 +38,9 @@ AnyPath = str | os.PathLike[str]
 STDOUT = Path("-")
 """Output file that stands for standard output."""
 LOCK = ".lock"
+"""Name of a folder's lock; that of a file NAME lies beside it as `.NAME.lock`."""
 SWEEP_S = 0.05
 """Wait before a lock counts as another run's [s]: a sweep has a free one in its hands for an instant."""
-"""Name of a folder's lock; that of a file NAME lies beside it as `.NAME.lock`."""
 STEM_MAX = 160
 """Bytes of a name above which its temporary file does not repeat it."""
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
