@@ -39,6 +39,7 @@ def test_tensors_are_those_the_onnx_package_reads(name: str) -> None:
 
 def test_an_output_is_added_and_nothing_else() -> None:
     data = find_model("default").read_bytes()
+    assert with_outputs(data, ["logits"]) == data
     name = "add_256"
     expected = onnx.load_model_from_string(data)
     expected.graph.output.append(onnx.ValueInfoProto(name=name))
@@ -102,6 +103,19 @@ def test_any_model_of_floats_sees_the_picture_as_imagenet_models_do(tmp_path: Pa
     with pytest.raises(InputError, match="uint8"):
         nodes = [helper.make_node("Relu", ["x"], ["y"])]
         Encoder(write_graph(tmp_path / "double.onnx", nodes, TensorProto.DOUBLE), layer="y", threads=1)
+
+
+def test_what_only_becomes_much_when_it_is_asked_for_is_refused(tmp_path: Path) -> None:
+    """A part of the graph that leads to no output is not run, until its tensors are features."""
+    value = helper.make_tensor("side", TensorProto.INT64, [2], [46_000, 46_000])
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Constant", [], ["side"], value=value),
+        helper.make_node("ConstantOfShape", ["side"], ["much"]),
+    ]
+    path = write_graph(tmp_path / "much.onnx", nodes)
+    with pytest.raises(InputError, match=r"^model: .*much\.onnx' is not allowed; .* opens with 1 GiB"):
+        Encoder(path, layer=4, threads=1)
 
 
 def test_maps_of_a_picture_of_any_size_are_those_of_its_own_cells(encoder: Encoder) -> None:

@@ -16,7 +16,7 @@ from regolith.lunar.files import AnyPath, file_digest
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError, one_line
 from regolith.lunar.perception.calibration import TEMPERATURE_MAX, TEMPERATURE_MIN, softmax
-from regolith.lunar.perception.trial import try_model
+from regolith.lunar.perception.trial import try_once
 from regolith.lunar.reading import read_json
 from regolith.lunar.system import join_command
 
@@ -121,19 +121,21 @@ def model_folders() -> tuple[Path, ...]:
     return package / "models", extension / "data" / "models", extension.parents[1] / "models"
 
 
+def is_shipped(model: Path) -> bool:
+    """Whether a file is one of the models that come along; others are tried before they are opened (`trial`)."""
+    return model in shipped_models().values()
+
+
 class Segmenter:
     """A model that is ready to segment pictures."""
 
-    def __init__(
-        self, model: Path | str = "default", *, threads: int | None = None, cuda: bool = True, trusted: bool = False
-    ) -> None:
+    def __init__(self, model: Path | str = "default", *, threads: int | None = None, cuda: bool = True) -> None:
         """Load a model and check its card.
 
         Args:
             model: `.onnx` file with its card NAME.json beside it, or the name of a shipped one.
             threads: CPU threads; left out, onnxruntime decides.
             cuda: Whether to use a CUDA device where onnxruntime has one.
-            trusted: Whether to open it at once, as shipped ones are; another is tried first (`perception.trial`).
 
         Raises:
             InputError: The file or its card is missing, damaged, or of other classes, or it takes too much to open.
@@ -142,8 +144,8 @@ class Segmenter:
 
         self.path = find_model(model)
         self.card = read_card(self.path)
-        if not trusted and self.path not in shipped_models().values():
-            try_model(self.path, self.card["sha256"])
+        if not is_shipped(self.path):
+            try_once(self.path, self.card["sha256"])
         options = onnxruntime.SessionOptions()
         options.enable_mem_pattern = False  # a plan for each size of input holds up to twice what a run needs
         if threads:

@@ -17,10 +17,13 @@ TRIAL_CPU_S = 2.0
 
 
 @functools.cache
-def try_model(path: Path, sha256: str) -> None:
-    """Open a model in a process of its own first, for a graph takes what it asks for, as soon as it is loaded.
+def try_once(path: Path, sha256: str) -> None:
+    """Try a model, unless a file of this path and digest has passed already; see `try_model`."""
+    try_model(path)
 
-    A file that passed is not tried again.
+
+def try_model(path: Path) -> None:
+    """Open a model in a process of its own first, for a graph takes what it asks for, as soon as it is loaded.
 
     Raises:
         InputError: It takes more than it may, ends the process, or there is no process to try it in.

@@ -13,10 +13,12 @@ from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import IGNORE, NAMES
 from regolith.lunar.params import InputError, one_line
-from regolith.lunar.perception.session import MULTIPLE, find_model
+from regolith.lunar.perception.session import MULTIPLE, find_model, is_shipped
+from regolith.lunar.perception.trial import try_model
 from regolith.lunar.quality.pictures import Labeller, Picture, Pictures
 from regolith.lunar.quality.taps import tensors, with_outputs
 from regolith.lunar.reading import read_bytes
+from regolith.lunar.scratch import scratch_folder
 
 STRIDE = 8
 """Pixels of the picture to a cell of the feature map, where nothing else is asked for."""
@@ -89,7 +91,8 @@ class Encoder:
             raise InputError(
                 "layer", layer, f"a stride ({', '.join(map(str, STRIDES))}) or a tensor of {self.path.name}"
             )
-        shapes = self._probe(data, [tensor.name for tensor in wanted])
+        tapped = self._tapped(data, [tensor.name for tensor in wanted])
+        shapes = self._probe(tapped, [tensor.name for tensor in wanted])
         if isinstance(layer, int):
             strides = [shapes.get(tensor.name, 0) for tensor in wanted]
             end = max((i for i, stride in enumerate(strides) if stride == max(strides)), default=-1)
@@ -102,9 +105,22 @@ class Encoder:
             raise InputError("layer", layer, "a tensor of floats [N, C, H / s, W / s]")
         self.layer: str = layer
         self.stride: int = shapes[layer]
-        self._session = self._load(data, [layer])
+        self._session = self._load(with_outputs(data, [layer]))
 
-    def _load(self, data: bytes, names: list[str]) -> Any:
+    def _tapped(self, data: bytes, names: list[str]) -> bytes:
+        """Return the model with all that may be asked of it as outputs; a stranger's is tried first."""
+        tapped = with_outputs(data, names)
+        if not is_shipped(self.path):
+            with scratch_folder() as folder:
+                path = folder / "tapped.onnx"
+                path.write_bytes(tapped)
+                try:
+                    try_model(path)
+                except InputError as error:
+                    raise InputError("model", str(self.path), error.allowed) from None
+        return tapped
+
+    def _load(self, data: bytes) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -112,12 +128,8 @@ class Encoder:
         options.log_severity_level = 3
         if self._threads:
             options.intra_op_num_threads = self._threads
-        given = onnxruntime.InferenceSession
         try:
-            plain = given(data, options, providers=["CPUExecutionProvider"])
-            own = {output.name for output in plain.get_outputs()}
-            more = [name for name in names if name not in own]
-            session = given(with_outputs(data, more), options, providers=["CPUExecutionProvider"]) if more else plain
+            session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
             line = one_line(str(error), 100)
             raise InputError("model", str(self.path), f"a model onnxruntime loads ({line})") from None
@@ -128,9 +140,9 @@ class Encoder:
             raise InputError("model", str(self.path), f"{allowed}, not {found}")
         return session
 
-    def _probe(self, data: bytes, names: list[str]) -> dict[str, int]:
+    def _probe(self, tapped: bytes, names: list[str]) -> dict[str, int]:
         """Return the strides of those tensors that are features of a picture."""
-        session = self._load(data, names)
+        session = self._load(tapped)
         found = self._run(session, np.zeros((*_PROBE, 3), np.uint8), names)
         strides: dict[str, int] = {}
         for name, value in zip(names, found, strict=True):

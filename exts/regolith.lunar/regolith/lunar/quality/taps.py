@@ -53,10 +53,19 @@ def with_outputs(model: bytes, names: Iterable[str]) -> bytes:
 
     Args:
         model: Bytes of an `.onnx` file.
-        names: Names of what its nodes give, none of them an output already.
+        names: Names of what its nodes give; those that are outputs already are left out.
+
+    Raises:
+        ValueError: They are no well-formed protobuf.
     """
-    graph = b"".join(_field(_OUTPUT, _field(_NAME, name.encode())) for name in names)
-    return model + _field(_GRAPH, graph)
+    own = {
+        str(name, "utf-8")
+        for graph in _messages(memoryview(model), _GRAPH)
+        for output in _messages(graph, _OUTPUT)
+        for name in _messages(output, _NAME)
+    }
+    graph = b"".join(_field(_OUTPUT, _field(_NAME, name.encode())) for name in names if name not in own)
+    return model + _field(_GRAPH, graph) if graph else model
 
 
 def _field(number: int, data: bytes) -> bytes:
