@@ -31,7 +31,10 @@ nitpick_ignore_regex = [
     # no inventories are downloaded: what other packages define is not looked up
     ("py:.*", r"(collections|datetime|enum|numpy|np|onnxruntime|os|pathlib|pxr|pydantic|torch|typing|Usd)\b.*"),
     ("py:.*", r"regolith\..*\.[A-Z]"),  # type variables
-    ("py:.*", r"(regolith\..*\.)?(AnyPath|FrameRecord|OrderedRecords|RockField|Terrain|TorchSplit)"),  # met in passing only
+    (
+        "py:.*",
+        r"(regolith\..*\.)?(AnyPath|FrameRecord|OrderedRecords|RockField|Terrain|TorchSplit)",
+    ),  # met in passing only
     ("py:.*", r"(Any|Callable|Iterable|Iterator|Literal|Mapping|None|Path|Sequence|optional)"),
 ]
 

@@ -172,7 +172,7 @@ def nearest(
     found = []
     for number, points in enumerate(queries):
         candidates = generator.permutation(np.flatnonzero(allowed[number]))[:most]
-        found.append(distances(points, others[candidates[coarse[number, candidates].argmin()]]))
+        found.append(distances(points, others[int(candidates[coarse[number, candidates].argmin()])]))
     return np.array(found)
 
 
