@@ -22,6 +22,8 @@ WRITERS = {
     "distill": ("distill --splits {split} --out {out}/start", "start"),
     "evaluate synth": ("evaluate synth --split {split} --out {out}/synth", "synth/"),
     "evaluate real": ("evaluate real --images {split}/rgb --out {out}/real", "real/"),
+    "score geometry": ("score geometry {split} --real {split} --out {out}/score", "score/"),
+    "calibrate sensor": ("calibrate sensor {split} --out {out}/sensor.json", "sensor.json"),
     "score semantics": ("score semantics {split} --real {split} --out {out}/score", "score/"),
     "score appearance": ("score appearance {split} --real {split} --out {out}/score", "score/"),
     "drift": ("drift {split} {split} --out {out}/drift", "drift/"),
@@ -38,6 +40,14 @@ WRITERS = {
     "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
 }
 """Verb to its command line, and what of it another run holds; a folder that is filled in place ends in a slash."""
+
+
+READERS = {"studio", "doctor", "isaac-check"}
+"""Verbs that write nothing where nothing is asked for, or hold a workspace (`tests/studio`) or folder of their own."""
+
+
+def test_every_verb_is_here() -> None:
+    assert WRITERS.keys() | READERS == cli.VERBS.keys()
 
 
 @pytest.mark.parametrize("verb", WRITERS)

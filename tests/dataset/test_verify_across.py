@@ -68,6 +68,15 @@ def test_scenes_of_another_split_are_found(dataset) -> None:
     assert found(dataset) == []
 
 
+def test_a_part_without_a_whole_frame_of_the_split_is_checked(dataset) -> None:
+    """Its only frame is torn, so it shares none with the split; what is wrong is told all the same."""
+    shutil.copytree(dataset / "train_dr", dataset / "train_dr_3")
+    for index in range(3):
+        (dataset / f"train_dr_3/rgb/rgb_{index:05d}.png").write_bytes(b"torn")
+    problems = found(dataset)
+    assert problems and {check for check, _ in problems} == {"files"}
+
+
 def test_test_domain_that_overlaps_is_found(dataset) -> None:
     """Each split alone fits its own contract; only side by side do they overlap."""
     low = PARAMS.test_domain.model_copy(update={"albedo": Interval(0.05, 0.08)})

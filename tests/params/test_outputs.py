@@ -151,17 +151,18 @@ def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_killed_run_goes_with_the_next_write_beside_it(tmp_path: Path) -> None:
-    """One that is held stays, and so does what is no lock of ours."""
+    """One that is held stays, one of another host, whose locks may not be seen here, and what is no lock of ours."""
     code = "import os, signal, sys; from pathlib import Path; from regolith.lunar.params import sole_file\n"
     code += "with sole_file('out', Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], check=False)
     assert lock_beside(tmp_path / "model.onnx").exists()
     (tmp_path / ".theirs.lock").write_text("1234")
     (tmp_path / ".theirs2.lock").touch()
+    (tmp_path / ".far.lock").write_text("process 4194000 on another.host, since 2026-01-01 00:00:00 +0000")
     with sole_file("out", tmp_path / "held"):
         write_bytes(tmp_path / "report.html", DATA)
         assert {path.name for path in tmp_path.iterdir()} == {
-            "report.html", ".theirs.lock", ".theirs2.lock", lock_beside(tmp_path / "held").name
+            "report.html", ".theirs.lock", ".theirs2.lock", ".far.lock", lock_beside(tmp_path / "held").name
         }  # fmt: skip
         with pytest.raises(InputError), sole_file("out", tmp_path / "held"):
             pass

@@ -57,6 +57,19 @@ def test_strata_keep_their_shares(toy: SimpleNamespace, tmp_path: Path, capsys: 
     assert "sun_elevation" in capsys.readouterr().out
 
 
+def test_every_stratum_is_told_of(toy: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also of buckets whose ranges look alike in a few digits."""
+    mix(toy, tmp_path / "mix.json", "--buckets", "100", "--json", str(tmp_path / "result.json"))
+    strata = json.loads((tmp_path / "result.json").read_text("utf-8"))["strata"]
+    for side, frames, taken in (("synth", 24, 6), ("real", 6, 6)):
+        assert [sum(row[side][key] for row in strata) for key in ("of", "taken")] == [frames, taken]
+
+
+def test_a_large_mixture_is_read_back(toy: SimpleNamespace, tmp_path: Path) -> None:
+    path = mix(toy, tmp_path / "mix.json", "--frames", "400000")
+    assert path.stat().st_size > 1 << 20 and sum(len(part.records) for part in read_manifest(path)) == 400_000
+
+
 def test_the_same_command_gives_the_same_bytes(toy: SimpleNamespace, tmp_path: Path) -> None:
     first = mix(toy, tmp_path / "a.json").read_bytes()
     assert first == mix(toy, tmp_path / "b.json").read_bytes()
@@ -92,10 +105,10 @@ def test_another_split_in_its_place_is_refused(toy: SimpleNamespace, tmp_path: P
     path = mix(SimpleNamespace(train=toy.train, val=split), tmp_path / "mix.json")
     shutil.rmtree(split)
     write_split(split, 6, seed=4)
-    with pytest.raises(InputError, match=r"^train_split: .*make it again"):
+    with pytest.raises(InputError, match=r"^train_split: .*mix\.json.*those of real are others now"):
         Frames(path, field="train_split", workers=1)
     write_journal(split, {index: record for index, record in read_journal(split).items() if index < 3})
-    with pytest.raises(InputError, match=r"^train_split: .*frames that the split has"):
+    with pytest.raises(InputError, match=r"^train_split: .*mix\.json.*real has no frame 3"):
         Frames(path, field="train_split", workers=1)
 
 

@@ -39,6 +39,8 @@ STDOUT = Path("-")
 """Output file that stands for standard output."""
 LOCK = ".lock"
 """Name of a folder's lock; that of a file NAME lies beside it as `.NAME.lock`."""
+HOLDER = re.compile(r"process (\d+) on (.*), since ")
+"""What a lock says of who holds it."""
 SWEEP_S = 0.05
 """Wait before a lock counts as another run's [s]: a sweep has a free one in its hands for an instant."""
 STEM_MAX = 160
@@ -190,9 +192,10 @@ def _sweep(folder: Path) -> None:
 
 
 def _remove_free(path: Path) -> None:
-    """Take a lock of ours away that nobody holds."""
+    """Take a lock away that a process of this host left, which has ended."""
     with contextlib.suppress(OSError), path.open("rb+") as file:
-        if file.read(8) == b"process ":
+        left = HOLDER.match(file.read(200).decode("utf-8", "replace"))
+        if left and left[2] == platform.node() and not system.is_running(int(left[1])):
             system.lock_file(file.fileno())
             if _is_at(path, file):
                 system.remove_locked(file, path)
@@ -275,14 +278,16 @@ def holding(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 def _open_locked(path: Path, wait: bool) -> IO[bytes]:
+    again = True
     while True:
         file = path.open("ab+")
         try:
             take_lock(file.fileno(), path.parent, wait=wait)
         except BlockingIOError:
-            time.sleep(SWEEP_S)
-            if not _is_at(path, file):
+            if again:
                 file.close()
+                time.sleep(SWEEP_S)
+                again = False
                 continue
             holder = ""
             with contextlib.suppress(PermissionError):  # on a Windows share a lock also keeps others from reading

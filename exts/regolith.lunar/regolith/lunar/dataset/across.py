@@ -106,7 +106,8 @@ def check_duplicates(splits: Sequence[SplitCheck]) -> None:
         for other in splits[:number]:
             if split.at_home and other.at_home and _seed(split) == _seed(other):  # one may be a part of the other
                 known, _, places = np.intersect1d(np.array(other.shown, np.int64), indices, return_indices=True)
-                alone[places] &= [split.records[i].sha256 != other.records[i].sha256 for i in known.tolist()]
+                unlike = [split.records[i].sha256 != other.records[i].sha256 for i in known.tolist()]
+                alone[places] &= np.array(unlike, bool)
         owners.append(np.full(int(alone.sum()), number))
         frames.append(indices[alone])
         bits.append(np.frombuffer(split.bits, np.uint64).reshape(-1, HASH_SIDE**2 // 64)[alone])

@@ -21,7 +21,7 @@ from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.layout import OrderedRecords, records_digest
 from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError
-from regolith.lunar.reading import FILE_BYTES, read_json
+from regolith.lunar.reading import JSON_BYTES, read_json
 
 MANIFEST_SCHEMA = 1
 
@@ -52,7 +52,7 @@ def write_manifest(path: Path, parts: Sequence[Part], about: dict[str, Any]) -> 
         "about": about,
         "parts": [
             {
-                "folder": Path(os.path.relpath(part.source.folder.resolve(), beside)).as_posix(),
+                "folder": _from(beside, part.source.folder.resolve()),
                 "sha256": records_digest(part.records),
                 "frames": part.records.numbers.tolist(),
             }
@@ -62,6 +62,13 @@ def write_manifest(path: Path, parts: Sequence[Part], about: dict[str, Any]) -> 
     write_bytes(path, (json.dumps(data | {"digest": digest(data)}) + "\n").encode())
 
 
+def _from(beside: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(folder, beside)).as_posix()
+    except ValueError:  # another drive of Windows
+        return folder.as_posix()
+
+
 def read_manifest(path: Path) -> list[Part]:
     """Open the splits of a manifest.
 
@@ -69,7 +76,7 @@ def read_manifest(path: Path) -> list[Part]:
         InputError: It cannot be read, is not as it was written, or a split lacks a frame, or has another in its place.
     """
     try:
-        data = read_json(path, FILE_BYTES)
+        data = read_json(path, JSON_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError("split", str(path), f"a split, or a manifest that can be read ({reason})") from None
@@ -81,19 +88,19 @@ def read_manifest(path: Path) -> list[Part]:
 def _parts(path: Path, data: dict[str, Any]) -> Iterator[Part]:
     parts = data.get("parts")
     if not isinstance(parts, list) or not parts:
-        raise InputError(f"{path}: parts", str(parts), "a list of at least one part")
+        raise InputError("split", str(path), "a manifest with a list of parts")
     for part in parts:
         folder, frames = (part.get("folder"), part.get("frames")) if isinstance(part, dict) else (None, None)
         if not isinstance(folder, str) or not isinstance(frames, list) or not frames:
-            raise InputError(f"{path}: parts", str(part), "a folder with its frames")
+            raise InputError("split", str(path), "a manifest whose parts have a folder and its frames")
         source = read_source(path.resolve().parent / folder)
         have = set(source.records.numbers.tolist())
         missing = next((index for index in frames if type(index) is not int or index not in have), None)
         if missing is not None:
-            raise InputError(f"{path}: {folder}", str(missing), "frames that the split has")
+            raise InputError("split", str(path), f"a manifest of frames that exist; {folder} has no frame {missing}")
         records = source.records[np.searchsorted(source.records.numbers, np.sort(frames))]
         if records_digest(records) != part.get("sha256"):
-            raise InputError(f"{path}: {folder}", "other frames", "the split the manifest was made of; make it again")
+            raise InputError("split", str(path), f"a manifest of frames as they are; those of {folder} are others now")
         yield Part(source, records)
 
 

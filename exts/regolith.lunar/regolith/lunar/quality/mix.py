@@ -30,6 +30,8 @@ from regolith.lunar.quality.strata import (
     variable,
 )
 
+FRAMES_MAX = 900_000
+"""Most frames of a mixture: its manifest is read as JSON of a million values at most."""
 RATIO = re.compile(r"(\d{1,6}):(\d{1,6})")
 
 
@@ -43,13 +45,13 @@ class Mix(Verb):
         None,
         "Frames of the mixture; a side that has fewer than its share is repeated. Left out, as many as need no repeat.",
         ge=1,
-        le=1_000_000,
+        le=FRAMES_MAX,
         step=1,
     )
     stratify: str = quantity(
         "rock_share",
         "What frames are alike by, separated by commas: rock_share, regolith_share, sky_share, rock_size, a value of "
-        "their specs like sun_elevation, or nothing.",
+        "their specs like sun_elevation; empty for none.",
     )
     buckets: int = quantity(3, "Buckets of each of these, of equal frequency.", ge=1, le=100, step=1)
     seed: int = quantity(0, "Seed of the choice among frames that are alike.", ge=0, step=1)
@@ -78,12 +80,18 @@ class Mix(Verb):
         values = {side: {name: variable(name, sides[side]) for name in names} for side in sides}
         borders = {name: edges([values[side][name] for side in sides], self.buckets) for name in names}
         wanted = shares(self.ratio, self.frames, have)
-        mixed, table = [], {}
+        mixed: list[Part] = []
+        counts: dict[str, tuple[Counter[tuple[int, ...]], Counter[tuple[int, ...]]]] = {}
         for side, parts in sides.items():
             kinds = strata(values[side], borders) if names else [()] * have[side]
             taken = draw(kinds, wanted[side], seed=self.seed, side=side) if wanted[side] else []
             mixed += _taken(parts, taken)
-            table[side] = _by_stratum(kinds, taken, list(borders.values()))
+            counts[side] = Counter(kinds[position] for position in taken), Counter(kinds)
+        table = [
+            {"stratum": [_bucket(*pair) for pair in zip(kind, borders.values(), strict=True)]}
+            | {side: {"taken": took[kind], "of": every[kind]} for side, (took, every) in counts.items()}
+            for kind in sorted({kind for _, every in counts.values() for kind in every})
+        ]
         about = {
             "made_by": "regolith mix",
             "ratio": self.ratio,
@@ -99,12 +107,11 @@ class Mix(Verb):
         taken = result["frames"]
         sides = f"{counted(taken['synth'], 'synthetic frame')}, {counted(taken['real'], 'real frame')}"
         lines = [f"{result['manifest']}: {sides}"]
-        kinds = list(dict.fromkeys(kind for side in result["strata"].values() for kind in side))
         if result["edges"]:
             lines.append(f"{', '.join(result['edges']):<40}  synthetic        real")
-        for kind in kinds if result["edges"] else []:
-            cells = [result["strata"][side].get(kind, {"taken": 0, "all": 0}) for side in ("synth", "real")]
-            lines.append(f"{kind:<40}" + "".join(f"{cell['taken']:>6} of {cell['all']:<6}" for cell in cells))
+            for row in result["strata"]:
+                cells = "".join(f"{row[side]['taken']:>6} of {row[side]['of']:<6}" for side in ("synth", "real"))
+                lines.append(f"{', '.join(row['stratum']):<40}{cells}")
         return "\n".join(lines)
 
 
@@ -123,6 +130,8 @@ def shares(ratio: str, frames: int | None, have: dict[str, int]) -> dict[str, in
     if frames is None:
         frames = min(have[side] * (a + b) // part for side, part in (("synth", a), ("real", b)) if part)
     synth = round(frames * a / (a + b))
+    if frames > FRAMES_MAX:
+        raise InputError("frames", frames, f"at most {FRAMES_MAX:,}; --frames says fewer")
     if not frames or (a and not synth) or (b and synth == frames):
         raise InputError("frames", frames, f"enough for a frame of each side at {ratio}")
     return {"synth": synth, "real": frames - synth}
@@ -147,21 +156,11 @@ def _taken(parts: Sequence[Part], taken: Sequence[int]) -> list[Part]:
     return found
 
 
-def _by_stratum(
-    kinds: Sequence[tuple[int, ...]], taken: Sequence[int], borders: Sequence[np.ndarray]
-) -> dict[str, dict[str, int]]:
-    """How many frames of each stratum there are and were taken."""
-    every, chosen = Counter(kinds), Counter(kinds[position] for position in taken)
-    return {
-        ", ".join(map(_bucket, kind, borders)): {"taken": chosen[kind], "all": every[kind]} for kind in sorted(every)
-    }
-
-
 def _bucket(number: int, border: np.ndarray) -> str:
     """A bucket as its range of values."""
     if number == UNKNOWN:
         return "unknown"
     if not border.size:
         return "any"
-    low, high = (f"{border[k]:.3g}" if 0 <= k < border.size else "" for k in (number - 1, number))
+    low, high = (f"{border[k]:.4g}" if 0 <= k < border.size else "" for k in (number - 1, number))
     return f"{low} … {high}" if low and high else f"below {high}" if high else f"from {low}"
