@@ -78,7 +78,10 @@ class Records(MutableMapping[int, FrameRecord]):
         """A line, which others repeat most of (zlib's preset dictionary)."""
 
     def __setitem__(self, index: int, record: FrameRecord) -> None:
-        line = record.to_line().encode()
+        self.hold(index, record.to_line().encode())
+
+    def hold(self, index: int, line: bytes) -> None:
+        """Hold a frame by its line, as `FrameRecord.to_line` has it."""
         self._alike = self._alike or line
         packer = zlib.compressobj(1, wbits=-15, zdict=self._alike)
         self._lines[index] = packer.compress(line) + packer.flush()
@@ -160,7 +163,7 @@ def scan_lines(lines: Iterable[JournalLine]) -> tuple[Records, list[int]]:
         if line.record is None:
             broken.append(line.number)
         else:
-            records[line.record.index] = line.record
+            records.hold(line.record.index, line.text)
     return records, broken
 
 
@@ -171,6 +174,8 @@ class JournalLine(NamedTuple):
     """Number from 1."""
     start: int
     """Where it begins [bytes]."""
+    text: bytes
+    """Without its end."""
     whole: bool
     """Whether it has its end; the last line of a run that was killed may lack it."""
     record: FrameRecord | None
@@ -192,13 +197,13 @@ def parse_lines(file: Iterable[bytes]) -> Iterator[JournalLine]:
     """Parse the lines of a journal, as `read_lines` gives them."""
     start = 0
     for number, line in enumerate(file, start=1):
-        whole = line.endswith(b"\n")
+        whole, text = line.endswith(b"\n"), line.removesuffix(b"\n")
         try:
-            record = FrameRecord.from_line(line.removesuffix(b"\n").decode("utf-8"))
+            record = FrameRecord.from_line(text.decode("utf-8"))
         except ValueError:
             record = None
         if record is not None or (whole and line != b"\n"):
-            yield JournalLine(number, start, whole, record)
+            yield JournalLine(number, start, text, whole, record)
         start += len(line)
 
 
