@@ -66,6 +66,9 @@ RESULTS = {
     "randomize": "randomize --preset v1 --frames 2 --plot {out}/plot.png --json {out}/result.json",
     "evaluate synth": "evaluate synth --split {split} --out {out}/synth --worst 1",
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
+    "calibrate sensor": "calibrate sensor {split} --most 64 --pairs 2 --out {out}/sensor.json",
+    "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
+    "drift": "drift {album} {album} --threads 1 --out {out}/drift",
     "score semantics": "score semantics {split} --real {split} --threads 1 --out {out}/score",
     "score appearance": "score appearance {split} --real {split} --out {out}/score",
     "mix": "mix --synth {split} --real {split} --out {out}/mix.json",
@@ -86,9 +89,16 @@ def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> 
     for kind in ("pictures", "masks"):
         (tmp_path / kind).mkdir()
         Image.fromarray(arrays(0)["rgb" if kind == "pictures" else "mask"]).save(tmp_path / kind / "a.png")
+    if verb == "drift":
+        (tmp_path / "album").mkdir()
+        for index in range(6):
+            Image.fromarray(arrays(index)["rgb"]).save(tmp_path / f"album/{index}.png")
+    if verb == "score geometry":
+        run("calibrate", "sensor", split, "--most", "64", "--pairs", "2", "--out", tmp_path / "sensor.json")
     if verb == "report":
         run("evaluate", "synth", "--split", split, "--out", tmp_path / "results", "--worst", "0")
-    places = {kind: tmp_path / kind for kind in ("pictures", "masks", "results")}
+    places = {kind: tmp_path / kind for kind in ("pictures", "masks", "results", "album")}
+    places["sensor"] = tmp_path / "sensor.json"
 
     def work(out: Path) -> None:
         run(*(word.format(split=split, out=out, **places) for word in RESULTS[verb].split()))
