@@ -18,7 +18,8 @@ from regolith.lunar.dataset.generate import generate
 from regolith.lunar.params import InputError, change_params, load_preset
 from regolith.lunar.quality import compare, geometry
 from regolith.lunar.quality.clouds import read_clouds
-from regolith.lunar.quality.geometry import EXACT_MAX, Distances
+from regolith.lunar.quality.density import draw
+from regolith.lunar.quality.geometry import EXACT_MAX, Distances, distances
 from regolith.lunar.quality.score_geometry import RESULT, score_geometry
 from regolith.lunar.quality.sensor import Sensor, calibrate_sensor, read_sensor, sizes
 
@@ -176,17 +177,13 @@ def test_pairs_of_one_place(tmp_path: Path, sensor: Path) -> None:
 
 
 def test_repeated_scans_are_within_the_largest_expected_distance_at_its_rate(tmp_path: Path) -> None:
-    """19 of 20 pairs by each distance, which is why it is a percentile and not the mean."""
+    """Some 19 of 20 pairs by each distance, which is why it is a percentile: of the mean, about half are."""
     scans(tmp_path / "first", range(8))
-    calibrate_sensor(tmp_path / "first", tmp_path / "sensor.json", most=64, pairs=28)
-    scans(tmp_path / "later", range(100, 180))
-    names = [str(tmp_path / "later" / f"scan_{seed}.npz") for seed in range(100, 180)]
-    within = np.zeros(2)
-    for pair in zip(names[::2], names[1::2], strict=True):
-        row = score_geometry(*pair, sensor=tmp_path / "sensor.json", points=64)["rows"][0]
-        within += [row[which]["score"] == 1.0 for which in Distances._fields]
-        assert all(row[which]["max_expected_distance_m"] > 0 for which in Distances._fields)
-    assert (within >= 0.85 * 40).all()
+    calibrate_sensor(tmp_path / "first", tmp_path / "sensor.json", most=64, pairs=56)
+    largest = read_sensor(tmp_path / "sensor.json").most_expected("all", 64)
+    drawn = [draw(scanner(seed, 16), 64, np.random.default_rng(seed)) for seed in range(100, 260)]
+    found = np.array([distances(*pair) for pair in zip(drawn[::2], drawn[1::2], strict=True)])
+    assert ((found <= largest).mean(axis=0) >= 0.85).all()
 
 
 def test_scans_with_classes_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,8 +236,8 @@ def test_hostile_sensor_files(tmp_path: Path, sensor: Path) -> None:
 
     @examples(60)
     @given(st.data())
-    def look(draw: st.DataObject) -> None:
-        path.write_text(json.dumps(draw.draw(changed(data))))
+    def look(chosen: st.DataObject) -> None:
+        path.write_text(json.dumps(chosen.draw(changed(data))))
         right_or_one_line(lambda: read_sensor(path).most_expected("all", 100))
 
     look()
