@@ -4,7 +4,9 @@ import io
 import os
 import sys
 import tempfile
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import laspy
@@ -22,11 +24,14 @@ from small_split import write_split  # pyright: ignore[reportMissingImports]
 
 from regolith.lunar.dataset.export import export
 from regolith.lunar.dataset.formats.pointcloud import save_arrays
+from regolith.lunar.jobs.confined import run_confined
 from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.importing import read_class_map
 from regolith.lunar.quality import clouds as room
-from regolith.lunar.quality.clouds import READERS, read_cloud, read_clouds
+from regolith.lunar.quality import laser, point_files
+from regolith.lunar.quality.clouds import read_cloud, read_clouds
+from regolith.lunar.quality.point_files import READERS
 
 POINTS = np.array([[0.5, 1.25, -2.0], [3.0, 4.0, 5.0], [-1.5, 0.25, 8.0]])
 CLASSES = np.array([0, 1, 0], np.uint8)
@@ -208,7 +213,7 @@ BAD = {
     "text.ply": (VERTICES.format(1).encode() + b"1 2 x\n", "could not convert string 'x'"),
     "many.ply": (VERTICES.format(10**15).encode(), "1,000,000,000,000,000 points, more than"),
     "cut.ply": (VERTICES.format(9).replace("ascii", "binary_little_endian").encode() + bytes(40), "cut short"),
-    "empty.xyz": (b"", "lines of 1 numbers"),
+    "empty.xyz": (b"", "lines of 0 numbers"),
     "two.xyz": (b"1 2\n", "lines of 2 numbers, should be x y z, or x y z class"),
     "colours.xyz": (b"1 2 3 4 5 6\n", "lines of 6 numbers"),
     "ragged.xyz": (b"1 2 3\n1 2\n", "number of columns changed from 3 to 2"),
@@ -231,16 +236,110 @@ def test_what_is_no_cloud_is_one_line(tmp_path: Path, name: str) -> None:
     assert not right_or_one_line(lambda: read_cloud(tmp_path / name, field="real"))
 
 
+@pytest.mark.parametrize("ending", [".laz", ".las"])
 @pytest.mark.parametrize("place", [-74, -56, -44])
-def test_what_a_laz_file_makes_its_unpacker_take_is_bounded(tmp_path: Path, place: int) -> None:
-    """Sizes it states of its parts, after the points."""
-    path = write(tmp_path, "a.laz")
-    content = bytearray(path.read_bytes())
+def test_what_a_laz_file_makes_its_unpacker_take_is_bounded(tmp_path: Path, place: int, ending: str) -> None:
+    """Sizes it states of its parts, after the points; whatever the file is called."""
+    content = bytearray(write(tmp_path, "a.laz").read_bytes())
     content[place : place + 4] = b"\xff\xff\xff\x7f"
+    path = tmp_path / f"hostile{ending}"
     path.write_bytes(content)
     with pytest.raises(InputError, match="takes more memory or time to unpack"):
         read_cloud(path, field="real")
     assert not list(Path(tempfile.gettempdir()).glob(f"regolith-*-{os.getpid()}-*"))
+
+
+@pytest.mark.parametrize(("written", "name"), [("a.las", "b.laz"), ("a.laz", "b.las")])
+def test_what_is_compressed_shows_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, name: str
+) -> None:
+    """Only what is, whatever its name, takes a process of its own to unpack."""
+    path = write(tmp_path, written).rename(tmp_path / name)
+    confined = []
+    monkeypatch.setattr(
+        laser, "run_confined", lambda *args, **kwargs: (confined.append(args), run_confined(*args, **kwargs))
+    )
+    cloud = read_cloud(path, field="real")
+    assert np.abs(cloud.points - POINTS).max() < 1e-9 and len(confined) == (written == "a.laz")
+
+
+def peak(read: Callable[[], object]) -> int:
+    """Most bytes of Python and numpy that reading held, beside what was held before."""
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+LONG = {
+    "numbers.xyz": b"1 2 3 " * 700_000,
+    "numbers.ply": VERTICES.format(1).encode() + b"1 2 3 " * 700_000,
+    "skipped.ply": VERTICES.replace("vertex", "camera 1\nproperty float a\nelement vertex").format(1).encode()
+    + b"1" * 4_000_000 + b"\n1 2 3\n",
+}  # fmt: skip
+"""Files of one line of 4 MB."""
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_line_of_numbers_is_short(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(LONG[name])
+
+    def read() -> None:
+        with pytest.raises(InputError, match="a line of more than 1,000 characters"):
+            read_cloud(path, field="real")
+
+    assert peak(read) < 1_000_000
+
+
+def lines(row: str) -> bytes:
+    return f"{row}\n".encode() * LINES
+
+
+LINES = 200_000
+VERTEX = VERTICES.replace("float x", "uchar class\nproperty float x").format(LINES)
+WIDE = "".join(f"property float a{number}\n" for number in range(20))
+LARGE = {
+    "bare.xyz": lines("1 2 3"),
+    "class.xyz": lines("1 2 3 0"),
+    "text.ply": VERTEX.encode() + lines("0 1 2 3"),
+    "wide.ply": VERTEX.replace("end_", WIDE + "end_").encode() + lines("0 1 2 3" + " 4" * 20),
+    "binary.ply": VERTEX.replace("ascii", "binary_little_endian").encode() + bytes(13 * LINES),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_what_a_large_file_takes(tmp_path: Path, name: str) -> None:
+    """64 bytes a point, so that `POINTS_MAX` of them stay within a gigabyte, beside the lines read at once."""
+    path = tmp_path / name
+    path.write_bytes(LARGE[name])
+    cloud = read_cloud(path, field="real")
+    assert len(cloud.points) == LINES and (cloud.points == cloud.points[0]).all()
+    assert (name == "bare.xyz") == (cloud.classes is None)
+    assert peak(lambda: read_cloud(path, field="real")) < 64 * LINES + 4_000_000
+
+
+def test_archives_of_bounded_size_and_number_of_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry takes 46 bytes of the directory, and an object each once it is opened."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20_000):
+            archive.writestr(f"{number}.npy", b"")
+
+    def read() -> None:
+        with pytest.raises(InputError, match="an archive of more than 1,000 entries"):
+            read_cloud(path, field="real")
+
+    assert peak(read) < 4_000_000
+    monkeypatch.setattr(point_files, "FILE_BYTES", 1 << 20)
+    for name in NAMES:
+        path = write(tmp_path, name)
+        with path.open("ab") as file:
+            file.truncate((1 << 20) + 1)
+        with pytest.raises(InputError, match="larger than 1 MiB"):
+            read_cloud(path, field="real")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
-import math
-import re
-import struct
-import tokenize
-import warnings
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +20,9 @@ from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.perception.masks import OWN_CLASSES, ClassMap
-from regolith.lunar.quality.laser import read_las, unpack_laz
-from regolith.lunar.reading import open_regular, read_bytes
+from regolith.lunar.quality.point_files import DAMAGE, LASER, READERS, Raw
 from regolith.lunar.stage.spec import rng
 
-FILE_BYTES = 512 << 20
-"""Largest file of points that is read."""
-POINTS_MAX = 16_000_000
-"""Most points of one cloud."""
 HELD_MAX = 16_000_000
 """Most points that all clouds of one side keep: 400 MB. Of more, each cloud keeps an equal share, drawn by chance."""
 CLOUDS_MAX = 64
@@ -73,10 +60,6 @@ def points_of(points: np.ndarray, classes: np.ndarray | None, number: int | None
     if number is None:
         return points
     return points[:0] if classes is None else points[classes == number]
-
-
-Raw = tuple[np.ndarray, np.ndarray | None, np.ndarray]
-"""Points [N, 3], values of their classes [N] or None, and the sensor's place [3], as a file has them."""
 
 
 def read_clouds(
@@ -186,7 +169,7 @@ def _checked(raw: Raw, known: ClassMap | None, *, place: str, name: str) -> Clou
     if not kept.any():
         raise ValueError("no finite point of a class")
     points = points[kept]
-    if np.abs(points).max() > FARTHEST_M:
+    if max(points.max(), -points.min()) > FARTHEST_M:
         raise ValueError(f"a coordinate beyond {FARTHEST_M:g} m")
     return Cloud(points, None if classes is None else classes[kept], np.asarray(origin, np.float64), place, name)
 
@@ -200,158 +183,3 @@ def _classes(values: np.ndarray, count: int, known: ClassMap) -> np.ndarray:
             raise ValueError(f"class {value:g} is none of {known.source}: {', '.join(map(str, sorted(known.values)))}")
         classes[values == value] = known.values[value]
     return classes
-
-
-def _read_npz(path: Path) -> Raw:
-    """Arrays `points_world` or `points`, maybe `class`, and maybe `camera_to_world`."""
-    with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-        names = set(archive.namelist())
-        key = next((name for name in ("points_world", "points") if f"{name}.npy" in names), None)
-        if key is None:
-            raise ValueError("no array points_world or points")
-        points = _read_npy(archive, key)
-        values = _read_npy(archive, "class") if "class.npy" in names else None
-        origin = np.zeros(3)
-        if "camera_to_world.npy" in names:
-            pose = _read_npy(archive, "camera_to_world")
-            if pose.shape != (4, 4) or not np.isfinite(pose).all():
-                raise ValueError("camera_to_world is no finite [4, 4]")
-            origin = pose[:3, 3]
-    return points, values, origin
-
-
-def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array of an archive, whose header is believed only as far as its bytes go."""
-    with archive.open(f"{name}.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in headers:
-            raise ValueError(f"{name} of format {version[0]}.{version[1]}")
-        shape, fortran, dtype = headers[version](stream)
-        if dtype.kind not in "fiu":
-            raise ValueError(f"{name} of type {dtype}, should be numbers")
-        _check_count(math.prod(shape[:1]))
-        size = math.prod(shape) * dtype.itemsize
-        if not 0 <= size <= FILE_BYTES:
-            raise ValueError(f"{name} of {size} bytes")
-        data = stream.read(size)
-    if len(data) != size:
-        raise ValueError(f"{name} is cut short")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _check_count(count: int) -> None:
-    if count > POINTS_MAX:
-        raise ValueError(f"{count:,} points, more than {POINTS_MAX:,}")
-
-
-def _read_xyz(path: Path) -> Raw:
-    """Lines of x y z, or of x y z class; blanks or commas between, comments after # or //."""
-    return _table(_numbers(read_bytes(path, FILE_BYTES).replace(b",", b" "), comments=("#", "//")))
-
-
-def _numbers(data: bytes, *, comments: Sequence[str] | None = None, rows: int | None = None) -> np.ndarray:
-    """Rows of numbers of a text, float64 [rows, columns]."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a text without a line is refused by what is made of it
-        text = io.TextIOWrapper(io.BytesIO(data), "ascii")
-        return np.loadtxt(text, comments=comments, ndmin=2, max_rows=POINTS_MAX + 1 if rows is None else rows)
-
-
-def _table(rows: np.ndarray) -> Raw:
-    _check_count(len(rows))
-    if rows.shape[1] not in (3, 4):
-        raise ValueError(f"lines of {rows.shape[1]} numbers, should be x y z, or x y z class")
-    return rows[:, :3], rows[:, 3] if rows.shape[1] == 4 else None, np.zeros(3)
-
-
-PLY_TYPES = {
-    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
-    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
-    "double": "f8", "float64": "f8",
-}  # fmt: skip
-PLY_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
-PLY_CLASSES = ("class", "classification", "label")
-"""Vertex properties that say the class; the first of them that is there."""
-HEADER_BYTES = 1 << 16
-"""Longest header of a PLY file."""
-
-
-def _read_ply(path: Path) -> Raw:
-    """Vertices of a PLY file (Turk 1994), ascii or binary: x, y, z and maybe a class."""
-    data = read_bytes(path, FILE_BYTES)
-    end = re.search(rb"^end_header\r?\n", data[:HEADER_BYTES], re.MULTILINE)
-    if end is None or not data.startswith((b"ply\n", b"ply\r\n")):
-        raise ValueError("no header of a PLY file")
-    kind, elements = _ply_header(data[: end.start()].decode("ascii").splitlines()[1:])
-    lines = start = 0
-    for name, count, columns in elements:
-        if any(ending is None for _, ending in columns):
-            raise ValueError(f"lists in {name}: vertices must come before any")
-        row = np.dtype([(column, PLY_ORDERS[kind] + str(ending)) for column, ending in columns])
-        if name != "vertex":
-            lines, start = lines + count, start + count * row.itemsize
-            continue
-        _check_count(count)
-        return _vertices(kind, data[end.end() :], row, count, (lines, start))
-    raise ValueError("no vertices")
-
-
-def _vertices(kind: str, body: bytes, row: np.dtype, count: int, skip: tuple[int, int]) -> Raw:
-    names = row.names or ()
-    if not {"x", "y", "z"} <= set(names):
-        raise ValueError("vertices without x, y, z")
-    lines, start = skip
-    if kind == "ascii":
-        rows = _numbers(b"\n".join(body.split(b"\n", lines + count)[lines:][:count]), rows=count)
-        if rows.shape != (count, len(names)):
-            raise ValueError(f"{len(rows)} vertices of {rows.shape[1]} numbers, should be {count} of {len(names)}")
-        columns = dict(zip(names, rows.T, strict=True))
-    else:
-        if len(body) - start < count * row.itemsize:
-            raise ValueError("cut short")
-        found = np.frombuffer(body, row, count, start)
-        columns = {name: found[name] for name in names}
-    values = next((columns[name] for name in PLY_CLASSES if name in columns), None)
-    return np.stack([columns[axis] for axis in "xyz"], axis=1), values, np.zeros(3)
-
-
-def _ply_header(lines: Sequence[str]) -> tuple[str, list[tuple[str, int, list[tuple[str, str | None]]]]]:
-    """Kind, and elements as (name, count, [(property, type, None of a list)])."""
-    kind, elements = "", []
-    for line in lines:
-        match line.split():
-            case [] | ["comment" | "obj_info", *_]:
-                pass
-            case ["format", kind, "1.0"] if kind in PLY_ORDERS:
-                pass
-            case ["element", name, count] if count.isdecimal() and len(count) < 19:
-                elements.append((name, int(count), []))
-            case ["property", "list", _, _, name] if elements:
-                elements[-1][2].append((name, None))
-            case ["property", ending, name] if elements and ending in PLY_TYPES:
-                elements[-1][2].append((name, PLY_TYPES[ending]))
-            case _:
-                raise ValueError(f"a header line {line[:40]!r}")
-    if not kind:
-        raise ValueError("no format in the header")
-    return kind, elements
-
-
-def _read_las(path: Path) -> Raw:
-    read = unpack_laz if path.suffix.lower() == ".laz" else read_las
-    points, codes = read(path, most_bytes=FILE_BYTES, most_points=POINTS_MAX)
-    return points, codes, np.zeros(3)
-
-
-LASER = (".las", ".laz")
-READERS: dict[str, Callable[[Path], Raw]] = {
-    ".npz": _read_npz, ".ply": _read_ply, ".xyz": _read_xyz, **dict.fromkeys(LASER, _read_las),
-}  # fmt: skip
-"""Ending to what reads such a file; anything damaged in it raises one of `DAMAGE` or `OSError`."""
-
-DAMAGE = (
-    ValueError, LookupError, ArithmeticError, TypeError, AttributeError, EOFError, RuntimeError, SyntaxError,
-    MemoryError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What readers of numpy, zipfile and laspy raise at damaged files."""

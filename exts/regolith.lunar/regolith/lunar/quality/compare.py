@@ -10,13 +10,24 @@ import numpy as np
 from regolith.lunar.params import InputError
 from regolith.lunar.quality.clouds import Cloud
 from regolith.lunar.quality.density import draw, match_elevation
-from regolith.lunar.quality.geometry import Distances, closeness, distances, method_of, nearest, sliced_all, variety
+from regolith.lunar.quality.geometry import (
+    EXACT_MAX,
+    Distances,
+    closeness,
+    distances,
+    method_of,
+    nearest,
+    sliced_all,
+    variety,
+)
 from regolith.lunar.quality.patches import FILLED, Grid, Patch, samples
 from regolith.lunar.quality.sensor import ALL, ROW_CLASSES, SMALLEST, Sensor
 from regolith.lunar.stage.spec import rng
 
-DISTANCE, EXPECTED = "distance_m", "max_expected_distance_m"
-"""Names of a metric's values in a row."""
+DISTANCE = "distance_m"
+"""Name of a metric's value in a row."""
+EXPECTED = {"patches": "expected_distance_m", "paired": "max_expected_distance_m"}
+"""Name of what it is held against, by what was compared."""
 PATCHES_MAX = 48
 """Patches of each side that are compared, spread over the places."""
 PATCHES_MIN = 6
@@ -86,7 +97,8 @@ def _metrics(
         near = closeness(getattr(found, which), getattr(expected, which))
         various = 1.0 if own is None else variety(getattr(own, which), getattr(expected, which))
         metrics[which] = {
-            DISTANCE: getattr(found, which), EXPECTED: getattr(expected, which),
+            DISTANCE: getattr(found, which),
+            EXPECTED["paired" if own is None else "patches"]: getattr(expected, which),
             **{name: getattr(part, which) for name, part in parts.items()},
             "closeness": near, "variety": various, "score": near * various,
         }  # fmt: skip
@@ -126,7 +138,7 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
                 )
             return row(name, note=f"no pair with {SMALLEST} points in both")
         count = min(points, *(len(cloud) for pair in pairs for cloud in pair))
-        expected = sensor.expected(name, count)
+        expected = sensor.most_expected(name, count)
         if expected is None:
             if number is None:
                 allowed = f"{sensor.measured(name)}, where {sensor.sensor} was measured; --most of calibrate sensor"
@@ -146,9 +158,10 @@ def patch_rows(sides: Sides, grid: Grid, points: int, seed: int) -> list[Row]:
     Args:
         sides: Clouds of both.
         grid: Patches of both at one density.
-        points: Most points of a sample.
+        points: Most points of a sample; above `EXACT_MAX` so many, for samples that differ in size are not sliced.
         seed: Seed of what is drawn.
     """
+    points = min(points, EXACT_MAX)
 
     def compare(name: str, number: int | None) -> Row:
         both: list[list[Patch]] = []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -79,21 +79,30 @@ def earth_movers(a: np.ndarray, b: np.ndarray, method: Method | None = None) -> 
         Distance [m].
 
     Raises:
-        InputError: POT is not installed.
+        InputError: See `exact_solver`.
         ValueError: Sliced, the sets differ in size; or the exact solver stopped before it was done.
     """
     if (method or method_of(max(len(a), len(b)))) == "sliced":
         return sliced(a, b)
+    cost, log = exact_solver()(a, b, metric="euclidean", numItermax=PIVOTS_MAX, log=True, return_matrix=False)
+    if log["warning"] is not None:
+        raise ValueError(f"exact Earth Mover's Distance of {len(a)} points: {log['warning']}")
+    return float(cost)
+
+
+def exact_solver() -> Callable[..., Any]:
+    """POT's solver of the exact distance, for which no matrix of costs is held.
+
+    Raises:
+        InputError: POT is not installed, or older than 0.9.7, which brought it.
+    """
     for library in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW"):
         os.environ.setdefault(f"POT_BACKEND_DISABLE_{library}", "1")  # else importing POT imports them
     try:
         from ot.lp import emd2_lazy
-    except ModuleNotFoundError:
-        raise InputError("quality", "POT", f"an installed POT: {install_command('quality')}") from None
-    cost, log = emd2_lazy(a, b, metric="euclidean", numItermax=PIVOTS_MAX, log=True, return_matrix=False)
-    if log["warning"] is not None:
-        raise ValueError(f"exact Earth Mover's Distance of {len(a)} points: {log['warning']}")
-    return float(cost)
+    except ImportError:
+        raise InputError("quality", "POT", f"POT 0.9.7 or later: {install_command('quality')}") from None
+    return emd2_lazy
 
 
 def sliced(a: np.ndarray, b: np.ndarray) -> float:

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from regolith.lunar.scratch import scratch_folder
 
 RECORD_BYTES = 54
 """Least bytes of a variable length record before the points (table 7)."""
+FORMAT_BYTE, COMPRESSED = 104, 0xC0
+"""Where the header has the points' format, and the bits of it that say they are compressed (LASzip's)."""
 CHUNK_BYTES = 64 << 20
 """Bytes of points that are unpacked at once."""
 UNPACK_BYTES = 1 << 29
@@ -32,8 +35,8 @@ UNPACK_CPU_S = 60.0
 logging.getLogger("laspy").addHandler(logging.NullHandler())  # its errors are raised as well: one line, not two
 
 
-def read_las(path: Path, *, most_bytes: int, most_points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read a file in this process.
+def read_laser(path: Path, *, most_bytes: int, most_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read a file: one whose header says that it is compressed, whatever its name, in a process of its own.
 
     Args:
         path: The file.
@@ -49,19 +52,30 @@ def read_las(path: Path, *, most_bytes: int, most_points: int) -> tuple[np.ndarr
         OSError: The file cannot be read.
         ValueError: It is damaged, too large or holds no points; so do other errors of numpy and laspy say.
     """
+    import laspy  # noqa: F401  (a missing package is said here, not there)
+
+    with open_regular(path) as file:
+        head = file.read(255)
+        _check_header(head, os.fstat(file.fileno()).st_size, most_bytes)
+        if not head[FORMAT_BYTE] & COMPRESSED:
+            return _read(file, most_points)
+    stated = int.from_bytes(head[247:255] if head[25] > 3 else head[107:111], "little")  # by minor version (table 3)
+    return _unpack(path, most_points, min(stated, most_points))
+
+
+def _read(file: BinaryIO, most_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points and codes of an open file, read in this process."""
     import laspy
     import lazrs
 
     try:
-        with open_regular(path) as file:
-            _check_header(file.read(107), os.fstat(file.fileno()).st_size, most_bytes)
-            file.seek(0)
-            with laspy.LasReader(file, closefd=False, read_evlrs=False) as reader:
-                if reader.header.point_count > most_points:
-                    raise ValueError(f"{reader.header.point_count:,} points, more than {most_points:,}")
-                at_once = max(1, CHUNK_BYTES // reader.header.point_format.size)
-                names = ("x", "y", "z", "classification")
-                parts = [[np.asarray(part[name]) for name in names] for part in reader.chunk_iterator(at_once)]
+        file.seek(0)
+        with laspy.LasReader(file, closefd=False, read_evlrs=False) as reader:
+            if reader.header.point_count > most_points:
+                raise ValueError(f"{reader.header.point_count:,} points, more than {most_points:,}")
+            at_once = max(1, CHUNK_BYTES // reader.header.point_format.size)
+            names = ("x", "y", "z", "classification")
+            parts = [[np.asarray(part[name]) for name in names] for part in reader.chunk_iterator(at_once)]
     except (laspy.errors.LaspyException, lazrs.LazrsError) as error:  # pyright: ignore[reportAttributeAccessIssue]
         raise ValueError(" ".join(str(error).split())) from None
     if not parts:
@@ -81,21 +95,15 @@ def _check_header(head: bytes, size: int, most: int) -> None:
         raise ValueError(f"{records} records in {size} bytes")
 
 
-def unpack_laz(path: Path, *, most_bytes: int, most_points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read a compressed file in a process of its own; arguments, result and errors as of `read_las`."""
-    import laspy  # noqa: F401  (a missing package is said here, not there)
-
-    with open_regular(path) as file:
-        head = file.read(255)
-        _check_header(head, os.fstat(file.fileno()).st_size, most_bytes)
-    stated = int.from_bytes(head[247:255] if head[25] > 3 else head[107:111], "little")  # by minor version (table 3)
+def _unpack(path: Path, most_points: int, stated: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points and codes of a compressed file that states so many points, read in a process of its own."""
     with scratch_folder() as folder:
         out = folder / "points.npz"
         try:
             run_confined(
                 "regolith.lunar.quality.laser",
-                [str(path), str(out), str(most_bytes), str(most_points)],
-                most_bytes=UNPACK_BYTES + POINT_BYTES * min(stated, most_points),
+                [str(path), str(out), str(most_points)],
+                most_bytes=UNPACK_BYTES + POINT_BYTES * stated,
                 most_cpu_s=UNPACK_CPU_S,
             )
         except LimitError:
@@ -108,13 +116,14 @@ def unpack_laz(path: Path, *, most_bytes: int, most_points: int) -> tuple[np.nda
 
 
 def main() -> None:
-    """Unpack a file for `unpack_laz`; what is wrong with it is the last line on stderr."""
+    """Unpack a file for `read_laser`; what is wrong with it is the last line on stderr."""
     import laspy  # noqa: F401  (loading them is not the file's doing)
     import lazrs  # noqa: F401
 
-    path, out, most_bytes, most_points, launcher = sys.argv[1:]
+    path, out, most_points, launcher = sys.argv[1:]
     begin(int(launcher))
-    points, codes = read_las(Path(path), most_bytes=int(most_bytes), most_points=int(most_points))
+    with open_regular(Path(path)) as file:
+        points, codes = _read(file, int(most_points))
     np.savez(out, points=points, codes=codes)
     emit({"event": "done", "status": "finished"})
 

@@ -29,7 +29,8 @@ and a metric
 | field | |
 |---|---|
 | `distance_m` | synthetic against real [m] |
-| `max_expected_distance_m` | real against real [m]: the largest distance whose closeness is 1 |
+| `max_expected_distance_m` | `paired`: the 95th percentile of repeated real scans [m] |
+| `expected_distance_m` | `patches`: the mean of real patches against real ones of other places [m] |
 | `closeness` | 1, or expected by found where that is less |
 | `variety` | how like the spread of synthetic patches is to that of real ones; 1 with `paired` |
 | `score` | closeness × variety |
@@ -50,10 +51,11 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Verb, quantity, sole_folder
 from regolith.lunar.perception.importing import CLASS_MAP, read_class_map
 from regolith.lunar.perception.masks import ClassMap
-from regolith.lunar.quality.clouds import POINTS_MAX, read_clouds
+from regolith.lunar.quality.clouds import read_clouds
 from regolith.lunar.quality.compare import DISTANCE, EXPECTED, paired_rows, patch_rows
-from regolith.lunar.quality.geometry import Distances
+from regolith.lunar.quality.geometry import EXACT_MAX, Distances, exact_solver, method_of
 from regolith.lunar.quality.patches import match_voxels
+from regolith.lunar.quality.point_files import POINTS_MAX
 from regolith.lunar.quality.sensor import read_sensor
 
 RESULT = "geometry.json"
@@ -74,7 +76,10 @@ class ScoreGeometry(Verb):
     )
     out: Path = quantity(Path("out/score-geometry"), f"Folder of {RESULT}.")
     points: int = quantity(
-        640, "Most points of a sample; fewer where clouds or patches have fewer.", ge=16, le=POINTS_MAX
+        640,
+        f"Most points of a sample; fewer where clouds or patches have fewer, and at most {EXACT_MAX} of a patch.",
+        ge=16,
+        le=POINTS_MAX,
     )
     patch_m: float = quantity(2.0, "Side of a patch.", unit="m", ge=0.1, le=1000)
     classes: str = quantity("", f"What the classes of REAL's files mean; left out, our own. {CLASS_MAP}.")
@@ -130,7 +135,8 @@ def score_geometry(
         What `geometry.json` holds, as this module documents it.
 
     Raises:
-        InputError: Clouds that cannot be read, or do not suffice for what is asked; a folder that cannot be written.
+        InputError: POT is needed and missing; clouds that cannot be read, or do not suffice for what is asked; a folder
+            that cannot be written.
     """
     if out is not None:
         with sole_folder("out", Path(out)) as folder:
@@ -140,6 +146,8 @@ def score_geometry(
             write_json(folder / RESULT, result)
         return result
     known = None if sensor is None else read_sensor(Path(sensor))
+    if known is None or method_of(points) == "exact":
+        exact_solver()
     sides = (
         read_clouds(Path(synth), field="synth", emit=emit),
         read_clouds(Path(real), field="real", classes=classes, emit=emit),
@@ -170,7 +178,7 @@ def _words(result: dict[str, Any]) -> list[str]:
     if result["compared"] == "patches":
         how += f"patches of {result['patch_m']:g} m at {result['voxel_m']:.3g} m, as sets; expected: real against real"
     else:
-        how += f"of the same places, in pairs; expected: repeated scans of {result['sensor']}"
+        how += f"of the same places, in pairs; expected: 95 % of repeated scans of {result['sensor']}"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.show_edge = False
     for head in ("class", "score", "", "samples", "points", *(f"{m} [m]" for m in ("Chamfer", "EMD")), "expected"):
@@ -178,7 +186,9 @@ def _words(result: dict[str, Any]) -> list[str]:
     for row in result["rows"]:
         spread = "" if row["spread"] is None else f"± {row['spread']:.2f}"
         cells = [_number(row[which], DISTANCE) for which in Distances._fields]
-        expected = " / ".join(_number(row[which], EXPECTED) for which in Distances._fields if row[which])
+        expected = " / ".join(
+            _number(row[which], EXPECTED[result["compared"]]) for which in Distances._fields if row[which]
+        )
         score = "–" if row["score"] is None else f"{row['score']:.3f}"
         table.add_row(row["class"], score, spread, str(row["samples"]), str(row["points"]), *cells, expected)
     console = Console(width=100)

@@ -36,14 +36,19 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
-from regolith.lunar.quality.clouds import POINTS_MAX, Cloud, read_clouds
+from regolith.lunar.perception.importing import CLASS_MAP, read_class_map
+from regolith.lunar.perception.masks import ClassMap
+from regolith.lunar.quality.clouds import Cloud, read_clouds
 from regolith.lunar.quality.density import draw
-from regolith.lunar.quality.geometry import EXACT_MAX, Distances, Method, distances, method_of
+from regolith.lunar.quality.geometry import EXACT_MAX, Distances, Method, distances, exact_solver, method_of
+from regolith.lunar.quality.point_files import POINTS_MAX
 from regolith.lunar.reading import read_json
 from regolith.lunar.stage.spec import rng
 
 SMALLEST = 64
 """Smallest number of points that is measured; each next is twice that."""
+NAME_MAX = 200
+"""Most characters of a sensor's name."""
 ALL = "all"
 """Name of the row of all points."""
 ROW_CLASSES: dict[str, int | None] = {ALL: None, **CLASSES}
@@ -81,7 +86,7 @@ class Sensor(_Plain):
     """A sensor as its repeated scans show it."""
 
     schema_: Literal[1] = Field(1, alias="schema")
-    sensor: str = Field(max_length=200)
+    sensor: str = Field(max_length=NAME_MAX)
     scans: int = Field(ge=2, le=1_000_000)
     rows: list[SensorRow] = Field(min_length=1, max_length=1000)
 
@@ -92,8 +97,10 @@ class Sensor(_Plain):
             raise ValueError("two rows of one class and number of points")
         return self
 
-    def expected(self, name: str, count: int) -> Distances | None:
-        """Distances expected of real against real [m]: means, between measured numbers along the logarithm of N.
+    def most_expected(self, name: str, count: int) -> Distances | None:
+        """Largest distances expected of real against real [m]: 95th percentiles, which 19 of 20 repeated scans keep to.
+
+        Between measured numbers they are interpolated along the logarithm of N.
 
         Args:
             name: Class of the row, or `all`.
@@ -109,7 +116,7 @@ class Sensor(_Plain):
             return None
         at = [math.log(row.points) for row in rows]
         found = (
-            np.interp(math.log(count), at, [getattr(row, which).mean for row in rows]) for which in Distances._fields
+            np.interp(math.log(count), at, [getattr(row, which).p95 for row in rows]) for which in Distances._fields
         )
         return Distances(*map(float, found))
 
@@ -145,7 +152,7 @@ class CalibrateSensor(Verb):
         positional=True,
     )  # fmt: skip
     out: Path = quantity(..., "File to write (.json), which `regolith score geometry --sensor` takes.")
-    name: str = quantity("sensor", "Name of the sensor, to be told in reports.")
+    name: str = quantity("sensor", f"Name of the sensor, to be told in reports; at most {NAME_MAX} characters.")
     most: int = quantity(
         4096,
         f"Largest number of points; above {EXACT_MAX} the sliced distance is measured.",
@@ -153,6 +160,7 @@ class CalibrateSensor(Verb):
         le=POINTS_MAX,
     )
     pairs: int = quantity(24, "Pairs of scans measured at each number of points.", ge=2, le=10_000)
+    classes: str = quantity("", f"What the classes of the scans' files mean; left out, our own. {CLASS_MAP}.")
     seed: int = quantity(0, "Seed of the points that are drawn.", ge=0)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -160,7 +168,14 @@ class CalibrateSensor(Verb):
         """Measure, write the file and return what is in it."""
         with show(self.events, "calibrate sensor", "steps") as emit:
             return calibrate_sensor(
-                self.scans, self.out, name=self.name, most=self.most, pairs=self.pairs, seed=self.seed, emit=emit
+                self.scans,
+                self.out,
+                name=self.name,
+                most=self.most,
+                pairs=self.pairs,
+                classes=read_class_map(self.classes) if self.classes else None,
+                seed=self.seed,
+                emit=emit,
             )
 
     def summary(self, result: dict[str, Any]) -> str:
@@ -179,6 +194,7 @@ def calibrate_sensor(
     name: str = "sensor",
     most: int = 4096,
     pairs: int = 24,
+    classes: ClassMap | None = None,
     seed: int = 0,
     emit: Emit = lambda event: None,
 ) -> dict[str, Any]:
@@ -190,6 +206,7 @@ def calibrate_sensor(
         name: Name of the sensor.
         most: Largest number of points; fewer where the scans have fewer.
         pairs: Pairs measured at each number; where scans make fewer, each is drawn from more than once.
+        classes: What the classes of files mean (`read_clouds`).
         seed: Seed of the points that are drawn.
         emit: Receives `progress` events.
 
@@ -197,10 +214,14 @@ def calibrate_sensor(
         What is in the file, as this module documents it.
 
     Raises:
-        InputError: Fewer than two scans, or none with `SMALLEST` points; or a file that cannot be written.
+        InputError: Too long a name, no POT, fewer than two scans, or none with `SMALLEST` points; or a file that cannot
+            be written.
     """
+    if len(name) > NAME_MAX:
+        raise InputError("name", name, f"at most {NAME_MAX} characters")
+    exact_solver()
     with sole_file("out", Path(out)) as file:
-        clouds = read_clouds(Path(scans), field="scans")
+        clouds = read_clouds(Path(scans), field="scans", classes=classes)
         if len(clouds) < 2:
             raise InputError("scans", str(scans), "at least two scans of one place")
         work = [
