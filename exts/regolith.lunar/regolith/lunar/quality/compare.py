@@ -144,7 +144,10 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
                 allowed = f"{sensor.measured(name)}, where {sensor.sensor} was measured; --most of calibrate sensor"
                 raise InputError("points", count, allowed)
             return row(name, points=count, samples=len(pairs), note=f"sensor was measured at {sensor.measured(name)}")
-        drawn = [[draw(cloud, count, rng(seed, name, place)) for cloud in pair] for place, pair in enumerate(pairs)]
+        drawn = [
+            [draw(cloud, count, rng(seed, name, place, side)) for side, cloud in enumerate(pair)]  # as scans are drawn
+            for place, pair in enumerate(pairs)
+        ]
         found = Distances(*np.mean([distances(*pair) for pair in drawn], axis=0).tolist())
         metrics = _metrics(found, expected)
         return row(name, score=_mean(metrics), points=count, samples=len(pairs), metrics=metrics)
