@@ -124,3 +124,16 @@ def test_a_class_one_side_lacks_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(line.split()) == 0
     assert "no rock on the synthetic side" in capsys.readouterr().out
     assert cli.main(f"score appearance {images} --real {split} --out {tmp_path / 'out'}".split()) == 2
+
+
+def test_names_are_no_mathematics_and_few_scenes_give_no_interval(tmp_path: Path) -> None:
+    """Two frames: a folder's name with two `$` that is no formula, and figures without intervals in table and plot."""
+    split = write_set(tmp_path / "a $^$ b", frames=2)
+    images, masks = photo_folder(tmp_path / "photos", 6)
+    line = ["score", "appearance", str(split), "--real", str(images), "--masks", str(masks), "--out", str(tmp_path)]
+    assert cli.main(line) == 0
+    result = json.loads((tmp_path / "appearance.json").read_text())
+    ground = result["classes"]["regolith"]
+    assert ground["spectrum"]["interval_db"] is ground["shadow"]["difference"]["interval"] is None
+    assert ground["luminance"]["jsd"]["interval"] is ground["edges"]["jsd"]["interval"] is None
+    assert [note.split(":")[0] for note in result["notes"]] == ["regolith", "rock", "sky"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 from regolith.lunar.quality.divergence import (
+    GROUPS_MIN,
+    Statistic,
     bootstrap_interval,
     frechet_distance,
     group_kernel,
@@ -63,6 +66,28 @@ def test_neighbours_find_the_divergence_of_two_normal_distributions(shift: float
     x, y = random.normal(size=(800, 2)), random.normal(size=(300, 2)) + np.array([shift, 0])
     found = neighbour_divergence(x, y, np.arange(800), np.arange(300))(ones(x), ones(y))
     assert found == pytest.approx(normal_jsd(shift), abs=0.05)
+
+
+@pytest.mark.parametrize(("shift", "rows"), [(0.0, 60), (1.0, 60), (2.0, 60)])
+def test_many_rows_against_few_are_as_unlike_as_few_against_few(shift: float, rows: int) -> None:
+    """In eight dimensions, where a ball of the larger sample's scale would hold nothing of the smaller one."""
+    random = np.random.default_rng(11)
+    found = {count: np.mean([once(random, count, rows, shift) for _ in range(8)]) for count in (rows, 30 * rows)}
+    assert found[30 * rows] == pytest.approx(found[rows], abs=0.05)
+
+
+def once(random: np.random.Generator, n: int, m: int, shift: float) -> float:
+    """Divergence of normal samples in eight dimensions, the second moved along the first."""
+    x, y = random.normal(size=(n, 8)), random.normal(size=(m, 8)) + shift * np.eye(8)[0]
+    return neighbour_divergence(x, y, np.arange(n), np.arange(m))(ones(x), ones(y))
+
+
+def test_rows_that_were_not_drawn_leave_no_value_where_they_alone_count() -> None:
+    random = np.random.default_rng(12)
+    x, y = random.normal(size=(500, 2)), random.normal(size=(8, 2))
+    statistic = neighbour_divergence(x, y, np.arange(500), np.arange(8))
+    alone = [statistic((np.arange(500) == i).astype(float), ones(y)) for i in range(500)]
+    assert 400 < np.isnan(alone).sum() < 500 and math.isfinite(statistic(ones(x), ones(y)))
 
 
 def test_neighbours_are_of_other_groups() -> None:
@@ -166,10 +191,33 @@ def test_a_shift_is_found_and_seeds_repeat() -> None:
     assert len(found) > 1 and min(found) > 0.01
 
 
-def test_few_groups_allow_no_small_p() -> None:
-    assert smallest_p(2, 2) == pytest.approx(1 / 6) and smallest_p(10, 10) == 0.001
-    kernel = group_kernel(np.array([[0.0], [0.1]]), np.array([[9.0], [9.1]]), np.arange(2), np.arange(2))
-    assert permutation_p(kernel, 2) > 1 / 6
+@pytest.mark.parametrize(("first", "second", "least"), [(2, 2, 2 / 6), (4, 4, 2 / 70), (3, 4, 1 / 35)])
+def test_few_groups_allow_no_small_p_and_reach_the_smallest(first: int, second: int, least: float) -> None:
+    """Of equally many groups the two ways that exchange the sides have one value: no p is less than that of both."""
+    assert smallest_p(first, second) == pytest.approx(least) and smallest_p(10, 10) == 0.001
+    x, y = np.arange(first)[:, None] / 10, 9 + np.arange(second)[:, None] / 10
+    kernel = group_kernel(x, y, np.arange(first), np.arange(second))
+    assert [permutation_p(kernel, first, seed=seed) for seed in range(5)] == pytest.approx([least] * 5)
+
+
+def test_few_groups_have_the_share_of_all_ways_to_part_them() -> None:
+    """Of 2 and 3 groups by hand: every choice of two, its MMD no smaller than the first's."""
+    rows = np.random.default_rng(9).normal(size=(5, 2))
+    kernel = group_kernel(rows[:2], rows[2:], np.arange(2), np.arange(3))
+
+    def value(chosen: tuple[int, int]) -> float:
+        order = [*chosen, *(i for i in range(5) if i not in chosen)]
+        return mmd_squared(kernel[np.ix_(order, order)], np.arange(2), np.arange(3))(np.ones(2), np.ones(3))
+
+    values = [value((i, j)) for i in range(5) for j in range(i + 1, 5)]
+    assert permutation_p(kernel, 2) == pytest.approx(np.mean([v >= values[0] - 1e-12 for v in values]))
+
+
+def interval(statistic: Statistic, gx: np.ndarray, gy: np.ndarray, **more: Any) -> list[float]:
+    """Return an interval that there is."""
+    found = bootstrap_interval(statistic, gx, gy, **more)
+    assert found is not None
+    return found
 
 
 def test_intervals_hold_where_groups_are_drawn_and_not_where_rows_are() -> None:
@@ -180,9 +228,9 @@ def test_intervals_hold_where_groups_are_drawn_and_not_where_rows_are() -> None:
         (x, gx), (y, gy) = grouped(random, 20, 8), grouped(random, 20, 8, shift=2)
         rows = np.arange(len(x))
         statistic = frechet_distance(x, y)
-        low, high = bootstrap_interval(statistic, gx, gy, rounds=100, seed=trial)
+        low, high = interval(statistic, gx, gy, rounds=100, seed=trial)
         held += low <= 4 <= high
-        low, high = bootstrap_interval(statistic, rows, rows, rounds=100, seed=trial)
+        low, high = interval(statistic, rows, rows, rounds=100, seed=trial)
         by_rows += low <= 4 <= high
     assert held >= 50 > 45 > by_rows
 
@@ -191,6 +239,15 @@ def test_an_interval_stays_within_what_can_be() -> None:
     random = np.random.default_rng(8)
     x, gx = grouped(random, 10, 4)
     statistic = norm_divergence(x, x * 50)
-    low, high = bootstrap_interval(statistic, gx, gx, high=1, rounds=50)
+    low, high = interval(statistic, gx, gx, high=1, rounds=50)
     assert 0.8 < low <= high <= 1
-    assert bootstrap_interval(statistic, gx, gx, high=1, rounds=50) == (low, high)
+    assert bootstrap_interval(statistic, gx, gx, high=1, rounds=50) == [low, high]
+
+
+def test_of_few_groups_there_is_no_interval() -> None:
+    """Of two groups a side every draw of two unlike ones is the sample itself, and the interval a point."""
+    random = np.random.default_rng(10)
+    enough, many = grouped(random, GROUPS_MIN, 6), grouped(random, 12, 6)
+    few = grouped(random, GROUPS_MIN - 1, 6)
+    for (x, gx), (y, gy), found in ((few, many, False), (many, few, False), (enough, many, True)):
+        assert (bootstrap_interval(frechet_distance(x, y), gx, gy, rounds=20) is not None) == found

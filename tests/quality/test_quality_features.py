@@ -59,6 +59,15 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, cut: int) -> None
         Encoder(path, threads=1)
 
 
+def test_a_damaged_output_is_refused_in_one_line(tmp_path: Path) -> None:
+    """What describes an output is read only where outputs are added: a field of it is cut off."""
+    path = tmp_path / "damaged.onnx"
+    output = b"\x62\x02\x0a\x05"  # GraphProto.output, of two bytes: a name of five
+    path.write_bytes(find_model("default").read_bytes() + b"\x3a" + bytes([len(output)]) + output)
+    with pytest.raises(InputError, match=r"^model: .*cut off"):
+        Encoder(path, threads=1)
+
+
 def test_groups_are_no_protobuf_we_read() -> None:
     with pytest.raises(ValueError, match="wire type 3"):
         tensors(b"\x0b")

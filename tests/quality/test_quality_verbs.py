@@ -12,7 +12,7 @@ from quality_sets import one_view, photo_folder, write_set
 from regolith.lunar import cli
 from regolith.lunar.params import CheckError
 from regolith.lunar.perception.session import load_model
-from regolith.lunar.quality.drift import Drift, compare_sets, mean_entropy, measure_drift
+from regolith.lunar.quality.drift import Drift, compare_sets, even_out, mean_entropy, measure_drift
 from regolith.lunar.quality.features import Features
 from regolith.lunar.quality.semantics import score_semantics
 
@@ -75,6 +75,12 @@ def test_a_class_missing_on_one_side_is_as_unlike_as_can_be(sets: dict[str, Path
     assert list(both) == ["rock"] and both["rock"]["norm"] is None and "either" in both["rock"]["note"]
 
 
+def test_few_scenes_give_a_p_value_and_no_interval(sets: dict[str, Path]) -> None:
+    row = score_semantics(sets["scenes"], sets["split"], classes=("regolith",), threads=1)["classes"]["regolith"]
+    assert row["mmd"]["p"] > 0 and all(row[key]["interval"] is None for key in ("norm", "neighbour", "frechet", "mmd"))
+    assert "fewer than 5 scenes" in row["note"]
+
+
 def test_one_scene_gives_no_interval(sets: dict[str, Path], tmp_path: Path) -> None:
     alone = write_set(tmp_path / "alone", 3, scenes=1)
     row = score_semantics(alone, sets["split"], threads=1)["classes"]["regolith"]
@@ -87,6 +93,7 @@ def test_one_scene_gives_no_interval(sets: dict[str, Path], tmp_path: Path) -> N
         ("--classes rocks", "classes"),
         ("--layer 5", "layer"),
         ("--layer nowhere", "layer"),
+        pytest.param(f"--layer {'8' * 5000}", "layer", id="digits"),
         ("--model nothing", "model"),
         ("--masks nowhere", "masks"),
     ],
@@ -123,11 +130,17 @@ def test_photographs_drift_too(sets: dict[str, Path], tmp_path: Path) -> None:
 def test_what_cannot_alarm_is_refused(
     sets: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of two scenes against eight no p-value falls below 1/45."""
+    """Of two scenes against eight no p-value falls below 1/45; of four against four none below 2/70."""
     line = f"drift {sets['scenes']} {sets['split']} --threads 1 --out {tmp_path / 'out'}"
     assert cli.main(f"{line} --level 0.04".split()) == 2
     assert "2 and 8 scenes or photographs" in capsys.readouterr().err
-    assert measure_drift(sets["scenes"], sets["split"], threads=1)["smallest_p"] == pytest.approx(1 / 45)
+    found = measure_drift(sets["scenes"], sets["split"], threads=1)
+    assert found["smallest_p"] == pytest.approx(1 / 45)
+    assert found["features"]["mmd"]["interval"] is None and "no interval" in found["notes"][0]
+    four = write_set(tmp_path / "four", 4)
+    assert cli.main(f"drift {four} {four} --threads 1 --out {tmp_path / 'out'}".split()) == 2
+    assert "no less than 0.058 with 4 and 4" in capsys.readouterr().err
+    assert cli.main(f"drift {four} {four} --level 0.058 --threads 1 --out {tmp_path / 'out'}".split()) == 0
 
 
 def test_false_alarms_of_both_tests_are_no_more_than_the_level() -> None:
@@ -147,6 +160,40 @@ def test_false_alarms_of_both_tests_are_no_more_than_the_level() -> None:
         p = [compare_sets(*pair, seed=trial, rounds=1)["p"] for pair in (features, entropies)]
         alarms += min(p) <= 0.05 / 2
     assert 2 <= alarms <= 19
+
+
+def test_groups_of_unlike_size_raise_no_more_false_alarms() -> None:
+    """200 trials of scenes of eight pictures against single photographs: the mean of eight varies less than one."""
+    random = np.random.default_rng(1)
+    alarms = 0
+    for trial in range(200):
+        sides = []
+        for scenes, frames, cells in ((30, 8, 2), (8, 1, 5)):
+            group, picture = (np.repeat(np.arange(n), scenes * frames * cells // n) for n in (scenes, scenes * frames))
+            rows = sum(random.normal(size=(number.max() + 1, 6))[number] for number in (group, picture))
+            values = (rows + random.normal(size=(len(group), 6))).astype(np.float32)
+            sides.append(Features(values, np.zeros(len(group), np.uint8), picture, group))
+        alarms += compare_sets(*sides, seed=trial, rounds=1)["p"] <= 0.05
+    assert 2 <= alarms <= 19
+
+
+def test_equally_many_pictures_of_each_group_and_cells_of_each_picture_are_drawn() -> None:
+    """Scenes of two and three pictures against scenes of four, a picture of two cells among them."""
+    pictures = np.repeat(np.arange(5), [7, 4, 5, 6, 2]), np.repeat(np.arange(8), 6)
+    groups = np.array([0, 0, 1, 1, 1])[pictures[0]], np.arange(8)[pictures[1]] // 4
+    x, y = (
+        Features(np.arange(len(p), dtype=np.float32)[:, None], np.zeros(len(p), np.uint8), p, g)
+        for p, g in zip(pictures, groups, strict=True)
+    )
+    cells: set[int] = set()
+    for seed in range(20):
+        for part, whole in zip(even_out(x, y, seed), (x, y), strict=True):
+            rows = part.values[:, 0].astype(int)
+            assert len(set(rows)) == len(rows) and np.array_equal(part.pictures, whole.pictures[rows])
+            assert {len(set(part.pictures[part.groups == g])) for g in range(2)} == {2}
+            (each,) = set(np.unique(part.pictures, return_counts=True)[1].tolist())
+            cells.add(each)
+    assert cells == {2, 4}  # the fewest of the pictures that were drawn
 
 
 def test_entropy_of_known_probabilities(tmp_path: Path) -> None:

@@ -15,15 +15,15 @@ from regolith.lunar.labels import CLASSES, IGNORE, NAMES, SKY
 from regolith.lunar.params import InputError, Verb, quantity, sole_folder
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.appearance_plot import plot_appearance
-from regolith.lunar.quality.divergence import Statistic, bootstrap_interval, js_divergence
+from regolith.lunar.quality.divergence import FEW_NOTE, Statistic, bootstrap_interval, js_divergence
+from regolith.lunar.quality.features import MAJORITY
 from regolith.lunar.quality.pictures import Pictures, working_px
 from regolith.lunar.quality.semantics import MASKS_HELP, PSEUDO_NOTE, REAL_HELP, SIZE_HELP, say_interval
+from regolith.lunar.stage.colour import LUMINANCE
 
 APPEARANCE, PICTURE = "appearance.json", "appearance.png"
 PATCH = 16
 """Side of the patches a spectrum is taken of [px]."""
-MAJORITY = 0.5
-"""Share of a patch's pixels a class needs, for the patch to count for it."""
 PATCHES_MAX = 256
 """Most patches of a class in one picture."""
 FREQUENCIES = np.arange(1, PATCH // 2 + 1) / PATCH
@@ -34,8 +34,6 @@ ANGLES = 18
 """Bins of the direction of edges over 0 … 180°."""
 SHADOW = 0.25
 """Luminance below which a pixel is in shadow, in parts of what three quarters of the picture's ground stay below."""
-REC709 = np.array((0.2126, 0.7152, 0.0722))
-"""Luminance of RGB (ITU-R BT.709), here of values as they are displayed."""
 
 
 class ScoreAppearance(Verb):
@@ -102,8 +100,8 @@ class Looks:
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
-    """Return the luminance of a picture uint8 [H, W, 3] as it is displayed, float64 [H, W], 0 … 1."""
-    return rgb @ REC709 / 255
+    """Return the luminance of a picture uint8 [H, W, 3] as it is displayed, not of its light, float64 [H, W], 0 … 1."""
+    return rgb @ LUMINANCE / 255
 
 
 def ring_power(patches: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -259,8 +257,16 @@ def score_appearance(
         "synth": first.words(),
         "real": second.words(),
         "classes": rows,
-        "notes": [PSEUDO_NOTE] if segmenter is not None else [],
+        "notes": ([PSEUDO_NOTE] if segmenter is not None else [])
+        + [f"{name}: {FEW_NOTE}" for name, row in rows.items() if not row["note"] and _lacks_interval(row)],
     }
+
+
+def _lacks_interval(row: dict[str, Any]) -> bool:
+    """Whether a figure of a class both sides have is without an interval: each counts the groups it is found in."""
+    spectrum, histograms = row["spectrum"], [row[key]["jsd"] for key in ("luminance", "edges")]
+    found = [figure["interval"] for figure in (*histograms, row["shadow"]["difference"]) if figure is not None]
+    return None in found or (spectrum is not None and spectrum["interval_db"] is None)
 
 
 def compare_looks(x: list[tuple[str, Looks]], y: list[tuple[str, Looks]], name: str, seed: int) -> dict[str, Any]:
@@ -272,9 +278,7 @@ def compare_looks(x: list[tuple[str, Looks]], y: list[tuple[str, Looks]], name: 
 
     def measure(statistic: Statistic, gx: np.ndarray, gy: np.ndarray, low: float, high: float) -> dict[str, Any]:
         value = statistic(np.ones(len(gx)), np.ones(len(gy)))
-        interval = None
-        if min(gx.max(), gy.max()) > 0:
-            interval = list(bootstrap_interval(statistic, gx, gy, low=low, high=high, seed=seed))
+        interval = bootstrap_interval(statistic, gx, gy, low=low, high=high, seed=seed)
         return {"value": value, "interval": interval}
 
     def histograms(key: str) -> dict[str, Any]:
@@ -317,17 +321,15 @@ def _compare_spectra(x: list[tuple[str, Looks]], y: list[tuple[str, Looks]], see
         return lambda wx, wy: float(wx @ p[:, ring] / wx.sum() - wy @ q[:, ring] / wy.sum())
 
     db = [ratio(ring)(np.ones(len(p)), np.ones(len(q))) for ring in range(len(FREQUENCIES))]
-    intervals = None
-    if min(gx.max(), gy.max()) > 0:
-        rings = range(len(FREQUENCIES))
-        intervals = [list(bootstrap_interval(ratio(ring), gx, gy, low=-np.inf, seed=seed)) for ring in rings]
+    rings = range(len(FREQUENCIES))
+    intervals = [bootstrap_interval(ratio(ring), gx, gy, low=-np.inf, seed=seed) for ring in rings]
     worst = int(np.argmax(np.abs(db)))
     return {
         "cycles_per_px": FREQUENCIES.tolist(),
         "synth": (10 ** (p.mean(axis=0) / 10)).tolist(),
         "real": (10 ** (q.mean(axis=0) / 10)).tolist(),
         "db": db,
-        "interval_db": intervals,
+        "interval_db": None if None in intervals else intervals,
         "rms_db": float(np.sqrt(np.mean(np.square(db)))),
         "worst": {"cycles_per_px": float(FREQUENCIES[worst]), "db": db[worst]},
     }

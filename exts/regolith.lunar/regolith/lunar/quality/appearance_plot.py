@@ -28,7 +28,10 @@ def plot_appearance(result: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(15, 0.6 + 2.9 * max(len(rows), 1)), dpi=100, facecolor=CARD, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        f"{result['synth']['folder']} against {result['real']['folder']}, {result['size']} px", color=INK, fontsize=11
+        f"{result['synth']['folder']} against {result['real']['folder']}, {result['size']} px",
+        color=INK,
+        fontsize=11,
+        parse_math=False,
     )
     if rows:
         for axes, (name, row) in zip(figure.subplots(len(rows), 4, squeeze=False), rows.items(), strict=True):

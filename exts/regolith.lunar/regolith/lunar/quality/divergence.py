@@ -6,6 +6,7 @@ needs: rows of one picture, or of one scene, are not independent, so pictures or
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -16,14 +17,20 @@ BINS = 32
 """Bins of a histogram of norms."""
 COMPONENTS = 8
 """Most principal components that are kept."""
-NEIGHBOURS = 16
-"""Neighbours a density ratio is taken from."""
+NEIGHBOURS_MIN, NEIGHBOURS = 4, 16
+"""Neighbours a density ratio is taken from: the root of the smaller sample's rows, within these bounds."""
+RATIO_MAX, DRAWS = 3, 4
+"""Rows of the larger sample for one of the smaller: of more, so many are drawn, and the mean of some draws is taken."""
 REACH = 8
 """Nearest points that are kept, in multiples of the neighbours: enough where a bootstrap leaves groups out."""
 BLOCK = 512
 """Points whose distances to all others are in memory at once."""
 ROUNDS = 200
 """Draws of a bootstrap."""
+GROUPS_MIN = 5
+"""Fewest groups of a side an interval is given for: draws of fewer know too few unlike samples, and the interval is much
+too narrow; of two a side it is a point."""
+FEW_NOTE = f"fewer than {GROUPS_MIN} scenes or photographs on a side: no intervals"
 PERMUTATIONS = 999
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
@@ -100,7 +107,7 @@ def project(x: np.ndarray, y: np.ndarray, *, components: int = COMPONENTS) -> tu
 
 
 def neighbour_divergence(
-    x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, *, neighbours: int = NEIGHBOURS
+    x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, *, neighbours: int | None = None, seed: int = 0
 ) -> Statistic:
     """Jensen–Shannon divergence of two densities from nearest neighbours, base 2, clipped to [0, 1].
 
@@ -112,13 +119,44 @@ def neighbour_divergence(
     cross-entropy of it with the truth too high by as much: their mean is taken, and what is left of the bias at equal
     distributions has either sign.
 
+    Where one sample is much the larger, a ball of k points holds none of the smaller, and small divergences come out as
+    0: of the larger at most `RATIO_MAX` rows for one of the smaller are drawn, `DRAWS` times, and the mean is taken. Of
+    few rows k nearest ones reach far, and large divergences come out too low: k is then less.
+
     Args:
         x: float [n, d].
         y: float [m, d].
         gx: Group of each row of the first sample, int [n]; a row's neighbours are of other groups only.
         gy: The same of the second; groups of the two samples are different ones.
-        neighbours: k, for equal samples the number of neighbours.
+        neighbours: k, for equal samples the number of neighbours; None for what `NEIGHBOURS` says.
+        seed: Of the draws from a sample that is much the larger.
+
+    Returns:
+        The statistic; not a number where no row with a weight is among those drawn.
     """
+    least = min(len(x), len(y))
+    k = neighbours or min(max(NEIGHBOURS_MIN, round(math.sqrt(least))), NEIGHBOURS)
+    random = np.random.default_rng(seed)
+    unlike = max(len(x), len(y)) > RATIO_MAX * least
+    parts: list[tuple[np.ndarray, np.ndarray, Statistic]] = []
+    for _ in range(DRAWS if unlike else 1):
+        a, b = (_drawn(len(part), RATIO_MAX * least, random) for part in (x, y))
+        parts.append((a, b, _ball_divergence(x[a], y[b], gx[a], gy[b], k)))
+
+    def statistic(wx: np.ndarray, wy: np.ndarray) -> float:
+        found = [of(wx[a], wy[b]) for a, b, of in parts if wx[a].any() and wy[b].any()]
+        return float(np.clip(np.mean(found), 0, 1)) if found else math.nan
+
+    return statistic
+
+
+def _drawn(rows: int, most: int, random: np.random.Generator) -> np.ndarray:
+    """Return the numbers of all rows, or of so many drawn ones."""
+    return np.arange(rows) if rows <= most else np.sort(random.choice(rows, most, replace=False))
+
+
+def _ball_divergence(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, neighbours: int) -> Statistic:
+    """Return `neighbour_divergence` of samples of about as many rows, not yet clipped."""
     points = np.concatenate([x, y])
     first = np.arange(len(points)) < len(x)
     groups = np.concatenate([gx, gy + gx.max(initial=0) + 1])
@@ -149,7 +187,7 @@ def neighbour_divergence(
         truth = np.where(first, share, 1 - share)
         smooth = (truth * neighbours + 0.5) / (neighbours + 1)
         entropy = -_xlog2(share) - _xlog2(1 - share)
-        return float(np.clip(1 - (weights * (entropy - np.log2(smooth)) / 2).sum(), 0, 1))
+        return float(1 - (weights * (entropy - np.log2(smooth)) / 2).sum())
 
     return statistic
 
@@ -258,8 +296,9 @@ def _mmd(apart: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def permutation_p(kernel: np.ndarray, first: int, *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """p-value of the squared MMD under exchange of groups between the samples, in (0, 1].
 
+    Where there are no more ways to part the groups than draws and one, the share of all ways that are no smaller; else
     (1 + draws that are no smaller) / (1 + draws), which is valid at any number of draws (B. Phipson, G. Smyth,
-    "Permutation p-values should never be zero", 2010). Never below one over the ways to part the groups.
+    "Permutation p-values should never be zero", 2010). Never below `smallest_p`.
 
     Args:
         kernel: As `group_kernel` returns it.
@@ -267,16 +306,25 @@ def permutation_p(kernel: np.ndarray, first: int, *, permutations: int = PERMUTA
         permutations: Draws.
         seed: Of the draws.
     """
-    random = np.random.default_rng(seed)
-    places = np.argsort(random.random((permutations, len(kernel))), axis=1)
-    a = np.vstack([np.arange(len(kernel)) < first, places < first]).astype(np.float64)
-    values = _mmd(kernel * (1 - np.eye(len(kernel))), a, 1 - a)
-    return float((1 + (values[1:] >= values[0] - 1e-12).sum()) / (1 + permutations))
+    count = len(kernel)
+    if math.comb(count, first) <= 1 + permutations:
+        a = np.zeros((math.comb(count, first), count))
+        for row, chosen in zip(a, itertools.combinations(range(count), first), strict=True):
+            row[list(chosen)] = 1
+    else:
+        places = np.argsort(np.random.default_rng(seed).random((permutations, count)), axis=1)
+        a = np.vstack([np.arange(count) < first, places < first]).astype(np.float64)
+    values = _mmd(kernel * (1 - np.eye(count)), a, 1 - a)  # the first is the parting as it is
+    return float((values >= values[0] - 1e-12).mean())
 
 
 def smallest_p(first: int, second: int, *, permutations: int = PERMUTATIONS) -> float:
-    """Smallest p-value `permutation_p` can give: one over the ways to part the groups, or over the draws and one."""
-    return max(1 / math.comb(first + second, first), 1 / (1 + permutations))
+    """Smallest p-value `permutation_p` can give: one over the ways to part the groups, or over the draws and one.
+
+    Of sides of equally many groups twice that: the two ways that exchange the sides have one and the same MMD.
+    """
+    ways = 2 if first == second else 1
+    return max(ways / math.comb(first + second, first), 1 / (1 + permutations))
 
 
 def bootstrap_interval(
@@ -288,7 +336,7 @@ def bootstrap_interval(
     high: float = math.inf,
     rounds: int = ROUNDS,
     seed: int = 0,
-) -> tuple[float, float]:
+) -> list[float] | None:
     """Interval of 95 % of a statistic, from groups drawn with replacement in each sample.
 
     The basic bootstrap: twice the value less the quantiles of the draws, cut to what the statistic can be. A drawn
@@ -301,9 +349,14 @@ def bootstrap_interval(
         gy: The same of the second.
         low: Smallest the statistic can be.
         high: Largest.
-        rounds: Draws; those that come to fewer than two groups of a sample are left out.
+        rounds: Draws; those that come to fewer than two groups of a sample, or to no value, are left out.
         seed: Of the draws.
+
+    Returns:
+        [lower, upper] end; None where a sample has fewer than `GROUPS_MIN` groups, or no draw has a value.
     """
+    if min(gx.max(), gy.max()) + 1 < GROUPS_MIN:
+        return None
     random = np.random.default_rng(seed)
     value = statistic(np.ones(len(gx)), np.ones(len(gy)))
     found: list[float] = []
@@ -318,7 +371,8 @@ def bootstrap_interval(
                 break
         if weights:
             found.append(statistic(weights[0], weights[1]))
+    found = [drawn for drawn in found if math.isfinite(drawn)]
     if not found:
-        return low, high
+        return None
     below, above = np.quantile(found, (0.025, 0.975))
-    return float(np.clip(2 * value - above, low, high)), float(np.clip(2 * value - below, low, high))
+    return [float(np.clip(2 * value - end, low, high)) for end in (above, below)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_f
 from regolith.lunar.perception.calibration import softmax
 from regolith.lunar.perception.session import MULTIPLE, Segmenter, load_model
 from regolith.lunar.quality.divergence import (
+    FEW_NOTE,
+    GROUPS_MIN,
     ROUNDS,
     bootstrap_interval,
     group_kernel,
@@ -81,6 +84,7 @@ class Drift(Verb):
             lines.append(f"{name:<9} {values}{say_interval(row['norm'])}")
         means = result["entropy"]["mean"]
         lines.append(f"mean entropy {means[0]:.3f} bit, now {means[1]:.3f} bit")
+        lines += [f"note: {note}" for note in result["notes"]]
         return "\n".join([*lines, str(self.out / DRIFT)])
 
 
@@ -111,8 +115,9 @@ def measure_drift(
         emit: Receives `progress` events, dictionaries.
 
     Returns:
-        {alert, level, smallest_p, model, size, seed, reference, new, features, entropy}: the last two {mmd, neighbour,
-        norm, p}, the first three {value, interval}; `entropy` also has `mean` of each set [bit].
+        {alert, level, smallest_p, model, size, seed, reference, new, features, entropy, notes}: `features` and
+        `entropy` {mmd, neighbour, norm, p}, the first three {value, interval}; `entropy` also has `mean` of each set
+        [bit].
 
     Raises:
         InputError: No such pictures or model, or too few groups for any p-value at that level.
@@ -123,7 +128,9 @@ def measure_drift(
     if least > level / len(TESTS) or min(groups) < 2:
         found = f"{groups[0]} and {groups[1]} scenes or photographs"
         raise InputError(
-            "level", level, f"no less than {len(TESTS) * least:.2g} with {found}, at least 2 each; add more"
+            "level",
+            level,
+            f"no less than {math.ceil(1000 * len(TESTS) * least) / 1000:g} with {found}, at least 2 each; add more",
         )
     px = working_px(sets[0], sets[1], size)
     segmenter = load_model(model, threads=threads, cuda=False)
@@ -143,6 +150,7 @@ def measure_drift(
         "new": sets[1].words(),
         "features": features,
         "entropy": entropy,
+        "notes": [FEW_NOTE] if min(groups) < GROUPS_MIN else [],
     }
 
 
@@ -178,8 +186,45 @@ def mean_entropy(segmenter: Segmenter, rgb: np.ndarray) -> float:
     return float(-(p * np.log2(np.maximum(p, 1e-12))).sum(axis=0).mean())
 
 
+def even_out(x: Features, y: Features, seed: int) -> tuple[Features, Features]:
+    """Draw as many pictures of every group, and as many cells of every picture, as the one of fewest has.
+
+    Groups can be exchanged between the samples only if they are alike but for what is tested, and the mean of many
+    pictures varies less than that of one: scenes of several frames and single photographs would alarm by that alone.
+
+    Args:
+        x: Features of one sample.
+        y: Of the other.
+        seed: Of the draw.
+    """
+    random = np.random.default_rng(seed)
+    firsts = [np.unique(part.pictures, return_index=True)[1] for part in (x, y)]
+    most = min(_fewest(part.groups[first]) for part, first in zip((x, y), firsts, strict=True))
+    drawn: list[Features] = []
+    for part, first in zip((x, y), firsts, strict=True):
+        pictures = part.pictures[first[_draw_each(part.groups[first], most, random)]]
+        drawn.append(part.rows(np.isin(part.pictures, pictures)))
+    cells = min(_fewest(part.pictures) for part in drawn)
+    x, y = (part.rows(_draw_each(part.pictures, cells, random)) for part in drawn)
+    return x, y
+
+
+def _fewest(labels: np.ndarray) -> int:
+    """Return how often the rarest label occurs."""
+    return int(np.unique(labels, return_counts=True)[1].min())
+
+
+def _draw_each(labels: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Return the places of `count` of each label, drawn without replacement, in their order."""
+    order = random.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    ordered = labels[order]
+    return np.sort(order[np.arange(len(order)) - np.searchsorted(ordered, ordered) < count])
+
+
 def compare_sets(x: Features, y: Features, seed: int, *, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Compare two samples in groups of at least two each: {mmd, neighbour, norm, p}."""
+    """Compare two samples in groups of at least two each, evened out: {mmd, neighbour, norm, p}."""
+    x, y = even_out(x, y, seed)
     px, py = project(x.values, y.values)
     kernel = group_kernel(px, py, x.groups, y.groups)
     statistics = {
@@ -191,5 +236,5 @@ def compare_sets(x: Features, y: Features, seed: int, *, rounds: int = ROUNDS) -
     for key, (statistic, low, high) in statistics.items():
         value = statistic(np.ones(len(x)), np.ones(len(y)))
         interval = bootstrap_interval(statistic, x.groups, y.groups, low=low, high=high, rounds=rounds, seed=seed)
-        row[key] = {"value": value, "interval": list(interval)}
+        row[key] = {"value": value, "interval": interval}
     return row | {"p": permutation_p(kernel, int(x.groups.max()) + 1, seed=seed)}

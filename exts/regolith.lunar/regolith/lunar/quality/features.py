@@ -24,7 +24,7 @@ STRIDE = 8
 """Pixels of the picture to a cell of the feature map, where nothing else is asked for."""
 STRIDES = (2, 4, 8, 16, 32)
 MAJORITY = 0.5
-"""Share of a cell's pixels a class needs to have more than, for the cell to be of it."""
+"""Share of a cell's or patch's pixels a class needs to have more than, for the cell or patch to be of it."""
 CELLS_MAX = 48
 """Most cells of a class that are kept of one picture."""
 CELLS_TOTAL = 4096
@@ -52,7 +52,10 @@ class Features:
 
     def of_class(self, value: int) -> Features:
         """Return those of one class."""
-        chosen = self.classes == value
+        return self.rows(self.classes == value)
+
+    def rows(self, chosen: np.ndarray) -> Features:
+        """Return some rows: bool [n], or their numbers."""
         return Features(self.values[chosen], self.classes[chosen], self.pictures[chosen], self.groups[chosen])
 
     def __len__(self) -> int:
@@ -82,16 +85,16 @@ class Encoder:
         except OSError as error:
             raise InputError("model", str(self.path), f"a readable file ({error.strerror})") from None
         try:
-            found = tensors(data)
+            wanted = [tensor for tensor in tensors(data) if isinstance(layer, int) or tensor.name == layer]
+            tapped = with_outputs(data, [tensor.name for tensor in wanted])
         except ValueError as error:
             raise InputError("model", str(self.path), f"an ONNX file ({error})") from None
         self._threads = threads
-        wanted = [tensor for tensor in found if isinstance(layer, int) or tensor.name == layer]
         if not wanted:
             raise InputError(
                 "layer", layer, f"a stride ({', '.join(map(str, STRIDES))}) or a tensor of {self.path.name}"
             )
-        tapped = self._tapped(data, [tensor.name for tensor in wanted])
+        self._try(tapped)
         shapes = self._probe(tapped, [tensor.name for tensor in wanted])
         if isinstance(layer, int):
             strides = [shapes.get(tensor.name, 0) for tensor in wanted]
@@ -107,18 +110,17 @@ class Encoder:
         self.stride: int = shapes[layer]
         self._session = self._load(with_outputs(data, [layer]))
 
-    def _tapped(self, data: bytes, names: list[str]) -> bytes:
-        """Return the model with all that may be asked of it as outputs; a stranger's is tried first."""
-        tapped = with_outputs(data, names)
-        if not is_shipped(self.path):
-            with scratch_folder() as folder:
-                path = folder / "tapped.onnx"
-                path.write_bytes(tapped)
-                try:
-                    try_model(path)
-                except InputError as error:
-                    raise InputError("model", str(self.path), error.allowed) from None
-        return tapped
+    def _try(self, tapped: bytes) -> None:
+        """Try a stranger's model, with all that may be asked of it as outputs, where it can do no harm."""
+        if is_shipped(self.path):
+            return
+        with scratch_folder() as folder:
+            path = folder / "tapped.onnx"
+            path.write_bytes(tapped)
+            try:
+                try_model(path)
+            except InputError as error:
+                raise InputError("model", str(self.path), error.allowed) from None
 
     def _load(self, data: bytes) -> Any:
         import onnxruntime

@@ -14,6 +14,8 @@ from regolith.lunar.labels import CLASSES, NAMES
 from regolith.lunar.params import InputError, Verb, quantity, sole_folder
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.divergence import (
+    FEW_NOTE,
+    GROUPS_MIN,
     Statistic,
     bootstrap_interval,
     frechet_distance,
@@ -24,7 +26,7 @@ from regolith.lunar.quality.divergence import (
     permutation_p,
     project,
 )
-from regolith.lunar.quality.features import STRIDE, Encoder, Features, collect_features
+from regolith.lunar.quality.features import STRIDE, STRIDES, Encoder, Features, collect_features
 from regolith.lunar.quality.pictures import Labeller, Pictures, working_px
 
 SEMANTICS = "semantics.json"
@@ -61,7 +63,7 @@ class ScoreSemantics(Verb):
                 self.real,
                 masks=self.masks,
                 model=self.model,
-                layer=int(self.layer) if self.layer.isdecimal() else self.layer,
+                layer=_layer(self.layer),
                 classes=tuple(self.classes.split(",")),
                 size=self.size,
                 seed=self.seed,
@@ -84,6 +86,11 @@ class ScoreSemantics(Verb):
         lines += [f"{name}: {row['note']}" for name, row in result["classes"].items() if row["note"]]
         lines += [f"note: {note}" for note in result["notes"]]
         return "\n".join([*lines, str(self.out / SEMANTICS)])
+
+
+def _layer(text: str) -> str | int:
+    """Read a stride, or else the name of a tensor: of what is no stride there is none, and a name may be digits."""
+    return next((stride for stride in STRIDES if text == str(stride)), text)
 
 
 def say_interval(row: dict[str, Any] | None) -> str:
@@ -214,6 +221,8 @@ def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, A
     for key, (statistic, low, high) in statistics.items():
         value = statistic(np.ones(len(x)), np.ones(len(y)))
         interval = bootstrap_interval(statistic, gx, gy, low=low, high=high, seed=seed)
-        row[key] = {"value": value, "interval": list(interval)}
+        row[key] = {"value": value, "interval": interval}
+    if min(groups) < GROUPS_MIN:
+        row["note"] = FEW_NOTE
     row["mmd"]["p"] = permutation_p(kernel, groups[0], seed=seed)
     return row

@@ -35,12 +35,10 @@ from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.scratch import scratch_folder
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.colour import LUMINANCE
 from regolith.lunar.system import discard
 
 Picture = Literal["hdr", "ldr"]
-
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-"""Weights of linear Rec. 709 primaries."""
 
 WARM_UP = 4
 """Frames of the app between opening a stage and taking its first."""
@@ -384,7 +382,8 @@ class ReplicatorRenderer:
 
 def _radiance(hdr: np.ndarray, gain: float) -> np.ndarray:
     """Radiance of `HdrColor`, float32, shape [H, W]."""
-    return np.nan_to_num(hdr[..., :3].astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ (gain * LUMINANCE)
+    weights = gain * LUMINANCE.astype(np.float32)
+    return np.nan_to_num(hdr[..., :3].astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ weights
 
 
 def _developed(hdr: np.ndarray, view: View, sky: np.ndarray, gain: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.render.photometry import single_scattering_albedo
 from regolith.lunar.render.sensor import Sensor
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.colour import LUMINANCE
 from regolith.lunar.stage.lens import Lens
 
 
@@ -129,7 +130,7 @@ def _unit(v: np.ndarray) -> np.ndarray:
 
 def _luminance(colour: Gf.Vec3f) -> float:
     """Luminance of linear Rec. 709 primaries."""
-    return float(Gf.Dot(Gf.Vec3f(0.2126, 0.7152, 0.0722), colour))
+    return float(Gf.Dot(Gf.Vec3f(*LUMINANCE.tolist()), colour))
 
 
 def read_camera(stage: Usd.Stage) -> Pinhole:
