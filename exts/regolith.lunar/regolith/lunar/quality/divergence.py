@@ -28,8 +28,8 @@ BLOCK = 512
 ROUNDS = 200
 """Draws of a bootstrap."""
 GROUPS_MIN = 5
-"""Fewest groups of a side an interval is given for: draws of fewer know too few unlike samples, and the interval is much
-too narrow; of two a side it is a point."""
+"""Fewest groups of a side an interval is given for: draws of fewer know too few unlike samples, and the interval is
+much too narrow; of two a side it is a point."""
 FEW_NOTE = f"fewer than {GROUPS_MIN} scenes or photographs on a side: no intervals"
 PERMUTATIONS = 999
 
