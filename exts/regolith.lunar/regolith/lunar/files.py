@@ -39,8 +39,8 @@ STDOUT = Path("-")
 """Output file that stands for standard output."""
 LOCK = ".lock"
 """Name of a folder's lock; that of a file NAME lies beside it as `.NAME.lock`."""
-HOLDER = re.compile(r"process (\d+) on (.*), since ")
-"""What a lock says of who holds it."""
+HOLDER = re.compile(r"process \d+ on (.*), since ")
+"""What a lock says of who holds it; the host."""
 SWEEP_S = 0.05
 """Wait before a lock counts as another run's [s]: a sweep has a free one in its hands for an instant."""
 STEM_MAX = 160
@@ -192,10 +192,10 @@ def _sweep(folder: Path) -> None:
 
 
 def _remove_free(path: Path) -> None:
-    """Take a lock away that a process of this host left, which has ended."""
+    """Take a lock of this host away that nobody holds; of another's the kernel may not tell."""
     with contextlib.suppress(OSError), path.open("rb+") as file:
         left = HOLDER.match(file.read(200).decode("utf-8", "replace"))
-        if left and left[2] == platform.node() and not system.is_running(int(left[1])):
+        if left and left[1] == platform.node():
             system.lock_file(file.fileno())
             if _is_at(path, file):
                 system.remove_locked(file, path)
