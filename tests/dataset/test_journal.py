@@ -61,6 +61,8 @@ class Drawn:
 
     def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None: ...
 
+    def describe(self, backend: str) -> None: ...
+
     def held_bytes(self) -> int:
         return 0
 
