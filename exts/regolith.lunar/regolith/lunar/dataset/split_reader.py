@@ -11,6 +11,7 @@ import numpy as np
 from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords
 from regolith.lunar.dataset.outputs import file_name
+from regolith.lunar.dataset.quarantine import Quarantine
 from regolith.lunar.files import AnyPath
 from regolith.lunar.params import InputError, Interval
 
@@ -46,6 +47,12 @@ class StoredFrame:
     def counts(self) -> dict[str, int]:
         """Pixels of each class: regolith, rock, sky, ignore."""
         return self._record.counts
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Why the frame shall not be trained on (`regolith gate --quarantine`); empty where it may be."""
+        quarantine = self._source.quarantine
+        return () if quarantine is None else quarantine.frames.get(self.index, ())
 
     @property
     def rgb(self) -> np.ndarray:
@@ -125,6 +132,15 @@ class SplitReader(Sequence[StoredFrame]):
     def outputs(self) -> tuple[str, ...]:
         """Outputs every frame has: rgb, mask, and of depth, normals, instance those that are kept."""
         return ("rgb", "mask", *self._source.extras)
+
+    @property
+    def quarantine(self) -> Quarantine | None:
+        """Which frames and classes of the split shall not be trained on, and why; None where nobody set anything.
+
+        Raises:
+            InputError: It is of other frames than the split has now.
+        """
+        return self._source.quarantine
 
     def __len__(self) -> int:
         return len(self._records)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from pydantic import field_validator
 
-from regolith.lunar.dataset.manifest import Part, read_frames, write_manifest
+from regolith.lunar.dataset.manifest import Part, read_frames, without_quarantined, write_manifest
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.files import follow_link
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
 from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.training import split_folders
+from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 from regolith.lunar.quality.strata import (
     UNKNOWN,
     checked_variables,
@@ -54,6 +54,7 @@ class Mix(Verb):
         "their specs like sun_elevation; empty for none.",
     )
     buckets: int = quantity(3, "Buckets of each of these, of equal frequency.", ge=1, le=100, step=1)
+    quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)
     seed: int = quantity(0, "Seed of the choice among frames that are alike.", ge=0, step=1)
     out: Path = quantity(..., "Manifest to write, ending in .json.")
 
@@ -73,7 +74,9 @@ class Mix(Verb):
             return self._mix(follow_link(self.out))
 
     def _mix(self, out: Path) -> dict[str, Any]:
-        sides = {name: _parts(name, path) for name, path in (("synth", self.synth), ("real", self.real))}
+        sides = {
+            name: _parts(name, path, self.quarantined) for name, path in (("synth", self.synth), ("real", self.real))
+        }
         have = {side: sum(len(part.records) for part in parts) for side, parts in sides.items()}
         words = [word.strip() for word in self.stratify.split(",") if word.strip()]
         names = checked_variables(words, list(sides.values()))
@@ -96,6 +99,7 @@ class Mix(Verb):
             "made_by": "regolith mix",
             "ratio": self.ratio,
             "seed": self.seed,
+            "quarantined": self.quarantined,
             "edges": {name: border.tolist() for name, border in borders.items()},
             "frames": wanted,
         }
@@ -137,9 +141,10 @@ def shares(ratio: str, frames: int | None, have: dict[str, int]) -> dict[str, in
     return {"synth": synth, "real": frames - synth}
 
 
-def _parts(field: str, path: Path) -> list[Part]:
+def _parts(field: str, path: Path, quarantined: Quarantined) -> list[Part]:
     try:
-        return [part for folder in split_folders(path) for part in read_frames(folder)]
+        parts = [part for folder in split_folders(path) for part in read_frames(folder)]
+        return without_quarantined(parts, quarantined, field=field)
     except InputError as error:
         raise InputError(field, error.value, error.allowed) from None
 
@@ -151,7 +156,7 @@ def _taken(parts: Sequence[Part], taken: Sequence[int]) -> list[Part]:
         stop = start + len(part.records)
         here = np.array([position - start for position in taken if start <= position < stop], np.int64)
         if here.size:
-            found.append(Part(part.source, part.records[here]))
+            found.append(Part(part.source, part.records[here], part.ignored))
         start = stop
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class ScoreSemantics(Verb):
                 self.real,
                 masks=self.masks,
                 model=self.model,
-                layer=_layer(self.layer),
+                layer=read_layer(self.layer),
                 classes=tuple(self.classes.split(",")),
                 size=self.size,
                 seed=self.seed,
@@ -88,7 +89,7 @@ class ScoreSemantics(Verb):
         return "\n".join([*lines, str(self.out / SEMANTICS)])
 
 
-def _layer(text: str) -> str | int:
+def read_layer(text: str) -> str | int:
     """Read a stride, or else the name of a tensor: of what is no stride there is none, and a name may be digits."""
     return next((stride for stride in STRIDES if text == str(stride)), text)
 
@@ -137,6 +138,36 @@ def score_semantics(
     Raises:
         InputError: No such pictures, masks, model, layer or class.
     """
+    seen = see_both(
+        synth, real, masks=masks, model=model, layer=layer, classes=classes, size=size, seed=seed, threads=threads,
+        emit=emit,
+    )  # fmt: skip
+    return compare_seen(seen, classes, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What an encoder saw of synthetic and of real pictures."""
+
+    encoder: Encoder
+    px: int
+    """Long side both were brought to [px]."""
+    pictures: tuple[Pictures, Pictures]
+    features: tuple[Features, Features]
+    labeller: Labeller | None
+    """What the classes of the real ones were taken from instead of labels."""
+
+    def of_class(self, name: str) -> tuple[Features, Features]:
+        """Return the features of one class."""
+        x, y = (side.of_class(CLASSES[name]) for side in self.features)
+        return x, y
+
+
+def see_both(
+    synth: AnyPath, real: AnyPath, *, masks: AnyPath | None, model: AnyPath, layer: str | int,
+    classes: tuple[str, ...], size: int | None, seed: int, threads: int | None, emit: Emit,
+) -> Seen:  # fmt: skip
+    """Look at both sets of pictures; arguments and errors as of `score_semantics`."""
     unknown = [name for name in classes if name not in CLASSES]
     if unknown or not classes:
         raise InputError("classes", ",".join(unknown), ",".join(NAMES))
@@ -149,15 +180,20 @@ def score_semantics(
     labeller = _predictor(encoder.path, threads) if second.labels == "pseudo" else None
     x = collect_features(first, encoder, px, seed=seed, emit=emit)
     y = collect_features(second, encoder, px, labeller=labeller, seed=seed, emit=emit)
-    rows = {name: compare_class(x.of_class(CLASSES[name]), y.of_class(CLASSES[name]), name, seed) for name in classes}
+    return Seen(encoder, px, (first, second), (x, y), labeller)
+
+
+def compare_seen(seen: Seen, classes: tuple[str, ...], seed: int) -> dict[str, Any]:
+    """Compare what was seen, class by class; the result is that of `score_semantics`."""
+    first, second = seen.pictures
     return {
-        "model": encoder.words(),
-        "size": px,
+        "model": seen.encoder.words(),
+        "size": seen.px,
         "seed": seed,
         "synth": first.words(),
         "real": second.words(),
-        "classes": rows,
-        "notes": [PSEUDO_NOTE] if labeller is not None else [],
+        "classes": {name: compare_class(*seen.of_class(name), name, seed) for name in classes},
+        "notes": [PSEUDO_NOTE] if seen.labeller is not None else [],
     }
 
 
