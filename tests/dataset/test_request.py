@@ -11,7 +11,7 @@ from regolith.lunar import cli
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.request import Request, read_request, stated, write_request
 from regolith.lunar.params import InputError, Interval, change_params, load_preset
-from regolith.lunar.quality.generate import GenerateRequested
+from regolith.lunar.quality.generate import GenerateGated
 
 PRESET, TEXTS = stated(PARAMS)
 REQUEST = Request(
@@ -20,9 +20,9 @@ REQUEST = Request(
 )  # fmt: skip
 
 
-def parse(*args: str) -> GenerateRequested:
-    verb = cli.parse_verb(GenerateRequested, "generate", ["--out", "somewhere", *args])
-    assert isinstance(verb, GenerateRequested)
+def parse(*args: str) -> GenerateGated:
+    verb = cli.parse_verb(GenerateGated, "generate", ["--out", "somewhere", *args])
+    assert isinstance(verb, GenerateGated)
     return verb
 
 

@@ -54,7 +54,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     ),
     "generate": (
         "regolith.lunar.quality.generate",
-        "GenerateRequested",
+        "GenerateGated",
         "Generate labelled frames of a split; run again to resume.",
     ),
     "verify": (
@@ -104,6 +104,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "regolith.lunar.quality.appearance",
         "ScoreAppearance",
         "Compare spectrum, brightness, shadow and edges of each class in synthetic and in real pictures.",
+    ),
+    "gate": (
+        "regolith.lunar.quality.gate",
+        "Gate",
+        "Accept a split that is near enough to real pictures, or reject it (exit code 1) and say what to draw.",
     ),
     "drift": (
         "regolith.lunar.quality.drift",

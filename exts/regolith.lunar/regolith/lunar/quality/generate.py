@@ -1,17 +1,21 @@
-"""`regolith generate` as the command line has it: what to draw may come from a request."""
+"""`regolith generate` as the command line has it: what to draw may come from a request, and may have to pass a gate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from regolith.lunar.dataset.generate import Generate
 from regolith.lunar.dataset.request import read_request
-from regolith.lunar.params import Params, PictureSize, as_text, quantity
+from regolith.lunar.jobs.progress import show
+from regolith.lunar.params import CheckError, InputError, Params, PictureSize, as_text, quantity
+from regolith.lunar.quality.gate import CLOUDS_HELP, say_checks
+from regolith.lunar.quality.gate_judge import REQUEST, gate
+from regolith.lunar.quality.semantics import MASKS_HELP, REAL_HELP
 
 
-class GenerateRequested(Generate):
+class GenerateGated(Generate):
     """Generate labelled frames of a split; run again to resume."""
 
     request: Path | None = quantity(
@@ -19,6 +23,12 @@ class GenerateRequested(Generate):
         "Request to fulfil, as `regolith gate` writes it: preset, parameters, split, frames, size and seed are its, "
         "where no flag says otherwise.",
     )
+    gate: Path | None = quantity(
+        None,
+        f"Hold the complete split against these (`regolith gate --quarantine`); exit code 1 on reject. {REAL_HELP}",
+    )
+    gate_masks: Path | None = quantity(None, MASKS_HELP)
+    gate_clouds: Path | None = quantity(None, CLOUDS_HELP)
 
     start_flags: ClassVar[tuple[str, ...]] = (*Generate.start_flags, "request")
 
@@ -32,3 +42,35 @@ class GenerateRequested(Generate):
         size = as_text(PictureSize(*request.size))
         texts = {"split": request.split, "frames": str(request.frames), "size": size, "seed": str(request.seed)}
         return request.parameters(base), texts
+
+    def run(self) -> dict[str, Any]:
+        """Generate, then hold the split against real pictures where asked; raises `CheckError` on reject."""
+        for name in ("gate_masks", "gate_clouds"):
+            if self.gate is None and getattr(self, name) is not None:
+                raise InputError(name, str(getattr(self, name)), "left out without a --gate")
+        if self.gate is not None and not self.gate.exists():
+            raise InputError("gate", str(self.gate), "a split, or a folder of photographs")
+        result = super().run()
+        if self.gate is None:
+            return result
+        split, out = Path(result["split"]), self.out / f"gate_{self.split}"
+        with show(self.events, f"gate {self.split}", "pictures") as emit:
+            judged = gate(
+                split,
+                self.gate,
+                out=out,
+                masks=self.gate_masks,
+                real_clouds=self.gate_clouds,
+                quarantine=True,
+                emit=emit,
+            )
+        result["gate"] = judged
+        if judged["verdict"] == "reject":
+            reasons = "; ".join(judged["reasons"])
+            again = f"`regolith generate --request {out / REQUEST} --out ELSEWHERE` draws what is asked for instead"
+            raise CheckError(f"{split}: rejected: {reasons}\n  {again}", result)
+        return result
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say where the split is, how much of it this run drew, and what the gate said."""
+        return "\n".join([super().summary(result), *(say_checks(result["gate"]) if "gate" in result else [])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.divergence import (
     FEW_NOTE,
     GROUPS_MIN,
+    Divergence,
     Statistic,
     bootstrap_interval,
     frechet_distance,
@@ -31,6 +32,8 @@ from regolith.lunar.quality.features import STRIDE, STRIDES, Encoder, Features, 
 from regolith.lunar.quality.pictures import Labeller, Pictures, working_px
 
 SEMANTICS = "semantics.json"
+Which = Literal["neighbour", "norm"]
+"""Divergences a threshold can be held against."""
 REAL_HELP = "Real pictures: a folder of photographs, or a split of imported ones."
 MASKS_HELP = (
     "Folder of the photographs' classes, NAME.png or NAME_mask.png, or `apollo`, the shipped masks of Apollo "
@@ -203,9 +206,32 @@ PSEUDO_NOTE = (
 
 
 def _predictor(model: Path, threads: int | None) -> Labeller:
-    """Return what labels photographs: the model where it has a card, else the default one."""
-    segmenter = load_model(model if model.with_suffix(".json").is_file() else "default", threads=threads, cuda=False)
+    """Return what labels photographs."""
+    segmenter = load_model(labelling_model(model), threads=threads, cuda=False)
     return lambda rgb: segmenter.segment(rgb).mask
+
+
+def labelling_model(model: Path) -> Path | str:
+    """Return the model that labels photographs: an encoder where it has a card, else the default one."""
+    return model if model.with_suffix(".json").is_file() else "default"
+
+
+def divergence_of(x: Features, y: Features, which: Which) -> Divergence:
+    """Prepare a divergence of the features of one class, of two or more groups a side unless norms are compared.
+
+    Args:
+        x: Features of synthetic pictures.
+        y: Features of real ones.
+        which: The figure of `score_semantics`.
+    """
+    if which == "norm":
+        return norm_divergence(x.values, y.values)
+    return neighbour_divergence(*project(x.values, y.values), *_groups(x, y))
+
+
+def _groups(x: Features, y: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Groups of the rows of both, numbered from 0."""
+    return np.unique(x.groups, return_inverse=True)[1], np.unique(y.groups, return_inverse=True)[1]
 
 
 def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, Any]:
@@ -220,7 +246,7 @@ def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, A
     Returns:
         A row as in `score_semantics`.
     """
-    gx, gy = (np.unique(part.groups, return_inverse=True)[1] for part in (x, y))
+    gx, gy = _groups(x, y)
     groups = [int(g.max(initial=-1)) + 1 for g in (gx, gy)]
     row: dict[str, Any] = {
         "cells": [len(x), len(y)],
@@ -243,14 +269,14 @@ def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, A
             "note": f"no {name} on the {side} side: as unlike as can be",
         }
     if min(groups) < 2:
-        only = norm_divergence(x.values, y.values)(np.ones(len(x)), np.ones(len(y)))
+        only = divergence_of(x, y, "norm")(np.ones(len(x)), np.ones(len(y)))
         note = "in one picture, or pictures of one scene, of a side: neither interval nor p-value can be given"
         return row | {"norm": {"value": only, "interval": None}, "note": note}
     px, py = project(x.values, y.values)
     kernel = group_kernel(px, py, gx, gy)
     statistics: dict[str, tuple[Statistic, float, float]] = {
-        "norm": (norm_divergence(x.values, y.values), 0, 1),
-        "neighbour": (neighbour_divergence(px, py, gx, gy), 0, 1),
+        "norm": (divergence_of(x, y, "norm"), 0, 1),
+        "neighbour": (divergence_of(x, y, "neighbour"), 0, 1),
         "frechet": (frechet_distance(px, py), 0, np.inf),
         "mmd": (mmd_squared(kernel, gx, gy), -np.inf, 2),
     }
