@@ -86,7 +86,7 @@ class Gate(Verb):
     @classmethod
     def _are_measures(cls, value: str) -> str:
         if not set(_words(value)) <= set(MEASURES):
-            raise cross_field("require", value, f"of {', '.join(MEASURES)}, with commas between")
+            raise cross_field("", value, f"of {', '.join(MEASURES)}, with commas between")
         return value
 
     def run(self) -> dict[str, Any]:
@@ -154,6 +154,6 @@ def limits_of(text: str, classes: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             limit = math.nan
         if not 0 <= limit <= 1 or (name and name not in NAMES):
-            raise cross_field("jsd_max", text, f"numbers 0 … 1, of all or of {', '.join(NAMES)}: 0.15,rock=0.2")
+            raise cross_field("", text, f"numbers 0 … 1, of all or of {', '.join(NAMES)}: 0.15,rock=0.2")
         limits |= dict.fromkeys([name] if name in limits else [] if name else classes, limit)
     return limits

@@ -63,7 +63,7 @@ class Mix(Verb):
     def _is_ratio(cls, value: str) -> str:
         found = RATIO.fullmatch(value.strip())
         if found is None or not int(found[1]) + int(found[2]):
-            raise cross_field("ratio", value, "two whole numbers, not both 0, like 50:50")
+            raise cross_field("", value, "two whole numbers, not both 0, like 50:50")
         return value.strip()
 
     def run(self) -> dict[str, Any]:
