@@ -49,7 +49,7 @@ def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Seq
         _figures(result, checks),
         _aside(result),
         *(_frames(seen, verdict) for verdict in verdicts if np.isfinite(verdict.own).any()),
-        _appearance(result["appearance"]),
+        _appearance(result["appearance"], [verdict.check.name for verdict in verdicts]),
     ]
     if result["geometry"] is not None:
         sections.append(_geometry(result["geometry"]))
@@ -68,7 +68,7 @@ def _figures(result: dict[str, Any], checks: Sequence[Check]) -> ReportSection:
         "as near as real ground to real ground. Intervals are of 95 %. The value decides; uncertain says that the "
         "interval holds the threshold.",
         "Thresholds are defaults of this tool: that a model trains better beyond them is not known.",
-        *(f"{check.measure} {check.name}: {check.note}" for check in checks if check.note),
+        *(f"{check.name}: {check.note}." for check in checks if check.note and check.measure == "semantics"),
         *(f"Note: {note}." for note in result["notes"]),
     ]
     return ReportSection("Figures", text, [Table(["figure", "value", "threshold", ""], rows)])
@@ -86,7 +86,7 @@ def _aside(result: dict[str, Any]) -> ReportSection:
         text = ["Nothing."]
     elif not aside["set"]:
         text.append("Nothing was marked in the split: --quarantine does that.")
-    text += result["why"]
+    text += [line for line in result["why"] if line.rstrip(".") not in result["reasons"]]
     rows = [[each["name"], each["was"], each["wanted"], each["why"]] for each in result["asked"]]
     tables = [Table(["parameter", "here", "asked for", "why"], rows, "What to draw instead")] if rows else []
     return ReportSection("Set aside, and what to draw instead", text, tables)
@@ -106,7 +106,11 @@ def _frames(seen: Seen, verdict: ClassVerdict) -> ReportSection:
             caption = f"{word} like real: own divergence {verdict.own[place]:.2f}"
             caption += ", set aside" if place in verdict.held else ""
             pictures.append(_pair(seen, place, nearest[place], caption))
-    text = ["Left a frame, right the real picture whose mean features of the class are nearest; tinted by class."]
+    text = [
+        "Left a frame, right the real picture whose mean features of the class are nearest; tinted by class. A frame's "
+        "own divergence is the mean of what its cells add to the class's: 1 where nothing real is like them, 0 where as "
+        "much real as synthetic is, below 0 where more is."
+    ]
     return ReportSection(f"Frames: {name}", text, (), pictures)
 
 
@@ -141,9 +145,9 @@ def _pair(seen: Seen, frame: int, real: int, caption: str) -> Picture:
     return picture(canvas, f"Frame {shown[0].name}, {caption}; {shown[1].name}")
 
 
-def _appearance(looks: dict[str, Any]) -> ReportSection:
-    rows = []
-    for name, row in looks["classes"].items():
+def _appearance(looks: dict[str, Any], classes: Sequence[str]) -> ReportSection:
+    rows, shown = [], {name: looks["classes"][name] for name in classes}
+    for name, row in shown.items():
         if row["note"]:
             continue
         worst = None if row["spectrum"] is None else row["spectrum"]["worst"]
@@ -151,7 +155,7 @@ def _appearance(looks: dict[str, Any]) -> ReportSection:
         shadow = " / ".join(f"{share:.1%}" for share in row["shadow"]["shares"])
         rows.append([name, spectrum, *(say_interval(row[key]["jsd"]) for key in ("luminance", "edges")), shadow])
     with scratch_folder() as folder:
-        plot_appearance(looks, folder / "appearance.png")
+        plot_appearance(looks | {"classes": shown}, folder / "appearance.png")
         drawn = picture(folder / "appearance.png", "Synthetic and real, class by class", wide=True, side=1500)
     head = ["class", "spectrum, where it differs most", "luminance JSD", "edges JSD", "shadow, synthetic / real"]
     text = ["What an eye would look for. It decides nothing: there are no thresholds for it."]

@@ -117,7 +117,7 @@ def ask_for_class(
         for column, r, chance, seen in zip(family, rho, p, values.T, strict=True):
             if chance >= LEVEL:
                 continue
-            lo, hi = np.quantile(seen[best], (0.25, 0.75)).round(6).tolist()
+            lo, hi = (float(f"{end:.4g}") for end in np.quantile(seen[best], (0.25, 0.75)))
             wanted = Interval(max(lo, column.interval.lo), min(hi, column.interval.hi))
             why = f"{verdict.check.name}: rank correlation {r:+.2f} (p {chance:.3f}) over {len(score)} {word}s"
             found.append(Asked(column.name, as_text(column.interval), as_text(wanted), why))
