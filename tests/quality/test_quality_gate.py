@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from grounds import write_places
 from quality_sets import PARAMS, photo_folder, write_drawn, write_set
 
 from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.contract import Contract, digest
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import read_journal
 from regolith.lunar.dataset.quarantine import QUARANTINE
 from regolith.lunar.dataset.request import read_request
@@ -23,7 +25,7 @@ from regolith.lunar.quality.compare import row
 from regolith.lunar.quality.features import Features
 from regolith.lunar.quality.gate import limits_of
 from regolith.lunar.quality.gate_frames import Check, ClassVerdict, judge_class
-from regolith.lunar.quality.gate_judge import _geometry
+from regolith.lunar.quality.gate_judge import Judged, _geometry
 from regolith.lunar.quality.gate_report import nearest_real
 from regolith.lunar.quality.gate_request import Asked, ask_for_class, ask_for_relief, correlate, merged
 from regolith.lunar.quality.semantics import compare_class, divergence_of
@@ -241,11 +243,24 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert "passes" in capsys.readouterr().out and "Gate: accepted" in (out / "gate.html").read_text()
 
 
+def test_flat_ground_fails_by_its_geometry_and_its_slope_follows_from_its_heights(tmp_path: Path) -> None:
+    """Ground a third as high as the real one: its classes are set aside, and about three times the slope is asked."""
+    source = read_source(write_set(tmp_path / "split", 2))
+    flat = dataclasses.replace(source, folder=write_places(tmp_path / "flat", range(4), rough_m=0.02))
+    real = write_places(tmp_path / "real", range(10, 14), rough_m=0.06)
+    found, check = _geometry(flat, tmp_path, real, 0.75, 1.2, 0, lambda event: None)
+    assert found is not None and check.value is not None and check.value < 0.75 and not check.passed
+    assert check.interval is not None and check.interval[0] < check.value < check.interval[1]
+    judged = Judged(source, None, {}, [], found, check, ())  # type: ignore[arg-type]
+    assert judged.geometry_classes == ("regolith",) and judged.reasons[0].startswith("geometry all: score ")
+    (asked,) = ask_for_relief(PARAMS, found["rows"])
+    assert float(asked.wanted) == pytest.approx(3 * PARAMS.terrain.rms_slope_deg, rel=0.2)
+    with pytest.raises(InputError):  # asked for by name, clouds that cannot be scored are bad input
+        _geometry(flat, tmp_path, write_places(tmp_path / "one", range(1), rough_m=0.06), 0.75, 1.2, 0, lambda e: None)
+
+
 def test_what_is_required_and_not_scored_is_a_reject(tmp_path: Path) -> None:
     split = write_set(tmp_path / "split", 2)
-    from regolith.lunar.dataset.formats.source import read_source
-    from regolith.lunar.quality.gate_judge import Judged
-
     source = read_source(split)
     found, check = _geometry(source, tmp_path, None, 0.75, 2.0, 0, lambda event: None)
     assert found is None and check.value is None and "no depth" in check.note

@@ -108,8 +108,8 @@ def _frames(seen: Seen, verdict: ClassVerdict) -> ReportSection:
             pictures.append(_pair(seen, place, nearest[place], caption))
     text = [
         "Left a frame, right the real picture whose mean features of the class are nearest; tinted by class. A frame's "
-        "own divergence is the mean of what its cells add to the class's: 1 where nothing real is like them, 0 where as "
-        "much real as synthetic is, below 0 where more is."
+        "own divergence is the mean of what its cells add to the class's: 1 where nothing real is like them, 0 where "
+        "as much real as synthetic is, below 0 where more is."
     ]
     return ReportSection(f"Frames: {name}", text, (), pictures)
 
