@@ -10,6 +10,8 @@ from regolith.lunar import cli
 LINES = {
     "author --out {path}.usda": "out",
     "generate --split val --frames 1 --out {path}": "out",
+    "generate --request {path}.json --out data": "request",
+    "generate --split val --frames 1 --out data --gate {path}": "gate",
     "randomize --frames 2 --plot {path}.png": "plot",
     "randomize --frames 2 --json {path}.json": "json",
     "randomize --params {path}.yaml": "params",
@@ -37,6 +39,8 @@ LINES = {
     "score semantics {path} --real photos --out score": "synth",
     "score appearance {path} --real photos --out score": "synth",
     "score appearance val --real photos --out {path}": "out",
+    "gate {path} --real photos --out gate": "synth",
+    "gate val --real photos --out {path}": "out",
     "drift {path} val --out drift": "reference",
     "mix --synth {path} --real real --out mix.json": "synth",
     "mix --synth synth --real real --out {path}.json": "out",

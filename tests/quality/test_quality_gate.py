@@ -106,12 +106,12 @@ def test_the_nearest_real_picture_is_the_one_of_like_features() -> None:
 
 
 def test_correlations_of_nothing_raise_as_few_alarms_as_the_level_says() -> None:
-    """200 trials of 10 variables without any: 10 expected at 5 %, with a standard deviation of 3.1."""
+    """100 trials of 10 variables without any: 5 expected at 5 %, with a standard deviation of 2.2."""
     alarms = 0
-    for trial in range(200):
+    for trial in range(100):
         random = np.random.default_rng(trial)
         alarms += correlate(random.normal(size=30), random.normal(size=(30, 10)), random)[1].min() < 0.05
-    assert 2 <= alarms <= 19
+    assert 1 <= alarms <= 12
 
 
 def test_a_variable_that_matters_is_found_among_others() -> None:
@@ -246,9 +246,9 @@ def test_reject_marks_and_asks_and_accept_lifts(
 def test_flat_ground_fails_by_its_geometry_and_its_slope_follows_from_its_heights(tmp_path: Path) -> None:
     """Ground a third as high as the real one: its classes are set aside, and about three times the slope is asked."""
     source = read_source(write_set(tmp_path / "split", 2))
-    flat = dataclasses.replace(source, folder=write_places(tmp_path / "flat", range(4), rough_m=0.02))
-    real = write_places(tmp_path / "real", range(10, 14), rough_m=0.06)
-    found, check = _geometry(flat, tmp_path, real, 0.75, 1.2, 0, lambda event: None)
+    flat = dataclasses.replace(source, folder=write_places(tmp_path / "flat", range(2), rough_m=0.1))
+    real = write_places(tmp_path / "real", range(10, 12), rough_m=0.3)
+    found, check = _geometry(flat, tmp_path, real, 0.75, 4.0, 0, lambda event: None)
     assert found is not None and check.value is not None and check.value < 0.75 and not check.passed
     assert check.interval is not None and check.interval[0] < check.value < check.interval[1]
     judged = Judged(source, None, {}, [], found, check, ())  # type: ignore[arg-type]
@@ -256,7 +256,7 @@ def test_flat_ground_fails_by_its_geometry_and_its_slope_follows_from_its_height
     (asked,) = ask_for_relief(PARAMS, found["rows"])
     assert float(asked.wanted) == pytest.approx(3 * PARAMS.terrain.rms_slope_deg, rel=0.2)
     with pytest.raises(InputError):  # asked for by name, clouds that cannot be scored are bad input
-        _geometry(flat, tmp_path, write_places(tmp_path / "one", range(1), rough_m=0.06), 0.75, 1.2, 0, lambda e: None)
+        _geometry(flat, tmp_path, write_places(tmp_path / "one", range(1), rough_m=0.3), 0.75, 4.0, 0, lambda e: None)
 
 
 def test_what_is_required_and_not_scored_is_a_reject(tmp_path: Path) -> None:

@@ -174,9 +174,9 @@ def correlate(score: np.ndarray, values: np.ndarray, generator: np.random.Genera
 
 def _standard(column: np.ndarray) -> np.ndarray:
     """Ranks, equal values sharing one, of mean 0 and length 1; all 0 where nothing varies."""
-    from scipy.stats import rankdata
-
-    centred = rankdata(column) - (len(column) + 1) / 2
+    _, place, count = np.unique(column, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(count) - (count - 1) / 2
+    centred = ranks[place] - (len(column) + 1) / 2
     length = np.linalg.norm(centred)
     return centred / length if length else centred
 
