@@ -10,6 +10,7 @@ from small_split import write, write_split
 
 from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.contract import Contract, digest
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import append_records, read_journal, write_journal
 from regolith.lunar.dataset.manifest import read_frames
 from regolith.lunar.dataset.quarantine import QUARANTINE, Quarantine, write_quarantine
@@ -47,7 +48,7 @@ def split(plain: Path) -> Path:
 
 def test_frames_and_classes_say_why(split: Path) -> None:
     frames = open_split(split)
-    assert frames.quarantine == SET
+    assert read_source(split).quarantine == SET and frames.quarantined_classes == SET.classes
     assert [bool(frame.quarantined) for frame in frames] == [False, True, False, False]
     assert frames[1].quarantined == SET.frames[1]
     assert len(frames.filter(lambda frame: not frame.quarantined)) == 3
@@ -60,7 +61,8 @@ def test_verify_accepts_and_notes_it(split: Path) -> None:
 
 def test_one_that_holds_nothing_is_lifted(split: Path) -> None:
     quarantine(split, Quarantine("regolith gate", "", {}, {}))
-    assert not (split / QUARANTINE).exists() and open_split(split).quarantine is None
+    assert not (split / QUARANTINE).exists() and read_source(split).quarantine is None
+    assert open_split(split).quarantined_classes == {}
 
 
 def _redraw(split: Path) -> None:
@@ -107,7 +109,7 @@ def test_other_frames_make_it_stale(split: Path, change: Callable[[Path], None],
 def test_frames_drawn_again_to_the_same_bytes_change_nothing(split: Path) -> None:
     records = read_journal(split)
     write_journal(split, {index: records[index] for index in reversed(range(4))})
-    assert open_split(split).quarantine == SET
+    assert read_source(split).quarantine == SET
 
 
 def test_training_refuses_leaves_out_or_uses(split: Path, tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_mixing_does_the_same_and_the_manifest_says_which_classes_do_not_count(
 
 def test_a_linked_part_keeps_it(split: Path, tmp_path: Path) -> None:
     link_subset(split, tmp_path / "val_2", 2)
-    assert open_split(tmp_path / "val_2").quarantine == SET
+    assert read_source(tmp_path / "val_2").quarantine == SET
     link_subset(split, tmp_path / "val_1", 1)
-    found = open_split(tmp_path / "val_1").quarantine
+    found = read_source(tmp_path / "val_1").quarantine
     assert found is not None and not found.frames and found.classes == SET.classes

@@ -224,7 +224,8 @@ def test_reject_marks_and_asks_and_accept_lifts(
     high = {frame.index for frame in frames if frame.spec["sun_elevation_deg"] > HIGH_SUN_DEG}
     held = {frame.index for frame in frames if frame.quarantined}
     assert held and held <= high and set(result["quarantine"]["frames"]) == set(map(str, held))
-    assert frames.quarantine is not None and frames.quarantine.gate == result["digest"]
+    quarantine = read_source(drawn).quarantine
+    assert quarantine is not None and quarantine.gate == result["digest"]
     assert verify(drawn)["problems"] == []
     with pytest.raises(InputError, match="not quarantined"):
         Frames(drawn, field="train_split", workers=1)
@@ -233,7 +234,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
     sun = request.parameters().domain.sun_elevation_deg
     assert 9 <= sun.lo < sun.hi < HIGH_SUN_DEG and request.seed == 1 and request.size == (64, 64)
     assert request.params["dataset.frames_per_scene"] == "1" and "rank correlation" in request.why
-    assert request.frames == (len(held) if not frames.quarantine.classes else 30)
+    assert request.frames == (len(held) if not quarantine.classes else 30)
     page = (out / "gate.html").read_text()
     assert page.count("<figure") == 6 + 1 and "Gate: rejected" in page and "domain.sun_elevation_deg" in page
 

@@ -11,7 +11,6 @@ import numpy as np
 from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords
 from regolith.lunar.dataset.outputs import file_name
-from regolith.lunar.dataset.quarantine import Quarantine
 from regolith.lunar.files import AnyPath
 from regolith.lunar.params import InputError, Interval
 
@@ -50,7 +49,11 @@ class StoredFrame:
 
     @property
     def quarantined(self) -> tuple[str, ...]:
-        """Why the frame shall not be trained on (`regolith gate --quarantine`); empty where it may be."""
+        """Why the frame shall not be trained on (`regolith gate --quarantine`); empty where it may be.
+
+        Raises:
+            InputError: The quarantine is of other frames than the split has now.
+        """
         quarantine = self._source.quarantine
         return () if quarantine is None else quarantine.frames.get(self.index, ())
 
@@ -134,13 +137,15 @@ class SplitReader(Sequence[StoredFrame]):
         return ("rgb", "mask", *self._source.extras)
 
     @property
-    def quarantine(self) -> Quarantine | None:
-        """Which frames and classes of the split shall not be trained on, and why; None where nobody set anything.
+    def quarantined_classes(self) -> dict[str, tuple[str, ...]]:
+        """Names of classes whose pixels shall not be trained on (`regolith gate --quarantine`), and why.
+
+        `StoredFrame.quarantined` says it of frames.
 
         Raises:
-            InputError: It is of other frames than the split has now.
+            InputError: The quarantine is of other frames than the split has now.
         """
-        return self._source.quarantine
+        return dict(self._source.quarantine.classes) if self._source.quarantine else {}
 
     def __len__(self) -> int:
         return len(self._records)
