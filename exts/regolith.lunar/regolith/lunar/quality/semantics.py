@@ -20,7 +20,6 @@ from regolith.lunar.quality.divergence import (
     Divergence,
     Statistic,
     bootstrap_interval,
-    frechet_distance,
     group_kernel,
     mmd_squared,
     neighbour_divergence,
@@ -29,6 +28,7 @@ from regolith.lunar.quality.divergence import (
     project,
 )
 from regolith.lunar.quality.features import STRIDE, STRIDES, Encoder, Features, collect_features
+from regolith.lunar.quality.frechet import frechet_distance
 from regolith.lunar.quality.pictures import Labeller, Pictures, working_px
 
 SEMANTICS = "semantics.json"
