@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -112,7 +113,9 @@ class Judged:
             if not asked:
                 known = int(np.isfinite(verdict.own).sum())
                 told = "no parameter that varies here correlates with how unlike frames are"
-                told = told if known >= UNITS_MIN else f"{counted(known, 'frame')} cannot tell which parameter matters"
+                if known < UNITS_MIN:
+                    told = f"{counted(known, 'frame')} cannot tell which parameter matters"
+                told = told if known else verdict.check.note
                 sentences.append(
                     f"{name}: {told}; its ranges stay, at another seed. Of one value here, and of influence: "
                     f"{', '.join(FIXED[name])}."
@@ -184,7 +187,10 @@ def gate(
             written.
     """
     limits = dict.fromkeys(NAMES, JSD_MAX) if jsd_max is None else jsd_max
-    with sole_folder("out", Path(out)) as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(sole_folder("out", Path(out)))
+        if quarantine and is_split(Path(synth)):  # else it is refused below
+            stack.enter_context(sole_folder("synth", Path(synth), "split"))
         seen = see_both(
             synth, real, masks=masks, model=model, layer=layer, classes=tuple(limits), size=size, seed=seed,
             threads=threads, emit=emit,
@@ -213,9 +219,8 @@ def gate(
             asked = [Asked(**each) for each in result["asked"]]
             write_request(folder / REQUEST, make_request(source.contract, asked, why, frames=_frames_wanted(judged)))
         if quarantine:
-            with sole_folder("synth", source.folder, "split"):
-                aside = dataclasses.replace(judged.aside(), gate=result["digest"])
-                write_quarantine(source.folder, aside, source.records)
+            aside = dataclasses.replace(judged.aside(), gate=result["digest"])
+            write_quarantine(source.folder, aside, source.records)
         write_report(folder, result, seen, verdicts)
         write_json(folder / GATE, result)
     return result

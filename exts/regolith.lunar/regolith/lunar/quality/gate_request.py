@@ -7,8 +7,9 @@ all of these parameters is the yardstick (P. Westfall, S. Young, "Resampling-bas
 999 exchanges reach in less than 5 % counts, whatever the number of parameters. Of such a parameter the request asks
 for the middle half, first to third quartile, of the values that the best third of the frames or scenes have.
 
-Rank correlation sees no value that is best in the middle, and nothing that was not varied. Where nothing correlates the
-request asks for the same ranges at another seed, and says so.
+Rank correlation sees no value that is best in the middle, and nothing that was not varied; and what makes frames more
+like real ones may make up for a fault elsewhere: flat ground looks rougher under a low sun. Where nothing correlates
+the request asks for the same ranges at another seed, and says so.
 
 Of geometry, no frame has a score of its own: how near a patch is to real ones favours flat ground. What is compared
 instead is how high ground rises over its plane (`relief` of `score geometry`). Heights are proportional to slopes, so
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.dataset.contract import Contract
-from regolith.lunar.dataset.request import Request, stated
+from regolith.lunar.dataset.request import WORDS_MAX, Request, stated
 from regolith.lunar.dataset.split_reader import StoredFrame
 from regolith.lunar.params import Interval, Params, SensorParams, TerrainParams, as_text, field_extra
 from regolith.lunar.quality.gate_frames import ClassVerdict
@@ -236,7 +237,7 @@ def make_request(contract: Contract, asked: Sequence[Asked], why: Sequence[str],
     preset, texts = stated(contract.params)
     changes = [f"{each.name} {each.was} → {each.wanted} ({each.why})." for each in asked]
     return Request(
-        made_by="regolith gate", why=" ".join([*why, *changes])[:4000], preset=preset,
+        made_by="regolith gate", why=" ".join([*why, *changes])[:WORDS_MAX], preset=preset,
         params=texts | {each.name: each.wanted for each in asked}, split=contract.split, frames=frames,
         size=(contract.width, contract.height), seed=contract.seed + 1,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import CheckError, InputError, Params, PictureSize, as_text, quantity
 from regolith.lunar.quality.gate import CLOUDS_HELP, say_checks
 from regolith.lunar.quality.gate_judge import REQUEST, gate
+from regolith.lunar.quality.pictures import Pictures
 from regolith.lunar.quality.semantics import MASKS_HELP, REAL_HELP
 
 
@@ -48,8 +49,8 @@ class GenerateGated(Generate):
         for name in ("gate_masks", "gate_clouds"):
             if self.gate is None and getattr(self, name) is not None:
                 raise InputError(name, str(getattr(self, name)), "left out without a --gate")
-        if self.gate is not None and not self.gate.exists():
-            raise InputError("gate", str(self.gate), "a split, or a folder of photographs")
+        if self.gate is not None:
+            Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn
         result = super().run()
         if self.gate is None:
             return result
