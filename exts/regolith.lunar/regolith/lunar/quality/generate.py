@@ -10,10 +10,6 @@ from regolith.lunar.dataset.generate import Generate
 from regolith.lunar.dataset.request import read_request
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import CheckError, InputError, Params, PictureSize, as_text, quantity
-from regolith.lunar.quality.gate import CLOUDS_HELP, say_checks
-from regolith.lunar.quality.gate_judge import REQUEST, gate
-from regolith.lunar.quality.pictures import Pictures
-from regolith.lunar.quality.semantics import MASKS_HELP, REAL_HELP
 
 
 class GenerateGated(Generate):
@@ -26,10 +22,10 @@ class GenerateGated(Generate):
     )
     gate: Path | None = quantity(
         None,
-        f"Hold the complete split against these (`regolith gate --quarantine`); exit code 1 on reject. {REAL_HELP}",
+        "Real pictures to hold the complete split against, as `regolith gate --quarantine`; exit code 1 on reject.",
     )
-    gate_masks: Path | None = quantity(None, MASKS_HELP)
-    gate_clouds: Path | None = quantity(None, CLOUDS_HELP)
+    gate_masks: Path | None = quantity(None, "Their masks, as `regolith gate --masks` takes them.")
+    gate_clouds: Path | None = quantity(None, "Real clouds, as `regolith gate --real-clouds` takes them.")
 
     start_flags: ClassVar[tuple[str, ...]] = (*Generate.start_flags, "request")
 
@@ -49,11 +45,13 @@ class GenerateGated(Generate):
         for name in ("gate_masks", "gate_clouds"):
             if self.gate is None and getattr(self, name) is not None:
                 raise InputError(name, str(getattr(self, name)), "left out without a --gate")
-        if self.gate is not None:
-            Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn
-        result = super().run()
         if self.gate is None:
-            return result
+            return super().run()
+        from regolith.lunar.quality.gate_judge import REQUEST, gate  # which take half a second
+        from regolith.lunar.quality.pictures import Pictures
+
+        Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn
+        result = super().run()
         split, out = Path(result["split"]), self.out / f"gate_{self.split}"
         with show(self.events, f"gate {self.split}", "pictures") as emit:
             judged = gate(
@@ -74,4 +72,9 @@ class GenerateGated(Generate):
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say where the split is, how much of it this run drew, and what the gate said."""
-        return "\n".join([super().summary(result), *(say_checks(result["gate"]) if "gate" in result else [])])
+        lines = [super().summary(result)]
+        if "gate" in result:
+            from regolith.lunar.quality.gate import say_checks
+
+            lines += say_checks(result["gate"])
+        return "\n".join(lines)
