@@ -32,7 +32,7 @@ else
     pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality]"
 fi
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
-[ -d "$venv/readers/datumaro-1.13.12.dist-info" ] || pip install --quiet --no-deps --require-hashes --upgrade \
+[ -d "$venv/readers/mlcroissant-1.1.1.dist-info" ] || pip install --quiet --no-deps --require-hashes --upgrade \
     --target "$venv/readers" --requirement "$here/readers.lock"
 sh "$here/llvm.sh" "$venv"
 sh "$here/chromium.sh" "$venv"

@@ -345,3 +345,20 @@ def test_describe_names_what_decides_the_bytes(renderer: MitsubaRenderer) -> Non
     assert words["mitsuba"].startswith("3.")
     assert bool(words["llvm"]) == (renderer.backend == "llvm")
     assert words["cpu"]
+
+
+def test_another_view_or_upload_compiles_nothing(fused: MitsubaRenderer, stage: Usd.Stage) -> None:
+    """Wherever numpy put the tables: kernels are the same, so that later frames, scenes and processes find them."""
+    import drjit as dr
+
+    fused.load(stage)
+    fused.render(32, 32)
+    kept = []
+    for number in range(8):
+        kept.append(np.empty(16 * number + 1, np.uint8))  # so that what comes next lies elsewhere
+        fused.load(stage)
+        aim_sun(stage, elevation=20.0 + number, azimuth=10.0)
+        with dr.scoped_set_flag(dr.JitFlag.KernelHistory, True):
+            fused.render(32, 32)
+            kernels = [one for one in dr.kernel_history() if one["type"] == dr.KernelType.JIT]
+        assert len(kernels) >= 3 and all(one["cache_hit"] and not one["cache_disk"] for one in kernels)

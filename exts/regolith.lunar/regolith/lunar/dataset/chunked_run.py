@@ -93,7 +93,7 @@ class ChunkedRun(SplitRun):
             self.executor.check_nodes(self.contract.params.render.backend, known.renderer if known else None)
 
     async def describe(self) -> dict[str, Any]:
-        """Ask a fresh process which renderer it draws with; one that ends early or stalls is started again.
+        """Say what the chunks draw with; where that is not known, ask one, started again if it ends early or stalls.
 
         Raises:
             InputError: There is no such renderer, or memory does not do.
@@ -101,6 +101,9 @@ class ChunkedRun(SplitRun):
             KeyboardInterrupt: SIGINT or SIGTERM came.
         """
         self._check_memory([])
+        known = self.executor.describe(self.contract.params.render.backend)
+        if known is not None:
+            return known
         tries = 0
         try:
             while True:

@@ -16,6 +16,8 @@ import psutil
 from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task
 from regolith.lunar.jobs.companion import Companion
 from regolith.lunar.params import InputError
+from regolith.lunar.params.models import BACKENDS
+from regolith.lunar.render.backend import describe_ahead
 from regolith.lunar.system import split_command
 
 ExecutorName = Literal["processes", "in-process", "ray", "isaac"]
@@ -69,6 +71,17 @@ class Executor(Protocol):
         """
         ...
 
+    def describe(self, backend: str) -> dict[str, Any] | None:
+        """What its chunks draw with (`Renderer.describe`), where that is known without starting one.
+
+        Args:
+            backend: As `RenderParams.backend`.
+
+        Raises:
+            InputError: There is no such back end here.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of what the executor holds."""
         ...
@@ -91,6 +104,9 @@ class InProcess:
 
     def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None:
         """There is but this machine, whose chunks look for themselves."""
+
+    def describe(self, backend: str) -> None:
+        """Not known: the first chunk loads the renderer into this process."""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -128,6 +144,7 @@ class Processes:
             words = split_command(command or "")
         except ValueError as error:
             raise InputError("command", command, f"a command line ({error})") from None
+        self._embedded = not words
         self._words = words or [sys.executable, "-m", "regolith.lunar.dataset.chunk", "{task}"]
         if not any("{task}" in word for word in self._words):
             raise InputError("command", command, "a command line with {task} where the task's file goes")
@@ -153,6 +170,10 @@ class Processes:
 
     def check_nodes(self, backend: str, begun: dict[str, Any] | None) -> None:
         """There is but this machine, whose chunks look for themselves."""
+
+    def describe(self, backend: str) -> dict[str, Any] | None:
+        """What our own interpreter draws with; of a command, and of another package's renderer, it is not known."""
+        return describe_ahead(backend) if self._embedded and backend in BACKENDS else None
 
     def close(self) -> None:
         """Nothing is held; a chunk ends with this process."""

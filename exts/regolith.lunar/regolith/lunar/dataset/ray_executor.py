@@ -113,6 +113,9 @@ class RayCluster:
             allowed = f"{other!r} as on {first}, or --other-backend to mix back ends"
             raise InputError(f"{field} on {name}", value, allowed)
 
+    def describe(self, backend: str) -> None:
+        """Not known before a node was asked."""
+
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
         import ray

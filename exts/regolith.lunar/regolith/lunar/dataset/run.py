@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from regolith.lunar.dataset.chunk import CHUNKS, ChunkTask
 from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
+from regolith.lunar.dataset.croissant import write_croissant
 from regolith.lunar.dataset.journal import OpenJournal
 from regolith.lunar.dataset.survey import LOG, agree, report_survey, survey, tidy
 from regolith.lunar.files import append_lines
@@ -95,6 +96,7 @@ class SplitRun(abc.ABC):
             if self.contract.other_renderers:
                 self.contract.write(folder)
             shutil.rmtree(folder / CHUNKS, ignore_errors=True)
+            write_croissant(folder, self.contract, next(iter(journal.records())))
             tidy(folder, outputs)
         result = {
             "split": str(folder),

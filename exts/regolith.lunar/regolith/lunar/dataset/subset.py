@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from regolith.lunar.dataset.contract import CONTRACT, Contract
+from regolith.lunar.dataset.croissant import write_croissant
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import journal_lines, present, read_journal, write_journal
 from regolith.lunar.dataset.quarantine import write_quarantine
@@ -47,10 +48,12 @@ def link_subset(split: Path, target: Path, frames: int) -> None:
                     os.link(split / name, path)
                 except OSError:  # another disk, or one without hard links
                     shutil.copyfile(split / name, path)
-        dataclasses.replace(contract, frames=frames).write(folder)
+        part = dataclasses.replace(contract, frames=frames)
+        part.write(folder)
         write_journal(folder, kept)
         if quarantine is not None:
             write_quarantine(folder, quarantine.of(kept), read_journal(folder).ordered())
+        write_croissant(folder, part, kept[0], name=target.name)
 
 
 def split_digest(split: Path) -> str | None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from regolith.lunar.dataset.chunk import CHUNKS
 from regolith.lunar.dataset.contract import CONTRACT, COPY, FRAMES_MAX, Contract, first_difference
+from regolith.lunar.dataset.croissant import CROISSANT
 from regolith.lunar.dataset.journal import ABSENT, OpenJournal
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, JournalLine, present, read_lines
 from regolith.lunar.dataset.outputs import file_name
@@ -34,7 +35,9 @@ LINES_AT_ONCE = 256
 """Journal lines in memory while files are looked at."""
 CARD = "card.html"
 """Page that shows what a split holds."""
-OURS = frozenset({CONTRACT, COPY, JOURNAL, QUARANTINE, LOG, LOCK, CHUNKS, CARD, lock_beside(Path(CARD)).name})
+OURS = frozenset(
+    {CONTRACT, COPY, JOURNAL, QUARANTINE, LOG, LOCK, CHUNKS, CROISSANT, CARD, lock_beside(Path(CARD)).name}
+)
 """Names beside the outputs' folders in a split's folder."""
 
 
@@ -175,7 +178,7 @@ def _is_whole(split: Path, outputs: Sequence[str], hashes: bool, line: JournalLi
 
 def tidy(split: Path, outputs: Sequence[str]) -> None:
     """Delete the temporary files of writers that were killed."""
-    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|quarantine|generate\.log")
+    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|quarantine|croissant|generate\.log")
     for output in outputs:
         remove_leftovers(split / output, stem=rf"{output}_\d+")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.croissant import write_croissant
 from regolith.lunar.dataset.formats.target import new_folder
 from regolith.lunar.dataset.layout import FrameRecord, append_records
 from regolith.lunar.dataset.splits import counted
@@ -192,8 +193,10 @@ def import_split(
             counts = {name: counts[name] + record.counts[name] for name in counts}
             records.append(record)
             emit({"event": "progress", "done": len(records), "total": len(pairs)})
-        Contract.of_import(split=split, frames=len(pairs), width=width, height=height).write(folder)
+        contract = Contract.of_import(split=split, frames=len(pairs), width=width, height=height)
+        contract.write(folder)
         append_records(folder, records)
+        write_croissant(folder, contract, records[0], name=split)
     result = {"split": str(out / split), "frames": len(pairs), "width": width, "height": height, "counts": counts}
     return result | {"notes": notes}
 

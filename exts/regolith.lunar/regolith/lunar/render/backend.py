@@ -15,15 +15,19 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError
 
 Backend = Literal["llvm", "scalar", "cuda"]
+
+NAME = "mitsuba"
+"""Name of the embedded renderer."""
 
 LIBRARY_VARIABLE = "DRJIT_LIBLLVM_PATH"
 """Environment variable by which Dr.Jit is told its LLVM library."""
@@ -47,24 +51,28 @@ print("works")
 """
 
 
-def library_candidates() -> list[Path]:
+def library_candidates() -> Iterator[Path]:
     """LLVM libraries worth probing, best first: the environment's, the virtual environment's, the system's newest."""
-    found: list[Path] = []
+    tried: set[Path] = set()
+    for path in _libraries():
+        real = path.resolve() if path.exists() else path
+        if real not in tried:
+            tried.add(real)
+            yield path
+
+
+def _libraries() -> Iterator[Path]:
     if os.environ.get(LIBRARY_VARIABLE):
-        found.append(Path(os.environ[LIBRARY_VARIABLE]))
-    found += _by_version(Path(sys.prefix, "lib", "llvm").glob("libLLVM*.so*"))
+        yield Path(os.environ[LIBRARY_VARIABLE])
+    yield from _by_version(Path(sys.prefix, "lib", "llvm").glob("libLLVM*.so*"))
     system: list[Path] = []
     for folder in ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/opt/llvm/lib"):
         root = Path(folder)
         for pattern in ("libLLVM*.so*", "*-linux-gnu/libLLVM*.so*", "llvm-*/lib/libLLVM*.so*", "libLLVM*.dylib"):
             system += root.glob(pattern)
-    found += _by_version(path for path in system if _version(path) >= OLDEST_LLVM)
-    if named := ctypes.util.find_library("LLVM"):
-        found.append(Path(named))
-    unique: dict[str, Path] = {}
-    for path in found:
-        unique.setdefault(str(path.resolve() if path.exists() else path), path)
-    return list(unique.values())
+    yield from _by_version(path for path in system if _version(path) >= OLDEST_LLVM)
+    if named := ctypes.util.find_library("LLVM"):  # starts a compiler: only where nothing else was found
+        yield Path(named)
 
 
 def _version(path: Path) -> float:
@@ -160,9 +168,17 @@ def find_llvm() -> Path | None:
 @cache
 def cuda_works() -> bool:
     """Whether the CUDA back end compiles and runs a kernel here; probed once a process."""
-    if ctypes.util.find_library("cuda") is None and not Path("/dev/nvidiactl").exists():
-        return False
-    return _probe("cuda", None)
+    return _has_cuda_driver() and _probe("cuda", None)
+
+
+def _has_cuda_driver() -> bool:
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return Path("/dev/nvidiactl").exists()
 
 
 @cache
@@ -204,3 +220,50 @@ def choose_backend(choice: str = "auto") -> Backend:
         return "llvm"
     _warn_fallback()
     return "scalar"
+
+
+def describe_backend(backend: Backend) -> dict[str, Any]:
+    """Name, versions, back end and CPU class of the embedded renderer: what decides the bytes of a frame."""
+    llvm = find_llvm() if backend == "llvm" else None
+    packages = ("mitsuba", "drjit", "pyoidn", "numpy", "scipy", "pillow", "usd-core")
+    return {
+        "name": NAME,
+        **{package: metadata.version(package) for package in packages},
+        "llvm": _library_version(llvm) if llvm else "",
+        "backend": backend,
+        "cpu": cpu_class(),
+    }
+
+
+def describe_ahead(choice: str) -> dict[str, Any] | None:
+    """What the embedded renderer says of itself in a child process, told without one.
+
+    Args:
+        choice: As for `choose_backend`.
+
+    Returns:
+        As `describe_backend`; None where Dr.Jit is loaded here with a library that children need not choose.
+
+    Raises:
+        InputError: The back end asked for by name does not work here.
+    """
+    if "drjit" in sys.modules and not os.environ.get(LIBRARY_VARIABLE):
+        return None
+    return describe_backend(choose_backend(choice))
+
+
+def _library_version(path: Path) -> str:
+    match = re.search(r"(\d+(?:\.\d+)*)", path.resolve().name.replace("libLLVM", ""))
+    return match[1] if match else path.name
+
+
+def cpu_class() -> str:
+    """Vector instruction set of this CPU: avx512, avx2, sse4 or the machine's name; frames are equal within one."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("ascii", "ignore").split("flags", 1)[1].split("\n", 1)[0].split()
+    except (OSError, IndexError):
+        return platform.machine()
+    for flag, name in (("avx512f", "avx512"), ("avx2", "avx2"), ("sse4_2", "sse4")):
+        if flag in flags:
+            return name
+    return platform.machine()

@@ -25,6 +25,9 @@ LENS_STEPS = 256
 """Steps of the table a lens's inversion starts from; one step of Newton's method then takes it to float32's accuracy
 (2e-4 pixels of 512 at worst, over all lenses that do not fold)."""
 
+ALIGNMENT = 64
+"""Address an array's memory shall be a multiple of [bytes]: the most that Dr.Jit asks for (`jitc_var_mem_map`)."""
+
 BOUNCE_DIRECTIONS = 8
 """Directions per pixel of the reduced one-bounce pass."""
 
@@ -142,12 +145,12 @@ class Kernels:
         with ThreadPoolExecutor(max_workers=1) as pool:
             building = pool.submit(_embree_scene, geometry, str(mi.variant()))
             packed = pack_scene(geometry.shaded())
-            self.vertices = mi.Float(packed.vertices.ravel())
-            self.faces = mi.UInt32(packed.faces.ravel())
-            self.matrices = mi.Float(packed.matrices.ravel())
-            self.objects = mi.UInt32(packed.objects.ravel())
-            self.labels = mi.UInt32(packed.labels.ravel())
-            self.patches = _uint8()(packed.patches) if len(packed.patches) > 1 else None
+            self.vertices = mi.Float(_aligned(packed.vertices))
+            self.faces = mi.UInt32(_aligned(packed.faces))
+            self.matrices = mi.Float(_aligned(packed.matrices))
+            self.objects = mi.UInt32(_aligned(packed.objects))
+            self.labels = mi.UInt32(_aligned(packed.labels))
+            self.patches = _uint8()(_aligned(packed.patches)) if len(packed.patches) > 1 else None
             self.scene, lookup = building.result()
         self.lookup = mi.UInt32(lookup)
 
@@ -211,8 +214,8 @@ class Kernels:
             sun_v=vector(tangents[1]),
             irradiance=number(sun.irradiance),
             seed=dr.opaque(mi.UInt32, view.sensor.noise_seed & 0xFFFFFFFF),
-            rows=mi.Float(rows.ravel()),
-            seeds=mi.UInt32(seeds),
+            rows=mi.Float(_aligned(rows)),
+            seeds=mi.UInt32(_aligned(seeds)),
             lens=self._lens(camera, width, height),
         )
 
@@ -223,7 +226,7 @@ class Kernels:
         lens = camera.lens(width, height)
         tan_x, tan_y, per_step = camera.tan_x, camera.tan_x * height / width, LENS_STEPS / lens.corner**2
         values = [dr.opaque(mi.Float, float(x)) for x in (tan_x, tan_y, lens.k1, lens.k2, per_step)]
-        return _OpaqueLens(*values, factors=mi.Float(lens.factors(LENS_STEPS).astype(np.float32)))
+        return _OpaqueLens(*values, factors=mi.Float(_aligned(lens.factors(LENS_STEPS).astype(np.float32))))
 
     def _ray(self, view: _Opaque, pixel: Any, jx: Any, jy: Any) -> Vector:
         row = pixel // view.width
@@ -369,6 +372,19 @@ class Kernels:
         valid, number, _, _ = self._hit(opaque.origin, direction, coherent=True)
         label = dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), SKY)
         return label.numpy().astype(np.uint8).reshape(height, width)
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """An array's values end to end at an address that Dr.Jit's packet gathers take, shape [size].
+
+    Dr.Jit shares a numpy array's memory, and gathers from it value by value where it lies at another address, as it may
+    or may not: each combination of tables was then a kernel of its own, compiled anew.
+    """
+    buffer = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT
+    out = buffer[start : start + array.nbytes].view(array.dtype)
+    out[:] = array.ravel()
+    return out
 
 
 def _uint4() -> Any:

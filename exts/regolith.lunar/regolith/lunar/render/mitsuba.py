@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from regolith.lunar.labels import SKY
 from regolith.lunar.machine import cores
 from regolith.lunar.params import InputError
-from regolith.lunar.render.backend import VARIANTS, Backend, choose_backend, find_llvm
+from regolith.lunar.render.backend import NAME, VARIANTS, Backend, choose_backend, describe_backend
 from regolith.lunar.render.base import Frame, Quality
 from regolith.lunar.render.compile import Geometry, read_geometry
 from regolith.lunar.render.develop import add_stars, develop_view
@@ -46,7 +44,7 @@ COMPILE: dict[Backend, Callable[[Geometry], CompiledScene]] = {"llvm": _fused, "
 class MitsubaRenderer:
     """Draws a stage by the rules of `render.base.Renderer`."""
 
-    name = "mitsuba"
+    name = NAME
     baked = False
 
     def __init__(self, backend: str = "auto", *, threads: int | None = None) -> None:
@@ -76,20 +74,7 @@ class MitsubaRenderer:
 
     def describe(self) -> dict[str, Any]:
         """Name, versions, back end and CPU class: what decides the bytes of a frame."""
-        import mitsuba as mi
-
-        llvm = find_llvm() if self.backend == "llvm" else None
-        return {
-            "name": self.name,
-            "mitsuba": mi.__version__,
-            **{
-                package: metadata.version(package)
-                for package in ("drjit", "pyoidn", "numpy", "scipy", "pillow", "usd-core")
-            },
-            "llvm": _library_version(llvm) if llvm else "",
-            "backend": self.backend,
-            "cpu": cpu_class(),
-        }
+        return describe_backend(self.backend)
 
     def load(self, stage: Usd.Stage) -> Usd.Stage:
         """Compile the stage's geometry and return the stage.
@@ -233,24 +218,3 @@ class MitsubaRenderer:
     def close(self) -> None:
         """Free what the renderer holds."""
         self._scene = self._stage = None
-
-
-def _library_version(path: Path) -> str:
-    import re
-
-    match = re.search(r"(\d+(?:\.\d+)*)", path.resolve().name.replace("libLLVM", ""))
-    return match[1] if match else path.name
-
-
-def cpu_class() -> str:
-    """Vector instruction set of this CPU: avx512, avx2, sse4 or the machine's name; frames are equal within one."""
-    import platform
-
-    try:
-        flags = Path("/proc/cpuinfo").read_text("ascii", "ignore").split("flags", 1)[1].split("\n", 1)[0].split()
-    except (OSError, IndexError):
-        return platform.machine()
-    for flag, name in (("avx512f", "avx512"), ("avx2", "avx2"), ("sse4_2", "sse4")):
-        if flag in flags:
-            return name
-    return platform.machine()
