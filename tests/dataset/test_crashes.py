@@ -69,6 +69,7 @@ RESULTS = {
     "calibrate sensor": "calibrate sensor {split} --most 64 --pairs 2 --out {out}/sensor.json",
     "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
     "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith --out {out}/gate",
+    "tail": "tail {split} --out {out}/tail",
     "drift": "drift {album} {album} --threads 1 --out {out}/drift",
     "score semantics": "score semantics {split} --real {split} --threads 1 --out {out}/score",
     "score appearance": "score appearance {split} --real {split} --out {out}/score",

@@ -27,6 +27,7 @@ WRITERS = {
     "score semantics": ("score semantics {split} --real {split} --out {out}/score", "score/"),
     "score appearance": ("score appearance {split} --real {split} --out {out}/score", "score/"),
     "gate": ("gate {split} --real {split} --out {out}/gate", "gate/"),
+    "tail": ("tail {split} --out {out}/tail", "tail/"),
     "drift": ("drift {split} {split} --out {out}/drift", "drift/"),
     "mix": ("mix --synth {split} --real {split} --out {out}/mix.json", "mix.json"),
     "train": ("train --train-split {split} --val-split {split} --init random --out {out}/run", "run/"),

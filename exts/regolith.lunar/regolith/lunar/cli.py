@@ -115,6 +115,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Drift",
         "Test whether new pictures look to a model as reference pictures do; exit code 1 where not.",
     ),
+    "tail": (
+        "regolith.lunar.quality.tail",
+        "Tail",
+        "Find rocks that are rare in real pictures or hard for a model, and what to draw for more of them.",
+    ),
     "mix": (
         "regolith.lunar.quality.mix",
         "Mix",

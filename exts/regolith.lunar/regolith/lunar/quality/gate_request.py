@@ -101,26 +101,43 @@ def ask_for_class(
         contract: Of their split.
         seed: Of the exchanges.
     """
+    return ask_for(verdict.check.name, verdict.own, frames, contract, seed=seed, what=verdict.check.name)
+
+
+def ask_for(
+    name: str, own: np.ndarray, frames: Sequence[StoredFrame], contract: Contract, *, seed: int, what: str
+) -> list[Asked]:
+    """Return the ranges in which frames have the least of something, of the parameters that matter by the test above.
+
+    Args:
+        name: Class whose parameters are looked at (`DRAWN`).
+        own: What each frame has, float64 [n]; NaN where it is not known.
+        frames: The frames, [n].
+        contract: Of their split.
+        seed: Of the exchanges.
+        what: What `own` is called where the parameter says why.
+    """
     scenes = np.array([frame.spec.get("scene", frame.index) for frame in frames])
-    columns = _columns(verdict.check.name, frames, scenes, contract)
+    columns = _columns(name, frames, scenes, contract)
     found: list[Asked] = []
     families = [[c for c in columns if c.by_scene == by_scene] for by_scene in (False, True)]
     for family, word in zip(families, ("frame", "scene"), strict=True):
         units = scenes if word == "scene" else np.arange(len(frames))
-        known = np.isfinite(verdict.own)
+        known = np.isfinite(own)
         if not family or len(np.unique(units[known])) < UNITS_MIN:
             continue
-        score, values = _per_unit(units[known], verdict.own[known], np.stack([c.values[known] for c in family], axis=1))
-        generator = rng(seed, "gate", verdict.check.name, word)
+        score, values = _per_unit(units[known], own[known], np.stack([c.values[known] for c in family], axis=1))
+        generator = rng(seed, "gate", name, word)
         rho, p = correlate(score, values, generator)
         p = np.minimum(p * sum(map(bool, families)), 1)
         best = np.argsort(score, kind="stable")[: len(score) // 3]
+        best = best[score[best] < np.median(score)]  # of counts that are mostly 0, those that are not
         for column, r, chance, seen in zip(family, rho, p, values.T, strict=True):
-            if chance >= LEVEL:
+            if chance >= LEVEL or not best.size:
                 continue
             lo, hi = (float(f"{end:.4g}") for end in np.quantile(seen[best], (0.25, 0.75)))
             wanted = Interval(max(lo, column.interval.lo), min(hi, column.interval.hi))
-            why = f"{verdict.check.name}: rank correlation {r:+.2f} (p {chance:.3f}) over {len(score)} {word}s"
+            why = f"{what}: rank correlation {r:+.2f} (p {chance:.3f}) over {len(score)} {word}s"
             found.append(Asked(column.name, as_text(column.interval), as_text(wanted), why))
     return found
 
@@ -225,7 +242,9 @@ def merged(asked: Sequence[Asked]) -> tuple[list[Asked], list[str]]:
     return [each for name, each in found.items() if name not in apart], list(apart.values())
 
 
-def make_request(contract: Contract, asked: Sequence[Asked], why: Sequence[str], *, frames: int) -> Request:
+def make_request(
+    contract: Contract, asked: Sequence[Asked], why: Sequence[str], *, frames: int, made_by: str = "regolith gate"
+) -> Request:
     """Make the request: the split's own parameters, with what is asked for in them, at another seed.
 
     Args:
@@ -233,11 +252,12 @@ def make_request(contract: Contract, asked: Sequence[Asked], why: Sequence[str],
         asked: Parameters to change, each once.
         why: What was found, in sentences.
         frames: How many.
+        made_by: The command that asks.
     """
     preset, texts = stated(contract.params)
     changes = [f"{each.name} {each.was} → {each.wanted} ({each.why})." for each in asked]
     return Request(
-        made_by="regolith gate", why=" ".join([*why, *changes])[:WORDS_MAX], preset=preset,
+        made_by=made_by, why=" ".join([*why, *changes])[:WORDS_MAX], preset=preset,
         params=texts | {each.name: each.wanted for each in asked}, split=contract.split, frames=frames,
         size=(contract.width, contract.height), seed=contract.seed + 1,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from regolith.lunar.params import InputError, Verb, quantity, sole_file
 from regolith.lunar.params.fields import cross_field
 from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 from regolith.lunar.quality.strata import (
-    UNKNOWN,
+    bucket_words,
     checked_variables,
     draw,
     edges,
@@ -91,7 +91,7 @@ class Mix(Verb):
             mixed += _taken(parts, taken)
             counts[side] = Counter(kinds[position] for position in taken), Counter(kinds)
         table = [
-            {"stratum": [_bucket(*pair) for pair in zip(kind, borders.values(), strict=True)]}
+            {"stratum": [bucket_words(*pair) for pair in zip(kind, borders.values(), strict=True)]}
             | {side: {"taken": took[kind], "of": every[kind]} for side, (took, every) in counts.items()}
             for kind in sorted({kind for _, every in counts.values() for kind in every})
         ]
@@ -159,13 +159,3 @@ def _taken(parts: Sequence[Part], taken: Sequence[int]) -> list[Part]:
             found.append(Part(part.source, part.records[here], part.ignored))
         start = stop
     return found
-
-
-def _bucket(number: int, border: np.ndarray) -> str:
-    """A bucket as its range of values."""
-    if number == UNKNOWN:
-        return "unknown"
-    if not border.size:
-        return "any"
-    low, high = (f"{border[k]:.4g}" if 0 <= k < border.size else "" for k in (number - 1, number))
-    return f"{low} … {high}" if low and high else f"below {high}" if high else f"from {low}"
