@@ -42,7 +42,6 @@ LINES = {
     "gate {path} --real photos --out gate": "synth",
     "gate val --real photos --out {path}": "out",
     "tail {path} --out tail": "split",
-    "tail val --real {path} --out tail": "real",
     "drift {path} val --out drift": "reference",
     "mix --synth {path} --real real --out mix.json": "synth",
     "mix --synth synth --real real --out {path}.json": "out",

@@ -15,7 +15,8 @@ from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import IGNORE, ROCK
 from regolith.lunar.params import InputError, Interval
-from regolith.lunar.quality.tail import find_tail, say_budget
+from regolith.lunar.quality.tail import find_tail
+from regolith.lunar.quality.tail_report import say_budget
 from regolith.lunar.quality.tail_rocks import measure_rocks
 from regolith.lunar.randomize import draw_values, frame_seed
 from regolith.lunar.stage.spec import FrameSpec

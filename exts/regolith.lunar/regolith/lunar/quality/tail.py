@@ -43,7 +43,7 @@ from regolith.lunar.params import InputError, Interval, Verb, quantity, sole_fol
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged
 from regolith.lunar.quality.strata import bucket_words, edges, strata
-from regolith.lunar.quality.tail_report import REPORT, write_report
+from regolith.lunar.quality.tail_report import REPORT, say_budget, write_report
 from regolith.lunar.quality.tail_rocks import VARIABLES, Predict, Rocks, collect_rocks, joined
 
 TAIL = "tail.json"
@@ -104,18 +104,6 @@ class Tail(Verb):
 def say_stratum(names: dict[str, str]) -> str:
     """A stratum's ranges in a line."""
     return ", ".join(f"{name} {words}" for name, words in names.items()) or "all rocks"
-
-
-def say_budget(budget: dict[str, Any]) -> str:
-    """What more rocks of the tail cost, in a line."""
-    text = f"{budget['have']} rocks of the tail, {budget['wanted']} wanted"
-    for key, words in (("untargeted", "frames like these"), ("targeted", "frames as requested")):
-        row = budget[key]
-        if row is not None:
-            frames = "no number of" if row["frames"] is None else f"{row['frames']:,}"
-            hours = "" if row["hours"] is None else f", {row['hours']:.2g} h"
-            text += f"; {frames} {words} ({row['rocks_per_frame']:.2f} a frame{hours})"
-    return text
 
 
 def find_tail(

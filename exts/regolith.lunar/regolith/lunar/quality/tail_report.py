@@ -40,8 +40,6 @@ def write_report(
         InputError: A picture is not as it was written.
         OSError: The page cannot be written.
     """
-    from regolith.lunar.quality.tail import say_budget
-
     variables = list(result["edges"])
     rows = [
         [*row["stratum"].values(), row["real"]["rocks"], f"{row['real']['share']:.1%}", row["synth"]["rocks"],
@@ -61,6 +59,18 @@ def write_report(
     facts = [("strata", len(rows)), ("in the tail", len(chosen)), ("rocks of it", result["budget"]["have"])]
     lead = result["synth"] + (f" against {result['real']}" if result["real"] else "")
     write_page(folder / REPORT, "Tail", lead, sections, facts)
+
+
+def say_budget(budget: dict[str, Any]) -> str:
+    """What more rocks of the tail cost, in a line."""
+    text = f"{budget['have']} rocks of the tail, {budget['wanted']} wanted"
+    for key, words in (("untargeted", "frames like these"), ("targeted", "frames as requested")):
+        row = budget[key]
+        if row is not None:
+            frames = "no number of" if row["frames"] is None else f"{row['frames']:,}"
+            hours = "" if row["hours"] is None else f", {row['hours']:.2g} h"
+            text += f"; {frames} {words} ({row['rocks_per_frame']:.2f} a frame{hours})"
+    return text
 
 
 def _definition(result: dict[str, Any]) -> str:
