@@ -69,7 +69,7 @@ class Checkpoints:
         image = torch.from_numpy(np.ascontiguousarray(padded(rgb)))[None].to(self.device)
         posterior, features = Posterior(), np.zeros(0)
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_picture_seed(self.seed, rgb))
+            torch.manual_seed(picture_seed(self.seed, rgb))
             for number, (logits, coarsest) in enumerate(self._passes(image)):
                 probabilities = torch.softmax(logits, 1)[:, :, :height, :width]
                 posterior.add(probabilities.cpu().numpy())
@@ -127,6 +127,7 @@ def _differs(values: torch.Tensor) -> bool:
     return bool(spread > 1e-4 * values.abs().max())
 
 
-def _picture_seed(seed: int, rgb: np.ndarray) -> int:
+def picture_seed(seed: int, rgb: np.ndarray) -> int:
+    """Return the seed of a picture's passes, of its pixels: what was looked at before does not matter."""
     digest = hashlib.sha256(f"{seed} {rgb.shape}".encode() + np.ascontiguousarray(rgb).tobytes()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
