@@ -95,8 +95,8 @@ class Select(Verb):
         check_coco()
         if self.label_studio:
             brush_encoder()
-        pool = Pool(self.pool, masks=self.masks, size=self.size, crop=self.crop, scene=scene_pattern(self.scene_of))
         labelled = self._labelled()
+        pool = Pool(self.pool, masks=self.masks, size=self.size, crop=self.crop, scene=scene_pattern(self.scene_of))
         with new_folder(self.out) as folder, show(self.events, "select", "pictures") as emit:
             return _Round(self, pool, labelled, emit).write(folder)
 

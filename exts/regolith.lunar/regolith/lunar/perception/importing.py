@@ -301,12 +301,12 @@ def _from_file(path: Path, classes: ClassMap) -> _Mask:
 def _coco_pairs(
     images: Path, coco: Path, classes: dict[int, int] | None, rest: Rest
 ) -> tuple[list[tuple[Path, _Mask]], list[str]]:
+    named = {picture.name: picture for picture in read_coco(coco, classes)}
     photos, others = pictures_of(images, "images")  # the file says which are: a dark window may look like labels
     for item in others:
         if item.reason != HIDDEN:
             raise InputError(f"images/{shown_name(item.path)}", item.reason, "photographs alone")
     _check_names(photos)
-    named = {picture.name: picture for picture in read_coco(coco, classes)}
     pairs: list[tuple[Path, _Mask]] = []
     notes: list[str] = []
     for path in photos:
