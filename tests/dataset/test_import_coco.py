@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hostile import changed, examples, right_or_one_line
+from hypothesis import given
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -93,7 +96,8 @@ def test_pictures_without_answers_are_left_out(tmp_path: Path) -> None:
     ("segmentation", "said"),
     [
         ({"size": [32, 40], "counts": [5, 10**12]}, "do not fill"),
-        ({"size": [32, 40], "counts": [1312, -32]}, "do not fill"),
+        ({"size": [32, 40], "counts": [1312, -32]}, "in it is not"),
+        ({"size": [32, 40], "counts": [10**300]}, "in it is not"),
         ({"size": [32, 40], "counts": "oooooooooooo0"}, "digits"),
         ({"size": [32, 40], "counts": "PP"}, "no compressed"),
         ({"size": [32, 40], "counts": "é"}, "no compressed"),
@@ -131,3 +135,28 @@ def test_masks_and_coco_are_one_or_the_other(tmp_path: Path) -> None:
         import_split(tmp_path / "images", tmp_path, tmp_path, split="real", coco=file)
     with pytest.raises(InputError, match="masks: missing"):
         import_split(tmp_path / "images", None, tmp_path, split="real")
+
+
+WHOLE = {
+    "images": [{"id": 7, "file_name": "a.png", "width": 40, "height": 32}],
+    "categories": [{"id": number, "name": name} for name, number in CATEGORIES.items()],
+    "annotations": [
+        {"image_id": 7, **of("rock", [POLYGON])},
+        {"image_id": 7, **of("sky", {"size": [32, 40], "counts": [100, 80, 1100]})},
+        {"image_id": 7, **of("regolith", compressed_runs(np.ones((32, 40))))},
+    ],
+}
+
+
+@examples(60)
+@given(data=changed(WHOLE))
+def test_hostile_file_is_read_or_refused_in_a_line(tmp_path: Path, data: Any) -> None:
+    file = coco(tmp_path)
+    file.write_text(json.dumps(data))
+
+    def read() -> None:
+        shutil.rmtree(tmp_path / "real", ignore_errors=True)
+        mask(tmp_path, file)
+        assert set(np.unique(open_split(tmp_path / "real")[0].mask)) <= {REGOLITH, ROCK, SKY, IGNORE}
+
+    right_or_one_line(read)

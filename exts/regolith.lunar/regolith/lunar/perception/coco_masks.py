@@ -25,7 +25,7 @@ _Id = Annotated[int, Field(ge=0, le=2**53)]
 
 class _Runs(BaseModel, strict=True):
     size: tuple[int, int] = Field(strict=False)
-    counts: str | list[int]
+    counts: str | list[_Id]
 
 
 class _Annotation(BaseModel, strict=True):
