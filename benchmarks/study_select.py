@@ -92,7 +92,9 @@ class Study:
             splits.append(split)
             done = labels
             model = self._train(splits, labels, folder, start, seed)
-            row = self.once(folder / "score.json", lambda labels=labels, model=model: {"labels": labels} | self._score(model, test))  # noqa: E501  # fmt: skip
+            row = self.once(
+                folder / "score.json", lambda labels=labels, model=model: {"labels": labels} | self._score(model, test)
+            )
             said = json.loads((queue / "select.json").read_text("utf-8"))
             rows.append(row | {"rock_share": self._rock_share(queue), "entropy_p95": said["entropy"]["p95"]})
         return rows

@@ -56,8 +56,12 @@ class Select(Verb):
     batch: int | None = quantity(None, "Units of this round; left out, all that is left of the budget.", ge=1)
     done: Path | None = quantity(None, "Queues of earlier rounds, with commas between them: these units are labelled.")
     out: Path = quantity(..., "Folder of the queue, not there yet or empty.")
-    crop: int | None = quantity(None, "Side of windows that are units; left out, whole pictures.", unit="px", ge=32, le=4096, step=32)  # noqa: E501  # fmt: skip
-    size: int | None = quantity(None, "Long side pictures are reduced to; left out, their own size.", unit="px", ge=64, le=8192, step=32)  # noqa: E501  # fmt: skip
+    crop: int | None = quantity(
+        None, "Side of windows that are units; left out, whole pictures.", unit="px", ge=32, le=4096, step=32
+    )
+    size: int | None = quantity(
+        None, "Long side pictures are reduced to; left out, their own size.", unit="px", ge=64, le=8192, step=32
+    )
     by: By = quantity("bald", "What is sought: disagreement of the passes, entropy of their mean, or chance.")
     passes: int = quantity(20, "Passes of a single checkpoint, dropout on; 1 for its plain answer.", ge=1, le=1000)
     top_share: float = quantity(
@@ -78,7 +82,9 @@ class Select(Verb):
     teacher: str | None = quantity(
         None, "Exported models, with commas between them, that label what they are sure of; `default` ships."
     )
-    teacher_sure: float = quantity(0.95, "Probability of a class from which on the teacher is sure.", ge=0.5, le=1, step=0.01)  # noqa: E501  # fmt: skip
+    teacher_sure: float = quantity(
+        0.95, "Probability of a class from which on the teacher is sure.", ge=0.5, le=1, step=0.01
+    )
     teacher_views: Views | None = quantity(
         None, "Views of a picture the teacher averages; left out, those its card names."
     )

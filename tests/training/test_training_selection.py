@@ -162,7 +162,9 @@ def test_rounds_of_the_loop(pool: SimpleNamespace, runs: dict[str, Path], tmp_pa
     second = select(pool, runs["efficientnet-lite0"], tmp_path / "second", **done).run()
     ids = [unit["id"] for said in (result, second) for unit in said["chosen"]]
     assert len(set(ids)) == 4 and second["stop"] == "budget" and second["labelled"] == 4
-    third = select(pool, runs["efficientnet-lite0"], tmp_path / "third", done=f"{tmp_path / 'first'},{tmp_path / 'second'}")  # noqa: E501  # fmt: skip
+    third = select(
+        pool, runs["efficientnet-lite0"], tmp_path / "third", done=f"{tmp_path / 'first'},{tmp_path / 'second'}"
+    )
     said = third.run()
     assert said["chosen"] == [] and said["stop"] == "budget" and "the loop ends: the budget" in third.summary(said)
     with pytest.raises(InputError, match="--crop or --size is another"):
@@ -183,7 +185,13 @@ def test_teacher_labels_what_it_is_sure_of(pool: SimpleNamespace, tmp_path: Path
     """Its share and error are those of what it proposes; what it leaves is nobody's in the queue."""
     options = {"by": "random", "teacher": "default", "teacher_views": "none", "masks": pool.masks, "crop": None}
     said = select(pool, "default", tmp_path / "queue", budget=2, **options).run()
-    import_split(tmp_path / "queue/images", None, tmp_path, split="real", coco=tmp_path / "queue/annotations/instances_default.json")  # noqa: E501  # fmt: skip
+    import_split(
+        tmp_path / "queue/images",
+        None,
+        tmp_path,
+        split="real",
+        coco=tmp_path / "queue/annotations/instances_default.json",
+    )
     sure = wrong = pixels = 0
     for frame in open_split(tmp_path / "real"):
         truth = np.asarray(Image.open(pool.masks / str(frame.spec["source"]).removesuffix(".png")))
