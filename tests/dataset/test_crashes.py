@@ -73,6 +73,7 @@ RESULTS = {
     "drift": "drift {album} {album} --threads 1 --out {out}/drift",
     "score semantics": "score semantics {split} --real {split} --threads 1 --out {out}/score",
     "score appearance": "score appearance {split} --real {split} --out {out}/score",
+    "select": "select {split} --model default --by entropy --budget 1 --threads 1 --out {out}/queue",
     "mix": "mix --synth {split} --real {split} --out {out}/mix.json",
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",

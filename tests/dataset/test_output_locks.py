@@ -29,6 +29,7 @@ WRITERS = {
     "gate": ("gate {split} --real {split} --out {out}/gate", "gate/"),
     "tail": ("tail {split} --out {out}/tail", "tail/"),
     "drift": ("drift {split} {split} --out {out}/drift", "drift/"),
+    "select": ("select {split} --model default --by entropy --budget 1 --out {out}/queue", "queue"),
     "mix": ("mix --synth {split} --real {split} --out {out}/mix.json", "mix.json"),
     "train": ("train --train-split {split} --val-split {split} --init random --out {out}/run", "run/"),
     "import": (

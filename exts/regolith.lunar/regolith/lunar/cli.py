@@ -125,6 +125,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Mix",
         "Mix synthetic and real frames in a ratio, as a manifest that `train` takes as a split.",
     ),
+    "select": (
+        "training.selection",
+        "Select",
+        "Choose the pictures of a pool that would teach a model most, and queue them for people to label.",
+    ),
     "ablate": (
         "training.ablate.verb",
         "Ablate",
