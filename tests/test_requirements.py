@@ -17,6 +17,10 @@ ELSEWHERE = {"torch"}
 """Pinned in constraints.txt: which build fits is a matter of the machine."""
 
 
+APART = ("bench", "label-studio")
+"""Extras for environments of their own."""
+
+
 def pins(path: Path) -> dict[str, str]:
     """Package to release, of a lock file in which every one has hashes."""
     found: dict[str, str] = {}
@@ -31,7 +35,7 @@ def pins(path: Path) -> dict[str, str]:
 def test_every_dependency_is_pinned_to_a_release_it_allows() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [*project["dependencies"], *(line for extra in extras if extra != "bench" for line in extras[extra])]
+    asked = [*project["dependencies"], *(line for extra in extras if extra not in APART for line in extras[extra])]
     locked = pins(LOCK)
     assert not ELSEWHERE & locked.keys()
     for requirement in map(Requirement, asked):

@@ -6,6 +6,7 @@ Every read of a file is held to the journal's hash of it, so that the fingerprin
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from regolith.lunar.dataset.formats.source import Source
-from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, records_digest
-from regolith.lunar.dataset.manifest import read_frames
+from regolith.lunar.dataset.layout import FrameRecord, records_digest
+from regolith.lunar.dataset.manifest import Part, read_frames, without_quarantined
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import InputError
+from regolith.lunar.params.training import Quarantined
 
 MEMORY_SHARE = 0.4
 """Share of the free memory a run's splits may take; larger ones are read from disk at every pass."""
@@ -35,23 +36,33 @@ def joined(prints: Sequence[str]) -> str:
     return prints[0] if len(prints) == 1 else hashlib.sha256("\n".join(prints).encode()).hexdigest()
 
 
+def _print(part: Part) -> str:
+    """Fingerprint of frames of one split, and of what of them does not count."""
+    found = records_digest(part.records)
+    return joined([found, *part.ignored]) if part.ignored else found
+
+
 class Frames:
     """The usable frames of splits; one whose every pixel is ignored teaches nothing and is left out."""
 
-    def __init__(self, splits: Path | Sequence[Path], *, field: str, workers: int) -> None:
+    def __init__(
+        self, splits: Path | Sequence[Path], *, field: str, workers: int, quarantined: Quarantined = "refuse"
+    ) -> None:
         """Read the journals and, where they fit, the pixels.
 
         Args:
             splits: Folder of a split, or of several, whose frames follow each other.
             field: Parameter that named the folders, for messages.
             workers: Threads that read and change frames.
+            quarantined: What to do with frames and classes that are quarantined.
 
         Raises:
-            InputError: No split, no usable frame, or a file that is not as it was written.
+            InputError: No split, no usable frame, one that is refused, or a file that is not as it was written.
         """
         self.splits = (splits,) if isinstance(splits, Path) else tuple(splits)
         self.field, self.workers = field, workers
-        self._usable: list[tuple[Source, OrderedRecords]] = []
+        self._quarantined: Quarantined = quarantined
+        self._usable: list[Part] = []
         self._ends: list[int] = []
         """Number of the first frame after those of each split, or of each part of a manifest."""
         self.shapes: list[tuple[int, int]] = []
@@ -66,19 +77,19 @@ class Frames:
     def _add(self, split: Path) -> str:
         """Take in the usable frames of a split or a manifest; returns the fingerprint of all it has."""
         try:
-            parts = read_frames(split)
+            parts = without_quarantined(read_frames(split), self._quarantined, field=self.field)
         except InputError as error:
             raise InputError(self.field, error.value, error.allowed) from None
         before = len(self)
         for part in parts:
-            labelled = (any(record.counts[name] for name in NAMES) for record in part.records)
+            labelled = (any(part.pixels(record)) for record in part.records)
             usable = part.records[np.fromiter(labelled, bool, len(part.records))]
-            self._usable.append((part.source, usable))
+            self._usable.append(dataclasses.replace(part, records=usable))
             self._ends.append(len(self) + len(usable))
             self.shapes += [(part.source.height, part.source.width)] * len(usable)
         if len(self) == before:
             raise InputError(self.field, str(split), "a split with at least one labelled frame")
-        return joined([records_digest(part.records) for part in parts])
+        return joined([_print(part) for part in parts])
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -96,19 +107,19 @@ class Frames:
     @property
     def counts(self) -> np.ndarray:
         """Pixels per class over the splits, int64 [3]."""
-        each = (record.counts[name] for _, records in self._usable for record in records for name in NAMES)
+        each = (count for part in self._usable for record in part.records for count in part.pixels(record))
         return np.fromiter(each, np.int64, len(self) * len(NAMES)).reshape(-1, len(NAMES)).sum(axis=0)
 
-    def record(self, i: int) -> tuple[Source, FrameRecord]:
-        """Return the split of a frame, and its line in the journal."""
+    def record(self, i: int) -> tuple[Part, FrameRecord]:
+        """Return what a frame is part of, and its line in the journal."""
         split = bisect.bisect_right(self._ends, i)
-        source, records = self._usable[split]
-        return source, records[i - self._ends[split]]
+        part = self._usable[split]
+        return part, part.records[i - self._ends[split]]
 
     def _read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        source, record = self.record(i)
+        part, record = self.record(i)
         try:
-            return source.array("rgb", record), source.array("mask", record)
+            return part.source.array("rgb", record), part.mask(record)
         except InputError as error:
             raise InputError(self.field, error.field, error.allowed) from None
 

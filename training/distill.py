@@ -25,7 +25,7 @@ from regolith.lunar.files import write_json
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import IGNORE
 from regolith.lunar.params import InputError, Verb, quantity
-from regolith.lunar.params.training import TrainParams, split_folders
+from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, TrainParams, split_folders
 from regolith.lunar.perception.photos import find_photos, read_photo
 from regolith.lunar.stage.spec import rng
 from training.augment import Augmentation
@@ -54,6 +54,7 @@ class Distill(Verb):
     """Teach SegFormer-B0's encoder the features of a free ImageNet encoder, on pictures without labels."""
 
     splits: Path = quantity(..., "Splits whose pictures are used; several are separated by commas.")
+    quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)
     images: Path | None = quantity(None, "Folder of photographs, used beside them.")
     photo_share: float = quantity(0.25, "Share of crops cut from photographs, where there are some.", ge=0, le=1)
     out: Path = quantity(..., "Folder of the encoder, not there yet or empty, as `--init` of a training takes it.")
@@ -117,7 +118,7 @@ class Pictures:
         base = {"train_split": verb.splits, "val_split": verb.splits, "out": verb.out, "crop_px": verb.crop_px}
         self.params = TrainParams.model_validate(base | RECIPE | {"init": "random", "lr": verb.lr, "batch": verb.batch})
         self.augmentation = Augmentation(self.params)
-        self.frames = Frames(split_folders(verb.splits), field="splits", workers=1)
+        self.frames = Frames(split_folders(verb.splits), field="splits", workers=1, quarantined=verb.quarantined)
         self.photographs = [] if verb.images is None else [_at_size(p) for p in find_photos(verb.images)]
 
     def batches(self) -> Iterator[np.ndarray]:

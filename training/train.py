@@ -24,6 +24,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,10 @@ class TrainingRun:
         keep_freed_memory()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.amp = params.amp == "bf16" or (params.amp == "auto" and has_bf16(self.device))
-        self.data = Frames(params.train_splits, field="train_split", workers=params.workers)
-        self.val = Frames(params.val_splits, field="val_split", workers=params.workers)
-        self.test = params.test_split and Frames(params.test_split, field="test_split", workers=params.workers)
+        read = partial(Frames, workers=params.workers, quarantined=params.quarantined)
+        self.data = read(params.train_splits, field="train_split")
+        self.val = read(params.val_splits, field="val_split")
+        self.test = params.test_split and read(params.test_split, field="test_split")
         self.selection = self.test or self.val
         if not self.selection.counts[ROCK]:
             raise InputError(self.selection.field, self.selection.name, "a split in which some pixel is rock")

@@ -48,7 +48,7 @@ def test_every_verb_takes_its_defaults(verb: str) -> None:
     module, name, _ = cli.VERBS[verb]
     model = getattr(importlib.import_module(module), name)
     required = [field for field, info in model.model_fields.items() if info.is_required()]
-    values = {"split": "val", "frames": "2", "to": "coco"}
+    values = {"split": "val", "frames": "2", "to": "coco", "budget": "1"}
     args: list[str] = []
     for field in required:
         flag = [] if field_extra(model.model_fields[field])["positional"] else ["--" + field.replace("_", "-")]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from power_cut import State, crash, read_state, rerun, restore, seen
-from small_split import arrays, write_split
+from small_split import SIZE, arrays, write, write_split
 from split_drawing import FRAMES, digest
 
 from regolith.lunar import cli
 from regolith.lunar.dataset import generate
 from regolith.lunar.dataset.contract import CONTRACT, COPY
-from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines
+from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines, write_journal
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import load_params, load_preset, save_params
 from regolith.lunar.params.training import TrainParams
@@ -68,9 +68,12 @@ RESULTS = {
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
     "calibrate sensor": "calibrate sensor {split} --most 64 --pairs 2 --out {out}/sensor.json",
     "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
+    "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith --out {out}/gate",
+    "tail": "tail {split} --out {out}/tail",
     "drift": "drift {album} {album} --threads 1 --out {out}/drift",
     "score semantics": "score semantics {split} --real {split} --threads 1 --out {out}/score",
     "score appearance": "score appearance {split} --real {split} --out {out}/score",
+    "select": "select {split} --model default --by entropy --budget 1 --threads 1 --out {out}/queue",
     "mix": "mix --synth {split} --real {split} --out {out}/mix.json",
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",
@@ -93,6 +96,8 @@ def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> 
         (tmp_path / "album").mkdir()
         for index in range(6):
             Image.fromarray(arrays(index)["rgb"]).save(tmp_path / f"album/{index}.png")
+    if verb == "gate":  # which needs cells of a class
+        write_journal(split, {index: write(split, index, mask=np.zeros((SIZE, SIZE), np.uint8)) for index in range(2)})
     if verb == "score geometry":
         run("calibrate", "sensor", split, "--most", "64", "--pairs", "2", "--out", tmp_path / "sensor.json")
     if verb == "report":

@@ -26,7 +26,10 @@ WRITERS = {
     "calibrate sensor": ("calibrate sensor {split} --out {out}/sensor.json", "sensor.json"),
     "score semantics": ("score semantics {split} --real {split} --out {out}/score", "score/"),
     "score appearance": ("score appearance {split} --real {split} --out {out}/score", "score/"),
+    "gate": ("gate {split} --real {split} --out {out}/gate", "gate/"),
+    "tail": ("tail {split} --out {out}/tail", "tail/"),
     "drift": ("drift {split} {split} --out {out}/drift", "drift/"),
+    "select": ("select {split} --model default --by entropy --budget 1 --out {out}/queue", "queue"),
     "mix": ("mix --synth {split} --real {split} --out {out}/mix.json", "mix.json"),
     "train": ("train --train-split {split} --val-split {split} --init random --out {out}/run", "run/"),
     "import": (

@@ -72,6 +72,7 @@ ADDED = {
     "generate": [*GROUND, "--executor", "in-process"],
     "randomize": GROUND,
     "train": ["--epochs", "1", "--batch", "2", "--threads", "1"],
+    "select": ["--passes", "2", "--teacher-views", "none", "--threads", "1"],
     "distill": ["--batch", "2", "--crop-px", "64", "--threads", "1"],
     "evaluate real": ["--size", "64", "--tta", "none"],
 }

@@ -20,11 +20,11 @@ from regolith.lunar.perception.apollo_masks import (
     OTHERS,
     ApolloMask,
     apollo_masks,
-    decode_runs,
     draw_masks,
     find_masks,
 )
 from regolith.lunar.perception.evaluate import EvaluateReal
+from regolith.lunar.perception.runs import draw_runs, run_lengths
 
 LEVELS = np.full(256, 80, np.uint8)
 """Brightness by class for the threshold model of conftest.py; what is ignored looks like ground."""
@@ -54,7 +54,7 @@ def test_run_lengths_are_those_of_coco(height: int, width: int, seed: int, share
     layer = np.random.default_rng(seed).random((height, width)) < share
     text = coco.encode(np.asfortranarray(layer.astype(np.uint8)))["counts"]
     assert isinstance(text, bytes)
-    assert np.array_equal(decode_runs(text.decode("ascii"), (height, width)), layer)
+    assert np.array_equal(draw_runs(run_lengths(text.decode("ascii")), (height, width)), layer)
 
 
 def test_a_photograph_of_another_size_has_the_same_outlines() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import append_records
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
-from regolith.lunar.params import Params
+from regolith.lunar.params import Params, change_params, load_preset
 from regolith.lunar.perception.session import find_model
-from regolith.lunar.stage.spec import rng
+from regolith.lunar.randomize import draw_values, frame_seed, scene_number
+from regolith.lunar.stage.spec import FrameSpec, rng
+
+PARAMS = change_params(load_preset("v3"), {"dataset.frames_per_scene": 1})
 
 
 def draw(seed: int, size: tuple[int, int], *, grain: float = 20, rock: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +44,21 @@ def write_set(
         spec = {} if scenes is None else {"scene": i % scenes}
         append_records(folder, [write_frame(folder, i, {"rgb": rgb, "mask": classes}, seed=i, spec=spec)])
     Contract.of(Params(), split="val", frames=frames, seed=0, width=64, height=64, renderer={}).write(folder)
+    return folder
+
+
+def write_drawn(folder: Path, frames: int, grain: Callable[[FrameSpec], float], *, params: Params = PARAMS) -> Path:
+    """Write a split of 64 × 64 px whose frames have drawn values, and a grain that follows from them."""
+    for i in range(frames):
+        values = draw_values(params, 0, "val", i)
+        spec = FrameSpec("val", i, scene_number(params, i), frame_seed(0, "val", i), 0.0, 0.0, 2.0, values)
+        rgb, classes = draw(7000 + i, (64, 64), grain=grain(spec))
+        append_records(
+            folder, [write_frame(folder, i, {"rgb": rgb, "mask": classes}, seed=spec.seed, spec=spec.to_dict())]
+        )
+    Contract.of(params, split="val", frames=frames, seed=0, width=64, height=64, renderer={"name": "arrays"}).write(
+        folder
+    )
     return folder
 
 

@@ -13,7 +13,6 @@ from regolith.lunar.quality.divergence import (
     GROUPS_MIN,
     Statistic,
     bootstrap_interval,
-    frechet_distance,
     group_kernel,
     js_divergence,
     mmd_squared,
@@ -23,6 +22,7 @@ from regolith.lunar.quality.divergence import (
     project,
     smallest_p,
 )
+from regolith.lunar.quality.frechet import frechet_distance
 
 
 def ones(x: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,13 +42,29 @@ class SegmentationNetwork(nn.Module, abc.ABC):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits float32 [N, 3, H, W] of pictures uint8 [N, H, W, 3], H and W multiples of 32."""
-        x = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W)
-        logits = self.logits(x).float()  # (N, 3, H / s, W / s)
-        return F.interpolate(logits, size=image.shape[1:3], mode="bilinear", align_corners=False)
+        logits = self.classify(self.fuse(self.encode(self.normalised(image))))
+        return self.at_pixels(logits, image.shape[1:3])
+
+    def normalised(self, image: torch.Tensor) -> torch.Tensor:
+        """Return pictures uint8 [N, H, W, 3] as the encoder takes them, float32 [N, 3, H, W]."""
+        return (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
     @abc.abstractmethod
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits [N, 3, H / s, W / s] of normalised pictures [N, 3, H, W]."""
+    def encode(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return feature maps [N, C_k, H / s_k, W / s_k], finest first, of normalised pictures [N, 3, H, W]."""
+
+    @abc.abstractmethod
+    def fuse(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return what is classified, [N, C, H / s, W / s], of the encoder's feature maps."""
+
+    @abc.abstractmethod
+    def classify(self, fused: torch.Tensor) -> torch.Tensor:
+        """Return logits [N, 3, H / s, W / s]; all that a decoder draws by dropout, it draws here."""
+
+    @staticmethod
+    def at_pixels(logits: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Return logits float32 [N, 3, H, W] of [N, 3, H / s, W / s], enlarged to height and width."""
+        return F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
 
     def config(self) -> dict[str, Any]:
         """What beside its name and weights a checkpoint needs to build the network again, of plain values."""

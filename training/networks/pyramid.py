@@ -61,10 +61,18 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return logits [N, 3, h, w] of feature maps, finest first, of which the finest is [N, C, h, w]."""
+        return self.classified(self.fuse(features))
+
+    def fuse(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the pyramid's finest map [N, C', h, w]."""
         y = self.smooth[-1](self.lateral[-1](features[-1]))
         for k in reversed(range(len(features) - 1)):
             here = self.lateral[k](features[k])
             y = self.smooth[k](here + F.interpolate(y, size=here.shape[2:], mode="nearest"))
+        return y
+
+    def classified(self, y: torch.Tensor) -> torch.Tensor:
+        """Return logits [N, 3, h, w] of the finest map, some of its channels dropped in training."""
         return self.classify(F.dropout2d(y, DROPOUT, self.training))
 
 
@@ -89,9 +97,17 @@ class PyramidNetwork(SegmentationNetwork):
         """What beside its name and weights a checkpoint needs to build the network again."""
         return {"logits_stride": self.logits_stride} | cast(Encoder, self.encoder).config()
 
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits [N, 3, H / s, W / s] of normalised pictures [N, 3, H, W]."""
-        return self.head(self.encoder(x)[self.first :])
+    def encode(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Return the encoder's maps the pyramid stands on, finest first, of normalised pictures [N, 3, H, W]."""
+        return self.encoder(x)[self.first :]
+
+    def fuse(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the finest map of the pyramid [N, C, H / s, W / s]."""
+        return self.head.fuse(features)
+
+    def classify(self, fused: torch.Tensor) -> torch.Tensor:
+        """Return logits [N, 3, H / s, W / s]."""
+        return self.head.classified(fused)
 
     def inference_graph(self) -> nn.Module:
         """Return the same function with every batch normalisation of ours folded into its convolution."""

@@ -36,10 +36,6 @@ class LunarSegformer(SegmentationNetwork):
         super().__init__(IMAGENET_MEAN, IMAGENET_STD)
         self.net = net
 
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits [N, 3, H / 4, W / 4] of normalised pictures [N, 3, H, W]."""
-        return self._decode(self.encode(x))
-
     def encode(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the encoder's maps [N, C_k, H / s_k, W / s_k], s_k = 4, 8, 16, 32, of pictures [N, 3, H, W]."""
         features = []
@@ -52,13 +48,12 @@ class LunarSegformer(SegmentationNetwork):
         """Return the same function of the same weights, laid out for an inference runtime."""
         return SegformerGraph(self.net, self.mean, self.std)
 
-    def _decode(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Decode head of the paper, the linear layers before the first non-linearity moved below the upsampling.
+    def fuse(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return [N, 256, H / 4, W / 4] by the paper's head, its first linear layers moved below the upsampling.
 
         Projection, upsampling, concatenation and fusion are all linear, and a 1×1 convolution commutes with bilinear
         upsampling. So each stage gets one 1×1 convolution W_fuse,k · W_proj,k at its own resolution, and the upsampled
         results are added: the same function of the same parameters at about a thirtieth of the multiplications.
-        Dropout zeroes whole channels as in the authors' code (mmseg `Dropout2d`), not single values.
         """
         head = self.net.decode_head
         fuse = head.linear_fuse.weight[:, :, 0, 0].chunk(len(features), dim=1)[::-1]  # the concatenation is reversed
@@ -68,8 +63,15 @@ class LunarSegformer(SegmentationNetwork):
             weight = (w @ linear.weight)[:, :, None, None]  # (256, C_k, 1, 1)
             stages.append(F.conv2d(x, weight, w @ linear.bias))  # (N, 256, H / s_k, W / s_k)
         out = stages[0] + upsampled_sum(stages[1:], stages[0].shape[2:])
-        y = F.relu(head.batch_norm(out))  # (N, 256, H / 4, W / 4)
-        return head.classifier(F.dropout2d(y, head.dropout.p, self.training))
+        return F.relu(head.batch_norm(out))  # (N, 256, H / 4, W / 4)
+
+    def classify(self, fused: torch.Tensor) -> torch.Tensor:
+        """Return logits [N, 3, H / 4, W / 4].
+
+        Dropout zeroes whole channels as in the authors' code (mmseg `Dropout2d`), not single values.
+        """
+        head = self.net.decode_head
+        return head.classifier(F.dropout2d(fused, head.dropout.p, self.training))
 
 
 def upsampled_sum(maps: list[torch.Tensor], size: Sequence[int]) -> torch.Tensor:

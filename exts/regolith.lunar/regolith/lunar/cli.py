@@ -35,8 +35,6 @@ from regolith.lunar.params import (
     describe_allowed,
     field_extra,
     is_group,
-    load_params,
-    load_preset,
     one_line,
     validate_text,
 )
@@ -55,8 +53,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Show what a split draws against what was asked for, without rendering.",
     ),
     "generate": (
-        "regolith.lunar.dataset.generate",
-        "Generate",
+        "regolith.lunar.quality.generate",
+        "GenerateGated",
         "Generate labelled frames of a split; run again to resume.",
     ),
     "verify": (
@@ -107,15 +105,30 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "ScoreAppearance",
         "Compare spectrum, brightness, shadow and edges of each class in synthetic and in real pictures.",
     ),
+    "gate": (
+        "regolith.lunar.quality.gate",
+        "Gate",
+        "Accept a split that is near enough to real pictures, or reject it (exit code 1) and say what to draw.",
+    ),
     "drift": (
         "regolith.lunar.quality.drift",
         "Drift",
         "Test whether new pictures look to a model as reference pictures do; exit code 1 where not.",
     ),
+    "tail": (
+        "regolith.lunar.quality.tail",
+        "Tail",
+        "Find rocks that are rare in real pictures or hard for a model, and what to draw for more of them.",
+    ),
     "mix": (
         "regolith.lunar.quality.mix",
         "Mix",
         "Mix synthetic and real frames in a ratio, as a manifest that `train` takes as a split.",
+    ),
+    "select": (
+        "training.selection",
+        "Select",
+        "Choose the pictures of a pool that would teach a model most, and queue them for people to label.",
     ),
     "ablate": (
         "training.ablate.verb",
@@ -311,8 +324,8 @@ def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:
     Raises:
         InputError: The first argument that does not fit, named with its value and what is allowed.
     """
-    base = _base_params(args) if issubclass(model, PresetVerb) else None
-    mirror = _mirror(model, base)
+    base, begun = model.start(_given(args, model.start_flags)) if issubclass(model, PresetVerb) else (None, {})
+    mirror = _mirror(model, base, begun)
     if set(args) & {"-h", "--help"}:
         try:
             tyro.cli(mirror, prog=f"regolith {name}", description=VERBS[name][2], args=args)
@@ -329,7 +342,7 @@ def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:
         raise _missing_value(args) from None
     if unknown:
         raise _unknown(unknown[0], mirror)
-    values = _changed(parsed, mirror())
+    values = begun | _changed(parsed, mirror())
     own = {key: value for key, value in values.items() if key in model.model_fields}
     verb = validate_text(model, own)
     if base is not None and isinstance(verb, PresetVerb):
@@ -338,20 +351,16 @@ def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:
     return verb
 
 
-def _base_params(args: list[str]) -> Params:
-    """Resolve `--preset` and `--params` ahead of parsing: they are the defaults every other flag shows."""
+def _given(args: list[str], flags: Sequence[str]) -> dict[str, str]:
+    """Texts of some flags ahead of parsing, the last where one is given twice."""
     found: dict[str, str] = {}
     for index, arg in enumerate(args):
-        for flag in ("preset", "params"):
+        for flag in flags:
             if arg == f"--{flag}" and index + 1 < len(args):
                 found[flag] = args[index + 1]
             elif arg.startswith(f"--{flag}="):
                 found[flag] = arg.split("=", 1)[1]
-    if "params" in found:
-        if "preset" in found:
-            raise InputError("preset", found["preset"], "either --preset or --params, not both")
-        return load_params(Path(found["params"]))
-    return load_preset(found.get("preset", "v3"))
+    return found
 
 
 def _dotted(values: dict[str, Any]) -> dict[str, Any]:
@@ -359,10 +368,10 @@ def _dotted(values: dict[str, Any]) -> dict[str, Any]:
     return {f"{group}.{name}": text for group, fields in values.items() for name, text in fields.items()}
 
 
-def _mirror(model: type[Group], base: Params | None) -> type[Any]:
-    """Make the dataclass of texts tyro parses for a model; with `base`, also its parameter groups."""
+def _mirror(model: type[Group], base: Params | None, begun: dict[str, str]) -> type[Any]:
+    """Make the dataclass of texts tyro parses for a model, with `begun` as defaults; of `base` also its groups."""
     own = sorted(model.model_fields, key=lambda name: name in Verb.model_fields)  # what every verb takes comes last
-    fields = [_mirror_field(name, model.model_fields[name]) for name in own]
+    fields = [_mirror_field(name, model.model_fields[name], begun.get(name, PydanticUndefined)) for name in own]
     if base is not None:
         for name, field in Params.model_fields.items():
             if is_group(field.annotation):

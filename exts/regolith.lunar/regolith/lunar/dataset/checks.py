@@ -32,6 +32,7 @@ CHECKS = {
     **{row.check.name: row.check.holds for row in OUTPUTS.values() if row.check is not None},
     "parameters": "inside the split's intervals",
     "draws": "as the dataset's seed gives them",
+    "quarantine": "quarantine.json is as written, of these frames",
     "splits": "share no frame seed and no scene",
     "domains": "the test domain lies apart",
     "duplicates": "no two frames show one picture",

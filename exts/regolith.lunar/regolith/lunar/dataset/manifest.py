@@ -1,8 +1,9 @@
 """A manifest: which frames of which splits, so that a mixture of splits is a small file and not a copy.
 
 It is JSON: `schema`, `parts`, each with the `folder` of a split (relative to the manifest's own folder), the `frames`
-by number, ascending, one that is meant twice standing there twice, and the `sha256` of their journal lines; `about`,
-what made it; and `digest`, as in `dataset.json`. A trainer takes it wherever it takes a split.
+by number, ascending, one that is meant twice standing there twice, the `sha256` of their journal lines, and `ignored`,
+names of the classes whose pixels do not count there; `about`, what made it; and `digest`, as in `dataset.json`. A
+trainer takes it wherever it takes a split.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ import numpy as np
 
 from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.formats.source import Source, read_source
-from regolith.lunar.dataset.layout import OrderedRecords, records_digest
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, records_digest
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.files import write_bytes
+from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError
+from regolith.lunar.params.training import Quarantined
 from regolith.lunar.reading import JSON_BYTES, read_json
 
 MANIFEST_SCHEMA = 1
@@ -33,6 +37,22 @@ class Part:
     source: Source
     records: OrderedRecords
     """Ascending by index; one that is meant twice is there twice."""
+    ignored: tuple[str, ...] = ()
+    """Names of classes whose pixels do not count."""
+
+    def mask(self, record: FrameRecord) -> np.ndarray:
+        """Mask of a frame, uint8 [H, W], pixels of ignored classes as `labels.IGNORE`.
+
+        Raises:
+            InputError: The file is missing, or not as it was written.
+        """
+        mask = self.source.array("mask", record)
+        out = np.isin(mask, [CLASSES[name] for name in self.ignored])
+        return np.where(out, np.uint8(IGNORE), mask) if self.ignored else mask
+
+    def pixels(self, record: FrameRecord) -> list[int]:
+        """Pixels of each class of a frame, in the order of `labels.NAMES`; 0 of an ignored one."""
+        return [0 if name in self.ignored else record.counts[name] for name in CLASSES]
 
 
 def write_manifest(path: Path, parts: Sequence[Part], about: dict[str, Any]) -> None:
@@ -55,6 +75,7 @@ def write_manifest(path: Path, parts: Sequence[Part], about: dict[str, Any]) -> 
                 "folder": _from(beside, part.source.folder.resolve()),
                 "sha256": records_digest(part.records),
                 "frames": part.records.numbers.tolist(),
+                "ignored": list(part.ignored),
             }
             for part in parts
         ],
@@ -101,7 +122,10 @@ def _parts(path: Path, data: dict[str, Any]) -> Iterator[Part]:
         records = source.records[np.searchsorted(source.records.numbers, np.sort(frames))]
         if records_digest(records) != part.get("sha256"):
             raise InputError("split", str(path), f"a manifest of frames as they are; those of {folder} are others now")
-        yield Part(source, records)
+        ignored = part.get("ignored")
+        if not isinstance(ignored, list) or not all(name in CLASSES for name in ignored):
+            raise InputError("split", str(path), "a manifest whose parts say which classes do not count")
+        yield Part(source, records, tuple(ignored))
 
 
 def read_frames(path: Path) -> list[Part]:
@@ -114,3 +138,36 @@ def read_frames(path: Path) -> list[Part]:
         return read_manifest(path)
     source = read_source(path)
     return [Part(source, source.records)]
+
+
+def without_quarantined(parts: Sequence[Part], how: Quarantined, *, field: str) -> list[Part]:
+    """Do with quarantined frames and classes as is asked: refuse them, leave them out, or use them.
+
+    Args:
+        parts: Frames of splits.
+        how: `refuse`; `leave-out`, which drops the frames and ignores the pixels of the classes; or `use`.
+        field: Parameter that named the parts, for errors.
+
+    Raises:
+        InputError: A part holds what is refused, nothing is left, or a quarantine cannot be used.
+    """
+    if how == "use":
+        return list(parts)
+    kept = []
+    for part in parts:
+        quarantine = part.source.quarantine
+        if quarantine is None:
+            kept.append(part)
+            continue
+        held = np.isin(part.records.numbers, list(quarantine.frames))
+        classes = [name for name in quarantine.classes if name not in part.ignored]
+        if how == "refuse" and (held.any() or classes):
+            found = [counted(int(held.sum()), "frame")] * bool(held.any()) + [f"class {name}" for name in classes]
+            allowed = f"frames that are not quarantined; here are {', '.join(found)}: --quarantined leave-out, or use"
+            raise InputError(field, str(part.source.folder), allowed)
+        if not held.all():
+            kept.append(Part(part.source, part.records[~held], (*part.ignored, *classes)))
+    if not kept:
+        names = ", ".join(str(part.source.folder) for part in parts)
+        raise InputError(field, names, "splits of which some frame is not quarantined")
+    return kept

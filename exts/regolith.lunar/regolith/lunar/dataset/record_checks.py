@@ -11,6 +11,7 @@ from regolith.lunar.dataset.checks import SplitCheck
 from regolith.lunar.dataset.contract import CONTRACT, Contract
 from regolith.lunar.dataset.layout import FrameRecord
 from regolith.lunar.dataset.outputs import OUTPUTS
+from regolith.lunar.dataset.quarantine import QUARANTINE, read_quarantine
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.survey import OURS
 from regolith.lunar.params import InputError, Params
@@ -24,6 +25,7 @@ def check_records(split: SplitCheck) -> None:
     if split.params is not None:
         _check_parameters(split, split.params)
         _note_shares(split, split.params)
+    _check_quarantine(split)
     split.notes += list(_extra_files(split))
 
 
@@ -33,6 +35,22 @@ def _check_indices(split: SplitCheck, frames: int) -> None:
         split.report("indices", _frames(first, last), "missing from the journal")
     for first, last in _runs(sorted(index for index in split.records if not 0 <= index < frames)):
         split.report("indices", _frames(first, last), f"outside the {counted(frames, 'frame')} of the contract")
+
+
+def _check_quarantine(split: SplitCheck) -> None:
+    if not (split.folder / QUARANTINE).exists():
+        return
+    split.checked["quarantine"] += 1
+    records = split.records.ordered()
+    if split.contract is not None:
+        records = records[records.numbers < split.contract.frames]
+    try:
+        found = read_quarantine(split.folder, records)
+    except InputError as error:
+        split.report("quarantine", QUARANTINE, str(error))
+    else:
+        if found:
+            split.notes.append(f"{split.name}: {found.words()} quarantined by {found.set_by}")
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

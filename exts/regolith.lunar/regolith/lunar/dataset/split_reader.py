@@ -48,6 +48,16 @@ class StoredFrame:
         return self._record.counts
 
     @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Why the frame shall not be trained on (`regolith gate --quarantine`); empty where it may be.
+
+        Raises:
+            InputError: The quarantine is of other frames than the split has now.
+        """
+        quarantine = self._source.quarantine
+        return () if quarantine is None else quarantine.frames.get(self.index, ())
+
+    @property
     def rgb(self) -> np.ndarray:
         """Picture as the sensor saves it, uint8, shape [H, W, 3]."""
         return self._source.array("rgb", self._record)
@@ -125,6 +135,17 @@ class SplitReader(Sequence[StoredFrame]):
     def outputs(self) -> tuple[str, ...]:
         """Outputs every frame has: rgb, mask, and of depth, normals, instance those that are kept."""
         return ("rgb", "mask", *self._source.extras)
+
+    @property
+    def quarantined_classes(self) -> dict[str, tuple[str, ...]]:
+        """Names of classes whose pixels shall not be trained on (`regolith gate --quarantine`), and why.
+
+        `StoredFrame.quarantined` says it of frames.
+
+        Raises:
+            InputError: The quarantine is of other frames than the split has now.
+        """
+        return dict(self._source.quarantine.classes) if self._source.quarantine else {}
 
     def __len__(self) -> int:
         return len(self._records)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from regolith.lunar.dataset.contract import CONTRACT, Contract
 from regolith.lunar.dataset.croissant import write_croissant
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import journal_lines, present, read_journal, write_journal
+from regolith.lunar.dataset.quarantine import write_quarantine
 from regolith.lunar.files import appearing
 from regolith.lunar.params import InputError
 
@@ -18,18 +20,21 @@ from regolith.lunar.params import InputError
 def link_subset(split: Path, target: Path, frames: int) -> None:
     """Make a split of the first frames of another; no picture is copied where the file system has hard links.
 
+    What of them is quarantined is so there too.
+
     Args:
         split: Split that has them.
         target: Folder to make; one that is there already is replaced if it is a split.
         frames: How many.
 
     Raises:
-        InputError: The split has fewer frames, or the target holds something else.
+        InputError: The split has fewer frames or a stale quarantine, or the target holds something else.
     """
     contract, records = Contract.read(split), read_journal(split)
     kept = {index: record for index, record in records.items() if index < frames}
     if len(kept) != frames or not all(present(split, record) for record in kept.values()):
         raise InputError("frames", frames, f"at most the {len(records)} frames that {split} has")
+    quarantine = read_source(split).quarantine
     if target.exists():
         if not (target / CONTRACT).exists() and any(target.iterdir()):
             raise InputError("out", str(target), "a new folder, or the one of a split")
@@ -46,6 +51,8 @@ def link_subset(split: Path, target: Path, frames: int) -> None:
         part = dataclasses.replace(contract, frames=frames)
         part.write(folder)
         write_journal(folder, kept)
+        if quarantine is not None:
+            write_quarantine(folder, quarantine.of(kept), read_journal(folder).ordered())
         write_croissant(folder, part, kept[0], name=target.name)
 
 

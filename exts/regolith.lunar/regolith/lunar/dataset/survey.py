@@ -22,6 +22,7 @@ from regolith.lunar.dataset.croissant import CROISSANT
 from regolith.lunar.dataset.journal import ABSENT, OpenJournal
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, JournalLine, present, read_lines
 from regolith.lunar.dataset.outputs import file_name
+from regolith.lunar.dataset.quarantine import QUARANTINE
 from regolith.lunar.files import LOCK, file_digest, lock_beside, remove_leftovers
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError
@@ -34,7 +35,9 @@ LINES_AT_ONCE = 256
 """Journal lines in memory while files are looked at."""
 CARD = "card.html"
 """Page that shows what a split holds."""
-OURS = frozenset({CONTRACT, COPY, JOURNAL, LOG, LOCK, CHUNKS, CROISSANT, CARD, lock_beside(Path(CARD)).name})
+OURS = frozenset(
+    {CONTRACT, COPY, JOURNAL, QUARANTINE, LOG, LOCK, CHUNKS, CROISSANT, CARD, lock_beside(Path(CARD)).name}
+)
 """Names beside the outputs' folders in a split's folder."""
 
 
@@ -175,7 +178,7 @@ def _is_whole(split: Path, outputs: Sequence[str], hashes: bool, line: JournalLi
 
 def tidy(split: Path, outputs: Sequence[str]) -> None:
     """Delete the temporary files of writers that were killed."""
-    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|croissant|generate\.log")
+    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|quarantine|croissant|generate\.log")
     for output in outputs:
         remove_leftovers(split / output, stem=rf"{output}_\d+")
 

@@ -34,8 +34,14 @@ A run for which nothing is asked and whose default start is in no reach begins w
 FRESH_STARTS = frozenset({"random", "imagenet", DISTILLED})
 """Starts whose decoder is as fresh as their statistics are foreign: they warm up."""
 
+Quarantined = Literal["refuse", "leave-out", "use"]
+QUARANTINED_HELP = (
+    "What to do with frames and classes that `regolith gate --quarantine` set aside: refuse the split, leave out the "
+    "frames and ignore the pixels of the classes, or use all the same."
+)
+
 RUNTIME_FIELDS = frozenset(
-    {"train_split", "val_split", "test_split", "out", "workers", "threads", "json_file", "debug"}
+    {"train_split", "val_split", "test_split", "out", "quarantined", "workers", "threads", "json_file", "debug"}
 )
 """Fields a resumed run may change: where things are (the splits' fingerprints must stay) and how fast it runs."""
 
@@ -62,6 +68,7 @@ class TrainParams(Verb):
         ..., "Split that selects the best epoch and stops the run early; several are separated by commas."
     )
     test_split: Path | None = quantity(None, "Split that selects instead of val_split where select_on is test.")
+    quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)
     out: Path = quantity(..., "Folder of the run: best.pt, last.pt, metrics.jsonl, summary.json.")
     arch: Architecture = quantity(
         "segformer-b0",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Group, quantity
+from regolith.lunar.params.io import load_params, load_preset
 from regolith.lunar.params.models import Params
 
 
@@ -32,7 +35,29 @@ class PresetVerb(Verb):
         None, "Parameter file (.yaml, .yml, .json) to start from instead of a preset.", flag="params"
     )
 
+    start_flags: ClassVar[tuple[str, ...]] = ("preset", "params")
+    """Flags that decide what all others start from, and so are read ahead of them."""
+
     _params: Params | None = None
+
+    @classmethod
+    def start(cls, given: Mapping[str, str]) -> tuple[Params, dict[str, str]]:
+        """Say what the other flags start from.
+
+        Args:
+            given: Of `start_flags` those that were given, with their texts.
+
+        Returns:
+            The parameters that `--group.field` flags change, and texts of fields of this verb, for those not given.
+
+        Raises:
+            InputError: No such preset or file, or flags that do not go together.
+        """
+        if "params" not in given:
+            return load_preset(given.get("preset", "v3")), {}
+        if "preset" in given:
+            raise InputError("preset", given["preset"], "either --preset or --params, not both")
+        return load_params(Path(given["params"])), {}
 
     @property
     def params(self) -> Params:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
+from regolith.lunar.perception.runs import draw_runs, run_lengths
 
 FILE = Path(__file__).with_name("apollo_masks.json")
 APOLLO = "apollo"
@@ -78,36 +79,9 @@ class ApolloMask(BaseModel):
                 corners = (np.array(outline) + 0.5) * scale - 0.5 if size != self.size else np.array(outline)
                 draw.polygon([(float(x), float(y)) for x, y in corners], fill=value, outline=value)
         for value, runs in ((SKY, self.sky), (IGNORE, self.ignore)):
-            layer = Image.fromarray(decode_runs(runs, (self.size[1], self.size[0])))
+            layer = Image.fromarray(draw_runs(run_lengths(runs), (self.size[1], self.size[0])))
             image.paste(value, mask=layer.resize(size, Image.Resampling.NEAREST))
         return np.asarray(image)
-
-
-def decode_runs(text: str, shape: tuple[int, int]) -> np.ndarray:
-    """Read a mask in COCO's compressed run lengths, as pycocotools writes them.
-
-    Args:
-        text: Lengths of runs of 0 and 1 in turn, column by column; from the fourth on, the difference to the last
-            but one. Five bits a character, low ones first, 32 where more follow, sign-extended, from character 48 on.
-        shape: Height and width.
-
-    Returns:
-        bool [H, W].
-    """
-    lengths: list[int] = []
-    value = shift = 0
-    for character in text.encode("ascii"):
-        bits = character - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
-        value = shift = 0
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    return flat.reshape(shape[::-1]).T
 
 
 @functools.cache

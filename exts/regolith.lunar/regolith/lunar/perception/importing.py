@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from regolith.lunar.files import AnyPath, file_digest, shown_name
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, PictureSize, Verb, quantity
+from regolith.lunar.perception.coco_masks import REST, CocoPicture, Rest, read_coco
 from regolith.lunar.perception.decode import ENDINGS
 from regolith.lunar.perception.folders import HIDDEN, pictures_of, survey
 from regolith.lunar.perception.masks import ClassMap, decode_mask
@@ -38,8 +40,15 @@ class Import(Verb):
     """Import labelled pictures as a split; files, sizes, names and mask values that do not match are refused."""
 
     images: Path = quantity(..., "Folder of pictures, of one size.")
-    masks: Path = quantity(..., "Folder of masks, named like their pictures (the ending may differ).")
-    classes: str = quantity(..., f"Mask values or colours by class: {CLASS_MAP}.")
+    masks: Path | None = quantity(None, "Folder of masks, named like their pictures (the ending may differ).")
+    coco: Path | None = quantity(
+        None, "COCO file of polygons or run lengths instead of masks, as `select`, CVAT and Label Studio write it."
+    )
+    classes: str | None = quantity(
+        None,
+        f"Mask values or colours by class: {CLASS_MAP}; of COCO, ids of categories, where they have not our names.",
+    )
+    rest: Rest = quantity("ignore", "What pixels are that no annotation of a COCO file covers.")
     out: Path = quantity(..., "Dataset folder; the split lands in OUT/SPLIT.")
     split: str = quantity(..., "Name of the split to make.")
     crop: PictureSize | None = quantity(None, "Size to cut pictures to about their centre.")
@@ -56,6 +65,8 @@ class Import(Verb):
                 self.out,
                 classes=self.classes,
                 split=self.split,
+                coco=self.coco,
+                rest=self.rest,
                 crop=(self.crop.width, self.crop.height) if self.crop else None,
                 emit=emit,
             )
@@ -127,11 +138,13 @@ def _key(name: str, item: Any) -> tuple[int, bool]:
 
 def import_split(
     images: AnyPath,
-    masks: AnyPath,
+    masks: AnyPath | None,
     out: AnyPath,
     *,
-    classes: ClassMap | str,
+    classes: ClassMap | str | None = None,
     split: str,
+    coco: AnyPath | None = None,
+    rest: Rest = "ignore",
     crop: tuple[int, int] | None = None,
     emit: Emit = lambda event: None,
 ) -> dict[str, Any]:
@@ -143,10 +156,14 @@ def import_split(
 
     Args:
         images: Folder of pictures.
-        masks: Folder of masks with their pictures' names; endings may differ.
+        masks: Folder of masks with their pictures' names; endings may differ. None where `coco` is given.
         out: Dataset folder.
-        classes: Which mask values are which class; as text, `rock=1,regolith=0,sky=2,ignore=255` or a YAML file.
+        classes: Which mask values are which class; as text, `rock=1,regolith=0,sky=2,ignore=255` or a YAML file. Of a
+            COCO file, ids of categories; None where those are named rock, regolith, sky, ignore.
         split: Name of the split.
+        coco: COCO file with an entry for every picture; its shapes are drawn over each other, ground below, rock above
+            sky.
+        rest: Class of pixels that none of its annotations covers. As `ignore`, pictures without any are left out.
         crop: Width and height every picture is cut to about its centre [px]; a split has pictures of one size, and
             nothing is resampled.
         emit: Receives `progress` events once everything is checked.
@@ -162,15 +179,15 @@ def import_split(
     """
     if not re.fullmatch(r"\w[\w.-]*", split, re.ASCII):
         raise InputError("split", split, "letters, digits, _, - and .")
-    images, masks, out = Path(images), Path(masks), Path(out)
+    images, out = Path(images), Path(out)
     if isinstance(classes, str):
         classes = read_class_map(classes)
-    pairs = find_pairs(images, masks)
+    pairs, left_out = _labelled(images, masks, coco, classes, rest)
     height, width = 0, 0
-    notes: list[str] = []
+    notes = left_out
     for picture, mask in pairs:
         said: list[str] = []
-        found = _read_pair(picture, mask, classes, crop, said)[0].shape[:2]
+        found = _read_pair(picture, mask, crop, said)[0].shape[:2]
         notes += [f"{shown_name(picture)}: {note}" for note in said]
         if (height, width) == (0, 0):
             height, width = found
@@ -181,7 +198,7 @@ def import_split(
     with new_folder(out / split) as folder:
         records: list[FrameRecord] = []
         for index, (picture, mask) in enumerate(pairs):
-            rgb, pixels = _read_pair(picture, mask, classes, crop)
+            rgb, pixels = _read_pair(picture, mask, crop)
             if rgb.shape[:2] != (height, width):
                 raise InputError(shown_name(picture), "changed", "files that stay as they are while they are imported")
             spec = {
@@ -233,11 +250,7 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
         stem = shown_name(Path(found.unused[0].stem))
         raise InputError(shown_name(found.unused[0]), "no picture", f"a picture named {stem} in {images}")
     pairs = [(by_stem[stem], found.masks[by_stem[stem]][0]) for stem in sorted(by_stem)]
-    for path in (path for both in pairs for path in both):
-        try:
-            path.name.encode()
-        except UnicodeEncodeError:
-            raise InputError(shown_name(path), "a name that is no UTF-8", "names in UTF-8") from None
+    _check_names([path for both in pairs for path in both])
     first_of: dict[Path, Path] = {}
     for picture, mask in pairs:
         first = first_of.setdefault(mask, picture)
@@ -247,20 +260,91 @@ def find_pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
+def _check_names(paths: Sequence[Path]) -> None:
+    for path in paths:
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise InputError(shown_name(path), "a name that is no UTF-8", "names in UTF-8") from None
+
+
 def _beside(path: Path, first: Path) -> InputError:
     return InputError(shown_name(path), f"beside {shown_name(first)}", "one file of a name, whatever its ending")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Mask:
+    """Where the classes of a picture come from."""
+
+    name: str
+    """File it is read from."""
+    read: Callable[[tuple[int, int]], np.ndarray]
+    """Of the picture's height and width, its classes, uint8 [H, W] of any size."""
+
+
+def _labelled(
+    images: Path, masks: AnyPath | None, coco: AnyPath | None, classes: ClassMap | None, rest: Rest
+) -> tuple[list[tuple[Path, _Mask]], list[str]]:
+    """Pictures with their masks by name, and a note for each that is left out."""
+    if coco is not None:
+        if masks is not None:
+            raise InputError("masks", str(masks), "either masks or --coco, not both")
+        if classes is not None and classes.colors:
+            raise InputError("classes", "colours", "ids of categories, where --coco is given")
+        return _coco_pairs(images, Path(coco), None if classes is None else dict(classes.values), rest)
+    if masks is None or classes is None:
+        raise InputError("masks" if masks is None else "classes", None, "--masks with --classes, or --coco")
+    return [(picture, _from_file(mask, classes)) for picture, mask in find_pairs(images, Path(masks))], []
+
+
+def _from_file(path: Path, classes: ClassMap) -> _Mask:
+    return _Mask(shown_name(path), lambda shape: decode_mask(path, classes))
+
+
+def _coco_pairs(
+    images: Path, coco: Path, classes: dict[int, int] | None, rest: Rest
+) -> tuple[list[tuple[Path, _Mask]], list[str]]:
+    named = {picture.name: picture for picture in read_coco(coco, classes)}
+    photos, others = pictures_of(images, "images")  # the file says which are: a dark window may look like labels
+    for item in others:
+        if item.reason != HIDDEN:
+            raise InputError(f"images/{shown_name(item.path)}", item.reason, "photographs alone")
+    _check_names(photos)
+    pairs: list[tuple[Path, _Mask]] = []
+    notes: list[str] = []
+    for path in photos:
+        picture = named.pop(path.name, None)
+        if picture is None:
+            raise InputError(shown_name(path), "not in the file", f"a picture {coco.name} names")
+        if not picture.shapes and rest == "ignore":
+            notes.append(f"{shown_name(path)}: left out: nothing is labelled in it")
+        else:
+            pairs.append((path, _from_coco(picture, rest, coco.name)))
+    if named:
+        raise InputError("coco", next(iter(named)), f"pictures in {images}")
+    if not pairs:
+        raise InputError("coco", str(coco), "a picture with something labelled in it; or --rest regolith")
+    return pairs, notes
+
+
+def _from_coco(picture: CocoPicture, rest: Rest, file: str) -> _Mask:
+    def read(shape: tuple[int, int]) -> np.ndarray:
+        width, height = picture.size
+        if (height, width) != shape:  # before anything of a size that a stranger names is made
+            raise InputError(picture.name, f"{_size((height, width))} in {file}", f"{_size(shape)}, as the picture")
+        return picture.draw(REST[rest])
+
+    return _Mask(file, read)
+
+
 def _read_pair(
-    picture: Path, mask_path: Path, classes: ClassMap, crop: tuple[int, int] | None, notes: list[str] | None = None
+    picture: Path, mask_of: _Mask, crop: tuple[int, int] | None, notes: list[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Picture, uint8 [H, W, 3], and its classes, uint8 [H, W]."""
     rgb = read_photo(picture, notes=notes)
-    mask = decode_mask(mask_path, classes)
+    mask = mask_of.read((rgb.shape[0], rgb.shape[1]))
     if mask.shape != rgb.shape[:2]:
-        raise InputError(
-            shown_name(mask_path), _size(mask.shape), f"{_size(rgb.shape)}, the size of {shown_name(picture)}"
-        )
+        raise InputError(mask_of.name, _size(mask.shape), f"{_size(rgb.shape)}, the size of {shown_name(picture)}")
     if crop is None:
         return rgb, mask
     (height, width), (columns, rows) = mask.shape, crop

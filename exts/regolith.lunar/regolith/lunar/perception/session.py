@@ -294,8 +294,7 @@ class Segmenter:
     def _padded(self, rgb: np.ndarray) -> np.ndarray:
         """Logits float32 [3, H, W] of a picture of any size; its edge pixels fill up to multiples of 32."""
         height, width = rgb.shape[:2]
-        filled = np.pad(rgb, [(0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)], mode="edge")
-        return self.logits(filled[None])[0][:, :height, :width]
+        return self.logits(padded(rgb)[None])[0][:, :height, :width]
 
     def _tiled(self, rgb: np.ndarray, side: int) -> np.ndarray:
         """Logits of overlapping tiles, averaged with weights that fall off linearly towards a tile's rim."""
@@ -309,6 +308,12 @@ class Segmenter:
             total[:, y : y + h, x : x + w] += self._padded(part) * ramp
             weight[y : y + h, x : x + w] += ramp
         return total / weight
+
+
+def padded(rgb: np.ndarray) -> np.ndarray:
+    """Fill a picture, uint8 [H, W, 3], up to multiples of `MULTIPLE` below and to the right with its edge pixels."""
+    height, width = rgb.shape[:2]
+    return np.pad(rgb, [(0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)], mode="edge")
 
 
 def read_card(model: Path) -> dict[str, Any]:

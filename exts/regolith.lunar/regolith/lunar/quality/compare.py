@@ -71,13 +71,14 @@ def row(
     points: int = 0,
     samples: int = 0,
     metrics: dict[str, dict[str, float]] | None = None,
+    relief: dict[str, Any] | None = None,
     note: str = "",
 ) -> Row:
     """A row as `geometry.json` holds it (`quality.score_geometry`)."""
     return {
         "class": name, "score": score, "spread": spread, "points": points,
         "method": method_of(points) if points else None, "samples": samples, "note": note,
-        **{which: (metrics or {}).get(which) for which in Distances._fields},
+        **{which: (metrics or {}).get(which) for which in Distances._fields}, "relief": relief,
     }  # fmt: skip
 
 
@@ -221,13 +222,28 @@ def _sets(name: str, chosen: Sequence[Sequence[Patch]], drawn: Sequence[Sequence
         found = {"synth_to_real_m": one, "real_to_synth_m": other, "synth_to_synth_m": among}
         return _metrics(Distances(*map(max, one, other)), floor, among, **found)
 
-    metrics = weighed(*(np.ones(len(side)) for side in where))
+    def reliefs(synth: np.ndarray, real: np.ndarray) -> list[float]:
+        sides = zip(drawn, (synth, real), strict=True)
+        return [float(np.sqrt(np.average([np.mean(p[:, 2] ** 2) for p in side], weights=by))) for side, by in sides]
+
+    even = [np.ones(len(side)) for side in where]
+    metrics = weighed(*even)
     generator = rng(seed, "redrawn", name)
-    redrawn = [_mean(weighed(*(_redrawn(side, generator) for side in where))) for _ in range(REDRAWS)]
+    redraws = [[_redrawn(side, generator) for side in where] for _ in range(REDRAWS)]
+    redrawn = [_mean(weighed(*by)) for by in redraws]
+    relief = _ratio(reliefs(*even), [reliefs(*by) for by in redraws])
     return row(
-        name, score=_mean(metrics), spread=float(np.std(redrawn)),
+        name, score=_mean(metrics), spread=float(np.std(redrawn)), relief=relief,
         points=round(np.mean([len(each) for side in drawn for each in side])), samples=len(drawn[0]), metrics=metrics,
     )  # fmt: skip
+
+
+def _ratio(found: list[float], redrawn: list[list[float]]) -> dict[str, Any] | None:
+    """Heights of both sides [m] and synthetic by real, with the interval of 95 % of it; None where real ones are 0."""
+    if not found[1] or not all(real for _, real in redrawn):
+        return None
+    below, above = np.quantile([synth / real for synth, real in redrawn], (0.025, 0.975)).tolist()
+    return {"synth_m": found[0], "real_m": found[1], "ratio": found[0] / found[1], "interval": [below, above]}
 
 
 def _redrawn(places: np.ndarray, generator: np.random.Generator) -> np.ndarray:

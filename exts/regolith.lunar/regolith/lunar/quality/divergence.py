@@ -6,6 +6,7 @@ needs: rows of one picture, or of one scene, are not independent, so pictures or
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -35,6 +36,23 @@ PERMUTATIONS = 999
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 """Weights of the rows of the first and of the second sample, float [n] and [m], to a value."""
+Terms = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""The same weights to what each row adds, float [n] and [m]; not a number where nothing is known of a row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+    """A divergence, and what each row has of it."""
+
+    value: Statistic
+    terms: Callable[[], tuple[np.ndarray, np.ndarray]]
+    """What each row adds where all weigh the same [bit], float [n] and [m]: 1 where the other sample has nothing, 0
+    where both are alike, below 0 where the other is denser. The value is the mean of both samples' means of them; of
+    samples of unlike sizes about so, for every row is asked then and not drawn ones."""
+
+    def __call__(self, wx: np.ndarray, wy: np.ndarray) -> float:
+        """Return the value."""
+        return self.value(wx, wy)
 
 
 def js_divergence(p: np.ndarray, q: np.ndarray) -> float:
@@ -57,7 +75,7 @@ def _entropy(p: np.ndarray) -> float:
     return float(-(p * np.log2(p)).sum())
 
 
-def norm_divergence(x: np.ndarray, y: np.ndarray, *, bins: int = BINS) -> Statistic:
+def norm_divergence(x: np.ndarray, y: np.ndarray, *, bins: int = BINS) -> Divergence:
     """Jensen–Shannon divergence of histograms of Euclidean norms, in [0, 1].
 
     That norms are compared is published for a semantic score of simulated clouds (DoGSS-PCL, arXiv 2505.17959, of
@@ -74,11 +92,15 @@ def norm_divergence(x: np.ndarray, y: np.ndarray, *, bins: int = BINS) -> Statis
     edges = _edges(np.concatenate(norms), bins)
     places = [np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1) for values in norms]
 
-    def statistic(wx: np.ndarray, wy: np.ndarray) -> float:
-        p, q = (np.bincount(at, w, minlength=bins) for at, w in zip(places, (wx, wy), strict=True))
-        return js_divergence(p, q)
+    def shares(wx: np.ndarray, wy: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(np.bincount(at, w, minlength=bins) / w.sum() for at, w in zip(places, (wx, wy), strict=True))
 
-    return statistic
+    def terms() -> tuple[np.ndarray, np.ndarray]:
+        p, q = shares(np.ones(len(x)), np.ones(len(y)))
+        a, b = (np.log2(np.maximum(own, 1e-300) / np.maximum((p + q) / 2, 1e-300)) for own in (p, q))
+        return a[places[0]], b[places[1]]
+
+    return Divergence(lambda wx, wy: js_divergence(*shares(wx, wy)), terms)
 
 
 def _edges(values: np.ndarray, bins: int) -> np.ndarray:
@@ -108,7 +130,7 @@ def project(x: np.ndarray, y: np.ndarray, *, components: int = COMPONENTS) -> tu
 
 def neighbour_divergence(
     x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, *, neighbours: int | None = None, seed: int = 0
-) -> Statistic:
+) -> Divergence:
     """Jensen–Shannon divergence of two densities from nearest neighbours, base 2, clipped to [0, 1].
 
     The divergence is the mutual information of a point of the even mixture and the sample it is from, so 1 − E[H(η)],
@@ -132,22 +154,38 @@ def neighbour_divergence(
         seed: Of the draws from a sample that is much the larger.
 
     Returns:
-        The statistic; not a number where no row with a weight is among those drawn.
+        The divergence; not a number where no row with a weight is among those drawn.
     """
     least = min(len(x), len(y))
     k = neighbours or min(max(NEIGHBOURS_MIN, round(math.sqrt(least))), NEIGHBOURS)
     random = np.random.default_rng(seed)
     unlike = max(len(x), len(y)) > RATIO_MAX * least
-    parts: list[tuple[np.ndarray, np.ndarray, Statistic]] = []
+    parts: list[tuple[np.ndarray, np.ndarray, Terms]] = []
     for _ in range(DRAWS if unlike else 1):
         a, b = (_drawn(len(part), RATIO_MAX * least, random) for part in (x, y))
-        parts.append((a, b, _ball_divergence(x[a], y[b], gx[a], gy[b], k)))
+        parts.append((a, b, _ball_terms(x[a], y[b], gx[a], gy[b], k)))
 
-    def statistic(wx: np.ndarray, wy: np.ndarray) -> float:
-        found = [of(wx[a], wy[b]) for a, b, of in parts if wx[a].any() and wy[b].any()]
+    def value(wx: np.ndarray, wy: np.ndarray) -> float:
+        found = []
+        for a, b, of in parts:
+            if wx[a].any() and wy[b].any():
+                p, q = of(wx[a], wy[b])
+                found.append((p @ wx[a] / wx[a].sum() + q @ wy[b] / wy[b].sum()) / 2)
         return float(np.clip(np.mean(found), 0, 1)) if found else math.nan
 
-    return statistic
+    def terms() -> tuple[np.ndarray, np.ndarray]:
+        if not unlike:
+            return parts[0][2](np.ones(len(x)), np.ones(len(y)))
+        found = np.zeros(len(x)), np.zeros(len(y))
+        order = np.random.default_rng(seed)
+        pieces = [np.array_split(order.permutation(len(part)), -(-len(part) // (RATIO_MAX * least))) for part in (x, y)]
+        for a, b in itertools.product(*pieces):  # one side is whole: each row of the other is in one piece
+            each = _ball_terms(x[a], y[b], gx[a], gy[b], k)(np.ones(len(a)), np.ones(len(b)))
+            for total, rows, own in zip(found, (a, b), each, strict=True):
+                total[rows] += own
+        return found[0] / len(pieces[1]), found[1] / len(pieces[0])
+
+    return Divergence(value, terms)
 
 
 def _drawn(rows: int, most: int, random: np.random.Generator) -> np.ndarray:
@@ -155,8 +193,8 @@ def _drawn(rows: int, most: int, random: np.random.Generator) -> np.ndarray:
     return np.arange(rows) if rows <= most else np.sort(random.choice(rows, most, replace=False))
 
 
-def _ball_divergence(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, neighbours: int) -> Statistic:
-    """Return `neighbour_divergence` of samples of about as many rows, not yet clipped."""
+def _ball_terms(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, neighbours: int) -> Terms:
+    """Return what each row adds to `neighbour_divergence`, of samples of about as many rows."""
     points = np.concatenate([x, y])
     first = np.arange(len(points)) < len(x)
     groups = np.concatenate([gx, gy + gx.max(initial=0) + 1])
@@ -174,7 +212,7 @@ def _ball_divergence(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarra
         foreign[block] = np.isfinite(np.take_along_axis(distances, by, axis=1))
     is_first = first[order]
 
-    def statistic(wx: np.ndarray, wy: np.ndarray) -> float:
+    def terms(wx: np.ndarray, wy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         weights = np.concatenate([wx / wx.sum(), wy / wy.sum()]) / 2
         own = np.zeros(groups.max() + 1)
         np.add.at(own, groups, weights)
@@ -187,50 +225,14 @@ def _ball_divergence(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarra
         truth = np.where(first, share, 1 - share)
         smooth = (truth * neighbours + 0.5) / (neighbours + 1)
         entropy = -_xlog2(share) - _xlog2(1 - share)
-        return float(1 - (weights * (entropy - np.log2(smooth)) / 2).sum())
+        each = 1 - (entropy - np.log2(smooth)) / 2
+        return each[: len(x)], each[len(x) :]
 
-    return statistic
+    return terms
 
 
 def _xlog2(x: np.ndarray) -> np.ndarray:
     return x * np.log2(np.where(x > 0, x, 1))
-
-
-def frechet_distance(x: np.ndarray, y: np.ndarray) -> Statistic:
-    """Squared Fréchet distance of the normal distributions of two samples' means and covariances, in [0, ∞).
-
-    D. Dowson, B. Landau, "The Fréchet distance between multivariate normal distributions", J. Multivariate Analysis 12
-    (1982): |μ − ν|² + tr(S + T − 2 (S T)^½); of features of a network, M. Heusel et al. 2017 (arXiv 1706.08500). In
-    units of the rows squared; biased upwards for few rows, the more the more columns there are.
-
-    Args:
-        x: float [n, d].
-        y: float [m, d].
-    """
-    x, y = x.astype(np.float64), y.astype(np.float64)
-
-    def statistic(wx: np.ndarray, wy: np.ndarray) -> float:
-        (mean_x, cov_x), (mean_y, cov_y) = _moments(x, wx), _moments(y, wy)
-        root = _root(cov_x)
-        both = np.linalg.eigvalsh(root @ cov_y @ root)
-        apart = ((mean_x - mean_y) ** 2).sum()
-        return float(max(apart + np.trace(cov_x) + np.trace(cov_y) - 2 * np.sqrt(np.maximum(both, 0)).sum(), 0))
-
-    return statistic
-
-
-def _moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of weighted rows."""
-    weights = weights / weights.sum()
-    mean = weights @ x
-    centred = x - mean
-    return mean, (centred * weights[:, None]).T @ centred
-
-
-def _root(matrix: np.ndarray) -> np.ndarray:
-    """Square root of a symmetric matrix without negative eigenvalues."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def group_kernel(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import REGOLITH
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_folder
 from regolith.lunar.perception.calibration import softmax
-from regolith.lunar.perception.session import MULTIPLE, Segmenter, load_model
+from regolith.lunar.perception.session import Segmenter, load_model, padded
+from regolith.lunar.quality.acquisition import entropy
 from regolith.lunar.quality.divergence import (
     FEW_NOTE,
     GROUPS_MIN,
@@ -137,10 +138,10 @@ def measure_drift(
     encoder = Encoder(segmenter.path, layer=STRIDE, threads=threads)
     looks = [_look(pictures, encoder, segmenter, px, seed, emit) for pictures in sets]
     features = compare_sets(looks[0][0], looks[1][0], seed)
-    entropy = compare_sets(looks[0][1], looks[1][1], seed)
-    entropy["mean"] = [float(part.values.mean()) for _, part in looks]
+    doubt = compare_sets(looks[0][1], looks[1][1], seed)
+    doubt["mean"] = [float(part.values.mean()) for _, part in looks]
     return {
-        "alert": min(features["p"], entropy["p"]) <= level / len(TESTS),
+        "alert": min(features["p"], doubt["p"]) <= level / len(TESTS),
         "level": level,
         "smallest_p": least,
         "model": encoder.words(),
@@ -149,7 +150,7 @@ def measure_drift(
         "reference": sets[0].words(),
         "new": sets[1].words(),
         "features": features,
-        "entropy": entropy,
+        "entropy": doubt,
         "notes": [FEW_NOTE] if min(groups) < GROUPS_MIN else [],
     }
 
@@ -181,9 +182,8 @@ def mean_entropy(segmenter: Segmenter, rgb: np.ndarray) -> float:
         rgb: Picture, uint8 [H, W, 3], taken at its own size.
     """
     height, width = rgb.shape[:2]
-    filled = np.pad(rgb, [(0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)], mode="edge")
-    p = softmax(segmenter.logits(filled[None])[0][:, :height, :width], segmenter.temperature)
-    return float(-(p * np.log2(np.maximum(p, 1e-12))).sum(axis=0).mean())
+    p = softmax(segmenter.logits(padded(rgb)[None])[0][:, :height, :width], segmenter.temperature)
+    return float(entropy(p).mean())
 
 
 def even_out(x: Features, y: Features, seed: int) -> tuple[Features, Features]:

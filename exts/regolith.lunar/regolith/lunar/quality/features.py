@@ -13,7 +13,7 @@ from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import IGNORE, NAMES
 from regolith.lunar.params import InputError, one_line
-from regolith.lunar.perception.session import MULTIPLE, find_model, is_shipped
+from regolith.lunar.perception.session import MULTIPLE, find_model, is_shipped, padded
 from regolith.lunar.perception.trial import try_model
 from regolith.lunar.quality.pictures import Labeller, Picture, Pictures
 from regolith.lunar.quality.taps import tensors, with_outputs
@@ -178,8 +178,7 @@ class Encoder:
             rgb: Picture, uint8 [H, W, 3]; its edge pixels fill up to multiples of 32, whose features are left out.
         """
         height, width = rgb.shape[:2]
-        filled = np.pad(rgb, [(0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)], mode="edge")
-        (found,) = self._run(self._session, filled, [self.layer])
+        (found,) = self._run(self._session, padded(rgb), [self.layer])
         return np.asarray(found[0, :, : -(-height // self.stride), : -(-width // self.stride)], np.float32)
 
     def words(self) -> dict[str, Any]:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from pydantic import field_validator
 
-from regolith.lunar.dataset.manifest import Part, read_frames, write_manifest
+from regolith.lunar.dataset.manifest import Part, read_frames, without_quarantined, write_manifest
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.files import follow_link
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
 from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.training import split_folders
+from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 from regolith.lunar.quality.strata import (
-    UNKNOWN,
+    bucket_words,
     checked_variables,
     draw,
     edges,
@@ -54,6 +54,7 @@ class Mix(Verb):
         "their specs like sun_elevation; empty for none.",
     )
     buckets: int = quantity(3, "Buckets of each of these, of equal frequency.", ge=1, le=100, step=1)
+    quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)
     seed: int = quantity(0, "Seed of the choice among frames that are alike.", ge=0, step=1)
     out: Path = quantity(..., "Manifest to write, ending in .json.")
 
@@ -62,7 +63,7 @@ class Mix(Verb):
     def _is_ratio(cls, value: str) -> str:
         found = RATIO.fullmatch(value.strip())
         if found is None or not int(found[1]) + int(found[2]):
-            raise cross_field("ratio", value, "two whole numbers, not both 0, like 50:50")
+            raise cross_field("", value, "two whole numbers, not both 0, like 50:50")
         return value.strip()
 
     def run(self) -> dict[str, Any]:
@@ -73,7 +74,9 @@ class Mix(Verb):
             return self._mix(follow_link(self.out))
 
     def _mix(self, out: Path) -> dict[str, Any]:
-        sides = {name: _parts(name, path) for name, path in (("synth", self.synth), ("real", self.real))}
+        sides = {
+            name: _parts(name, path, self.quarantined) for name, path in (("synth", self.synth), ("real", self.real))
+        }
         have = {side: sum(len(part.records) for part in parts) for side, parts in sides.items()}
         words = [word.strip() for word in self.stratify.split(",") if word.strip()]
         names = checked_variables(words, list(sides.values()))
@@ -88,7 +91,7 @@ class Mix(Verb):
             mixed += _taken(parts, taken)
             counts[side] = Counter(kinds[position] for position in taken), Counter(kinds)
         table = [
-            {"stratum": [_bucket(*pair) for pair in zip(kind, borders.values(), strict=True)]}
+            {"stratum": [bucket_words(*pair) for pair in zip(kind, borders.values(), strict=True)]}
             | {side: {"taken": took[kind], "of": every[kind]} for side, (took, every) in counts.items()}
             for kind in sorted({kind for _, every in counts.values() for kind in every})
         ]
@@ -96,6 +99,7 @@ class Mix(Verb):
             "made_by": "regolith mix",
             "ratio": self.ratio,
             "seed": self.seed,
+            "quarantined": self.quarantined,
             "edges": {name: border.tolist() for name, border in borders.items()},
             "frames": wanted,
         }
@@ -137,9 +141,10 @@ def shares(ratio: str, frames: int | None, have: dict[str, int]) -> dict[str, in
     return {"synth": synth, "real": frames - synth}
 
 
-def _parts(field: str, path: Path) -> list[Part]:
+def _parts(field: str, path: Path, quarantined: Quarantined) -> list[Part]:
     try:
-        return [part for folder in split_folders(path) for part in read_frames(folder)]
+        parts = [part for folder in split_folders(path) for part in read_frames(folder)]
+        return without_quarantined(parts, quarantined, field=field)
     except InputError as error:
         raise InputError(field, error.value, error.allowed) from None
 
@@ -151,16 +156,6 @@ def _taken(parts: Sequence[Part], taken: Sequence[int]) -> list[Part]:
         stop = start + len(part.records)
         here = np.array([position - start for position in taken if start <= position < stop], np.int64)
         if here.size:
-            found.append(Part(part.source, part.records[here]))
+            found.append(Part(part.source, part.records[here], part.ignored))
         start = stop
     return found
-
-
-def _bucket(number: int, border: np.ndarray) -> str:
-    """A bucket as its range of values."""
-    if number == UNKNOWN:
-        return "unknown"
-    if not border.size:
-        return "any"
-    low, high = (f"{border[k]:.4g}" if 0 <= k < border.size else "" for k in (number - 1, number))
-    return f"{low} … {high}" if low and high else f"below {high}" if high else f"from {low}"

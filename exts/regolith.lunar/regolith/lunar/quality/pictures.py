@@ -119,16 +119,26 @@ class Pictures:
         Raises:
             InputError: A file cannot be used.
         """
+        for number in range(len(self)):
+            yield self.one(number, px, labeller)
+
+    def one(self, number: int, px: int, labeller: Labeller | None = None) -> Picture:
+        """Return one of the pictures that are looked at, by its place among them; else as `read`."""
+        place = self._chosen()[number]
         if self._split is not None:
-            for frame in (self._split[number] for number in self._chosen()):
-                rgb = frame.rgb
-                classes = frame.mask if labeller is None else labeller(rgb)
-                yield _fit(Picture(f"{frame.index:05d}", rgb, classes, _group(frame)), px)
-            return
-        for path in (self._photos[number] for number in self._chosen()):
-            name = shown_name(path)
-            rgb = read_photo(path, most_px=READ_PX if self.labels != "masks" else None)
-            yield _fit(Picture(name, rgb, self._classes(path, rgb, labeller), name), px)
+            frame = self._split[place]
+            rgb = frame.rgb
+            classes = frame.mask if labeller is None else labeller(rgb)
+            return _fit(Picture(f"{frame.index:05d}", rgb, classes, _group(frame)), px)
+        path = self._photos[place]
+        name = shown_name(path)
+        rgb = read_photo(path, most_px=READ_PX if self.labels != "masks" else None)
+        return _fit(Picture(name, rgb, self._classes(path, rgb, labeller), name), px)
+
+    @property
+    def frames(self) -> list[StoredFrame]:
+        """The frames of a split that are looked at, in order; of photographs none."""
+        return [] if self._split is None else [self._split[place] for place in self._chosen()]
 
     def _classes(self, path: Path, rgb: np.ndarray, labeller: Labeller | None) -> np.ndarray:
         if labeller is not None:

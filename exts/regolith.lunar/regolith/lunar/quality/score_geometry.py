@@ -21,6 +21,7 @@ With `patches` also `patch_m` [m] and `voxel_m`, the spacing [m] both sides were
 | `spread` | standard deviation of the score where places are drawn anew with replacement (`patches` only) |
 | `points`, `method` | points a sample, with `patches` in the mean; how its Earth Mover's Distance was computed |
 | `samples` | patches a side, or pairs |
+| `relief` | RMS height over ground's plane, `synth_m`, `real_m` [m], `ratio` and `interval`; `patches` only |
 | `chamfer`, `emd` | the metrics, as below; the row's score is the mean of theirs |
 | `note` | why there is no score, or which side lacks the class |
 

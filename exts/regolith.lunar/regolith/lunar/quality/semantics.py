@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.divergence import (
     FEW_NOTE,
     GROUPS_MIN,
+    Divergence,
     Statistic,
     bootstrap_interval,
-    frechet_distance,
     group_kernel,
     mmd_squared,
     neighbour_divergence,
@@ -27,9 +28,12 @@ from regolith.lunar.quality.divergence import (
     project,
 )
 from regolith.lunar.quality.features import STRIDE, STRIDES, Encoder, Features, collect_features
+from regolith.lunar.quality.frechet import frechet_distance
 from regolith.lunar.quality.pictures import Labeller, Pictures, working_px
 
 SEMANTICS = "semantics.json"
+Which = Literal["neighbour", "norm"]
+"""Divergences a threshold can be held against."""
 REAL_HELP = "Real pictures: a folder of photographs, or a split of imported ones."
 MASKS_HELP = (
     "Folder of the photographs' classes, NAME.png or NAME_mask.png, or `apollo`, the shipped masks of Apollo "
@@ -63,7 +67,7 @@ class ScoreSemantics(Verb):
                 self.real,
                 masks=self.masks,
                 model=self.model,
-                layer=_layer(self.layer),
+                layer=read_layer(self.layer),
                 classes=tuple(self.classes.split(",")),
                 size=self.size,
                 seed=self.seed,
@@ -88,7 +92,7 @@ class ScoreSemantics(Verb):
         return "\n".join([*lines, str(self.out / SEMANTICS)])
 
 
-def _layer(text: str) -> str | int:
+def read_layer(text: str) -> str | int:
     """Read a stride, or else the name of a tensor: of what is no stride there is none, and a name may be digits."""
     return next((stride for stride in STRIDES if text == str(stride)), text)
 
@@ -137,6 +141,36 @@ def score_semantics(
     Raises:
         InputError: No such pictures, masks, model, layer or class.
     """
+    seen = see_both(
+        synth, real, masks=masks, model=model, layer=layer, classes=classes, size=size, seed=seed, threads=threads,
+        emit=emit,
+    )  # fmt: skip
+    return compare_seen(seen, classes, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What an encoder saw of synthetic and of real pictures."""
+
+    encoder: Encoder
+    px: int
+    """Long side both were brought to [px]."""
+    pictures: tuple[Pictures, Pictures]
+    features: tuple[Features, Features]
+    labeller: Labeller | None
+    """What the classes of the real ones were taken from instead of labels."""
+
+    def of_class(self, name: str) -> tuple[Features, Features]:
+        """Return the features of one class."""
+        x, y = (side.of_class(CLASSES[name]) for side in self.features)
+        return x, y
+
+
+def see_both(
+    synth: AnyPath, real: AnyPath, *, masks: AnyPath | None, model: AnyPath, layer: str | int,
+    classes: tuple[str, ...], size: int | None, seed: int, threads: int | None, emit: Emit,
+) -> Seen:  # fmt: skip
+    """Look at both sets of pictures; arguments and errors as of `score_semantics`."""
     unknown = [name for name in classes if name not in CLASSES]
     if unknown or not classes:
         raise InputError("classes", ",".join(unknown), ",".join(NAMES))
@@ -149,15 +183,20 @@ def score_semantics(
     labeller = _predictor(encoder.path, threads) if second.labels == "pseudo" else None
     x = collect_features(first, encoder, px, seed=seed, emit=emit)
     y = collect_features(second, encoder, px, labeller=labeller, seed=seed, emit=emit)
-    rows = {name: compare_class(x.of_class(CLASSES[name]), y.of_class(CLASSES[name]), name, seed) for name in classes}
+    return Seen(encoder, px, (first, second), (x, y), labeller)
+
+
+def compare_seen(seen: Seen, classes: tuple[str, ...], seed: int) -> dict[str, Any]:
+    """Compare what was seen, class by class; the result is that of `score_semantics`."""
+    first, second = seen.pictures
     return {
-        "model": encoder.words(),
-        "size": px,
+        "model": seen.encoder.words(),
+        "size": seen.px,
         "seed": seed,
         "synth": first.words(),
         "real": second.words(),
-        "classes": rows,
-        "notes": [PSEUDO_NOTE] if labeller is not None else [],
+        "classes": {name: compare_class(*seen.of_class(name), name, seed) for name in classes},
+        "notes": [PSEUDO_NOTE] if seen.labeller is not None else [],
     }
 
 
@@ -167,9 +206,32 @@ PSEUDO_NOTE = (
 
 
 def _predictor(model: Path, threads: int | None) -> Labeller:
-    """Return what labels photographs: the model where it has a card, else the default one."""
-    segmenter = load_model(model if model.with_suffix(".json").is_file() else "default", threads=threads, cuda=False)
+    """Return what labels photographs."""
+    segmenter = load_model(labelling_model(model), threads=threads, cuda=False)
     return lambda rgb: segmenter.segment(rgb).mask
+
+
+def labelling_model(model: Path) -> Path | str:
+    """Return the model that labels photographs: an encoder where it has a card, else the default one."""
+    return model if model.with_suffix(".json").is_file() else "default"
+
+
+def divergence_of(x: Features, y: Features, which: Which) -> Divergence:
+    """Prepare a divergence of the features of one class, of two or more groups a side unless norms are compared.
+
+    Args:
+        x: Features of synthetic pictures.
+        y: Features of real ones.
+        which: The figure of `score_semantics`.
+    """
+    if which == "norm":
+        return norm_divergence(x.values, y.values)
+    return neighbour_divergence(*project(x.values, y.values), *_groups(x, y))
+
+
+def _groups(x: Features, y: Features) -> tuple[np.ndarray, np.ndarray]:
+    """Groups of the rows of both, numbered from 0."""
+    return np.unique(x.groups, return_inverse=True)[1], np.unique(y.groups, return_inverse=True)[1]
 
 
 def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, Any]:
@@ -184,7 +246,7 @@ def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, A
     Returns:
         A row as in `score_semantics`.
     """
-    gx, gy = (np.unique(part.groups, return_inverse=True)[1] for part in (x, y))
+    gx, gy = _groups(x, y)
     groups = [int(g.max(initial=-1)) + 1 for g in (gx, gy)]
     row: dict[str, Any] = {
         "cells": [len(x), len(y)],
@@ -207,14 +269,14 @@ def compare_class(x: Features, y: Features, name: str, seed: int) -> dict[str, A
             "note": f"no {name} on the {side} side: as unlike as can be",
         }
     if min(groups) < 2:
-        only = norm_divergence(x.values, y.values)(np.ones(len(x)), np.ones(len(y)))
+        only = divergence_of(x, y, "norm")(np.ones(len(x)), np.ones(len(y)))
         note = "in one picture, or pictures of one scene, of a side: neither interval nor p-value can be given"
         return row | {"norm": {"value": only, "interval": None}, "note": note}
     px, py = project(x.values, y.values)
     kernel = group_kernel(px, py, gx, gy)
     statistics: dict[str, tuple[Statistic, float, float]] = {
-        "norm": (norm_divergence(x.values, y.values), 0, 1),
-        "neighbour": (neighbour_divergence(px, py, gx, gy), 0, 1),
+        "norm": (divergence_of(x, y, "norm"), 0, 1),
+        "neighbour": (divergence_of(x, y, "neighbour"), 0, 1),
         "frechet": (frechet_distance(px, py), 0, np.inf),
         "mmd": (mmd_squared(kernel, gx, gy), -np.inf, 2),
     }

@@ -168,3 +168,13 @@ def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Part]]) -> 
     if len(set(names)) != len(names):
         raise InputError("stratify", ",".join(names), "each variable once")
     return tuple(names)
+
+
+def bucket_words(number: int, border: np.ndarray) -> str:
+    """A bucket as its range of values."""
+    if number == UNKNOWN:
+        return "unknown"
+    if not border.size:
+        return "any"
+    low, high = (f"{border[k]:.4g}" if 0 <= k < border.size else "" for k in (number - 1, number))
+    return f"{low} … {high}" if low and high else f"below {high}" if high else f"from {low}"

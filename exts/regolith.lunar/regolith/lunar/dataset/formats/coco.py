@@ -19,7 +19,6 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.formats.source import Source, Step, regions
-from regolith.lunar.dataset.layout import FrameRecord
 from regolith.lunar.dataset.outputs import PNG_LEVEL
 from regolith.lunar.labels import CLASSES, ROCK
 
@@ -53,7 +52,7 @@ def _write_split(source: Source, out: Path, step: Step) -> None:
         images.append({"id": record.index, "file_name": name, "width": source.width, "height": source.height})
         mask = source.array("mask", record)
         numbers = source.rocks(record, mask)
-        found = _rock_annotations(numbers, record)
+        found = rock_annotations(numbers, record.index)
         for annotation in found:
             instances.append({"id": len(instances) + 1} | annotation)  # from 1: COCOeval takes id 0 for no match
         picture, info = _panoptic(mask, numbers, found)
@@ -79,28 +78,39 @@ def _write_split(source: Source, out: Path, step: Step) -> None:
     )
 
 
-def _rock_annotations(numbers: np.ndarray, record: FrameRecord) -> list[dict[str, Any]]:
-    """One annotation a rock, without its id, ordered by rock number."""
-    from pycocotools import mask as coco_mask
+def rock_annotations(numbers: np.ndarray, image: int) -> list[dict[str, Any]]:
+    """Return one annotation a rock, without its id, ordered by rock number.
 
+    Args:
+        numbers: Rock at each pixel, int32 [H, W]; 0 where there is none.
+        image: Id of the picture.
+    """
     canvas = np.zeros(numbers.shape, np.uint8, order="F")
     found: list[dict[str, Any]] = []
     for _, (rows, columns), region in regions(numbers):
         canvas[rows, columns] = region
-        rle: Any = coco_mask.encode(canvas)
+        runs = compressed_runs(canvas)
         canvas[rows, columns] = 0
         height, width = region.shape
         found.append(
             {
-                "image_id": record.index,
+                "image_id": image,
                 "category_id": CATEGORIES["rock"],
-                "segmentation": {"size": list(numbers.shape), "counts": rle["counts"].decode("ascii")},
+                "segmentation": runs,
                 "area": int(region.sum()),
                 "bbox": [columns.start, rows.start, width, height],
                 "iscrowd": 0,
             }
         )
     return found
+
+
+def compressed_runs(pixels: np.ndarray) -> dict[str, Any]:
+    """Return a mask, [H, W] of 0 and 1, as COCO's compressed run lengths: {size, counts}."""
+    from pycocotools import mask as coco_mask
+
+    rle: Any = coco_mask.encode(np.asfortranarray(pixels, np.uint8))
+    return {"size": list(pixels.shape), "counts": rle["counts"].decode("ascii")}
 
 
 def _panoptic(

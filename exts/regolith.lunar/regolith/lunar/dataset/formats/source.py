@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy import ndimage
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, frame_bytes, read_journal
 from regolith.lunar.dataset.outputs import OUTPUTS, file_name
+from regolith.lunar.dataset.quarantine import Quarantine, read_quarantine
 from regolith.lunar.dataset.splits import is_part, split_folders
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK
 from regolith.lunar.params import InputError
@@ -56,6 +58,15 @@ class Source:
     def extras(self) -> tuple[str, ...]:
         """Outputs beside rgb and mask."""
         return self.contract.extras
+
+    @functools.cached_property
+    def quarantine(self) -> Quarantine | None:
+        """What of the split shall not be trained on; None where nobody set anything.
+
+        Raises:
+            InputError: It is not as it was written, or of other frames than the split has now.
+        """
+        return read_quarantine(self.folder, self.records)
 
     def has(self, output: str) -> bool:
         """Whether the frames carry an output."""

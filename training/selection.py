@@ -1,0 +1,347 @@
+"""`regolith select`: which pictures of a pool to label next, and a queue of them for people.
+
+regolith select photographs --model run/best.pt --budget 40 --batch 10 --teacher default --out queue1
+regolith import --images queue1/images --coco answers.json --out real --split round1
+regolith train --init run/best.pt --train-split data/train_dr,real/round1 … --out run1
+regolith select photographs --model run1/best.pt --budget 40 --batch 10 --done queue1 --out queue2
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from regolith.lunar.dataset.formats.target import new_folder
+from regolith.lunar.dataset.splits import counted
+from regolith.lunar.files import shown_name
+from regolith.lunar.jobs.events import Emit
+from regolith.lunar.jobs.progress import show
+from regolith.lunar.labels import IGNORE
+from regolith.lunar.machine import install_command
+from regolith.lunar.params import InputError, Verb, quantity
+from regolith.lunar.params.training import split_folders
+from regolith.lunar.perception.metrics import confusion_matrix, ratio, rock_counts, rock_scores
+from regolith.lunar.perception.session import Views
+from regolith.lunar.quality.acquisition import Batch, choose_batch
+from regolith.lunar.quality.ensemble import Ensemble, Looker, Teacher
+from regolith.lunar.quality.oracle_queue import OracleQueue, Proposal, brush_encoder, check_coco
+from regolith.lunar.quality.pool import Pool, Unit, scene_pattern
+from regolith.lunar.reading import read_json
+
+By = Literal["bald", "entropy", "random"]
+PERCENTILE = 95
+"""Percentile of the open units' entropy that ends the loop."""
+ENDS = {
+    "budget": "the budget is used up",
+    "entropy": "entropy is below --stop-entropy",
+    "pool": "the pool is used up",
+}
+"""Why a loop ends."""
+
+
+class Select(Verb):
+    """Choose the pictures of a pool that would teach a model most, and queue them for people to label."""
+
+    pool: Path = quantity(..., "Pool: a folder of photographs, or a split.", positional=True)
+    model: Path = quantity(
+        ..., "best.pt of a run, whose dropout gives passes; or, with commas between them, several as an ensemble, "
+        "checkpoints or exported models."
+    )  # fmt: skip
+    budget: int = quantity(..., "Units to label in all rounds together.", ge=1, le=1_000_000)
+    batch: int | None = quantity(None, "Units of this round; left out, all that is left of the budget.", ge=1)
+    done: Path | None = quantity(None, "Queues of earlier rounds, with commas between them: these units are labelled.")
+    out: Path = quantity(..., "Folder of the queue, not there yet or empty.")
+    crop: int | None = quantity(
+        None, "Side of windows that are units; left out, whole pictures.", unit="px", ge=32, le=4096, step=32
+    )
+    size: int | None = quantity(
+        None, "Long side pictures are reduced to; left out, their own size.", unit="px", ge=64, le=8192, step=32
+    )
+    by: By = quantity("bald", "What is sought: disagreement of the passes, entropy of their mean, or chance.")
+    passes: int = quantity(20, "Passes of a single checkpoint, dropout on; 1 for its plain answer.", ge=1, le=1000)
+    top_share: float = quantity(
+        0.05, "Share of the open units, of highest score, among which those unlike each other are chosen.",
+        ge=0.001, le=1, step=0.01,
+    )  # fmt: skip
+    per_scene: int | None = quantity(
+        None, "Most units of a scene in this round; left out, twice an equal share.", ge=1, step=1
+    )
+    scene_of: str | None = quantity(
+        None,
+        "Regular expression for a photograph's name, whose first group is its scene; left out, each is its own scene.",
+    )
+    stop_entropy: float = quantity(
+        0.0, f"The loop ends where the {PERCENTILE}th percentile of the open units' entropy is below.",
+        unit="bit", ge=0, le=1.585, step=0.01,
+    )  # fmt: skip
+    teacher: str | None = quantity(
+        None, "Exported models, with commas between them, that label what they are sure of; `default` ships."
+    )
+    teacher_sure: float = quantity(
+        0.95, "Probability of a class from which on the teacher is sure.", ge=0.5, le=1, step=0.01
+    )
+    teacher_views: Views | None = quantity(
+        None, "Views of a picture the teacher averages; left out, those its card names."
+    )
+    masks: Path | None = quantity(
+        None, "Folder of the photographs' masks, or `apollo`, to measure the teacher's errors by; never shown to it."
+    )
+    label_studio: bool = quantity(False, "Also write tasks of Label Studio; needs label_studio_sdk.")
+    seed: int = quantity(0, "Seed of dropout, and of chance.", ge=0, le=2**63 - 1)
+    threads: int | None = quantity(None, "Threads of the CPU arithmetic; left out, one per core.", ge=1, le=1024)
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
+
+    def run(self) -> dict[str, Any]:
+        """Choose, write the queue, and return what select.json holds."""
+        check_coco()
+        if self.label_studio:
+            brush_encoder()
+        labelled = self._labelled()
+        pool = Pool(self.pool, masks=self.masks, size=self.size, crop=self.crop, scene=scene_pattern(self.scene_of))
+        with new_folder(self.out) as folder, show(self.events, "select", "pictures") as emit:
+            return _Round(self, pool, labelled, emit).write(folder)
+
+    def _labelled(self) -> list[str]:
+        """Units of earlier rounds."""
+        found: list[str] = []
+        for queue in split_folders(self.done) if self.done else []:
+            path = queue / "select.json"
+            try:
+                said = read_json(path)
+                if (said["crop"], said["size"]) != (self.crop, self.size):
+                    raise ValueError("--crop or --size is another")
+                found += [str(unit["id"]) for unit in said["chosen"]]
+            except OSError as error:
+                raise InputError("done", str(path), f"queues of earlier rounds ({error.strerror})") from None
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError("done", str(path), f"queues of earlier rounds ({error})") from None
+        if len(set(found)) < len(found):
+            raise InputError("done", str(self.done), "queues without a unit in common")
+        return found
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Say what was chosen, what the teacher did, and whether the loop ends."""
+        of = f"{len(result['units'])} in {counted(result['pool']['pictures'], 'picture')}"
+        lines = [f"{self.out}: {counted(len(result['chosen']), 'unit')} of {of}, by {result['by']}"]
+        if result["entropy"] is not None:
+            entropy = result["entropy"]
+            lines.append(
+                f"entropy of the open units: mean {entropy['mean']:.3f} bit, {PERCENTILE}th percentile "
+                f"{entropy['p95']:.3f} bit"
+            )
+        if (teacher := result["teacher"]) is not None and teacher["share"] is not None:
+            error = "not measured" if teacher["error"] is None else f"{teacher['error']:.2%}"
+            lines.append(f"teacher: labels {teacher['share']:.1%} of the queue's pixels, wrong {error}")
+        labelled = f"{result['labelled']} of {counted(result['budget'], 'label')} used with this round"
+        ends = f"; the loop ends: {ENDS[result['stop']]}" if result["stop"] else ""
+        return "\n".join([*lines, labelled + ends])
+
+
+def open_model(
+    model: Path, *, by: By, passes: int, seed: int = 0, threads: int | None = None, field: str = "model"
+) -> Looker:
+    """Load what gives passes: a checkpoint, several, or exported models.
+
+    Args:
+        model: One, or several with commas between them.
+        by: What the passes are for.
+        passes: Of a single checkpoint.
+        seed: Of what dropout draws.
+        threads: CPU threads; None for one per core.
+        field: Parameter that named the model, for errors.
+
+    Raises:
+        InputError: One is no model, checkpoints and exported models are mixed, or disagreement is asked of one answer.
+    """
+    models = split_folders(model)
+    checkpoints = [path for path in models if path.suffix == ".pt"]
+    if checkpoints and len(checkpoints) < len(models):
+        raise InputError(field, str(model), "checkpoints alone, or exported models alone")
+    if by == "bald" and len(models) == 1 and not (checkpoints and passes > 1):
+        what = "--passes 2 or more" if checkpoints else "a checkpoint, for an exported model has no dropout"
+        raise InputError(field, str(model), f"{what}; or several models with commas between, or --by entropy")
+    if not checkpoints:
+        return Ensemble([str(path) for path in models], threads=threads)
+    if importlib.util.find_spec("torch") is None:
+        raise InputError(field, str(model), f"PyTorch for a checkpoint: {install_command('train')}")
+    from training.uncertainty import Checkpoints
+
+    return Checkpoints(models, passes=passes, seed=seed, threads=threads)
+
+
+class _Round:
+    """One round of the loop."""
+
+    def __init__(self, verb: Select, pool: Pool, labelled: Sequence[str], emit: Emit) -> None:
+        self._verb, self._pool, self._emit = verb, pool, emit
+        self._labelled = labelled
+        self._teacher = None
+        self._left = verb.budget - len(labelled)
+        self._looker = open_model(
+            verb.model, by=verb.by, passes=verb.passes, seed=verb.seed, threads=verb.threads
+        )  # fmt: skip
+        if verb.teacher is not None:
+            self._teacher = Teacher(
+                verb.teacher.split(","), sure=verb.teacher_sure, views=verb.teacher_views, threads=verb.threads
+            )
+        self._units: list[Unit] = []
+        self._scores: dict[str, list[float]] = {"entropy": [], "mutual_information": []}
+        self._features: list[np.ndarray] = []
+        self._tally = _Tally()
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Score, choose, and write the queue."""
+        self._score()
+        done = self._numbers(self._labelled)
+        is_open = np.ones(len(self._units), bool)
+        is_open[done] = False
+        entropies = np.array(self._scores["entropy"])[is_open]
+        entropy = (
+            {"mean": float(entropies.mean()), "p95": float(np.percentile(entropies, PERCENTILE))}
+            if entropies.size else None
+        )  # fmt: skip
+        stop = None
+        if self._left <= 0:
+            stop = "budget"
+        elif entropy is None:
+            stop = "pool"
+        elif entropy["p95"] < self._verb.stop_entropy:
+            stop = "entropy"
+        batch = Batch([], [], []) if stop else self._choose(done)
+        if stop is None and len(batch.units) >= self._left:
+            stop = "budget"
+        queue = OracleQueue(folder, label_studio=self._verb.label_studio)
+        self._fill(queue, {self._units[number].id for number in batch.units})
+        result = self._result(batch, entropy, stop)
+        queue.finish(result)
+        return result
+
+    def _score(self) -> None:
+        for number, (picture, units) in enumerate(self._pool.read()):
+            for unit in units:
+                look = self._looker.look(unit.cut(picture.rgb))
+                self._units.append(unit)
+                self._scores["entropy"].append(float(look.posterior.entropy.mean()))
+                if self._looker.passes > 1:
+                    self._scores["mutual_information"].append(float(look.posterior.mutual_information.mean()))
+                self._features.append(look.features)
+            self._emit({"event": "progress", "done": number + 1, "total": len(self._pool)})
+        if not self._units:
+            raise InputError("crop", self._verb.crop, "a window that fits into a picture of the pool")
+
+    def _numbers(self, names: Sequence[str]) -> list[int]:
+        known = {unit.id: number for number, unit in enumerate(self._units)}
+        for name in names:
+            if name not in known:
+                raise InputError("done", name, f"queues of this pool; {shown_name(self._verb.pool)} has no such unit")
+        return [known[name] for name in names]
+
+    def _choose(self, done: Sequence[int]) -> Batch:
+        verb = self._verb
+        count = min(self._left, verb.batch or self._left)
+        scenes = [unit.scene for unit in self._units]
+        if verb.by == "random":
+            return choose_at_random(len(scenes), count, labelled=done, seed=verb.seed)
+        scores = self._scores["mutual_information" if verb.by == "bald" else "entropy"]
+        per_scene = verb.per_scene or 2 * math.ceil(count / len(set(scenes)))
+        return choose_batch(
+            np.array(scores), np.stack(self._features), scenes, count,
+            top_share=verb.top_share, per_scene=per_scene, labelled=done,
+        )  # fmt: skip
+
+    def _fill(self, queue: OracleQueue, chosen: set[str]) -> None:
+        """Write the chosen units, picture by picture."""
+        if not chosen:
+            return
+        for picture, units in self._pool.read():
+            wanted = [unit for unit in units if unit.id in chosen]
+            if not wanted:
+                continue
+            answer = None if self._teacher is None else self._teacher.label(picture.rgb)
+            for unit in wanted:
+                rgb = unit.cut(picture.rgb)
+                if answer is None:
+                    mean = self._looker.look(rgb).posterior.mean
+                    classes, confidence = mean.argmax(axis=0).astype(np.uint8), mean.max(axis=0)
+                else:
+                    classes, confidence = (unit.cut(part) for part in answer)
+                    truth = unit.cut(picture.classes) if self._pool.has_truth else None
+                    self._tally.add(unit.id, classes, truth)
+                queue.add(Proposal(unit.file, np.ascontiguousarray(rgb), classes, confidence))
+
+    def _result(self, batch: Batch, entropy: dict[str, float] | None, stop: str | None) -> dict[str, Any]:
+        verb = self._verb
+        chosen = [
+            {
+                "id": self._units[number].id, "file": f"images/{self._units[number].file}",
+                "scene": self._units[number].scene, "distance": distance if math.isfinite(distance) else None,
+            } | self._tally.units.get(self._units[number].id, {})
+            for number, distance in zip(batch.units, batch.distances, strict=True)
+        ]  # fmt: skip
+        candidates = set(batch.candidates)
+        units = [
+            {
+                "id": unit.id, "scene": unit.scene, "window": list(unit.window),
+                **{name: values[number] if values else None for name, values in self._scores.items()},
+                "candidate": number in candidates,
+            }
+            for number, unit in enumerate(self._units)
+        ]  # fmt: skip
+        return {
+            "pool": self._pool.words(), "model": self._looker.words(), "by": verb.by, "seed": verb.seed,
+            "crop": verb.crop, "size": verb.size, "budget": verb.budget, "labelled": len(self._labelled) + len(chosen),
+            "stop": stop, "stop_entropy": verb.stop_entropy, "entropy": entropy, "chosen": chosen,
+            "teacher": None if self._teacher is None else self._teacher.words() | self._tally.result(), "units": units,
+        }  # fmt: skip
+
+
+class _Tally:
+    """What a teacher labelled, and how much of it is wrong where the truth is known."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, dict[str, float | None]] = {}
+        self._pixels, self._sure = 0, 0
+        self._counted, self._wrong = 0, 0
+        self._rock = np.zeros(3, np.int64)
+
+    def add(self, name: str, classes: np.ndarray, truth: np.ndarray | None) -> None:
+        sure = classes != IGNORE
+        row: dict[str, float | None] = {"teacher_share": float(sure.mean()), "teacher_error": None}
+        self._pixels += sure.size
+        self._sure += int(sure.sum())
+        if truth is not None:
+            confusion = confusion_matrix(truth[sure], classes[sure])
+            counted_here, right = int(confusion.sum()), int(np.trace(confusion))
+            row["teacher_error"] = ratio(counted_here - right, counted_here)
+            self._counted += counted_here
+            self._wrong += counted_here - right
+            self._rock += rock_counts(truth[sure], classes[sure])
+        self.units[name] = row
+
+    def result(self) -> dict[str, Any]:
+        """Share of the pixels labelled; of these, where the truth is known, the share that is wrong, and rock's."""
+        return {
+            "share": ratio(self._sure, self._pixels),
+            "error": ratio(self._wrong, self._counted),
+            "rock": rock_scores(*self._rock.tolist()) if self._counted else None,
+        }
+
+
+def choose_at_random(units: int, count: int, *, labelled: Sequence[int], seed: int) -> Batch:
+    """Choose open units by chance, as what every other choice has to be better than.
+
+    Args:
+        units: How many there are.
+        count: How many to choose.
+        labelled: Those that are not open.
+        seed: Of the draw, with the number of those labelled: rounds draw apart.
+    """
+    is_open = np.setdiff1d(np.arange(units), labelled)
+    random = np.random.default_rng((seed, len(labelled)))
+    chosen = random.permutation(is_open)[:count].tolist()
+    return Batch(chosen, [math.inf] * len(chosen), is_open.tolist())
