@@ -25,7 +25,7 @@ from PIL import Image
 
 from regolith.lunar.dataset.formats.coco import CATEGORIES, compressed_runs
 from regolith.lunar.files import write_json
-from regolith.lunar.labels import NAMES
+from regolith.lunar.labels import IGNORE, NAMES, ROCK
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.importing import import_split
 from regolith.lunar.perception.metrics import rock_counts, rock_scores
@@ -95,8 +95,7 @@ class Study:
             row = self.once(
                 folder / "score.json", lambda labels=labels, model=model: {"labels": labels} | self._score(model, test)
             )
-            said = json.loads((queue / "select.json").read_text("utf-8"))
-            rows.append(row | {"rock_share": self._rock_share(queue), "entropy_p95": said["entropy"]["p95"]})
+            rows.append(row | self._look(queue))
         return rows
 
     def _train(self, splits: list[Path], labels: int, folder: Path, start: Path, seed: int) -> Path:
@@ -138,18 +137,31 @@ class Study:
     def _truth(self, queue: Path, file: str) -> np.ndarray:
         said = json.loads((queue / "select.json").read_text("utf-8"))
         name = next(unit["id"] for unit in said["chosen"] if unit["file"] == f"images/{file}")
-        unit = next(unit for unit in said["units"] if unit["id"] == name)
-        picture, _, _ = name.partition("@")
-        path = self.masks[Path(picture).stem]
+        return self._window(next(unit for unit in said["units"] if unit["id"] == name))
+
+    def _window(self, unit: dict[str, Any]) -> np.ndarray:
+        path = self.masks[Path(unit["id"].partition("@")[0]).stem]
         with Image.open(path) as image:
             shape = image.size[::-1]
         top, left, height, width = unit["window"]
         return read_mask(path, shape)[top : top + height, left : left + width]
 
-    def _rock_share(self, queue: Path) -> float:
+    def _look(self, queue: Path) -> dict[str, Any]:
+        """What was asked for: shares of rock and of what no mask labels, and what scores of open units go with."""
         said = json.loads((queue / "select.json").read_text("utf-8"))
-        files = [Path(unit["file"]).name for unit in said["chosen"]]
-        return float(np.mean([(self._truth(queue, file) == 1).mean() for file in files]))
+        chosen = {unit["id"] for unit in said["chosen"]}
+        truths = [self._window(unit) for unit in said["units"]]
+        rock, ignored = (np.array([(truth == value).mean() for truth in truths]) for value in (ROCK, IGNORE))
+        asked = np.array([unit["id"] in chosen for unit in said["units"]])
+        scores = {
+            name: np.array([unit[name] or 0 for unit in said["units"]]) for name in ("mutual_information", "entropy")
+        }
+        return {
+            "rock_share": float(rock[asked].mean()), "ignored_share": float(ignored[asked].mean()),
+            "entropy_ignored": float(np.corrcoef(scores["entropy"], ignored)[0, 1]),
+            "information_rock": float(np.corrcoef(scores["mutual_information"], rock)[0, 1])
+            if scores["mutual_information"].any() else None,
+        }  # fmt: skip
 
     def _score(self, model: Path, test: Path) -> dict[str, Any]:
         """Rock of all test photographs together, each looked at once at its own size."""
@@ -165,18 +177,21 @@ class Study:
 def curves(
     rows: dict[tuple[str, int, int], list[dict[str, Any]]], ways: list[str], folds: list[int], seeds: int
 ) -> dict[str, Any]:
-    """Return rock-IoU of the folds together by way: {way: [{labels, iou: [of each seed], mean, sd, rock_share}]}."""
+    """Return rock-IoU of the folds together by way: {way: [{labels, iou: [of each seed], mean, sd, …}]}."""
     found: dict[str, Any] = {}
     for way in ways:
         found[way] = []
         for number in range(len(rows[way, 0, folds[0]])):
             parts = [[rows[way, seed, fold][number] for fold in folds] for seed in range(seeds)]
             iou = [rock_scores(*(sum(p[key] for p in part) for key in ("tp", "fp", "fn")))["iou"] for part in parts]
-            shares = [p["rock_share"] for part in parts for p in part if "rock_share" in p]
+            looks = {
+                key: [p[key] for part in parts for p in part if p.get(key) is not None]
+                for key in ("rock_share", "ignored_share", "entropy_ignored", "information_rock")
+            }
             found[way].append({
                 "labels": sum(p["labels"] for p in parts[0]), "iou": iou, "mean": float(np.mean(iou)),
                 "sd": float(np.std(iou, ddof=1)) if seeds > 1 else None,
-                "rock_share": float(np.mean(shares)) if shares else None,
+                **looks,
             })  # fmt: skip
     return found
 
@@ -229,6 +244,7 @@ def main() -> None:
     for way in args.ways:
         for row in found[way]:
             print(f"{way:<8} {row['labels']:>4} labels: {row['mean']:.3f} ± {row['sd'] or 0:.3f}  {row['iou']}")
+            print({key: row[key] for key in ("rock_share", "ignored_share", "entropy_ignored", "information_rock")})
     print(json.dumps({key: value for key, value in result.items() if key != "curves"}))
 
 
