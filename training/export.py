@@ -171,7 +171,7 @@ def _export(checkpoint: Path, out: Path, *, photo_px: int, photo_tta: Views) -> 
     model = load_network(state)
     usage = {"photo_px": photo_px, "photo_tta": photo_tta}
     with replacing(out) as scratch:
-        _write_graph(model, scratch)
+        write_graph(model, scratch)
         parity = compare(model, scratch)
         card = _card(checkpoint, state, parity) | usage | file_fields(out, scratch.read_bytes())
         write_json(out.with_suffix(".json"), card | replaced(out))
@@ -179,7 +179,7 @@ def _export(checkpoint: Path, out: Path, *, photo_px: int, photo_tta: Views) -> 
     return card
 
 
-def _write_graph(model: SegmentationNetwork, path: Path) -> None:
+def write_graph(model: SegmentationNetwork, path: Path) -> None:
     import torch
 
     height, width = torch.export.Dim("height_32", min=2, max=512), torch.export.Dim("width_32", min=2, max=512)
