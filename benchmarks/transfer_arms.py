@@ -19,7 +19,7 @@ from regolith.lunar.dataset.generate import generate
 from regolith.lunar.dataset.layout import append_records
 from regolith.lunar.dataset.split_reader import StoredFrame, open_split
 from regolith.lunar.dataset.write import write_frame
-from regolith.lunar.params import change_params, load_preset
+from regolith.lunar.params import Params, change_params, load_preset
 
 WIDTH, HEIGHT = 320, 256
 """Size of the frames [px]."""
@@ -106,6 +106,11 @@ def folder_of(root: Path, name: str) -> Path:
     return root / "data" / name / SPLIT
 
 
+def parameters(arm: Arm) -> Params:
+    """Parameters an arm is drawn from."""
+    return change_params(load_preset(arm.preset), {"dataset.frames_per_scene": SCENE_FRAMES, **dict(arm.changes)})
+
+
 def make_arm(root: Path, arm: Arm, *, frames: int | None = None, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
     """Draw or derive an arm's split, and first those it is made of; return its folder.
 
@@ -118,10 +123,9 @@ def make_arm(root: Path, arm: Arm, *, frames: int | None = None, size: tuple[int
     folder = folder_of(root, arm.name)
     count = frames or arm.frames
     if arm.derived is None:
-        params = change_params(load_preset(arm.preset), {"dataset.frames_per_scene": SCENE_FRAMES, **dict(arm.changes)})
         width, height = size
         generate(
-            params, folder.parent, split=SPLIT, frames=count, width=width, height=height, seed=SEED,
+            parameters(arm), folder.parent, split=SPLIT, frames=count, width=width, height=height, seed=SEED,
             executor="in-process",
         )  # fmt: skip
         return folder

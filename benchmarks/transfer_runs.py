@@ -152,7 +152,7 @@ def score_run(root: Path, arm: str, seed: int, photographs: Photographs) -> dict
     if not (out / RESULT).exists():
         result, predicted = measure(predictor(out / "last.pt"), photographs)
         with replacing(out / PREDICTED) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **predicted)
+            np.savez_compressed(file, allow_pickle=False, **predicted)
         write_json(out / RESULT, result)
         for name in ("best.pt", "last.pt"):
             (out / name).unlink(missing_ok=True)  # a run is measured once, and weighs 40 MB

@@ -106,7 +106,8 @@ def has_rock(classes: np.ndarray, stride: int) -> np.ndarray:
     """Whether a cell has a pixel of rock, bool [ceil(H / stride), ceil(W / stride)], of classes uint8 [H, W]."""
     height, width = classes.shape
     filled = np.pad(classes == ROCK, [(0, -height % stride), (0, -width % stride)])
-    return filled.reshape(filled.shape[0] // stride, stride, -1, stride).any(axis=(1, 3))
+    cells = filled.reshape(filled.shape[0] // stride, stride, -1, stride)
+    return np.asarray(cells.any(axis=(1, 3)))
 
 
 def distances(x: Features, y: Features) -> dict[str, float]:
@@ -140,9 +141,10 @@ class Probe:
             second: float [m, d].
         """
         means = [part.mean(axis=0, dtype=np.float64) for part in (first, second)]
-        pooled = sum(np.cov(part.astype(np.float64), rowvar=False, ddof=0) for part in (first, second)) / 2
-        scale = np.trace(pooled) / len(pooled)
-        pooled = (1 - SHRINKAGE) * pooled + SHRINKAGE * scale * np.eye(len(pooled))
+        within = [np.cov(part.astype(np.float64), rowvar=False, ddof=0) for part in (first, second)]
+        pooled = (within[0] + within[1]) / 2
+        identity = np.eye(len(pooled)) * np.trace(pooled) / len(pooled)
+        pooled = (1 - SHRINKAGE) * pooled + SHRINKAGE * identity
         return cls(np.linalg.solve(pooled, means[1] - means[0]))
 
     def auc(self, first: np.ndarray, second: np.ndarray) -> float:
