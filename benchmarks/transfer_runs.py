@@ -38,11 +38,11 @@ PREDICTED = "predicted.npz"
 
 
 def recipe(train_split: Path, val_split: Path, out: Path, seed: int, *, epochs: int = EPOCHS) -> TrainParams:
-    """The one recipe: ImageNet weights, crops of 160 px, no photometric change, the average of the last steps."""
+    """The one recipe: ImageNet weights, crops of 128 px, no photometric change, the average of the last steps."""
     return TrainParams(
         train_split=train_split, val_split=val_split, out=out, arch="efficientnet-lite0", init="imagenet",
         logits_stride=2, lr=1e-3, lr_min=2e-5, warmup_steps=10, batch=8, epochs=epochs, patience=epochs, grad_clip=1.0,
-        ema_decay=0.9, crop_px=160, scale=Interval(0.6, 2.0), rock_min_px=2.0, rock_bias=0.1, class_weight_power=0.0,
+        ema_decay=0.9, crop_px=128, scale=Interval(0.6, 2.0), rock_min_px=2.0, rock_bias=0.1, class_weight_power=0.0,
         loss_lovasz=0.5, seed=seed, threads=1, workers=1,
     )  # fmt: skip
 
