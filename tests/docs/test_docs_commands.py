@@ -37,6 +37,7 @@ NOT_RUN = Counter(
         "docs/isaac-sim.md": 4,
         "docs/quality.md": 1,
         "docs/quality-features.md": 4,
+        "docs/quality-study.md": 1,
         "docs/studio.md": 1,
         "docs/train.md": 1,
     }
