@@ -7,25 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transfer_figure import draw
 from transfer_rank import correlate
 from transfer_scores import HIGHER, LOWER
+from transfer_text import OUTCOMES, arm_table, by_strength, chosen_on_polar, correlation_table, say, score_table
+from transfer_verdict import chosen, ingredients, verdicts
 
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.labels import ROCK
 from regolith.lunar.perception.metrics import ratio, rock_scores
 
-OUTCOMES: dict[str, tuple[str, str, int]] = {
-    "polar_iou": ("POLAR rock-IoU", "POLAR", HIGHER),
-    "polar_flood": ("POLAR flood", "POLAR", LOWER),
-    "apollo_iou": ("Apollo rock-IoU", "Apollo", HIGHER),
-    "apollo_flood": ("Apollo flood", "Apollo", LOWER),
-    "boulders_iou": ("close-ups rock-IoU", "Apollo", HIGHER),
-}
-"""Key of a run's figures to its title, the real set whose scores are held against it, and which way is better."""
 SETS = {"main": ("generations", "broken"), "all": ("generations", "broken", "mixtures")}
 """Which arms are correlated."""
-LISTED = 12
-"""Scores of the short table."""
 
 
 def figures(run: dict[str, Any]) -> dict[str, float]:
@@ -106,89 +99,6 @@ def correlations(summary: dict[str, Any], groups: tuple[str, ...]) -> dict[str, 
     return {"arms": arms, "rows": rows}
 
 
-def chosen_on_polar(found: dict[str, Any]) -> str:
-    """The score with the highest Spearman correlation with POLAR rock-IoU, which Apollo had no part in choosing."""
-    rows = found["rows"]["polar_iou"]
-    known = [name for name in rows if name in found["rows"]["apollo_iou"]]
-    return max(known, key=lambda name: rows[name]["spearman"] if rows[name]["spearman"] is not None else -2)
-
-
-# -- text --------------------------------------------------------------------------------------------------------------
-
-
-def spread(values: list[float], percent: bool = False) -> str:
-    """Mean ± sample standard deviation over seeds."""
-    scale, digits, unit = (100, 1, " %") if percent else (1, 3, "")
-    mean = float(np.mean(values)) * scale
-    if len(values) < 2:
-        return f"{mean:.{digits}f}{unit}"
-    return f"{mean:.{digits}f} ± {float(np.std(values, ddof=1)) * scale:.{digits}f}{unit}"
-
-
-COLUMNS = (
-    ("POLAR rock-IoU", "polar_iou", False),
-    ("precision", "polar_precision", False),
-    ("recall", "polar_recall", False),
-    ("POLAR flood", "polar_flood", True),
-    ("Apollo rock-IoU", "apollo_iou", False),
-    ("recall", "apollo_recall", False),
-    ("close-ups rock-IoU", "boulders_iou", False),
-    ("Apollo flood", "apollo_flood", True),
-)
-
-
-def arm_table(summary: dict[str, Any], names: list[str]) -> str:
-    """A line for each arm: what is in it, and what the networks made of the photographs."""
-    lines = [
-        f"| arm | what | {' | '.join(title for title, _, _ in COLUMNS)} |",
-        "|---" * (len(COLUMNS) + 2) + "|",
-    ]
-    for name in names:
-        if name in summary["arms"]:
-            arm = summary["arms"][name]
-            cells = [spread([run[key] for run in arm["runs"].values()], percent) for _, key, percent in COLUMNS]
-            lines.append(f"| {name} | {arm['what']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def signed(value: float | None) -> str:
-    """A correlation with its sign."""
-    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
-
-
-def say(row: dict[str, Any] | None, *, p: bool = False) -> str:
-    """A Spearman correlation with its interval, and maybe its p-values."""
-    if row is None or row["spearman"] is None:
-        return "–"
-    low, high = row["spearman_interval"] or (None, None)
-    text = f"{signed(row['spearman'])} ({signed(low)} … {signed(high)})"
-    return text + (f", p {row['p']:.3f}, of all {row['p_of_all']:.3f}" if p else "")
-
-
-def correlation_table(found: dict[str, Any], names: list[str], *, tau: bool = False) -> str:
-    """A line for each score: its correlation with every outcome."""
-    rows = found["rows"]
-    titles = [title for title, _, _ in OUTCOMES.values()]
-    lines = [f"| score | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    for name in names:
-        cells = []
-        for key in OUTCOMES:
-            row = rows[key].get(name)
-            if tau:
-                low, high = (row and row["kendall_interval"]) or (None, None)
-                cells.append("–" if row is None else f"{signed(row['kendall'])} ({signed(low)} … {signed(high)})")
-            else:
-                cells.append(say(row))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def by_strength(found: dict[str, Any], key: str) -> list[str]:
-    """Scores from the one that foretells an outcome best to the one that misleads most."""
-    rows = found["rows"][key]
-    return sorted(rows, key=lambda name: -(rows[name]["spearman"] if rows[name]["spearman"] is not None else -2))
-
-
 def write_report(study: dict[str, Any], root: Path, folder: Path) -> None:
     """Write results.json, RESULTS.md and the figure of a study."""
     summary = summarize(study, root)
@@ -198,8 +108,6 @@ def write_report(study: dict[str, Any], root: Path, folder: Path) -> None:
 
 def write_text(summary: dict[str, Any], folder: Path) -> None:
     """Write RESULTS.md and the figure from results.json's content."""
-    from transfer_figure import draw
-
     main = summary["correlations"]["main"]
     groups = summary["groups"]
     seconds = [second for arm in summary["arms"].values() for second in arm["train_seconds"]]
@@ -211,9 +119,17 @@ def write_text(summary: dict[str, Any], folder: Path) -> None:
         f"{summary['machine']['cpu']}, one thread, PyTorch {summary['machine']['torch']}; a training took "
         f"{np.median(seconds):.0f} s (median of {len(seconds)}). ± is the sample standard deviation over {seeds} seeds "
         "of training, which share their frames.",
+        *(["## What it says", verdicts(main), chosen(main)] if main["rows"] else []),
         "## What the networks made of the photographs",
         arm_table(summary, [name for names in groups.values() for name in names]),
     ]
+    if sum(name in summary["arms"] for name in groups["mixtures"]) > 1:
+        parts += [
+            "## Ingredients",
+            "Equal frames and steps; in brackets the difference with its interval of 95 % over seeds, paired "
+            "(Student's t). *Kept* and *dropped* follow from intervals that leave out zero.",
+            ingredients(summary),
+        ]
     for title, (name, found) in zip(
         ("Four generations and six broken sets", "With the mixtures"), summary["correlations"].items(), strict=True
     ):
@@ -236,18 +152,7 @@ def write_text(summary: dict[str, Any], folder: Path) -> None:
                 lines.append(f"| {outcome} | {best} | {say(row)} | {row['p']:.4f} | {row['p_of_all']:.3f} |")
             parts += [f"The best of all scores for each outcome, found by looking at {len(ordered)}:", "\n".join(lines)]
     parts += ["## Every score", *(score_table(summary, title) for title in ("POLAR", "Apollo"))]
-    write_bytes(folder / "figure.svg", draw(summary, chosen_on_polar(main)).encode())
+    if main["rows"]:
+        parts.insert(3, "![Scores against rock-IoU; a point is an arm, its line the range of seeds](figure.svg)")
+        write_bytes(folder / "figure.svg", draw(summary, chosen_on_polar(main)).encode())
     write_bytes(folder / "RESULTS.md", ("\n\n".join(parts) + "\n").encode())
-
-
-def score_table(summary: dict[str, Any], title: str) -> str:
-    """Every score of every arm against a real set; arms across."""
-    arms = list(summary["arms"])
-    names = list(summary["arms"][arms[0]]["scores"][title])
-    lines = [f"| {title}: score (− less is better, + more) | {' | '.join(arms)} |", "|---" * (len(arms) + 1) + "|"]
-    for name in names:
-        rows = [summary["arms"][arm]["scores"][title].get(name) for arm in arms]
-        better = next(row[1] for row in rows if row)
-        cells = ["–" if row is None else f"{row[0]:.3f}".replace("-", "−") for row in rows]
-        lines.append(f"| {name} ({'+' if better == HIGHER else '−'}) | {' | '.join(cells)} |")
-    return "\n".join(lines)

@@ -16,6 +16,8 @@ import transfer_arms  # noqa: E402
 import transfer_rank  # noqa: E402
 import transfer_report  # noqa: E402
 import transfer_scores  # noqa: E402
+import transfer_text  # noqa: E402
+import transfer_verdict  # noqa: E402
 
 from regolith.lunar.dataset.split_reader import open_split  # noqa: E402
 from regolith.lunar.dataset.verify import verify  # noqa: E402
@@ -168,7 +170,7 @@ def test_tables_say_what_the_results_hold(tmp_path, random) -> None:
     arms = {}
     for number in range(6):
         flat = dict.fromkeys(("polar_precision", "polar_recall", "apollo_recall"), 0.1 * number + 0.001)
-        run = flat | dict.fromkeys(transfer_report.OUTCOMES, 0.1 * number)
+        run = flat | dict.fromkeys(transfer_text.OUTCOMES, 0.1 * number)
         gaps = {"gap": [1 - 0.1 * number, -1], "noise": [float(random.normal()), 1]}
         gaps["default: ground neighbour"] = [0.5 + 0.01 * number, -1]
         scores = {"POLAR": gaps, "Apollo": gaps}
@@ -181,8 +183,28 @@ def test_tables_say_what_the_results_hold(tmp_path, random) -> None:
     rows = summary["correlations"]["main"]["rows"]
     assert rows["polar_iou"]["gap"]["spearman"] == 1 and rows["polar_flood"]["gap"]["spearman"] == -1
     assert rows["polar_iou"]["default: ground neighbour"]["spearman"] == -1
-    assert transfer_report.chosen_on_polar(summary["correlations"]["main"]) == "gap"
+    assert transfer_text.chosen_on_polar(summary["correlations"]["main"]) == "gap"
     transfer_report.write_text(summary, tmp_path)
     text = (tmp_path / "RESULTS.md").read_text("utf-8")
     assert "| arm5 | x | 0.500 ± 0.000 |" in text and "| gap | +1.00 (" in text
+    assert "it stands" not in text and "the best on POLAR rock-IoU is *gap*: +1.00" in text
     assert (tmp_path / "figure.svg").read_text("utf-8").startswith("<")
+
+
+def test_a_verdict_is_the_side_of_zero_of_the_interval() -> None:
+    rows = [{"spearman": 0.5, "spearman_interval": ends} for ends in ((0.1, 0.9), (-0.9, -0.1), (-0.1, 0.9), None)]
+    said = [transfer_verdict.verdict(row) for row in rows]
+    assert said == ["**foretells**", "**misleads**", "not resolved", "not defined"]
+
+
+@pytest.mark.parametrize(("flood", "word"), [(0.1, "kept"), (0.9, "both ways")])
+def test_an_ingredient_is_kept_where_it_helps_and_does_not_hurt(flood, word) -> None:
+    """Three seeds that all gain as much; less flood is better."""
+    runs = {}
+    for name, gain, flooded in (("wide", 0.0, 0.5), ("wide+v4", 0.2, flood)):
+        of_seed = dict.fromkeys(transfer_text.OUTCOMES, 0.1 + gain) | {"apollo_flood": flooded}
+        jitter = {seed: of_seed | {"polar_iou": of_seed["polar_iou"] + 0.01 * int(seed)} for seed in "012"}
+        runs[name] = {"runs": jitter}
+    table = transfer_verdict.ingredients({"groups": {"mixtures": [*runs]}, "arms": runs})
+    assert "| v4 to wide | 0.110 ± 0.010 → 0.310 ± 0.010 (+0.200 … +0.200)" in table
+    assert table.endswith(f"| {word} |")
