@@ -33,8 +33,8 @@ def random() -> np.random.Generator:
 
 def test_correlations_are_scipys_with_ties(random) -> None:
     x, y = random.integers(0, 6, 12).astype(float), random.integers(0, 6, 12).astype(float)
-    assert transfer_rank.spearman(x, y) == pytest.approx(scipy.stats.spearmanr(x, y).statistic)
-    assert transfer_rank.kendall(x, y) == pytest.approx(scipy.stats.kendalltau(x, y).statistic)
+    assert transfer_rank.spearman(x, y) == pytest.approx(scipy.stats.spearmanr(x, y)[0])
+    assert transfer_rank.kendall(x, y) == pytest.approx(scipy.stats.kendalltau(x, y)[0])
     assert np.isnan(transfer_rank.spearman(np.ones(12), y))
 
 
