@@ -102,6 +102,7 @@ def correlations(summary: dict[str, Any], groups: tuple[str, ...]) -> dict[str, 
 def write_report(study: dict[str, Any], root: Path, folder: Path) -> None:
     """Write results.json, RESULTS.md and the figure of a study."""
     summary = summarize(study, root)
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "results.json", summary)
     write_text(summary, folder)
 
@@ -117,8 +118,12 @@ def write_text(summary: dict[str, Any], folder: Path) -> None:
         "Made by `benchmarks/study_transfer.py` of `results.json` beside this page; what it says is on "
         "[the page of the study](../quality-study.md).",
         f"{summary['machine']['cpu']}, one thread, PyTorch {summary['machine']['torch']}; a training took "
-        f"{np.median(seconds):.0f} s (median of {len(seconds)}). ± is the sample standard deviation over {seeds} seeds "
-        "of training, which share their frames.",
+        f"{np.median(seconds):.0f} s (median of {len(seconds)}). "
+        + (
+            f"± is the sample standard deviation over {seeds} seeds of training, which share their frames."
+            if seeds > 1
+            else "One seed of training: no spread is known, and intervals are over arms alone."
+        ),
         *(["## What it says", verdicts(main), chosen(main)] if main["rows"] else []),
         "## What the networks made of the photographs",
         arm_table(summary, [name for names in groups.values() for name in names]),
