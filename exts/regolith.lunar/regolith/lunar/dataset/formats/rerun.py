@@ -52,7 +52,9 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
         _log_spec(recording, source)
         try:
             recording.flush()
-        except RuntimeError as error:  # its writer does not say which error of the disk it was
+        except RuntimeError as error:
+            with path.open("ab") as file:  # Rerun does not say what the disk did: it says so again
+                file.write(b"\0")
             raise OSError(errno.EIO, f"Rerun did not write it ({error})", str(path)) from None
         recording.disconnect()
 
