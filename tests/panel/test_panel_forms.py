@@ -112,4 +112,4 @@ def test_new_parameter_appears_by_itself() -> None:
 def test_sources_hide_only_what_the_panel_sets_itself() -> None:
     hidden = {source.prefix: source.hidden & set(source.model.model_fields) for source in SOURCES}
     plumbing = set(PresetVerb.model_fields) | {"events"}
-    assert all(names <= plumbing | {"model", "preset"} for names in hidden.values())
+    assert all(names <= plumbing | {"model", "preset", "threads"} for names in hidden.values())
