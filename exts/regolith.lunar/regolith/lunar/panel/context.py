@@ -143,12 +143,13 @@ class PanelContext:
         return ""
 
     def arguments(self, verb: Verb, /, **changes: Any) -> list[str]:
-        """Flags of a verb of the command line: every field that differs from its default.
+        """Arguments of a verb of the command line: every field that differs from its default.
 
         Args:
             verb: The verb.
             changes: Values that take the place of its own.
         """
+        positional: list[str] = []
         flags: list[str] = []
         for name, info in type(verb).model_fields.items():
             value = changes.get(name, getattr(verb, name))
@@ -158,12 +159,12 @@ class PanelContext:
             text = self._place(name, value) if isinstance(value, Path) else as_text(value)
             flag = "--" + (extra.get("flag") or name).replace("_", "-")
             if extra.get("positional"):
-                flags.insert(0, text)
+                positional.append(text)
             elif isinstance(value, bool):
                 flags.append(flag if value else flag.replace("--", "--no-", 1))
             else:
                 flags.append(f"{flag}={text}")
-        return flags
+        return positional + flags
 
     def _place(self, name: str, path: Path) -> str:
         return str(path) if ships(name, path) else str(self.absolute(path))
