@@ -215,6 +215,8 @@ def make_field(path: str, info: FieldInfo, default: Any, *, group: str = "") -> 
     extra = field_extra(info)
     annotation, optional = strip_optional(info.annotation)
     kind = _kind(annotation)
+    if kind == "choice" and optional:  # a menu has no entry for what is left out
+        kind = "text"
     value = None if default is PydanticUndefined else default
     picks: Literal["", "file", "folder"] = "folder" if kind == "path" else ""
     if path in FILES:
