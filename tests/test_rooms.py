@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from regolith.lunar.cli import VERBS
+from regolith.lunar.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"

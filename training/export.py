@@ -173,7 +173,7 @@ def _export(checkpoint: Path, out: Path, *, photo_px: int, photo_tta: Views) -> 
     model = load_network(state)
     usage = {"photo_px": photo_px, "photo_tta": photo_tta}
     with replacing(out) as scratch:
-        _write_graph(model, scratch)
+        write_graph(model, scratch)
         parity = compare(model, scratch)
         card = _card(checkpoint, state, parity) | usage | file_fields(out, scratch.read_bytes())
         write_json(out.with_suffix(".json"), card | replaced(out))
@@ -181,12 +181,16 @@ def _export(checkpoint: Path, out: Path, *, photo_px: int, photo_tta: Views) -> 
     return card
 
 
-def _write_graph(model: SegmentationNetwork, path: Path) -> None:
+def write_graph(model: SegmentationNetwork, path: Path) -> None:
     """Trace the network and fold what is constant.
 
     PyTorch's tracing exporter is asked for: `torch.export`, its successor, takes ten times as long over free sizes, for
     a graph that computes the same bits in the same time. What tracing could get wrong, a size taken for a constant,
     `compare` sees.
+
+    Args:
+        model: The network; its `inference_graph` takes pixels.
+        path: File to write.
     """
     import onnx
     import onnx_ir

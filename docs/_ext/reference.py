@@ -19,7 +19,6 @@ from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from regolith.lunar.cli import VERBS
 from regolith.lunar.params import (
     Group,
     Interval,
@@ -31,6 +30,7 @@ from regolith.lunar.params import (
     is_group,
     load_preset,
 )
+from regolith.lunar.verbs import VERBS
 
 
 def verb_model(name: str) -> type[Verb]:

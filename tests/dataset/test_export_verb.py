@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ from regolith.lunar.dataset.layout import JOURNAL, read_journal, write_journal
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.params import InputError
+
+INSTALLED = [name for name in MODULES if name != "rerun" or find_spec("rerun")]
+"""Formats whose packages the environment has: Rerun's, of 0.7 GB, is an extra that `make setup` leaves out."""
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("to", MODULES)
+@pytest.mark.parametrize("to", INSTALLED)
 def test_a_failure_leaves_nothing(root: Path, to: str) -> None:
     """The last frame's mask is not what was written; whatever had been exported by then is gone."""
     broken = root / "in/val" / file_name("mask", 1)
@@ -55,7 +59,7 @@ def test_a_failure_leaves_nothing(root: Path, to: str) -> None:
     assert files(root / "in") == before
 
 
-@pytest.mark.parametrize("to", MODULES)
+@pytest.mark.parametrize("to", INSTALLED)
 def test_a_full_disk_leaves_nothing(root: Path, to: str) -> None:
     """Files of more than 2 kB cannot be written: as on a full disk, the write fails half way."""
     code = (
@@ -75,7 +79,7 @@ def test_a_full_disk_leaves_nothing(root: Path, to: str) -> None:
     assert names(root) == ["in"]
 
 
-@pytest.mark.parametrize("to", MODULES)
+@pytest.mark.parametrize("to", INSTALLED)
 def test_progress_counts_every_frame(root: Path, to: str) -> None:
     events = []
     result = export(root / "in", root / "out", to=to, emit=events.append)

@@ -202,3 +202,31 @@ def test_many_machines_with_ray(address: str, tmp_path: Path) -> None:
     rl.generate(rl.load_preset("v1"), tmp_path / "here", executor="in-process", **arguments)
     there, here = (tmp_path / name / "train_dr/frames.jsonl" for name in ("data", "here"))
     assert there.read_bytes() == here.read_bytes()
+
+
+def test_close_the_loop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All the way around; called again it draws, trains and scores nothing; pictures like the frames end it early."""
+    pytest.importorskip("torch")
+    data, run, out = (tmp_path / name for name in ("data", "run", "out"))
+    params = rl.change_params(rl.load_preset("v1"), {"dataset.frames_per_scene": 1, "rocks.abundance": (0.1, 0.1)})
+    for split, frames in (("train_dr", 8), ("val", 6)):
+        rl.generate(params, data, split=split, frames=frames, width=96, height=96, executor="in-process")
+    load(5).main(data=data, out=run, epochs=1, init="random")
+    places = {"photographs": tmp_path / "photographs", "masks": tmp_path / "masks"}
+    for folder, name in zip(places.values(), ("rgb", "mask"), strict=True):
+        folder.mkdir()
+        for index in range(6):
+            picture = np.asarray(Image.open(data / f"val/{name}/{name}_{index:05d}.png"))
+            Image.fromarray(255 - picture if name == "rgb" else picture).save(folder / f"{index}.png")
+    arguments: dict[str, Any] = {**places, "data": data, "run": run, "out": out, "frames": 2, "epochs": 1}
+    load(12).main(**arguments, jsd_max="1")
+    assert "rock-IoU before 0." in capsys.readouterr().out
+    check_picture(out / "picture.png")
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "picture.png"}
+    load(12).main(**arguments, jsd_max="1")
+    assert {path for path, then in made.items() if path.stat().st_mtime_ns != then} == set()
+    (out / "gate/gate.json").unlink()
+    with pytest.raises(SystemExit, match="1"):
+        load(12).main(**arguments, jsd_max="0")
+    load(12).main(**arguments | {"photographs": data / "val", "out": tmp_path / "calm"}, level=0.001)
+    assert "nothing drifted" in capsys.readouterr().out and not (tmp_path / "calm/tail").exists()

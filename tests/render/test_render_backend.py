@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,20 @@ def test_a_failed_probe_is_never_remembered(tmp_path: Path, monkeypatch: pytest.
     assert not backend.library_works(library)
     monkeypatch.setattr(backend, "_probe", lambda *_: True)
     assert backend.library_works(library)
+
+
+def test_what_a_child_would_say_is_known_ahead_or_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where a package is missing, nor where Dr.Jit took a library of its own choice here."""
+    known = backend.describe_ahead("llvm")
+    assert known is not None and known == backend.describe_backend("llvm") and known["backend"] == "llvm"
+    monkeypatch.setitem(sys.modules, "drjit", sys)
+    assert backend.describe_ahead("llvm") == known
+    monkeypatch.delenv(backend.LIBRARY_VARIABLE)
+    assert backend.describe_ahead("llvm") is None
+    monkeypatch.delitem(sys.modules, "drjit")
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(backend.metadata, "version", missing)
+    assert backend.describe_ahead("scalar") is None

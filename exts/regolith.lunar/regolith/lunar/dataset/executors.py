@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import psutil
 
@@ -213,8 +213,11 @@ def open_executor(name: str, *, address: str | None = None, command: str | None 
         command: Command line of an Isaac Sim chunk, with `{task}` where the task's file goes.
 
     Raises:
-        InputError: An executor that needs something it was not given, or was given what it does not take.
+        InputError: There is no such executor, or it needs something it was not given, or was given what it does not
+            take.
     """
+    if name not in get_args(ExecutorName):
+        raise InputError("executor", name, ", ".join(get_args(ExecutorName)))
     if address is not None and name != "ray":
         raise InputError("address", address, "only with --executor ray")
     if command is not None and name != "isaac":

@@ -25,6 +25,7 @@ MODULES: dict[str, str] = {
     "basicwriter": "basicwriter",
     "voc": "voc",
     "pointcloud": "pointcloud",
+    "rerun": "rerun",
 }
 """Format to its module in `dataset.formats`; each has `write(sources, out, step)`."""
 
@@ -79,7 +80,7 @@ def export(
     Args:
         folder: A split, or a dataset holding some.
         out: Folder to make.
-        to: `coco`, `yolo-seg`, `webdataset`, `hf`, `basicwriter`, `voc`, `pointcloud`, the name of a format that an
+        to: `coco`, `yolo-seg`, `webdataset`, `hf`, `basicwriter`, `voc`, `pointcloud`, `rerun`, the name of a format an
             installed package adds (entry points `regolith.lunar.formats`), or a function that writes one.
         partial: Whether splits may lack frames of their contract.
         shard: Samples a WebDataset shard holds at most.
@@ -143,5 +144,6 @@ def _installed(to: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        allowed = f"a format whose packages are installed: {package} is not; {install_command('export')}"
+        extra = "rerun" if to == "rerun" else "export"
+        allowed = f"a format whose packages are installed: {package} is not; {install_command(extra)}"
         raise InputError("to", to, allowed) from None

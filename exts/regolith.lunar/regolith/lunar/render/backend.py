@@ -242,14 +242,18 @@ def describe_ahead(choice: str) -> dict[str, Any] | None:
         choice: As for `choose_backend`.
 
     Returns:
-        As `describe_backend`; None where Dr.Jit is loaded here with a library that children need not choose.
+        As `describe_backend`; None where Dr.Jit is loaded here with a library that children need not choose, or a
+        package is missing, of which a child says what it is for.
 
     Raises:
         InputError: The back end asked for by name does not work here.
     """
     if "drjit" in sys.modules and not os.environ.get(LIBRARY_VARIABLE):
         return None
-    return describe_backend(choose_backend(choice))
+    try:
+        return describe_backend(choose_backend(choice))
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _library_version(path: Path) -> str:
