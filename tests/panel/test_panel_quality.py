@@ -12,7 +12,7 @@ import pytest
 from panel_host import Bench
 from PIL import Image
 
-from regolith.lunar.cli import VERBS, parse_verb
+from regolith.lunar.cli import parse_verb
 from regolith.lunar.dataset.contract import CONTRACT
 from regolith.lunar.panel.forms import FILES, OUTPUTS
 from regolith.lunar.panel.presentation import BUTTONS, WORKS
@@ -20,6 +20,7 @@ from regolith.lunar.panel.quality import QUALITY, QualityVerb
 from regolith.lunar.panel.quality_work import QualityWork
 from regolith.lunar.params import Verb
 from regolith.lunar.perception.apollo_masks import APOLLO
+from regolith.lunar.verbs import VERBS
 
 
 def program(bench: Bench, script: str, *, training: bool = False) -> None:
