@@ -37,19 +37,20 @@ def test_every_folder_a_companion_writes_is_confined() -> None:
     assert named == OUTPUTS
 
 
-@pytest.mark.parametrize("path", sorted(OUTPUTS))
 @pytest.mark.parametrize(
     "place", ["/tmp", "../elsewhere", "sub/../../elsewhere", "link/set", "~", "~nobody-at-all/x/../../..", "a\0b"]
 )
-def test_output_outside_is_refused_at_its_field(bench: Bench, linked: Path, path: str, place: str) -> None:
-    model, before = bench.model, bench.model.field(path).value
-    assert before is not None and not model.field(path).message
-    model.commit(path, place)
-    message = model.field(path).message
-    assert message.startswith("out: ") and message.endswith(f"allowed: a path inside {bench.host.data_folder}")
-    assert model._context.values.good[path] == before
-    model.commit(path, "sub/../set")
-    assert not model.field(path).message
+def test_output_outside_is_refused_at_its_field(bench: Bench, linked: Path, place: str) -> None:
+    model = bench.model
+    for path in sorted(OUTPUTS):
+        before = model.field(path).value
+        assert before is not None and not model.field(path).message, path
+        model.commit(path, place)
+        message = model.field(path).message
+        assert message.startswith("out: ") and message.endswith(f"allowed: a path inside {bench.host.data_folder}")
+        assert model._context.values.good[path] == before
+        model.commit(path, "sub/../set")
+        assert not model.field(path).message
 
 
 def test_runs_folder_is_nobodys_output(bench: Bench) -> None:

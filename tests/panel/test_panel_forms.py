@@ -97,19 +97,21 @@ def test_new_parameter_appears_by_itself() -> None:
         cling: Interval = quantity(Interval(0, 1), "Dust on the lens.", unit="g", ge=0, le=2, step=0.1)
         mode: Literal["dry", "wet"] = quantity("dry", "Kind of dust.")
         place: Path | None = quantity(None, "Folder of dust.")
+        origin: Literal["mare", "highland"] | None = quantity(None, "Ground it is of; left out, any.")
 
     class Bigger(Params):
         dust: Dust = Dust()
 
     (section,) = [s for s in build_sections([FormSource("", Bigger, "")]) if any("dust." in f.path for f in s.fields)]
-    cling, mode, place = (field for field in section.fields if field.path.startswith("dust."))
+    cling, mode, place, origin = (field for field in section.fields if field.path.startswith("dust."))
     assert section.key == "dataset" and cling.group == "Dust"
     assert (cling.kind, cling.unit, cling.ge, cling.le, cling.step) == ("interval", "g", 0, 2, 0.1)
     assert (mode.kind, mode.choices, mode.default) == ("choice", ("dry", "wet"), "dry")
     assert (place.kind, place.optional, place.default) == ("path", True, None)
+    assert (origin.kind, origin.choices, origin.default) == ("text", (), None) and "[mare, highland]" in origin.tooltip
 
 
 def test_sources_hide_only_what_the_panel_sets_itself() -> None:
     hidden = {source.prefix: source.hidden & set(source.model.model_fields) for source in SOURCES}
     plumbing = set(PresetVerb.model_fields) | {"events"}
-    assert all(names <= plumbing | {"model", "preset"} for names in hidden.values())
+    assert all(names <= plumbing | {"model", "preset", "threads"} for names in hidden.values())

@@ -14,11 +14,14 @@ from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import append_records
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
+from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.params import Params, change_params, load_preset
 from regolith.lunar.perception.session import find_model
 from regolith.lunar.randomize import draw_values, frame_seed, scene_number
 from regolith.lunar.stage.spec import FrameSpec, rng
 
+SAYS = {row.key: row.describe for row in QUALITY}
+"""Verb to what says its result in a line."""
 PARAMS = change_params(load_preset("v3"), {"dataset.frames_per_scene": 1})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from quality_sets import one_view, photo_folder, write_set
+from quality_sets import SAYS, one_view, photo_folder, write_set
 
 from regolith.lunar import cli
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
@@ -105,6 +105,7 @@ def test_the_verb_says_at_which_frequency_the_ground_differs(
     table = capsys.readouterr().out
     assert table.splitlines()[0].startswith("class") and str(tmp_path / "out" / "appearance.png") in table
     result = json.loads((tmp_path / "out" / "appearance.json").read_text())
+    assert SAYS["score_appearance"](result).startswith("luminance JSD: regolith 0.")
     ground = result["classes"]["regolith"]
     assert ground["spectrum"]["db"][1:] == pytest.approx([-6] * 7, abs=1)
     assert all(low <= db <= high for db, (low, high) in zip(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from grounds import write_places
-from quality_sets import PARAMS, photo_folder, write_drawn, write_set
+from quality_sets import PARAMS, SAYS, photo_folder, write_drawn, write_set
 
 from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.contract import Contract, digest
@@ -218,6 +218,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert all(path.read_bytes() == data for path, data in before.items())
     result = json.loads((out / "gate.json").read_text())
     assert result["verdict"] == "reject" and result["digest"] == digest(result)
+    assert SAYS["gate"](result).startswith("rejected: semantics regolith: divergence ")
     assert any("geometry was not scored" in note and "no depth" in note for note in result["notes"])
 
     frames = open_split(drawn)
@@ -240,7 +241,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
 
     assert cli.main([*line, "--jsd-max", "1", "--quarantine"]) == 0
     assert not (drawn / QUARANTINE).exists() and not (out / "request.json").exists()
-    assert json.loads((out / "gate.json").read_text())["verdict"] == "accept"
+    assert SAYS["gate"](json.loads((out / "gate.json").read_text())) == "accepted"
     assert "passes" in capsys.readouterr().out and "Gate: accepted" in (out / "gate.html").read_text()
 
 

@@ -11,6 +11,7 @@ from grounds import scanner, write_places
 from hostile import changed, examples, right_or_one_line
 from hypothesis import given
 from hypothesis import strategies as st
+from quality_sets import SAYS
 
 from regolith.lunar import cli
 from regolith.lunar.dataset.formats.pointcloud import save_arrays
@@ -254,7 +255,9 @@ def test_verbs_write_what_they_return(tmp_path: Path, real: Path, capsys: pytest
     assert cli.main([*line, "--json", str(tmp_path / "r.json")]) == 0
     said = capsys.readouterr().out
     assert "regolith  1.000" in said and str(out / RESULT) in said and "patches of 1.2 m" in said
-    assert json.loads((out / RESULT).read_text()) == json.loads((tmp_path / "r.json").read_text())
+    result = json.loads((out / RESULT).read_text())
+    assert result == json.loads((tmp_path / "r.json").read_text())
+    assert SAYS["score_geometry"](result) == "score 1.000"
     assert cli.main([*line, "--sensor", str(tmp_path / "none.json")]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert "No such file" in said

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quality_sets import PARAMS, one_view, write_set
+from quality_sets import PARAMS, SAYS, one_view, write_set
 
 from regolith.lunar import cli
 from regolith.lunar.dataset.contract import Contract
@@ -121,5 +121,6 @@ def test_what_cannot_be_looked_at_is_one_line(folders: tuple[Path, Path], tmp_pa
     with pytest.raises(InputError, match="split that shows rocks"):
         find_tail(bare, tmp_path)
     result = find_tail(real, tmp_path)
+    assert SAYS["tail"](result) == say_budget(result["budget"])
     assert result["request"] is None and "imported" in " ".join(result["notes"])
     assert not (tmp_path / "request.json").exists() and "3 rocks of the tail" in say_budget(result["budget"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from quality_sets import one_view, photo_folder, write_set
+from quality_sets import SAYS, one_view, photo_folder, write_set
 
 from regolith.lunar import cli
 from regolith.lunar.params import CheckError
@@ -56,6 +57,7 @@ def test_the_result_is_the_same_for_one_seed_and_says_what_it_is(
     assert results[0] == results[1]
     result = json.loads(results[0])
     assert set(result) == {"model", "size", "seed", "synth", "real", "classes", "notes"}
+    assert re.fullmatch(r"divergence: regolith 0\.\d{3} .*, rock 0\..*, sky 0\..*", SAYS["score_semantics"](result))
     assert result["model"]["layer"] == "add_256" and result["real"]["labels"] == "masks" and result["notes"] == []
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["class", "cells", "JSD,", "norms", "JSD,", "neighbours", "Fréchet", "MMD²", "(p)"]

@@ -17,6 +17,7 @@ from toy_split import draw_frame, write_split
 
 from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK
+from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import Architecture
 from regolith.lunar.perception.importing import import_split
@@ -147,6 +148,8 @@ def test_rounds_of_the_loop(pool: SimpleNamespace, runs: dict[str, Path], tmp_pa
     assert {unit["id"] for unit in ranked if unit["candidate"]} == {unit["id"] for unit in ranked[:4]}
     assert {unit["id"] for unit in result["chosen"]} <= {unit["id"] for unit in ranked if unit["candidate"]}
     assert "2 of 4 labels used" in first.summary(result)
+    (says,) = (row.describe for row in QUALITY if row.key == "select")
+    assert says(result) == "2 of 8 units to label"
 
     coco = COCO(str(tmp_path / "first/annotations/instances_default.json"))
     images = tmp_path / "first/images"
@@ -167,6 +170,7 @@ def test_rounds_of_the_loop(pool: SimpleNamespace, runs: dict[str, Path], tmp_pa
     )
     said = third.run()
     assert said["chosen"] == [] and said["stop"] == "budget" and "the loop ends: the budget" in third.summary(said)
+    assert says(said) == "0 of 8 units to label; the loop ends: the budget is used up"
     with pytest.raises(InputError, match="--crop or --size is another"):
         select(pool, runs["efficientnet-lite0"], tmp_path / "fourth", crop=32, **done).run()
 

@@ -82,7 +82,7 @@ class SectionView:
                     for key in (key for key in keys if key in model.actions):
                         self.buttons[key] = ActionButton(model.actions[key])
             for key in WORKS.get(section.key, ()):
-                self.works[key] = training_views(model) if key == "training" else [Bar(model.works[key])]
+                self.works[key] = work_views(model, key)
 
     def close(self) -> None:
         """Drop the subscriptions."""
@@ -91,10 +91,10 @@ class SectionView:
             row.close()
 
 
-def training_views(model: PanelModel) -> list[Bar | Log | MetricPlot]:
-    """Progress, curves and log of a training run."""
-    work = model.works["training"]
-    return [Bar(work), *(MetricPlot(work, curve) for curve in CURVES), Log(work)]
+def work_views(model: PanelModel, key: str) -> list[Bar | Log | MetricPlot]:
+    """Progress, curves (of a training) and log of a line of work."""
+    work = model.works[key]
+    return [Bar(work), *(MetricPlot(work, curve) for curve in CURVES if key == "training"), Log(work)]
 
 
 def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:

@@ -14,9 +14,7 @@ from regolith.lunar.panel.pages import RESULTS, Pages, modified
 from regolith.lunar.panel.train_work import TrainWork, VerbWork, split_problem
 from regolith.lunar.panel.work import WorkState
 from regolith.lunar.params import InputError, Verb
-from regolith.lunar.perception.apollo_masks import APOLLO
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
-from regolith.lunar.perception.session import shipped_models
 
 NAMED = 3
 """Problems of a verification that its line names; its log has more."""
@@ -104,14 +102,12 @@ class ArtifactWork:
     def evaluate(self, *, photos: bool) -> None:
         """Score the model on the entered split or photographs."""
         values, prefix = self._context.values, "photos" if photos else "evaluate"
-        verb, path = values.models[prefix], values.good["model.path"]
+        verb = values.models[prefix]
         assert isinstance(verb, Verb)
-        model = path if path in shipped_models() else str(self._context.absolute(Path(path)))
         out = self._context.absolute(values.good[f"{prefix}.out"])
         name = "evaluate real" if photos else "evaluate synth"
         details = {"out": str(out), "photos": photos}
-        shipped = {"masks": APOLLO} if str(getattr(verb, "masks", "")) == APOLLO else {}  # a name, no folder
-        arguments = self._context.arguments(verb, model=model, **shipped)
+        arguments = self._context.arguments(verb, model=self._context.model)
         self.evaluate_run.begin(name, [*arguments, "--events"], details, writes=out)
         self.evaluate_run.work.folder = out
 

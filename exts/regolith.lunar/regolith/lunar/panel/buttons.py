@@ -15,6 +15,7 @@ from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.pages import PageKind
+from regolith.lunar.panel.quality_work import QualityWork
 from regolith.lunar.panel.run_work import RunWork
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.train_work import TrainWork
@@ -35,13 +36,14 @@ class Buttons:
     generate: GenerateWork
     training: TrainWork
     artifacts: ArtifactWork
+    quality: tuple[QualityWork, ...]
     done: Callable[[], None]
     """Called after an action has run."""
 
     def make(self) -> dict[str, Action]:
         """Every action by its key."""
         actions = (*self._stage_actions(), *self._generate_actions(), *self._model_actions(), *self._report_actions(),
-                   *self._entry_actions())  # fmt: skip
+                   *self._quality_actions(), *self._entry_actions())  # fmt: skip
         return {action.key: action for action in actions}
 
     def _action(
@@ -181,6 +183,20 @@ class Buttons:
                          lambda: "" if training.out is not None and training.out.is_dir()
                          else "nothing is trained yet"),
         ]  # fmt: skip
+
+    def _quality_actions(self) -> list[Action]:
+        host = self.context.host
+        judge = [
+            self._stoppable(run.row.key, run.row.label, f"Stop {run.row.verb}", run.row.tooltip, run, run.judge,
+                            run.problem, needs=(run.row.key,))
+            for run in self.quality
+        ]  # fmt: skip
+        pages = [
+            self._action(run.row.report, f"Open {run.row.title.lower()}", "Open the page of what was found.",
+                         lambda run=run: host.open_path(run.page), run.page_problem)
+            for run in self.quality if run.row.page
+        ]  # fmt: skip
+        return judge + pages
 
     def _entry_actions(self) -> list[Action]:
         action, editor = self._action, self.editor

@@ -18,6 +18,8 @@ from regolith.lunar.panel.host import Host, Pick, Task
 from regolith.lunar.panel.observe import Change, ChangeKind, Observers
 from regolith.lunar.panel.values import Values
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
+from regolith.lunar.perception.apollo_masks import APOLLO
+from regolith.lunar.perception.session import shipped_models
 from regolith.lunar.system import PYTHON
 
 NAME_BYTES, PATH_BYTES = 255, 4096 - 512
@@ -81,6 +83,11 @@ class PanelContext:
         """Interpreter of all other companions."""
         return self.host.python or self.training_python
 
+    @property
+    def model(self) -> str:
+        """Model of preview and evaluation, as a companion finds it."""
+        return self._place("model", Path(self.values.good["model.path"]))
+
     def no_python(self, what: str = "torch") -> str:
         """Line for the user where there is no interpreter.
 
@@ -136,27 +143,36 @@ class PanelContext:
         return ""
 
     def arguments(self, verb: Verb, /, **changes: Any) -> list[str]:
-        """Flags of a verb of the command line: every field that differs from its default.
+        """Arguments of a verb of the command line: every field that differs from its default.
 
         Args:
             verb: The verb.
             changes: Values that take the place of its own.
         """
+        positional: list[str] = []
         flags: list[str] = []
         for name, info in type(verb).model_fields.items():
             value = changes.get(name, getattr(verb, name))
             if name in Verb.model_fields or value is None or (value == info.default and name not in changes):
                 continue
             extra = field_extra(info)
-            text = str(self.absolute(value)) if isinstance(value, Path) else as_text(value)
+            text = self._place(name, value) if isinstance(value, Path) else as_text(value)
             flag = "--" + (extra.get("flag") or name).replace("_", "-")
             if extra.get("positional"):
-                flags.insert(0, text)
+                positional.append(text)
             elif isinstance(value, bool):
                 flags.append(flag if value else flag.replace("--", "--no-", 1))
             else:
                 flags.append(f"{flag}={text}")
-        return flags
+        return positional + flags
+
+    def _place(self, name: str, path: Path) -> str:
+        return str(path) if ships(name, path) else str(self.absolute(path))
+
+
+def ships(name: str, path: Path) -> bool:
+    """Whether what a field of that name has is no path, but the name of something that ships."""
+    return (name == "masks" and str(path) == APOLLO) or (name == "model" and str(path) in shipped_models())
 
 
 def find_python(host: Path | None) -> Path | None:

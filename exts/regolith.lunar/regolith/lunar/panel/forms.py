@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar.dataset.generate import Generate
+from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.panel.settings import CompanionSettings, GenerateSettings, ModelSettings, ShotSettings
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, describe_allowed, field_extra, is_group
 from regolith.lunar.params.training import TrainParams
@@ -30,12 +31,13 @@ SECTIONS: dict[str, str] = {
     "sensor": "Sensor",
     "dataset": "Dataset",
     "test_domain": "Test domain",
+    "quality": "Quality",
     "model": "Model",
     "training": "Training",
 }
 """Key to title, in the panel's order."""
 
-CLOSED = frozenset({"rocks", "craters", "camera", "sensor", "test_domain"})
+CLOSED = frozenset({"rocks", "craters", "camera", "sensor", "test_domain", "quality"})
 """Sections a view shows collapsed at first."""
 
 PLACES = {"terrain": "stage", "relief": "stage", "ground": "stage", "render": "dataset", "randomize": "dataset"}
@@ -46,21 +48,25 @@ TITLES = {"domain": "Per frame", "test_domain": "Per frame of test_photoreal", "
 
 WORDS = {
     "fov": "FOV", "rms": "RMS", "psf": "PSF", "lr": "learning rate", "amp": "mixed precision", "b0": "B0",
-    "jpeg": "JPEG", "hapke": "Hapke", "reseau": "Réseau",
+    "jpeg": "JPEG", "jsd": "JSD", "hapke": "Hapke", "reseau": "Réseau",
 }  # fmt: skip
 """Part of a field's name to the word its label has."""
 
 UNIT_SUFFIXES = ("_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
 """Endings of names that repeat the unit, which a label shows anyway."""
 
-FILES = frozenset({"model.path", "companion.python", "evaluate.model"})
+FILES = frozenset({"model.path", "companion.python", "evaluate.model"}) | {
+    f"{row.key}.{name}" for row in QUALITY for name in row.files
+}
 """Fields that take a file; other paths are folders."""
 
 PROGRAMS = frozenset({"companion.python", "generate.command"})
 """Fields that name what a companion executes: a host whose users may not run what they like withholds them."""
 
-OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"})
-"""Fields that name a folder a companion writes."""
+OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"}) | {
+    f"{row.key}.out" for row in QUALITY
+}
+"""Fields that name a folder or file a companion writes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +91,7 @@ SOURCES: tuple[FormSource, ...] = (
     FormSource("", Params, "", hidden=frozenset({"preset"})),
     FormSource("generate", Generate, "dataset", "Export", _VERB),
     FormSource("drawing", GenerateSettings, "dataset", "Export"),
+    *(FormSource(row.key, row.model, "quality", row.title, row.hidden) for row in QUALITY),
     FormSource("model", ModelSettings, "model", "Live preview"),
     FormSource("evaluate", EvaluateSynth, "model", "Evaluate on a split", _VERB | {"model"}),
     FormSource("photos", EvaluateReal, "model", "Evaluate on photographs", _VERB | {"model"}),
@@ -208,6 +215,8 @@ def make_field(path: str, info: FieldInfo, default: Any, *, group: str = "") -> 
     extra = field_extra(info)
     annotation, optional = strip_optional(info.annotation)
     kind = _kind(annotation)
+    if kind == "choice" and optional:  # a menu has no entry for what is left out
+        kind = "text"
     value = None if default is PydanticUndefined else default
     picks: Literal["", "file", "folder"] = "folder" if kind == "path" else ""
     if path in FILES:

@@ -19,6 +19,8 @@ from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.host import Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
+from regolith.lunar.panel.quality import quality_defaults
+from regolith.lunar.panel.quality_work import QualityWork, quality_works
 from regolith.lunar.panel.run_work import RunWork, latest_runs
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.train_work import TrainWork
@@ -78,9 +80,10 @@ class PanelModel(ParameterEditor):
         self._artifacts = ArtifactWork(
             context, self._training, self._generate, lambda path: self.commit("model.path", path)
         )
-        self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs)
+        self._quality: tuple[QualityWork, ...] = quality_works(context)
+        self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs, *self._quality)
         self.works = {work.key: work for work in (self._stage.work, self._generate.work, *(r.work for r in self._runs))}
-        """Keys: stage, generate, training, evaluate, model, verify, doctor, report."""
+        """Keys: stage, generate, training, evaluate, model, verify, doctor, report, and those of `QUALITY`."""
         self._adopt()
         self.actions: dict[str, Action] = Buttons(
             context,
@@ -90,11 +93,13 @@ class PanelModel(ParameterEditor):
             self._generate,
             self._training,
             self._artifacts,
+            self._quality,
             self._refresh_actions,
         ).make()
         """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, verify, train, use_model,
         evaluate, evaluate_photos, report, evaluation_report, training_report, open_folder, open_run, choose_python,
-        doctor, undo, redo, load, save; none that edits a withheld field."""
+        doctor, undo, redo, load, save, those of `QUALITY`, each with _report where it has a page; none that edits a
+        withheld field."""
 
     def _edited(self, *, committed: bool) -> None:
         python = self._context.values.good["companion.python"]
@@ -259,4 +264,4 @@ def _defaults(host: Host) -> dict[str, Any]:
         "training.val_split": data / "dataset" / "val",
         "training.out": data / "training",
         "companion.python": Path(python) if python else None,
-    }
+    } | quality_defaults(data)

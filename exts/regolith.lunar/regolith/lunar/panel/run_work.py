@@ -23,6 +23,8 @@ RESULT = "result.json"
 """Where a verb of the command line writes its result, inside its run folder."""
 RESULT_BYTES = 16 * 2**20
 """Largest result that is read [bytes]."""
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What comes of reading a result that is not what its verb returns."""
 
 
 class RunWork:
@@ -47,6 +49,8 @@ class RunWork:
         """What the last run that came to its end reported."""
         self.ended: Callable[[WorkState], None] = lambda state: None
         """Called when a run that was under way while we looked has ended, with its new state."""
+        self.judges = False
+        """Whether exit code 1 with a result, of a check that does not hold, is an answer and no failure."""
         self._context, self._unit, self._describe = context, unit, describe
         self._watching = self._lived = False
         self._stop_since: float | None = None
@@ -168,14 +172,16 @@ class RunWork:
             self._say(then, ("killed" if state == "lost" else then) + kept)
         else:
             self.result = self._file_result()  # there where it ran to its end, and what it checked does not hold
-            self._say("failed", self._reason() if self.result is None else self._described())
+            answered = self.judges and self.result is not None and self.run.status == 1
+            text = self._reason() if self.result is None else self._described()
+            self._say("finished" if answered else "failed", text)
         if self._lived:
             self.ended(self.work.state)
 
     def _described(self) -> str:
         try:
             return self._describe(self.result)
-        except (KeyError, TypeError, ValueError):  # of a record that came with the folder
+        except UNREADABLE:  # of a record that came with the folder
             return "finished"
 
     def _file_result(self) -> Any:
