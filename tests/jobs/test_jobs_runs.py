@@ -61,10 +61,14 @@ def drain(run: Run) -> list[Event]:
     """Every event until the run has ended and is read to its end."""
     events: list[Event] = []
     end = time.monotonic() + 240
-    while run.alive or (new := run.poll()):
-        events += run.poll() if run.alive else new
+    while True:
+        alive = run.alive  # before it is read, so that nothing written until then is missed
+        new = run.poll()
+        events += new
+        if not alive and not new:
+            break
         assert time.monotonic() < end
-        time.sleep(0.005)
+        time.sleep(0.01)
     return events
 
 

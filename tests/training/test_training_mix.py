@@ -150,5 +150,5 @@ def test_wrong_values(toy, tmp_path: Path, capsys, words: list[str], message: st
 def test_manifest_is_documented(toy: SimpleNamespace, tmp_path: Path) -> None:
     data = json.loads(mix(toy, tmp_path / "mix.json").read_text("utf-8"))
     assert data.keys() == {"schema", "about", "parts", "digest"}
-    assert all(part.keys() == {"folder", "sha256", "frames"} for part in data["parts"])
+    assert all(part.keys() == {"folder", "sha256", "frames", "ignored"} for part in data["parts"])
     assert str(toy.root.parent) not in json.dumps(data["about"])
