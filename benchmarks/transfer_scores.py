@@ -18,7 +18,6 @@ from regolith.lunar.files import replacing
 from regolith.lunar.labels import NAMES, REGOLITH, ROCK
 from regolith.lunar.quality.appearance import Looks, compare_looks, look_at
 from regolith.lunar.quality.divergence import (
-    frechet_distance,
     group_kernel,
     mmd_squared,
     neighbour_divergence,
@@ -26,6 +25,7 @@ from regolith.lunar.quality.divergence import (
     project,
 )
 from regolith.lunar.quality.features import CELLS_MAX, Encoder, Features, cell_classes, collect_features
+from regolith.lunar.quality.frechet import frechet_distance
 from regolith.lunar.quality.pictures import Picture, Pictures
 
 PX = 320

@@ -9,6 +9,7 @@ that distorts is shown as one that does not: Rerun knows none.
 from __future__ import annotations
 
 import errno
+import importlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +36,7 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
         InputError: A split was not generated: its frames have no camera.
         OSError: A recording could not be written.
     """
-    import rerun as rr
-
+    rr: Any = importlib.import_module("rerun")
     for source in sources:
         if source.contract.imported:
             raise InputError("folder", str(source.folder), "splits that were generated: others have no camera")
@@ -44,12 +44,12 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
         recording = rr.RecordingStream("regolith_lunar", recording_id=source.contract.digest)
         path = out / f"{source.name}.rrd"
         recording.save(path)
-        _log_static(recording)
+        _log_static(rr, recording)
         for record in source.records:
             recording.set_time("frame", sequence=record.index)
-            _log_frame(recording, source, record)
+            _log_frame(rr, recording, source, record)
             step()
-        _log_spec(recording, source)
+        _log_spec(rr, recording, source)
         try:
             recording.flush()
         except RuntimeError as error:
@@ -59,17 +59,13 @@ def write(sources: Sequence[Source], out: Path, step: Step) -> None:
         recording.disconnect()
 
 
-def _log_static(recording: Any) -> None:
-    import rerun as rr
-
+def _log_static(rr: Any, recording: Any) -> None:
     names = [(CLASSES[name], name, color) for name, color in COLORS.items()]
     recording.log("world", rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
     recording.log("/", rr.AnnotationContext([*names, (IGNORE, "ignore", (128, 128, 128))]), static=True)
 
 
-def _log_frame(recording: Any, source: Source, record: FrameRecord) -> None:
-    import rerun as rr
-
+def _log_frame(rr: Any, recording: Any, source: Source, record: FrameRecord) -> None:
     view = FrameCamera.from_spec(record.spec, source.width, source.height)
     pose, matrix = view.camera_to_world, view.lens.matrix
     recording.log(CAMERA, rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
@@ -95,10 +91,8 @@ def _log_frame(recording: Any, source: Source, record: FrameRecord) -> None:
     recording.log(SUN, rr.Arrows3D(origins=[pose[:3, 3]], vectors=[towards], colors=[(255, 214, 120)]))
 
 
-def _log_spec(recording: Any, source: Source) -> None:
+def _log_spec(rr: Any, recording: Any, source: Source) -> None:
     """Plot the values frames were drawn from, a column each."""
-    import rerun as rr
-
     values: dict[str, dict[int, float]] = {}
     for record in source.records:
         for name, value in record.spec.items():
