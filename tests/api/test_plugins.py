@@ -115,7 +115,7 @@ def test_from_the_command_line(python: Path, tmp_path: Path) -> None:
         f"regolith: to: 'torn' {works} flat-regolith 1.2 does not (ImportError: needs libtorn.so.3: not found)"
     ]
     assert errors[4][-1:] == [f"regolith: to: 'failing' {works} flat_regolith does not (KeyError: 'no such\\nthing')"]
-    ours = "coco, yolo-seg, webdataset, hf, basicwriter, voc, pointcloud"
+    ours = "coco, yolo-seg, webdataset, hf, basicwriter, voc, pointcloud, rerun"
     assert errors[5] == [f"regolith: to: 'lasting' is not allowed; allowed: {ours}, failing, listing, torn"]
     assert errors[6] == [
         f"regolith: render.backend: 'torn' {works} flat-regolith 1.2 does not "
