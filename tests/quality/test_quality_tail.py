@@ -111,6 +111,7 @@ def test_what_a_model_fits_worst_is_the_tail_by_error(folders: tuple[Path, Path]
     known = {row["iou"] for row in result["strata"] if row["iou"] is not None and row["real"]["rocks"] >= 5}
     assert len(known) > 2 and [row["iou"] for row in result["strata"] if row["tail"]] == [min(known)]
     assert result["budget"]["untargeted"]["frames"] == 0 and "no real frames were given" in " ".join(result["notes"])
+    assert result["request"] is None and "as many as are wanted" in " ".join(result["notes"])
 
 
 def test_what_cannot_be_looked_at_is_one_line(folders: tuple[Path, Path], tmp_path: Path) -> None:

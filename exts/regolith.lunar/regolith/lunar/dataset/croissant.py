@@ -13,7 +13,7 @@ from typing import Any
 
 from regolith.lunar.dataset.contract import CONTRACT, Contract
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord
-from regolith.lunar.dataset.outputs import OUTPUTS
+from regolith.lunar.dataset.outputs import OUTPUTS, Output
 from regolith.lunar.files import file_digest, write_bytes
 
 CROISSANT = "croissant.json"
@@ -84,30 +84,9 @@ def _describe(folder: Path, contract: Contract, example: FrameRecord) -> dict[st
             ),
         ],
         "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": "frames",
-                "name": "frames",
-                "description": "The journal: a line a frame.",
-                "key": {"@id": "frames/index"},
-                "field": [_journal_field(*column) for column in _columns(example)],
-            },
+            _record_set("frames", "The journal: a line a frame.", _journal_fields(example)),
             *(
-                {
-                    "@type": "cr:RecordSet",
-                    "@id": output.name,
-                    "name": output.name,
-                    "description": f"File of each frame, {output.dtype.name}"
-                    f" [height, width{'' if output.channels is None else f', {output.channels}'}].",
-                    "key": {"@id": f"{output.name}/index"},
-                    "field": [
-                        _file_field(
-                            output.name, "index", "sc:Integer", {"fileProperty": "filename"}, r"\D*(\d+)\.\w+$"
-                        ),
-                        _file_field(output.name, "filename", "sc:Text", {"fileProperty": "filename"}),
-                        _file_field(output.name, "image", "sc:ImageObject", {"fileProperty": "content"}),
-                    ],
-                }
+                _record_set(output.name, _shape(output), _file_fields(output.name))
                 for output in outputs
                 if output.ending == "png"  # what the format's own reader can decode
             ),
@@ -125,32 +104,52 @@ def _file(path: Path, encoding: str) -> dict[str, Any]:
     }
 
 
-def _columns(record: FrameRecord) -> list[tuple[str, str, str | None, str]]:
-    """Name of each value of a journal line that is a number or a word, its column, its path there, and its type."""
+def _record_set(name: str, description: str, fields: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": description,
+        "key": {"@id": f"{name}/index"},
+        "field": [field | {"@id": f"{name}/{field['name']}"} for field in fields],
+    }
+
+
+def _shape(output: Output) -> str:
+    channels = "" if output.channels is None else f", {output.channels}"
+    return f"File of each frame, {output.dtype.name} [height, width{channels}]."
+
+
+def _journal_fields(record: FrameRecord) -> list[dict[str, Any]]:
+    """Each value of a journal line that is a number or a word: what stands in a column, or on a path there."""
     values: list[tuple[str, str, str | None, object]] = [(name, name, None, 0) for name in ("index", "seed", "redraws")]
     values += [(f"counts_{name}", "counts", name, 0) for name in sorted(record.counts)]
     values += [(f"spec_{name}", "spec", name, value) for name, value in sorted(record.spec.items())]
     types = {bool: "sc:Boolean", int: "sc:Integer", float: "sc:Float", str: "sc:Text"}
-    return [(*where, types[type(value)]) for *where, value in values if type(value) in types]  # type: ignore[misc]
+    return [
+        _field(
+            name,
+            types[type(value)],
+            {"fileObject": {"@id": JOURNAL}, "extract": {"column": column}},
+            None if path is None else {"jsonPath": path},
+        )
+        for name, column, path, value in values
+        if type(value) in types
+    ]
 
 
-def _journal_field(name: str, column: str, path: str | None, kind: str) -> dict[str, Any]:
-    transform = {} if path is None else {"transform": {"jsonPath": path}}
-    return {
-        "@type": "cr:Field",
-        "@id": f"frames/{name}",
-        "name": name,
-        "dataType": kind,
-        "source": {"fileObject": {"@id": JOURNAL}, "extract": {"column": column}, **transform},
-    }
+def _file_fields(output: str) -> list[dict[str, Any]]:
+    """A file's number, its name, and what it decodes to."""
+    name, content = (
+        {"fileSet": {"@id": f"{output}-files"}, "extract": {"fileProperty": part}} for part in ("filename", "content")
+    )
+    return [
+        _field("index", "sc:Integer", name, {"regex": r"\D*(\d+)\.\w+$"}),
+        _field("filename", "sc:Text", name),
+        _field("image", "sc:ImageObject", content),
+    ]
 
 
-def _file_field(output: str, name: str, kind: str, extract: dict[str, Any], regex: str | None = None) -> dict[str, Any]:
-    transform = {} if regex is None else {"transform": {"regex": regex}}
-    return {
-        "@type": "cr:Field",
-        "@id": f"{output}/{name}",
-        "name": name,
-        "dataType": kind,
-        "source": {"fileSet": {"@id": f"{output}-files"}, "extract": extract, **transform},
-    }
+def _field(name: str, kind: str, source: dict[str, Any], transform: dict[str, str] | None = None) -> dict[str, Any]:
+    more = {} if transform is None else {"transform": transform}
+    return {"@type": "cr:Field", "name": name, "dataType": kind, "source": source | more}

@@ -32,7 +32,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from regolith.lunar.dataset.contract import Contract
+from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
 from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.dataset.split_reader import SplitReader, open_split
 from regolith.lunar.dataset.survey import LOG, read_log
@@ -43,7 +43,7 @@ from regolith.lunar.params import InputError, Interval, Verb, quantity, sole_fol
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged
 from regolith.lunar.quality.strata import bucket_words, edges, strata
-from regolith.lunar.quality.tail_report import REPORT, say_budget, write_report
+from regolith.lunar.quality.tail_report import REPORT, say_budget, say_stratum, write_report
 from regolith.lunar.quality.tail_rocks import VARIABLES, Predict, Rocks, collect_rocks, joined
 
 TAIL = "tail.json"
@@ -71,7 +71,7 @@ class Tail(Verb):
     wanted: int = quantity(200, "Rocks of the tail that there shall be.", ge=1, le=1_000_000, step=1)
     frames: int | None = quantity(
         None, "Frames the request asks for; left out, as many as the rocks wanted are expected to need.", ge=1,
-        le=1_000_000, step=1,
+        le=FRAMES_MAX, step=1,
     )  # fmt: skip
     seed: int = quantity(0, "Seed of the test of correlations.", ge=0)
     out: Path = quantity(Path("out/tail"), f"Folder of {TAIL}, {REPORT} and {REQUEST}.")
@@ -99,11 +99,6 @@ class Tail(Verb):
         if result["request"]:
             lines.append(f"regolith generate --request {self.out / REQUEST} --out DIR")
         return "\n".join([*lines, str(self.out / REPORT)])
-
-
-def say_stratum(names: dict[str, str]) -> str:
-    """A stratum's ranges in a line."""
-    return ", ".join(f"{name} {words}" for name, words in names.items()) or "all rocks"
 
 
 def find_tail(
@@ -175,10 +170,13 @@ def find_tail(
     if missing:
         notes.append(f"not known on both sides, so not counted: {', '.join(missing)}")
     budget = _budget(sides["synth"], per_frame, asked, wanted)
+    number = frames if frames is not None else (budget["targeted"] or budget["untargeted"])["frames"]
     request = None
-    if not contract.imported:
-        number = frames or (budget["targeted"] or budget["untargeted"])["frames"] or len(sides["synth"])
+    if number == 0:
+        notes.append("no request: there are as many as are wanted")
+    elif not contract.imported:
         found = f"Strata in the tail by {by}: {len(chosen)}."
+        number = min(number or len(sides["synth"]), FRAMES_MAX)
         request = make_request(contract, asked, [found, *why], frames=number, made_by="regolith tail")
     folder = Path(out)
     result = {

@@ -61,6 +61,11 @@ def write_report(
     write_page(folder / REPORT, "Tail", lead, sections, facts)
 
 
+def say_stratum(names: dict[str, str]) -> str:
+    """A stratum's ranges in a line."""
+    return ", ".join(f"{name} {words}" for name, words in names.items()) or "all rocks"
+
+
 def say_budget(budget: dict[str, Any]) -> str:
     """What more rocks of the tail cost, in a line."""
     text = f"{budget['have']} rocks of the tail, {budget['wanted']} wanted"
@@ -81,12 +86,11 @@ def _definition(result: dict[str, Any]) -> str:
 
 def _sheet(row: dict[str, Any], kind: tuple[int, ...], sides: Mapping[str, Side]) -> ReportSection:
     """Some rocks of a stratum of each side, the largest first."""
-    words = ", ".join(f"{name} {value}" for name, value in row["stratum"].items())
     pictures = [
         found for side, name in (("real", "Real"), ("synth", "Synthetic"))
         if side in sides and (found := _cells(sides[side], kind, name)) is not None
     ]  # fmt: skip
-    return ReportSection(words or "All rocks", ["Each rock with twice its size about it."], (), pictures)
+    return ReportSection(say_stratum(row["stratum"]), ["Each rock with twice its size about it."], (), pictures)
 
 
 def _cells(side: Side, kind: tuple[int, ...], word: str) -> Picture | None:
