@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import scipy
 from PIL import Image, ImageFilter
-from scipy import ndimage
 
 from regolith.lunar.labels import IGNORE, ROCK
 from regolith.lunar.params import Interval
@@ -160,7 +160,7 @@ def cut(rgb: np.ndarray, mask: np.ndarray, box: tuple[float, float, float], side
 
 def without_small_rocks(mask: np.ndarray, smallest: float) -> np.ndarray:
     """Set rock regions (8-connected) whose equivalent diameter √(4·area/π) is below `smallest` px to `IGNORE`."""
-    labelled = ndimage.label(mask == ROCK, structure=np.ones((3, 3), int))
+    labelled = scipy.ndimage.label(mask == ROCK, structure=np.ones((3, 3), int))
     regions, count = cast(tuple[np.ndarray, int], labelled)
     if not count:
         return mask

@@ -207,7 +207,7 @@ def test_terminated_generator_finishes_its_frame(undisturbed: Path, tmp_path: Pa
         "    while task.part.exists() and task.part.stat().st_size and not task.stop.exists(): time.sleep(0.02)\n"
     )
     slow = shlex.join([sys.executable, "-c", program, "{task}"])
-    more = ("--frames", "40", "--workers", "2", "--executor", "isaac", "--command", slow)
+    more = ("--frames", "40", "--workers", "1", "--executor", "isaac", "--command", slow)
     process = start(tmp_path, "--events", *more)
     assert process.stdout is not None
     for line in process.stdout:

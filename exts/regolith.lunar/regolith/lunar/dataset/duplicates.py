@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from PIL import Image
-from scipy.fft import dct
 
 HASH_SIDE = 16
 """Side of the block of DCT coefficients the hash keeps; its square is the number of bits."""
@@ -34,8 +34,8 @@ def picture_bits(rgb: np.ndarray) -> np.ndarray:
     """
     side = 4 * HASH_SIDE
     grey = Image.fromarray(rgb).convert("L").resize((side, side), Image.Resampling.LANCZOS)
-    columns = np.asarray(dct(np.asarray(grey, np.float64), axis=0))
-    low = np.asarray(dct(columns, axis=1))[:HASH_SIDE, :HASH_SIDE]
+    columns = np.asarray(scipy.fft.dct(np.asarray(grey, np.float64), axis=0))
+    low = np.asarray(scipy.fft.dct(columns, axis=1))[:HASH_SIDE, :HASH_SIDE]
     return np.packbits(low > np.median(low)).view(np.uint64)
 
 

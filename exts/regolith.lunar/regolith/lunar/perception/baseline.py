@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from regolith.lunar.labels import IGNORE, ROCK
 from regolith.lunar.perception.metrics import rock_scores
@@ -35,8 +35,8 @@ def local_contrast(rgb: np.ndarray, sigma_px: float) -> np.ndarray:
         float32 [H, W], negative where darker.
     """
     grey = rgb.astype(np.float32).mean(axis=2) / 255
-    mean = ndimage.gaussian_filter(grey, sigma_px)
-    variance = ndimage.gaussian_filter(grey * grey, sigma_px) - mean * mean
+    mean = scipy.ndimage.gaussian_filter(grey, sigma_px)
+    variance = scipy.ndimage.gaussian_filter(grey * grey, sigma_px) - mean * mean
     return (grey - mean) / (np.sqrt(np.maximum(variance, 0)) + NOISE)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 
@@ -62,7 +62,7 @@ def _outline_px(shape: tuple[int, ...]) -> int:
 
 def _outline(rock: np.ndarray, width: int) -> np.ndarray:
     """Rim of the true pixels."""
-    inside = np.asarray(ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
+    inside = np.asarray(scipy.ndimage.binary_erosion(rock, iterations=width, border_value=1), bool)
     return rock & ~inside
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from regolith.lunar.labels import IGNORE, ROCK
 from regolith.lunar.perception.metrics import ratio
@@ -53,8 +53,8 @@ def match_rocks(truth: np.ndarray, predicted: np.ndarray) -> RockMatch:
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"truth has shape {truth.shape}, prediction {predicted.shape}")
-    ours, n = ndimage.label(truth == ROCK, structure=NEIGHBOURS)  # type: ignore[misc]
-    theirs, m = ndimage.label(predicted == ROCK, structure=NEIGHBOURS)  # type: ignore[misc]
+    ours, n = scipy.ndimage.label(truth == ROCK, structure=NEIGHBOURS)  # type: ignore[misc]
+    theirs, m = scipy.ndimage.label(predicted == ROCK, structure=NEIGHBOURS)  # type: ignore[misc]
     counted = truth != IGNORE
     whole = np.bincount(theirs.ravel(), minlength=m + 1)[1:]
     area = np.bincount(ours.ravel(), minlength=n + 1)[1:]

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy
 
 BINS = 32
 """Bins of a histogram of norms."""
@@ -203,7 +203,7 @@ def _ball_terms(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray, ne
     foreign = np.empty((len(points), reach), bool)
     for start in range(0, len(points), BLOCK):
         block = slice(start, start + BLOCK)
-        distances = cdist(points[block], points)
+        distances = scipy.spatial.distance.cdist(points[block], points)
         distances[groups[block, None] == groups] = np.inf
         near = np.argpartition(distances, reach - 1, axis=1)[:, :reach]
         distances = np.take_along_axis(distances, near, axis=1)
@@ -251,7 +251,7 @@ def group_kernel(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray) -
         float64 [a + b, a + b], symmetric; the groups of the first sample come first.
     """
     some = np.concatenate([part[np.linspace(0, len(part) - 1, min(len(part), 1000)).astype(int)] for part in (x, y)])
-    apart = cdist(some, some, "sqeuclidean")
+    apart = scipy.spatial.distance.cdist(some, some, "sqeuclidean")
     median = float(np.median(apart[np.triu_indices(len(some), 1)])) if len(some) > 1 else 1.0
     points = np.concatenate([x, y])
     groups = np.concatenate([gx, gy + gx.max() + 1])
@@ -261,7 +261,7 @@ def group_kernel(x: np.ndarray, y: np.ndarray, gx: np.ndarray, gy: np.ndarray) -
     kernel = np.empty((len(counts), len(counts)))
     for group, start in enumerate(starts):
         rows = points[start : start + counts[group]]
-        values = np.exp(-cdist(rows, points, "sqeuclidean") / (2 * (median or 1.0)))
+        values = np.exp(-scipy.spatial.distance.cdist(rows, points, "sqeuclidean") / (2 * (median or 1.0)))
         kernel[group] = np.add.reduceat(values.mean(axis=0), starts) / counts
     return (kernel + kernel.T) / 2
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.spatial import KDTree
+import scipy
 
 from regolith.lunar.machine import cores, install_command
 from regolith.lunar.params import InputError
@@ -59,8 +59,8 @@ def chamfer(a: np.ndarray, b: np.ndarray) -> float:
         Distance [m].
     """
     workers = cores() if len(a) + len(b) > THREADS_FROM else 1
-    there = KDTree(b).query(a, workers=workers)[0]
-    back = KDTree(a).query(b, workers=workers)[0]
+    there = scipy.spatial.KDTree(b).query(a, workers=workers)[0]
+    back = scipy.spatial.KDTree(a).query(b, workers=workers)[0]
     return 0.5 * (float(np.mean(there)) + float(np.mean(back)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from regolith.lunar.dataset.formats.source import components
 from regolith.lunar.dataset.split_reader import StoredFrame
@@ -102,14 +102,14 @@ def measure_rocks(
     if isinstance(sun_elevation_deg, int | float) and not isinstance(sun_elevation_deg, bool):
         values["sun_elevation_deg"][:] = sun_elevation_deg
     kept = diameter >= LEAST_PX
-    for k, box in enumerate(ndimage.find_objects(numbers)):
+    for k, box in enumerate(scipy.ndimage.find_objects(numbers)):
         boxes[k] = box[0].start, box[0].stop, box[1].start, box[1].stop
         if not kept[k]:
             continue
         reach = max(RING_PX, round(diameter[k] / 4))
         near = tuple(slice(max(side.start - reach, 0), side.stop + reach) for side in box)
         rock = numbers[near] == k + 1
-        ring = ndimage.binary_dilation(rock, NEIGHBOURS, iterations=reach) & (mask[near] == REGOLITH)
+        ring = scipy.ndimage.binary_dilation(rock, NEIGHBOURS, iterations=reach) & (mask[near] == REGOLITH)
         ground = float(light[near][ring].mean()) if ring.any() else 0.0
         if ground > 0:
             values["contrast"][k] = abs(float(light[near][rock].mean()) - ground) / ground

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.formats.source import Source, read_source
@@ -162,7 +162,7 @@ def outline(rgb: np.ndarray, mask: np.ndarray, width: int = 1) -> np.ndarray:
     out = rgb.copy()
     for value, color in ((SKY, SKY_LINE), (ROCK, ROCK_LINE)):
         inside = mask == value
-        out[np.asarray(ndimage.binary_dilation(inside, iterations=width)) & ~inside] = color
+        out[np.asarray(scipy.ndimage.binary_dilation(inside, iterations=width)) & ~inside] = color
     return out
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, frame_bytes, read_journal
@@ -192,7 +192,7 @@ def by_role(sources: Iterable[Source]) -> dict[str, Source]:
 def components(pixels: np.ndarray) -> tuple[np.ndarray, int]:
     """Number the 8-connected components of pixels, bool [H, W]: int32 [H, W] from 1, and how many there are."""
     numbers = np.zeros(pixels.shape, np.int32)
-    count = ndimage.label(pixels, np.ones((3, 3)), output=numbers)
+    count = scipy.ndimage.label(pixels, np.ones((3, 3)), output=numbers)
     return numbers, cast(int, count)
 
 
@@ -205,7 +205,7 @@ def regions(numbers: np.ndarray) -> Iterator[tuple[int, tuple[slice, slice], np.
     Yields:
         The number, the (rows, columns) of its bounding box, and bool [h, w], true on its pixels in the box.
     """
-    for number, crop in enumerate(ndimage.find_objects(numbers), start=1):
+    for number, crop in enumerate(scipy.ndimage.find_objects(numbers), start=1):
         if crop is not None:
             rows, columns = crop
             yield number, (rows, columns), numbers[rows, columns] == number
