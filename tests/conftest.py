@@ -1,5 +1,6 @@
 """Fixtures of every room's tests, what they run under, and the order their files run in."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -64,7 +65,11 @@ LONGEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep our order: left alone, xdist hands out the files with most tests first."""
+    """Keep our order: left alone, xdist hands out the files with most tests first.
+
+    Nothing that is loaded while tests are collected is garbage: neither then nor later is it searched for any.
+    """
+    gc.disable()
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
@@ -74,6 +79,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Have garbage collected from now on, but for what is there already."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

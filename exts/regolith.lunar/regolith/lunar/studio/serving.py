@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import io
 import logging
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,7 @@ def start_server(access: Access, label: str) -> viser.ViserServer:
     """
     import viser
 
+    _open_icons_once()
     with _guarded(access), contextlib.redirect_stdout(io.StringIO()):  # viser tells addresses we have told better
         server = viser.ViserServer(host=access.host, port=access.port, label=label, verbose=False)
     if server.get_port() != access.port:
@@ -92,6 +95,21 @@ def resend(handle: Any) -> None:
     part = handle._impl
     if not part.removed and not part.is_button:
         part.gui_api._websock_interface.queue_message(GuiUpdateMessage(part.uuid, {"value": part.value}))
+
+
+def _open_icons_once() -> None:
+    """Have viser read the table of its archive of icons once: it does for every icon, 20 to 40 ms each."""
+    from viser import _gui_api, _gui_handles, _icons
+
+    archive = zipfile.ZipFile(_icons.ICONS_DIR / "tabler-icons.zip")
+
+    @functools.cache
+    def read(name: str) -> str:
+        return archive.read(f"{name}.svg").decode()
+
+    modules: tuple[Any, ...] = (_gui_api, _gui_handles)
+    for module in modules:
+        module.svg_from_icon = read
 
 
 @contextlib.contextmanager
