@@ -94,6 +94,8 @@ LINES = [
      "allowed: SIDE or WIDTHxHEIGHT in pixels, each 16 … 4096"),
     (["generate", *OWN, "--rocks.abundnce", "1"], "regolith: rocks.abundnce: '--rocks.abundnce' is not allowed; "
      "allowed: no such flag; did you mean --rocks.abundance?"),
+    (["drift", "a", "--new", "b"], "regolith: new: '--new' is not allowed; "
+     "allowed: no such flag; new is given by its place, without --new"),
     (["generate", *OWN, "--rocks.abundance", "0.5,0.1"], "regolith: rocks.abundance: '0.5,0.1' is not allowed; "
      "allowed: lo,hi with lo ≤ hi within 0 … 0.3"),
     (["generate", *OWN, "--terrain.size-m", "sixty"], "regolith: terrain.size_m: 'sixty' is not allowed; "

@@ -285,9 +285,10 @@ def _mirror_field(name: str, field: Any, value: Any = PydanticUndefined) -> tupl
             name=flag, metavar=_metavar(field), help=f"{field.description} [{allowed}]", help_behavior_hint=hint
         ),
     ]
-    if extra.get("positional"):
+    positional = bool(extra.get("positional"))
+    if positional:
         annotation = tyro.conf.Positional[annotation]
-    return name, annotation, dataclasses.field(default=text)
+    return name, annotation, dataclasses.field(default=text, metadata={"positional": positional})
 
 
 def _metavar(field: Any) -> str:
@@ -317,13 +318,14 @@ def _changed(parsed: Any, default: Any) -> dict[str, Any]:
 
 
 def _flags(mirror: type[Any], prefix: str = "--") -> list[str]:
+    """What the command line takes by name, as it is typed, and without dashes what it takes by place."""
     flags: list[str] = []
     for name, field in ((field.name, field) for field in dataclasses.fields(mirror)):
         factory = field.default_factory
         if isinstance(factory, type):
             flags += _flags(factory, f"{prefix}{name}.")
         else:
-            flags.append(prefix + name.replace("_", "-"))
+            flags.append((prefix if not field.metadata.get("positional") else "") + name.replace("_", "-"))
     return flags
 
 
@@ -331,10 +333,13 @@ def _unknown(arg: str, mirror: type[Any]) -> InputError:
     if not arg.startswith("-"):
         return InputError("arguments", arg, "no further argument here")
     flag = arg.split("=", maxsplit=1)[0]
-    close = difflib.get_close_matches(flag.replace("_", "-"), _flags(mirror), n=1)
-    return InputError(
-        flag.lstrip("-"), arg, "no such flag; " + (f"did you mean {close[0]}?" if close else "see --help")
-    )
+    flags, name = _flags(mirror), flag.lstrip("-").replace("_", "-")
+    if name in flags:
+        hint = f"{name} is given by its place, without --{name}"
+    else:
+        close = difflib.get_close_matches(f"--{name}", [known for known in flags if known.startswith("--")], n=1)
+        hint = f"did you mean {close[0]}?" if close else "see --help"
+    return InputError(flag.lstrip("-"), arg, f"no such flag; {hint}")
 
 
 def _missing_value(args: list[str]) -> InputError:
