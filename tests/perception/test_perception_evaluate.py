@@ -19,6 +19,7 @@ from regolith.lunar.params import CheckError, InputError, Params
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 from regolith.lunar.perception.metrics import confusion_matrix, scores
 from regolith.lunar.perception.score_photos import spread
+from regolith.lunar.report.outcome import write_report
 from regolith.lunar.stage.spec import rng
 
 LEVELS = np.array([80, 200, 5], np.uint8)
@@ -194,7 +195,14 @@ def test_masks_give_rock_figures_per_image_and_pooled(model: Path, photos: Path,
     assert result["baseline"]["tp"] + result["baseline"]["fn"] == tp + fn
     sizes = {row["from_px"]: row for row in result["by_size"]}
     assert sizes[16.0]["rocks"] == 3 and sizes[16.0]["found_touch"] == 1 and "groups" not in result
+    counted = 3 * 44 * 96  # of which the model is sure, so that errors are what it gets wrong
+    assert result["calibration"]["ece"] == pytest.approx((fp + fn) / counted, abs=1e-5)
+    assert result["calibration"]["ece_rock"] == pytest.approx(fp / (tp + fp), abs=1e-5)
+    assert [(row["to"], row["pixels"]) for row in result["calibration"]["bins"]] == [(1.0, counted)]
+    write_report(tmp_path / "out", tmp_path / "report.html")
+    assert "Confidence against accuracy, rock or not: all" in (tmp_path / "report.html").read_text("utf-8")
     words = verb.summary(result)
+    assert "expected calibration error 0." in words
     assert "local contrast, tuned on these photographs: iou 0." in words and "16–32 px: 3 rocks, found " in words
 
 

@@ -63,7 +63,8 @@ def evaluate_photos(
 
     Returns:
         {photographs, flood, sky, per_image, problems, left_out, …}: `flood` is {mean, median, worst} of the share of a
-        photograph's own pixels called rock; with masks also `rock` {iou, precision, recall}, pooled, and `by_size`.
+        photograph's own pixels called rock; with masks also `rock` {iou, precision, recall}, pooled, `calibration` and
+        `by_size`.
 
     Raises:
         InputError: No photograph, no model, no such masks, or a folder that cannot be written.
@@ -146,7 +147,8 @@ class _Scoring:
         """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
         notes: list[str] = []
         rgb = read_photo(path, notes=notes)
-        mask = self.segmenter.predict(rgb, **self.looks).mask
+        prediction = self.segmenter.predict(rgb, **self.looks)
+        mask = prediction.mask
         row: dict[str, Any] = {
             "image": shown_name(path),
             "width": rgb.shape[1],
@@ -165,7 +167,7 @@ class _Scoring:
             try:
                 shape = cast(tuple[int, int], mask.shape)
                 truth = draw_masks(apollo, path.stem, shape) if apollo else read_mask(only_mask(path, masks), shape)
-                row["rock"] = labelled.add(rgb, truth, mask, row.get("group"))
+                row["rock"] = labelled.add(rgb, truth, prediction, row.get("group"))
             except InputError as error:
                 problems.append(f"mask of {row['image']}: {error}")
         return row, Image.fromarray(draw_overlay(rgb, mask))
@@ -176,6 +178,7 @@ class _Scoring:
             "images": images,
             "photographs": len(rows),
             **self.looks,
+            "temperature": self.segmenter.temperature,
             "flood": spread([r["flood"] for r in rows if r.get("group") != BOULDERS]),
             "sky": {key: value for key, value in spread([r["sky"] for r in rows]).items() if key != "worst"},
             "per_image": rows,
