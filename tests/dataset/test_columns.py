@@ -54,13 +54,13 @@ def test_frames_say_what_was_found_of_them(split: Path) -> None:
 
 def test_frames_are_filtered_by_them_as_by_their_values(split: Path) -> None:
     frames = open_split(split)
-    assert [frame.index for frame in frames.filter(**{"tail.rocks": (1, 7)})] == [0, 3]
-    assert [frame.index for frame in frames.filter(**{"tail.rocks": (0, 3), "tail.rock_iou": 0.25})] == [0]
+    assert [frame.index for frame in frames.filter(columns={"tail.rocks": (1, 7)})] == [0, 3]
+    assert [frame.index for frame in frames.filter(columns={"tail.rocks": (0, 3), "tail.rock_iou": 0.25})] == [0]
     elevation = frames[3].spec["sun_elevation_deg"]
-    found = frames.filter(lambda frame: frame.index > 0, sun_elevation_deg=elevation, **{"tail.rocks": 7})
+    found = frames.filter(lambda frame: frame.index > 0, columns={"tail.rocks": 7}, sun_elevation_deg=elevation)
     assert [frame.index for frame in found] == [3]
     with pytest.raises(InputError, match=r"column: .*tail\.size.*allowed: tail\.rocks, tail\.rock_iou"):
-        frames.filter(**{"tail.size": 1})
+        frames.filter(columns={"tail.size": 1})
     (split / FILE).unlink()
     with pytest.raises(InputError, match="no verb wrote --columns here"):
         open_split(split).column("tail.rocks")

@@ -22,6 +22,7 @@ bytes, it is stale: reading it is refused until it is written again or the file 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -35,8 +36,9 @@ import numpy as np
 
 from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.layout import OrderedRecords, records_digest
+from regolith.lunar.dataset.splits import is_split
 from regolith.lunar.files import replacing
-from regolith.lunar.params import InputError
+from regolith.lunar.params import InputError, sole_folder
 from regolith.lunar.reading import open_regular, parse_json
 
 COLUMNS = "columns"
@@ -107,6 +109,23 @@ class ColumnTable:
         known[known] = self.numbers[places[known]] == numbers[known]
         values[known] = self.values[places[known], list(self.columns).index(name)]
         return values
+
+
+@contextlib.contextmanager
+def sole_split(field: str, split: Path) -> Iterator[None]:
+    """Hold a split for a run that writes columns into it.
+
+    Args:
+        field: Parameter that named it, for errors.
+        split: Its folder.
+
+    Raises:
+        InputError: It is no split, or as `sole_folder`.
+    """
+    if not is_split(split):
+        raise InputError(field, str(split), "a split, whose frames have columns")
+    with sole_folder(field, split, "split"):
+        yield
 
 
 def write_columns(split: Path, table: ColumnTable, records: OrderedRecords) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -196,28 +196,28 @@ class SplitReader(Sequence[StoredFrame]):
     def __iter__(self) -> Iterator[StoredFrame]:
         return (StoredFrame(self._source, record) for record in self._records)
 
-    def filter(self, keep: Callable[[StoredFrame], bool] | None = None, **ranges: Range) -> SplitReader:
+    def filter(
+        self, keep: Callable[[StoredFrame], bool] | None = None, *, columns: Mapping[str, Range] | None = None,
+        **ranges: Range,
+    ) -> SplitReader:  # fmt: skip
         """Return the frames that pass: `split.filter(sun_elevation_deg=(10, 15), scene=3)`.
-
-        Of a column: `split.filter(**{"evaluate.rock_iou": (0, 0.5)})`; where it is not known, a frame does not pass.
 
         Args:
             keep: Whether to keep a frame; left out, all.
-            ranges: Name in `StoredFrame.spec`, or of `columns`, to the closed range its value has to lie in, or to the
-                value.
+            columns: One of `columns` to the closed range its value has to lie in, or to the value; a frame of which it
+                is not known does not pass: `split.filter(columns={"evaluate.rock_iou": (0, 0.5)})`.
+            ranges: The same of names in `StoredFrame.spec`.
 
         Raises:
-            InputError: No frame's spec has a number of that name, and no column is called so.
+            InputError: No frame's spec has a number of that name, or no column is called so.
         """
-        asked = {name: _interval(name, value) for name, value in ranges.items()}
-        wanted = {name: interval for name, interval in asked.items() if "." not in name}
+        wanted = {name: _interval(name, value) for name, value in ranges.items()}
         for name in wanted:
             self._check(name)
         passes = np.ones(len(self), bool)
-        for name, interval in asked.items():
-            if name not in wanted:
-                values = self.column(name)
-                passes &= (values >= interval.lo) & (values <= interval.hi)
+        for name, value in (columns or {}).items():
+            values, interval = self.column(name), _interval(name, value)
+            passes &= (values >= interval.lo) & (values <= interval.hi)
         kept = (
             passed
             and all(_inside(record.spec.get(name), wanted[name]) for name in wanted)

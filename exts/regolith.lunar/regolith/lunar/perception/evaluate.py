@@ -36,6 +36,7 @@ class EvaluateSynth(Verb):
     out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
     worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
     tta: Views = quantity("none", TTA_HELP)
+    columns: bool = quantity(False, "Also write the figures of each frame into the split: columns/evaluate.jsonl.")
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -48,6 +49,7 @@ class EvaluateSynth(Verb):
                 out=self.out,
                 worst=self.worst,
                 tta=self.tta,
+                columns=self.columns,
                 threads=self.threads,
                 emit=emit,
             )

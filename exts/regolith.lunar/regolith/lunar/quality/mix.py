@@ -17,11 +17,7 @@ from pydantic import field_validator
 
 from regolith.lunar.dataset.manifest import Part, read_frames, without_quarantined, write_manifest
 from regolith.lunar.dataset.splits import counted
-from regolith.lunar.files import follow_link
-from regolith.lunar.params import InputError, Verb, quantity, sole_file
-from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
-from regolith.lunar.quality.strata import (
+from regolith.lunar.dataset.strata import (
     bucket_words,
     checked_variables,
     draw,
@@ -29,6 +25,10 @@ from regolith.lunar.quality.strata import (
     strata,
     variable,
 )
+from regolith.lunar.files import follow_link
+from regolith.lunar.params import InputError, Verb, quantity, sole_file
+from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 
 FRAMES_MAX = 900_000
 """Most frames of a mixture: its manifest is read as JSON of a million values at most."""

@@ -35,6 +35,7 @@ import numpy as np
 from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
 from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.dataset.split_reader import SplitReader, open_split
+from regolith.lunar.dataset.strata import edges, say_stratum, strata, stratum_words
 from regolith.lunar.dataset.survey import LOG, read_log
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
@@ -42,8 +43,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Interval, Verb, quantity, sole_folder
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged
-from regolith.lunar.quality.strata import bucket_words, edges, strata
-from regolith.lunar.quality.tail_report import REPORT, say_budget, say_stratum, write_report
+from regolith.lunar.quality.tail_report import REPORT, say_budget, write_report
 from regolith.lunar.quality.tail_rocks import VARIABLES, Predict, Rocks, collect_rocks, joined
 
 TAIL = "tail.json"
@@ -93,7 +93,7 @@ class Tail(Verb):
         for row in filter(lambda row: row["tail"], result["strata"]):
             cells = [f"{row[side]['rocks']} ({row[side]['share']:.1%})" for side in ("real", "synth")]
             iou = "–" if row["iou"] is None else f"{row['iou']:.3f}"
-            lines.append(f"{say_stratum(row['stratum']):<64} {cells[0]:>12} {cells[1]:>14}  {iou}")
+            lines.append(f"{say_stratum(row['stratum']) or 'all rocks':<64} {cells[0]:>12} {cells[1]:>14}  {iou}")
         lines += [say_budget(result["budget"])]
         lines += [f"note: {note}" for note in result["notes"]]
         if result["request"]:
@@ -238,7 +238,7 @@ def _rows(
         n = {side: counts[side].get(kind, 0) for side in ("synth", "real")}
         mean = float(np.mean(ious[kind])) if kind in ious else math.nan
         rows[kind] = {
-            "stratum": {name: bucket_words(k, border) for (name, border), k in zip(borders.items(), kind, strict=True)},
+            "stratum": stratum_words(kind, borders),
             **{side: {"rocks": n[side], "share": n[side] / sum(counts[side].values())} for side in n},
             "iou": mean if math.isfinite(mean) else None,
             "tail": False,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from regolith.lunar.dataset.formats.source import read_source
+from regolith.lunar.dataset.splits import counted
+from regolith.lunar.dataset.strata import say_stratum
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params.training import ARCHITECTURE_NAMES
 from regolith.lunar.perception.overlay import draw_overlay
@@ -122,8 +124,32 @@ def synth_section(synth: dict[str, Any], heading: str, where: str) -> ReportSect
     pictures = [drawing(confusion_matrix(synth["confusion"], synth["classes"]), "Confusion matrix")]
     if bins := synth.get("calibration", {}).get("bins"):
         pictures.append(drawing(reliability(bins), "Confidence against accuracy"))
+    rows = synth.get("strata", [])
+    strata = _strata_table(rows, "frames", ("iou", "precision", "recall"), lambda row, key: row[key])
+    pictures += _sheets(rows, "frames")
     pictures += [picture(Path(path), "One of the worst frames", wide=True) for path in synth["pictures"]]
-    return ReportSection(heading, (), (*tables, suns), tuple(pictures))
+    return ReportSection(heading, (), (*tables, suns, *strata), tuple(pictures))
+
+
+def _strata_table(
+    rows: Sequence[dict[str, Any]], unit: str, keys: Sequence[str], value: Callable[[dict[str, Any], str], Any]
+) -> list[Table]:
+    """Figures of strata; none of results of before, which have none."""
+    if not rows:
+        return []
+    cells = [[say_stratum(row["stratum"]) or "all", row[unit], *(value(row, key) for key in keys)] for row in rows]
+    return [Table(["stratum", unit, *keys], cells, "Rock by stratum")]
+
+
+def _sheets(rows: Sequence[dict[str, Any]], unit: str) -> list[Picture]:
+    """Contact sheets of strata, those that are there."""
+    return [
+        picture(
+            Path(row["sheet"]), f"{say_stratum(row['stratum']) or 'all'}: of {counted(row[unit], unit[:-1])}", wide=True
+        )
+        for row in rows
+        if row["sheet"] is not None
+    ]
 
 
 def _calibration_table(pools: dict[str, dict[str, Any]], temperature: float) -> Table:
@@ -187,6 +213,11 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Repor
             ]  # fmt: skip
         if "by_size" in real:  # nor this
             tables.append(_size_table(real["by_size"]))
+    strata, keys = real.get("strata", []), ("flood", "iou", "precision", "recall")
+    tables += _strata_table(
+        strata, "photographs", keys, lambda row, key: row[key] if key == "flood" else (row["rock"] or {}).get(key)
+    )
+    pictures += _sheets(strata, "photographs")
     rows = real["per_image"]
     tables.append(
         Table(
