@@ -148,7 +148,7 @@ class Stratum:
 
 
 def frame_strata(sides: Sequence[Sequence[Told]]) -> list[Stratum]:
-    """Sort frames into strata by those of `SHOWN_BY` that every side with frames knows, for contact sheets.
+    """Sort frames into strata for contact sheets, by those of `SHOWN_BY` that every side knows and that vary.
 
     Args:
         sides: Frames of each side.
@@ -160,8 +160,14 @@ def frame_strata(sides: Sequence[Sequence[Told]]) -> list[Stratum]:
         "sun_elevation_deg": [np.array([_spec_value(frame, "sun_elevation_deg") for frame in side]) for side in sides],
         "rock_share": [np.array([_share(frame, "rock") for frame in side]) for side in sides],
     }
-    known = [name for name in SHOWN_BY if all(np.isfinite(v).any() for v in values[name] if v.size)]
+    known = [name for name in SHOWN_BY if _varies(values[name])]
     return value_strata({name: values[name] for name in known}, [len(side) for side in sides])
+
+
+def _varies(sides: Sequence[np.ndarray]) -> bool:
+    """Whether values are known on every side that has any, and not all of them one."""
+    known = [side[np.isfinite(side)] for side in sides if side.size]
+    return all(side.size for side in known) and np.unique(np.concatenate(known)).size > 1
 
 
 def value_strata(values: Mapping[str, Sequence[np.ndarray]], counts: Sequence[int]) -> list[Stratum]:
