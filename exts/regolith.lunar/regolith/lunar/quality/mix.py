@@ -51,7 +51,7 @@ class Mix(Verb):
     stratify: str = quantity(
         "rock_share",
         "What frames are alike by, separated by commas: rock_share, regolith_share, sky_share, rock_size, a value of "
-        "their specs like sun_elevation; empty for none.",
+        "their specs like sun_elevation, one of their columns like tail.rocks; empty for none.",
     )
     buckets: int = quantity(3, "Buckets of each of these, of equal frequency.", ge=1, le=100, step=1)
     quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)
