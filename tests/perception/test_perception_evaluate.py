@@ -92,7 +92,7 @@ def test_synth_has_a_contact_sheet_and_figures_of_each_stratum(model: Path, spli
     (moved / "stratum_02.png").unlink()
     write_report(moved, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text("utf-8")
-    assert "Rock by stratum" in html and html.count("of 1 frame") == 2 * 2  # caption and alternative text
+    assert "Rock by stratum" in html and html.count("1 of 1 frame") == 2 * 2  # caption and alternative text
 
 
 def test_columns_are_the_figures_of_each_frame_and_only_where_asked(model: Path, split: Path, tmp_path: Path) -> None:

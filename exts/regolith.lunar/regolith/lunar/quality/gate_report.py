@@ -117,7 +117,8 @@ def _strata(seen: Seen, verdicts: Sequence[ClassVerdict]) -> list[ReportSection]
             if shown := stratum.shown(side, SHEET_CELLS):
                 cells = [_cell(seen, side, place, verdicts) for place in shown]
                 sheet = contact_sheet(cells, columns=SHEET_COLUMNS, cell=SHEET_CELL_PX)
-                sheets.append(picture(np.asarray(sheet), f"{word}, {name}: of {len(stratum.places[side])}", wide=True))
+                size = f"{len(shown)} of {len(stratum.places[side])}"
+                sheets.append(picture(np.asarray(sheet), f"{word}, {name}: {size}", wide=True))
     head = ["stratum", "frames", "real frames", *(f"mean own, {v.check.name}" for v in verdicts), "set aside"]
     text = ["Frames that are alike, tinted by class, with their own divergences."]
     return [ReportSection("Strata", text, [Table(head, rows)], sheets)]

@@ -13,7 +13,7 @@ from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.strata import say_stratum
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params.training import ARCHITECTURE_NAMES
-from regolith.lunar.perception.overlay import draw_overlay
+from regolith.lunar.perception.overlay import SHEET_CELLS, draw_overlay
 from regolith.lunar.reading import read_json_lines
 from regolith.lunar.report.page import Picture, ReportSection, Table, drawing, picture, write_page
 from regolith.lunar.report.plots import confusion_matrix, reliability, training_curves
@@ -138,18 +138,17 @@ def _strata_table(
     if not rows:
         return []
     cells = [[say_stratum(row["stratum"]) or "all", row[unit], *(value(row, key) for key in keys)] for row in rows]
-    return [Table(["stratum", unit, *keys], cells, "Rock by stratum")]
+    return [Table(["stratum", unit, *("IoU" if key == "iou" else key for key in keys)], cells, "Rock by stratum")]
 
 
 def _sheets(rows: Sequence[dict[str, Any]], unit: str) -> list[Picture]:
     """Contact sheets of strata, those that are there."""
-    return [
-        picture(
-            Path(row["sheet"]), f"{say_stratum(row['stratum']) or 'all'}: of {counted(row[unit], unit[:-1])}", wide=True
-        )
-        for row in rows
-        if row["sheet"] is not None
-    ]
+    found = []
+    for row in rows:
+        if row["sheet"] is not None:
+            size = f"{min(row[unit], SHEET_CELLS)} of {counted(row[unit], unit[:-1])}"
+            found.append(picture(Path(row["sheet"]), f"{say_stratum(row['stratum']) or 'all'}: {size}", wide=True))
+    return found
 
 
 def _calibration_table(pools: dict[str, dict[str, Any]], temperature: float) -> Table:
