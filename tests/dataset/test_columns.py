@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from small_split import write, write_split
 
-from regolith.lunar import open_split
+from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.columns import COLUMNS, ColumnTable, write_columns
 from regolith.lunar.dataset.contract import Contract, digest
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import append_records, read_journal, write_journal
 from regolith.lunar.dataset.survey import tidy
 from regolith.lunar.dataset.verify import verify
+from regolith.lunar.files import LOCK, holding
 from regolith.lunar.params import InputError
 
 GIVEN = {"rocks": ("rocks that count", [3, 0, 7]), "rock_iou": ("IoU of the rock class", [0.25, math.nan, 0.1 + 0.2])}
@@ -162,3 +163,14 @@ def test_a_table_that_is_written_again_takes_the_place_of_the_other(split: Path)
     table = ColumnTable.of("tail", "regolith tail", {}, [2], {"rocks": ("others", [1])})
     write_columns(split, table, read_journal(split).ordered())
     assert [frame.columns for frame in open_split(split)] == [{}, {}, {"tail.rocks": 1}, {}]
+
+
+@pytest.mark.parametrize("verb", ["tail {split}", "gate {split} --real {split}", "evaluate synth --split {split}"])
+def test_a_split_that_another_run_writes_to_takes_none(
+    split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    line = f"{verb} --columns --out {tmp_path / 'out'}".format(split=split)
+    with holding(split / LOCK):
+        assert cli.main(line.split()) == 2
+    assert "a split no other run is writing to" in capsys.readouterr().err
+    assert [path.name for path in (split / COLUMNS).iterdir()] == ["tail.jsonl"]
