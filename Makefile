@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VENV_KIT := .venv-kit
 VENV_ISAAC := .venv-isaac
-ISAAC_ROOMS := params stage randomize dataset perception panel render
+ISAAC_ROOMS := params stage randomize dataset perception quality panel render
 PYTHON311 ?= $(shell for p in python3.11 "$$(pyenv prefix 3.11 2>/dev/null)/bin/python3.11"; do "$$p" -c '' 2>/dev/null && command -v "$$p" && break; done)
 PYTHON312 ?= $(shell for p in python3.12 "$$(pyenv prefix 3.12 2>/dev/null)/bin/python3.12"; do "$$p" -c '' 2>/dev/null && command -v "$$p" && break; done)
 OUT ?= out/demo
@@ -78,10 +78,11 @@ sbom: setup ## what .venv holds, in build/sbom.cdx.json (CycloneDX 1.6)
 	build/cyclonedx/bin/python -m pip install --quiet "cyclonedx-bom>=7"
 	build/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --sv 1.6 --output-reproducible --of JSON -o build/sbom.cdx.json $(VENV)
 
-bench: setup ## renderer, generator and studio: every target as demanded, measured, ok
+bench: setup ## renderer, generator, studio and geometric score: every target as demanded, measured, ok
 	$(BIN)/python benchmarks/bench_render.py --json out/bench_render.json
 	$(BIN)/python benchmarks/bench_generate.py --json out/bench_generate.json
 	$(BIN)/python benchmarks/bench_studio.py --json out/bench_studio.json
+	$(BIN)/python benchmarks/bench_quality.py --json out/bench_quality.json
 
 clean: ## remove caches; what runs made in out/ stays
 	rm -rf build .pytest_cache .ruff_cache .hypothesis

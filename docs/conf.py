@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"regolith\..*\.[A-Z]"),  # type variables
     (
         "py:.*",
-        r"(regolith\..*\.)?(AnyPath|FrameRecord|OrderedRecords|Quarantine|RockField|Terrain|TorchSplit)",
+        r"(regolith\..*\.)?(AnyPath|ColumnTable|FrameRecord|OrderedRecords|Quarantine|RockField|Terrain|TorchSplit)",
     ),  # met in passing only
     ("py:.*", r"(Any|Callable|Iterable|Iterator|Literal|Mapping|None|Path|Sequence|optional)"),
 ]

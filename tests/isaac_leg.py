@@ -24,8 +24,13 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "packages of export formats, and programs that read them, which Isaac Sim has not": (
         "dataset/test_export_coco.py", "dataset/test_export_hf.py", "dataset/test_export_verb.py",
         "dataset/test_export_voc.py", "dataset/test_export_webdataset.py", "dataset/test_export_yolo.py",
+        "dataset/test_import_coco.py",
         "dataset/test_file_systems.py::test_verbs_go_on_without_and_say_so_once",
         "perception/test_perception_apollo_masks.py",
+    ),
+    "POT and laspy, which Isaac Sim has not: there the gate says in a note that geometry was not scored": (
+        "quality/test_quality_clouds.py", "quality/test_quality_geometry.py", "quality/test_quality_score.py",
+        "quality/test_quality_gate.py::test_flat_ground_fails_by_its_geometry",
     ),
     "Ray, which Isaac Sim has not": ("dataset/test_generate_ray.py",),
     "processes of `regolith generate` and verbs of the command line, which never run in Kit's": (

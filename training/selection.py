@@ -8,14 +8,18 @@ regolith select photographs --model run1/best.pt --budget 40 --batch 10 --done q
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from regolith.lunar.dataset.columns import ColumnTable, sole_split, write_columns
+from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.formats.target import new_folder
 from regolith.lunar.files import shown_name
 from regolith.lunar.jobs.events import Emit
@@ -43,8 +47,15 @@ class Select(SelectParams):
             brush_encoder()
         labelled = self._labelled()
         pool = Pool(self.pool, masks=self.masks, size=self.size, crop=self.crop, scene=scene_pattern(self.scene_of))
-        with new_folder(self.out) as folder, show(self.events, "select", "pictures") as emit:
-            return _Round(self, pool, labelled, emit).write(folder)
+        with contextlib.ExitStack() as stack:
+            if self.columns:
+                stack.enter_context(sole_split("pool", self.pool))
+            folder = stack.enter_context(new_folder(self.out))
+            emit = stack.enter_context(show(self.events, "select", "pictures"))
+            result = _Round(self, pool, labelled, emit).write(folder)
+            if self.columns:
+                _write_columns(read_source(self.pool), result)
+            return result
 
     def _labelled(self) -> list[str]:
         """Units of earlier rounds."""
@@ -221,6 +232,29 @@ class _Round:
             "stop": stop, "stop_entropy": verb.stop_entropy, "entropy": entropy, "chosen": chosen,
             "teacher": None if self._teacher is None else self._teacher.words() | self._tally.result(), "units": units,
         }  # fmt: skip
+
+
+def _write_columns(source: Source, result: dict[str, Any]) -> None:
+    """Write the uncertainty of each frame of the pool into it, and which were chosen."""
+    units: dict[int, list[dict[str, Any]]] = {}
+    for unit in result["units"]:
+        units.setdefault(int(unit["id"].partition("@")[0]), []).append(unit)
+    chosen = Counter(int(unit["id"].partition("@")[0]) for unit in result["chosen"])
+    numbers = sorted(units)
+    names = {
+        "entropy": "mean predictive entropy [bit], of windows their mean",
+        "mutual_information": "mean mutual information of prediction and weights [bit], of windows their mean",
+    }
+    columns: dict[str, tuple[str, list[float]]] = {
+        name: (what, [float(np.mean([unit[name] for unit in units[number]])) for number in numbers])
+        for name, what in names.items()
+        if result["units"][0][name] is not None
+    }
+    columns["chosen"] = ("units of it that were chosen in this round", [chosen[number] for number in numbers])
+    model = result["model"]
+    about = {"model": ",".join(each["file"] for each in model["files"]), "passes": model["passes"]}
+    about |= {key: result[key] for key in ("by", "crop", "size", "seed")}
+    write_columns(source.folder, ColumnTable.of("select", "regolith select", about, numbers, columns), source.records)
 
 
 class _Tally:

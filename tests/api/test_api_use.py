@@ -210,12 +210,16 @@ def test_a_loaded_model_segments_and_is_scored(split: Path, tmp_path: Path) -> N
     assert (
         cli.main(["evaluate", "synth", "--split", str(split), "--out", str(out), "--worst", "0", "--threads", "1"]) == 0
     )
-    assert json.loads((out / "results.json").read_text()) == result
+    written = json.loads((out / "results.json").read_text())
+    assert all(Path(row.pop("sheet")).is_file() for row in written["strata"])
+    assert all(row.pop("sheet") is None for row in result["strata"]) and written == result
     photos = rl.evaluate_photos(split / "rgb", model=model, size=64, tta="none")
     assert photos["photographs"] == FRAMES and "contact_sheet" not in photos
     typed = ["--images", str(split / "rgb"), "--size", "64", "--tta", "none", "--threads", "1", "--out", str(out)]
     assert cli.main(["evaluate", "real", *typed]) == 0
     written = json.loads((out / "results.json").read_text())
+    assert all(Path(row.pop("sheet")).is_file() for row in written["strata"])
+    assert all(row.pop("sheet") is None for row in photos["strata"])
     assert {key: value for key, value in written.items() if key in photos and key != "per_image"} == {
         key: value for key, value in photos.items() if key != "per_image"
     }

@@ -41,8 +41,8 @@ def test_whole_split_passes_every_check(whole) -> None:
     assert result["problems"] == [] and result["notes"] == [] and result["frames"] == 3
     assert checks(result) == {
         "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 15, "mask values": 3, "class counts": 3,
-        "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "draws": 3, "quarantine": None, "splits": None,
-        "domains": None, "duplicates": 3,
+        "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "draws": 3, "quarantine": None, "columns": None,
+        "splits": None, "domains": None, "duplicates": 3,
     }  # fmt: skip
 
 

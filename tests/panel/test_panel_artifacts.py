@@ -130,7 +130,7 @@ def test_photographs_are_scored_and_their_report_opened(bench: Bench, tmp_path: 
     assert (
         "a.png" in html
         and "c.jpg" in html
-        and html.count("data:image/") == 2
+        and html.count("data:image/") == 2 + 1  # two overlays, and the sheet of their stratum
         and "Scores on photographs: photographs" in html
     )
     bench.run("evaluation_report")

@@ -69,7 +69,8 @@ def enter_all(bench: Bench, row: QualityVerb, split: Path) -> None:
 def test_rows_are_verbs_of_the_command_line(bench: Bench) -> None:
     for row in QUALITY:
         assert issubclass(command(row), row.model), row.key
-        named = {*row.places, *row.values, *row.splits, *row.files, *filter(None, row.marks)}
+        named = {*row.places, *row.values, *row.splits, *row.files, *row.marks[0], *filter(None, row.marks[1:])}
+        assert "columns" in row.marks[0] or "columns" not in row.model.model_fields, row.key
         assert named <= set(row.model.model_fields) and "out" in row.places, row.key
         assert bool(row.unit) == ("events" in row.model.model_fields), row.key
         assert row.takes_model == ("model" in row.hidden), row.key
@@ -220,7 +221,10 @@ def test_a_page_is_opened_once_it_is_there(bench: Bench) -> None:
     assert not action.enabled
 
 
-def test_a_split_that_is_marked_has_to_lie_where_the_host_writes(bench: Bench, toys: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("switch", ["quarantine", "columns"])
+def test_a_split_that_is_marked_has_to_lie_where_the_host_writes(
+    bench: Bench, toys: Path, tmp_path: Path, switch: str
+) -> None:
     """The gate writes into what it judges where it sets frames aside; what is only read may lie anywhere."""
     row, gate = work_of(bench, "gate").row, bench.model.actions["gate"]
     enter_all(bench, row, toys / "val")
@@ -231,9 +235,9 @@ def test_a_split_that_is_marked_has_to_lie_where_the_host_writes(bench: Bench, t
     refused: list[tuple[Any, bool]] = []
     for place in (inside, outside, "link", "dataset/../../outside"):
         bench.model.commit("gate.synth", place)
-        bench.model.commit("gate.quarantine", False)
+        bench.model.commit(f"gate.{switch}", False)
         assert gate.enabled, gate.reason
-        bench.model.commit("gate.quarantine", True)
+        bench.model.commit(f"gate.{switch}", True)
         refused.append((place, gate.reason.startswith("synth: ") and "a path inside" in gate.reason))
     assert [no for _, no in refused] == [False, True, True, True]
     program(bench, f"touch {tmp_path}/ran")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regolith.lunar import open_split
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import append_records
 from regolith.lunar.dataset.outputs import file_name
@@ -19,6 +20,7 @@ from regolith.lunar.params import CheckError, InputError, Params
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 from regolith.lunar.perception.metrics import confusion_matrix, scores
 from regolith.lunar.perception.score_photos import spread
+from regolith.lunar.report.outcome import write_report
 from regolith.lunar.stage.spec import rng
 
 LEVELS = np.array([80, 200, 5], np.uint8)
@@ -78,6 +80,31 @@ def test_synth_figures_are_global_counts(model: Path, split: Path, tmp_path: Pat
     assert sizes[4.0]["recall"] is None
     assert sizes[16.0]["found_touch"] == 1 and sum(row["false_touch"] for row in sizes.values()) > 1  # specks of noise
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == result
+
+
+def test_synth_has_a_contact_sheet_and_figures_of_each_stratum(model: Path, split: Path, tmp_path: Path) -> None:
+    result = EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", worst=0, threads=1).run()
+    rows = result["strata"]
+    assert [row["frames"] for row in rows] == [1, 1, 2] and len({str(row["stratum"]) for row in rows}) == 3
+    assert all(list(row["stratum"]) == ["sun_elevation_deg", "rock_share"] for row in rows)
+    assert sum(row["tp"] for row in rows) == result["rock"]["tp"]
+    moved = (tmp_path / "out").rename(tmp_path / "moved")
+    (moved / "stratum_02.png").unlink()
+    write_report(moved, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "Rock by stratum" in html and html.count("1 of 1 frame") == 2 * 2  # caption and alternative text
+
+
+def test_columns_are_the_figures_of_each_frame_and_only_where_asked(model: Path, split: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in split.rglob("*") if path.is_file()}
+    verb = EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", worst=0, threads=1)
+    rows = verb.run()["per_frame"]
+    assert {path: path.read_bytes() for path in split.rglob("*") if path.is_file()} == before
+    verb.model_copy(update={"columns": True}).run()
+    frames = open_split(split)
+    assert frames.column("evaluate.rock_iou").tolist() == [row["iou"] for row in rows]
+    assert len(frames.filter(columns={"evaluate.rock_recall": (0, 1)})) == 4
+    assert {path for path in split.rglob("*") if path.is_file()} - set(before) == {split / "columns/evaluate.jsonl"}
 
 
 def test_synth_draws_the_worst_frames(model: Path, split: Path, tmp_path: Path) -> None:
@@ -194,7 +221,17 @@ def test_masks_give_rock_figures_per_image_and_pooled(model: Path, photos: Path,
     assert result["baseline"]["tp"] + result["baseline"]["fn"] == tp + fn
     sizes = {row["from_px"]: row for row in result["by_size"]}
     assert sizes[16.0]["rocks"] == 3 and sizes[16.0]["found_touch"] == 1 and "groups" not in result
+    counted = 3 * 44 * 96  # of which the model is sure, so that errors are what it gets wrong
+    assert result["calibration"]["ece"] == pytest.approx((fp + fn) / counted, abs=1e-5)
+    assert result["calibration"]["ece_rock"] == pytest.approx(fp / (tp + fp), abs=1e-5)
+    assert [(row["to"], row["pixels"]) for row in result["calibration"]["bins"]] == [(1.0, counted)]
+    write_report(tmp_path / "out", tmp_path / "report.html")
+    assert "Confidence against accuracy, rock or not: all" in (tmp_path / "report.html").read_text("utf-8")
+    assert [row["photographs"] for row in result["strata"]] == [1, 1, 1]  # more and more rock
+    assert sum(row["rock"]["tp"] for row in result["strata"]) == tp
+    assert all(Path(row["sheet"]).is_file() for row in result["strata"])
     words = verb.summary(result)
+    assert "expected calibration error 0." in words
     assert "local contrast, tuned on these photographs: iou 0." in words and "16–32 px: 3 rocks, found " in words
 
 

@@ -180,7 +180,7 @@ def test_results_of_an_earlier_run_are_no_photographs(model: Path, tmp_path: Pat
     assert {item["file"]: item["reason"] for item in again["left_out"]} == {
         "contact_sheet.png": "written by an evaluation", "copy_a.jpg.png": "written by an evaluation",
         "copy_b.png.png": "written by an evaluation", "copy_contact_sheet.png": "written by an evaluation",
-        "overlays": "a folder", "results.json": "no picture",
+        "overlays": "a folder", "results.json": "no picture", "stratum_00.png": "written by an evaluation",
     }  # fmt: skip
 
 

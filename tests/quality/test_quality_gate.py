@@ -212,7 +212,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
     out = tmp_path / "gate"
     line = f"gate {drawn} --real {photos[0]} --masks {photos[1]} --threads 1 --classes regolith --out {out}".split()
     before = {path: path.read_bytes() for path in drawn.rglob("*") if path.is_file()}
-    assert cli.main([*line, "--jsd-max", "0.03", "--quarantine"]) == 1
+    assert cli.main([*line, "--jsd-max", "0.03", "--quarantine", "--columns"]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1].startswith(f"regolith: {drawn}: rejected: semantics regolith: divergence ")
     assert all(path.read_bytes() == data for path, data in before.items())
@@ -228,6 +228,12 @@ def test_reject_marks_and_asks_and_accept_lifts(
     quarantine = read_source(drawn).quarantine
     assert quarantine is not None and quarantine.gate == result["digest"]
     assert verify(drawn)["problems"] == []
+    own = {row["frame"]: row["own"]["regolith"] for row in result["frames"]}
+    assert [frame.columns for frame in frames] == [
+        {"gate.own_regolith": own[frame.index], "gate.set_aside": frame.index in held} for frame in frames
+    ]
+    assert {frame.index for frame in frames.filter(columns={"gate.set_aside": 1})} == held
+    assert read_source(drawn).tables["gate"].about["gate"] == result["digest"]
     with pytest.raises(InputError, match="not quarantined"):
         Frames(drawn, field="train_split", workers=1)
 
@@ -237,9 +243,12 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert request.params["dataset.frames_per_scene"] == "1" and "rank correlation" in request.why
     assert request.frames == (len(held) if not quarantine.classes else 30)
     page = (out / "gate.html").read_text()
-    assert page.count("<figure") == 6 + 1 and "Gate: rejected" in page and "domain.sun_elevation_deg" in page
+    assert page.count("<figure") == 6 + 3 + 1 and "Synthetic, sun_elevation_deg below" in page
+    assert "Gate: rejected" in page and "domain.sun_elevation_deg" in page
 
+    table = (drawn / "columns" / "gate.jsonl").read_bytes()
     assert cli.main([*line, "--jsd-max", "1", "--quarantine"]) == 0
+    assert (drawn / "columns" / "gate.jsonl").read_bytes() == table, "nobody asked for others"
     assert not (drawn / QUARANTINE).exists() and not (out / "request.json").exists()
     assert SAYS["gate"](json.loads((out / "gate.json").read_text())) == "accepted"
     assert "passes" in capsys.readouterr().out and "Gate: accepted" in (out / "gate.html").read_text()

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from quality_sets import PARAMS, SAYS, one_view, write_set
 
-from regolith.lunar import cli
+from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import append_records
+from regolith.lunar.dataset.manifest import read_frames
 from regolith.lunar.dataset.request import read_request
+from regolith.lunar.dataset.strata import known_variables, variable
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import IGNORE, ROCK
@@ -81,7 +83,7 @@ def test_what_is_rare_in_real_pictures_is_asked_for_where_it_comes_from(
 ) -> None:
     """The dim rocks are the tail, and it is the low sun that brings them: what the request narrows, and it alone."""
     synth, real = folders
-    words = ["tail", synth, "--real", real, "--buckets", "2", "--wanted", "300", "--out", tmp_path]
+    words = ["tail", synth, "--real", real, "--buckets", "2", "--wanted", "300", "--out", tmp_path, "--columns"]
     assert cli.main(list(map(str, words))) == 0
     result = json.loads((tmp_path / "tail.json").read_text())
     (row,) = [row for row in result["strata"] if row["tail"]]
@@ -89,6 +91,20 @@ def test_what_is_rare_in_real_pictures_is_asked_for_where_it_comes_from(
     assert (row["real"]["rocks"], row["synth"]["rocks"]) == (3, 2 * low.sum())
     assert result["frames"] == {str(i): 2 for i in np.flatnonzero(low).tolist()}
     assert "sun_elevation_deg" not in row["stratum"], "no real frame says its sun"
+    frames, place = open_split(synth), result["strata"].index(row)
+    assert (
+        frames.column("tail.tail_rocks").tolist()
+        == frames.column(f"tail.stratum_{place}").tolist()
+        == (2 * low).tolist()
+    )
+    strata = [name for name in frames.columns if name.startswith("tail.stratum_")]
+    assert frames.column("tail.rocks").tolist() == np.sum([frames.column(name) for name in strata], axis=0).tolist()
+    assert sum(frames.column("tail.rocks")) == sum(row["synth"]["rocks"] for row in result["strata"])
+    assert frames.columns[f"tail.stratum_{place}"].startswith("rocks with size ")
+    assert not (real / "columns").exists()
+    parts = read_frames(synth)
+    assert variable("tail.tail_rocks", parts).tolist() == (2 * low).tolist(), "frames are mixed by them too"
+    assert "tail.rocks" in known_variables(parts)
     (asked,) = result["asked"]
     wanted = Interval.model_validate(asked["wanted"])
     assert asked["name"] == "domain.sun_elevation_deg" and wanted.hi < LOW_SUN_DEG

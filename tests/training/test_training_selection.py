@@ -126,6 +126,7 @@ def test_members_of_an_ensemble_disagree_without_dropout(runs: dict[str, Path]) 
         ("{lite}", {"crop": 256}, "a window that fits"),
         ("{lite}", {"scene_of": "("}, "a regular expression"),
         ("{lite}", {"done": "nowhere"}, "queues of earlier rounds"),
+        ("{lite}", {"columns": True}, "a split, whose frames have columns"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_and_leaves_nothing(
@@ -212,6 +213,22 @@ def test_split_is_a_pool_of_scenes(runs: dict[str, Path], tmp_path: Path) -> Non
     said = select(SimpleNamespace(images=split), runs["efficientnet-lite0"], tmp_path / "queue", crop=None).run()
     assert [unit["id"] for unit in said["units"]] == ["00000", "00001", "00002"]
     assert said["pool"]["labels"] == "split" and len(said["chosen"]) == 2
+    assert not (split / "columns").exists()
+
+
+def test_columns_are_the_uncertainty_of_frames_of_windows_its_mean(runs: dict[str, Path], tmp_path: Path) -> None:
+    split = SimpleNamespace(images=write_split(tmp_path / "val", 3, size=(SIDE, 2 * SIDE)))
+    said = select(split, runs["efficientnet-lite0"], tmp_path / "queue", columns=True).run()
+    frames = open_split(split.images)
+    for name in ("entropy", "mutual_information"):
+        values = [unit[name] for unit in said["units"]]
+        assert frames.column(f"select.{name}") == pytest.approx(np.reshape(values, (3, 2)).mean(axis=1))
+    chosen = [unit["id"] for unit in said["chosen"]]
+    assert frames.column("select.chosen").tolist() == [
+        sum(id.startswith(f"0000{k}@") for id in chosen) for k in range(3)
+    ]
+    one = select(split, "default", tmp_path / "one", columns=True, by="entropy").run()
+    assert list(open_split(split.images).columns) == ["select.entropy", "select.chosen"] and one["model"]["passes"] == 1
 
 
 def test_label_studio_is_asked_for_by_name(

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from regolith.lunar import __version__
 from regolith.lunar.dataset.checks import SplitCheck
+from regolith.lunar.dataset.columns import COLUMNS, read_columns, table_files
 from regolith.lunar.dataset.contract import CONTRACT, Contract
-from regolith.lunar.dataset.layout import FrameRecord
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, records_digest
 from regolith.lunar.dataset.outputs import OUTPUTS
 from regolith.lunar.dataset.quarantine import QUARANTINE, read_quarantine
 from regolith.lunar.dataset.splits import counted
@@ -26,6 +27,7 @@ def check_records(split: SplitCheck) -> None:
         _check_parameters(split, split.params)
         _note_shares(split, split.params)
     _check_quarantine(split)
+    _check_columns(split)
     split.notes += list(_extra_files(split))
 
 
@@ -41,16 +43,33 @@ def _check_quarantine(split: SplitCheck) -> None:
     if not (split.folder / QUARANTINE).exists():
         return
     split.checked["quarantine"] += 1
-    records = split.records.ordered()
-    if split.contract is not None:
-        records = records[records.numbers < split.contract.frames]
     try:
-        found = read_quarantine(split.folder, records)
+        found = read_quarantine(split.folder, _counted(split))
     except InputError as error:
         split.report("quarantine", QUARANTINE, str(error))
     else:
         if found:
             split.notes.append(f"{split.name}: {found.words()} quarantined by {found.set_by}")
+
+
+def _check_columns(split: SplitCheck) -> None:
+    files, records = table_files(split.folder), _counted(split)
+    sha256 = records_digest(records) if files else ""
+    for path in files:
+        split.checked["columns"] += 1
+        try:
+            found = read_columns(path, records, sha256)
+        except InputError as error:
+            split.report("columns", f"{COLUMNS}/{path.name}", str(error))
+        else:
+            size = f"{counted(len(found.columns), 'column')} of {counted(len(found.numbers), 'frame')}"
+            split.notes.append(f"{split.name}: {size} by {found.set_by}")
+
+
+def _counted(split: SplitCheck) -> OrderedRecords:
+    """The frames of the contract, as whoever opens the split has them."""
+    records = split.records.ordered()
+    return records if split.contract is None else records[records.numbers < split.contract.frames]
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -56,6 +56,17 @@ class StoredFrame:
         """
         quarantine = self._source.quarantine
         return () if quarantine is None else quarantine.frames.get(self.index, ())
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """What verbs found of the frame (`--columns`), `tail.rocks` to a number; what is not known is left out.
+
+        `SplitReader.columns` says what each is.
+
+        Raises:
+            InputError: A table is of other frames than the split has now.
+        """
+        return {name: value for table in self._source.tables.values() for name, value in table.at(self.index).items()}
 
     @property
     def rgb(self) -> np.ndarray:
@@ -147,6 +158,27 @@ class SplitReader(Sequence[StoredFrame]):
         """
         return dict(self._source.quarantine.classes) if self._source.quarantine else {}
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """What verbs found of frames (`--columns`): `tail.rocks`, … to what its values are, in a line.
+
+        Raises:
+            InputError: A table is of other frames than the split has now.
+        """
+        tables = self._source.tables.values()
+        return {name: what for table in tables for name, what in zip(table.names, table.columns.values(), strict=True)}
+
+    def column(self, name: str) -> np.ndarray:
+        """One of `columns` for every frame, float64, shape [frames], NaN where it is not known.
+
+        Raises:
+            InputError: There is no such column, or its table is of other frames than the split has now.
+        """
+        if name not in self.columns:
+            raise InputError("column", name, ", ".join(self.columns) or "nothing: no verb wrote --columns here")
+        table, _, column = name.partition(".")
+        return self._source.tables[table].column(column, self._records.numbers)
+
     def __len__(self) -> int:
         return len(self._records)
 
@@ -164,23 +196,33 @@ class SplitReader(Sequence[StoredFrame]):
     def __iter__(self) -> Iterator[StoredFrame]:
         return (StoredFrame(self._source, record) for record in self._records)
 
-    def filter(self, keep: Callable[[StoredFrame], bool] | None = None, **ranges: Range) -> SplitReader:
+    def filter(
+        self, keep: Callable[[StoredFrame], bool] | None = None, *, columns: Mapping[str, Range] | None = None,
+        **ranges: Range,
+    ) -> SplitReader:  # fmt: skip
         """Return the frames that pass: `split.filter(sun_elevation_deg=(10, 15), scene=3)`.
 
         Args:
             keep: Whether to keep a frame; left out, all.
-            ranges: Name in `StoredFrame.spec` to the closed range its value has to lie in, or to the value.
+            columns: One of `columns` to the closed range its value has to lie in, or to the value; a frame of which it
+                is not known does not pass: `split.filter(columns={"evaluate.rock_iou": (0, 0.5)})`.
+            ranges: The same of names in `StoredFrame.spec`.
 
         Raises:
-            InputError: No frame's spec has a number of that name.
+            InputError: No frame's spec has a number of that name, or no column is called so.
         """
         wanted = {name: _interval(name, value) for name, value in ranges.items()}
         for name in wanted:
             self._check(name)
+        passes = np.ones(len(self), bool)
+        for name, value in (columns or {}).items():
+            values, interval = self.column(name), _interval(name, value)
+            passes &= (values >= interval.lo) & (values <= interval.hi)
         kept = (
-            all(_inside(record.spec.get(name), wanted[name]) for name in wanted)
+            passed
+            and all(_inside(record.spec.get(name), wanted[name]) for name in wanted)
             and (keep is None or bool(keep(StoredFrame(self._source, record))))
-            for record in self._records
+            for passed, record in zip(passes.tolist(), self._records, strict=True)
         )
         return SplitReader(self._source, self._records[np.fromiter(kept, bool, len(self))])
 

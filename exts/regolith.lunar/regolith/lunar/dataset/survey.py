@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, FiniteFloat
 
 from regolith.lunar.dataset.chunk import CHUNKS
+from regolith.lunar.dataset.columns import COLUMNS, NAME
 from regolith.lunar.dataset.contract import CONTRACT, COPY, FRAMES_MAX, Contract, first_difference
 from regolith.lunar.dataset.croissant import CROISSANT
 from regolith.lunar.dataset.journal import ABSENT, OpenJournal
@@ -36,7 +37,7 @@ LINES_AT_ONCE = 256
 CARD = "card.html"
 """Page that shows what a split holds."""
 OURS = frozenset(
-    {CONTRACT, COPY, JOURNAL, QUARANTINE, LOG, LOCK, CHUNKS, CROISSANT, CARD, lock_beside(Path(CARD)).name}
+    {CONTRACT, COPY, JOURNAL, QUARANTINE, COLUMNS, LOG, LOCK, CHUNKS, CROISSANT, CARD, lock_beside(Path(CARD)).name}
 )
 """Names beside the outputs' folders in a split's folder."""
 
@@ -179,6 +180,7 @@ def _is_whole(split: Path, outputs: Sequence[str], hashes: bool, line: JournalLi
 def tidy(split: Path, outputs: Sequence[str]) -> None:
     """Delete the temporary files of writers that were killed."""
     remove_leftovers(split, stem=r"dataset(\.copy)?|frames|quarantine|croissant|generate\.log")
+    remove_leftovers(split / COLUMNS, stem=NAME.pattern)
     for output in outputs:
         remove_leftovers(split / output, stem=rf"{output}_\d+")
 

@@ -78,7 +78,7 @@ def labels(fields: Iterable[Field]) -> dict[str, str]:
 
 def hint(field: Field) -> str:
     """What an empty text field says."""
-    if field.optional:
+    if field.optional or field.default == "":
         return "auto" if field.kind in ("int", "float", "interval") else ""
     return f"choose a {field.picks}" if field.picks else "needed"
 

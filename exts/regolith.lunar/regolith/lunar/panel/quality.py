@@ -53,8 +53,8 @@ class QualityVerb:
     """Fields that take one split; other folders and files it reads only have to be there."""
     files: tuple[str, ...] = ()
     """Fields that take a file; other paths are folders."""
-    marks: tuple[str, str] = ("", "")
-    """A switch, and the folder that is also written where it is on."""
+    marks: tuple[tuple[str, ...], str] = ((), "")
+    """Switches, and the folder that is also written where one of them is on."""
     page: str = ""
     """Page it writes into its folder."""
     trains: bool = False
@@ -129,7 +129,8 @@ QUALITY: tuple[QualityVerb, ...] = (
     QualityVerb(
         "gate", "gate", Gate, "Gate", "Judge the split",
         "Accept a split that is near enough to real pictures, or reject it and say what to draw instead.",
-        "pictures", _say_gate, {"synth": SPLIT} | _out("gate"), marks=("quarantine", "synth"), page=GATE_PAGE,
+        "pictures", _say_gate, {"synth": SPLIT} | _out("gate"), page=GATE_PAGE,
+        marks=(("quarantine", "columns"), "synth"),
     ),
     QualityVerb(
         "score_semantics", "score semantics", ScoreSemantics, "Semantics", "Score semantics",
@@ -155,6 +156,7 @@ QUALITY: tuple[QualityVerb, ...] = (
         "tail", "tail", Tail, "Tail", "Find the tail",
         "Find rocks that are rare in real pictures or hard for the model, and what to draw for more of them.",
         "frames", _say_tail, {"split": SPLIT} | _out("tail"), splits=("split",), page=TAIL_PAGE,
+        marks=(("columns",), "split"),
     ),
     QualityVerb(
         "mix", "mix", Mix, "Mixture", "Mix frames",
@@ -165,7 +167,7 @@ QUALITY: tuple[QualityVerb, ...] = (
         "select", "select", SelectParams, "Labels", "Choose what to label",
         "Choose the pictures of a pool that would teach a model most, and queue them for people to label.",
         "pictures", _say_select, {"model": "training/best.pt"} | _out("select"), {"budget": 40}, splits=(),
-        files=("model",), trains=True,
+        files=("model",), trains=True, marks=(("columns",), "pool"),
     ),
 )  # fmt: skip
 """The verbs, in the order of their headings."""

@@ -54,8 +54,8 @@ class QualityWork(VerbWork):
         Raises:
             InputError: The host does not allow it.
         """
-        switch, name = self.row.marks
-        if switch and getattr(verb, switch):
+        switches, name = self.row.marks
+        if any(getattr(verb, switch) for switch in switches):
             self._context.check_inside(name, self._context.absolute(getattr(verb, name)))
 
     def _absent(self, verb: Verb) -> Iterator[str]:

@@ -11,6 +11,8 @@ from regolith.lunar.perception.metrics import ratio
 
 BINS = 15
 """Bins of equal width over confidences 0 … 1, as in the paper."""
+PIXELS_AT_ONCE = 1 << 20
+"""Pixels that are counted at a time: what is made of one takes some 20 bytes."""
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.05, 20.0
 """Temperatures that are searched and that a card may name."""
 
@@ -47,6 +49,11 @@ class Reliability:
             predicted: Predicted classes, same shape.
             confidence: Probability of the predicted class, same shape.
         """
+        flat = [np.ravel(array) for array in (truth, predicted, confidence)]
+        for start in range(0, truth.size, PIXELS_AT_ONCE):
+            self._add(*(array[start : start + PIXELS_AT_ONCE] for array in flat))
+
+    def _add(self, truth: np.ndarray, predicted: np.ndarray, confidence: np.ndarray) -> None:
         counted = truth != IGNORE
         for row, chosen in enumerate((counted, counted & (predicted == ROCK))):
             values = confidence[chosen].astype(np.float64)

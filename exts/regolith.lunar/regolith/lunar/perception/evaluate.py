@@ -36,6 +36,7 @@ class EvaluateSynth(Verb):
     out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
     worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
     tta: Views = quantity("none", TTA_HELP)
+    columns: bool = quantity(False, "Also write the figures of each frame into the split: columns/evaluate.jsonl.")
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -48,6 +49,7 @@ class EvaluateSynth(Verb):
                 out=self.out,
                 worst=self.worst,
                 tta=self.tta,
+                columns=self.columns,
                 threads=self.threads,
                 emit=emit,
             )
@@ -57,10 +59,9 @@ class EvaluateSynth(Verb):
         figures = {key: result["rock"][key] for key in ("iou", "precision", "recall")}
         figures |= {"mIoU": result["miou"], "accuracy": result["accuracy"]}
         words = ", ".join(f"{name} {_say(value)}" for name, value in figures.items())
-        ece = result["calibration"]
         lines = [
             f"{result['frames']} frames, rock: {words}",
-            f"expected calibration error {_say(ece['ece'])}, over pixels called rock {_say(ece['ece_rock'])}",
+            _calibration_words(result["calibration"]),
             *_size_lines(result["by_size"]),
         ]
         return "\n".join([*lines, str(self.out / RESULTS)])
@@ -131,6 +132,7 @@ class EvaluateReal(Verb):
             lines.append(f"rock on {result['labelled']} labelled photographs, pooled: {_rock_words(result['rock'])}")
             for name, group in result.get("groups", {}).items():
                 lines.append(f"  {group['labelled']} {name}: {_rock_words(group['rock'])}")
+            lines.append(_calibration_words(result["calibration"]))
             lines += _size_lines(result["by_size"])
             if result["baseline"]:
                 lines.append(f"local contrast, tuned on these photographs: {_rock_words(result['baseline'])}")
@@ -152,6 +154,10 @@ def _say(value: float | None) -> str:
 
 def _rock_words(rock: dict[str, Any]) -> str:
     return ", ".join(f"{key} {_say(rock[key])}" for key in ("iou", "precision", "recall"))
+
+
+def _calibration_words(found: dict[str, Any]) -> str:
+    return f"expected calibration error {_say(found['ece'])}, over pixels called rock {_say(found['ece_rock'])}"
 
 
 def _size_lines(rows: list[dict[str, Any]]) -> list[str]:

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from regolith.lunar.labels import IGNORE, REGOLITH, ROCK
 from regolith.lunar.perception.baseline import ContrastBaseline
+from regolith.lunar.perception.calibration import Reliability
 from regolith.lunar.perception.metrics import mean_defined, rock_counts, rock_scores
 from regolith.lunar.perception.rocks import RocksBySize
+from regolith.lunar.perception.session import Prediction
 
 
 class LabelledPhotos:
@@ -25,24 +28,29 @@ class LabelledPhotos:
         self._groups = {name: _Pool() for name in groups}
         self._baseline = ContrastBaseline()
 
-    def add(self, rgb: np.ndarray, truth: np.ndarray, predicted: np.ndarray, group: str | None) -> dict[str, Any]:
+    def add(self, rgb: np.ndarray, truth: np.ndarray, predicted: Prediction, group: str | None) -> dict[str, Any]:
         """Add a photograph and return its own rock figures.
 
         Args:
             rgb: Photograph, uint8 [H, W, 3].
             truth: True classes, uint8 [H, W].
-            predicted: Predicted classes, uint8 [H, W].
+            predicted: Predicted classes and their probabilities.
             group: Name of its group, None for none.
         """
-        rock = rock_scores(*rock_counts(truth, predicted))
+        rock = rock_scores(*rock_counts(truth, predicted.mask))
         for pool in (self._all, *([] if group is None else [self._groups[group]])):
             pool.rocks.append(rock)
-            pool.by_size.add(truth, predicted)
+            pool.by_size.add(truth, predicted.mask)
+            pool.reliability.add(_rock_or_not(truth), _rock_or_not(predicted.mask), predicted.confidence)
         self._baseline.add(rgb, truth)
         return rock
 
     def result(self) -> dict[str, Any]:
-        """Return `labelled`, `rock`, `by_size`, and `groups` where there are some; `baseline` alone without a mask."""
+        """Return `labelled`, `rock`, `calibration`, `by_size`, and `groups` where there are some.
+
+        Without a mask it is `baseline` alone. Of `calibration`, right is a pixel that is rock as it was called, or no
+        rock as it was called: masks of photographs need not know the sky. Its confidence is that of the class called.
+        """
         groups = {name: pool.result() for name, pool in self._groups.items() if pool.rocks}
         found = self._all.result() if self._all.rocks else {}
         return found | ({"groups": groups} if groups else {}) | {"baseline": self._baseline.best()}
@@ -54,11 +62,18 @@ class _Pool:
     def __init__(self) -> None:
         self.rocks: list[dict[str, Any]] = []
         self.by_size = RocksBySize()
+        self.reliability = Reliability()
 
     def result(self) -> dict[str, Any]:
         tp, fp, fn = (sum(rock[key] for rock in self.rocks) for key in ("tp", "fp", "fn"))
         return {
             "labelled": len(self.rocks),
             "rock": rock_scores(tp, fp, fn) | {"mean_iou": mean_defined([rock["iou"] for rock in self.rocks])},
+            "calibration": self.reliability.result(),
             "by_size": self.by_size.rows(),
         }
+
+
+def _rock_or_not(classes: np.ndarray) -> np.ndarray:
+    """Sky as ground: what is no rock."""
+    return np.where((classes == ROCK) | (classes == IGNORE), classes, REGOLITH)

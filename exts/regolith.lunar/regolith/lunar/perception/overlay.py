@@ -17,6 +17,8 @@ ROCK_OPACITY = 0.42
 REGOLITH_OPACITY = 0.10
 STRIP_PX = 1 << 21
 """Pixels of a picture tinted at once."""
+SHEET_CELLS, SHEET_COLUMNS, SHEET_CELL_PX = 8, 4, 240
+"""Most pictures on the contact sheet of a stratum, pictures in a row, and the side of each [px]."""
 PAPER = (19, 18, 17)
 INK = (233, 230, 224)
 
@@ -116,6 +118,12 @@ def draw_classes(mask: np.ndarray) -> np.ndarray:
     for value, color in ((REGOLITH, REGOLITH_COLOR), (ROCK, ROCK_COLOR), (SKY, (0, 0, 0))):
         out[mask == value] = color
     return out
+
+
+def sheet_cell(rgb: np.ndarray, side: int = SHEET_CELL_PX) -> np.ndarray:
+    """Reduce a picture, uint8 [H, W, 3], to what a contact sheet of a stratum shows of it."""
+    scale = side / max(rgb.shape[:2])
+    return rgb if scale >= 1 else np.asarray(_fit(rgb, side))
 
 
 def contact_sheet(

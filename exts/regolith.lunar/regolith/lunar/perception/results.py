@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from regolith.lunar.files import replacing, write_json
 from regolith.lunar.perception.folders import SOFTWARE
+from regolith.lunar.perception.overlay import SHEET_CELL_PX, SHEET_COLUMNS, contact_sheet
 from regolith.lunar.perception.session import Segmenter
 
 RESULTS = "results.json"
@@ -25,6 +28,13 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     text.add_text("Software", SOFTWARE)
     with replacing(path) as temporary:
         picture.save(temporary, "PNG", pnginfo=text)
+
+
+def save_sheet(out: Path, number: int, cells: Sequence[tuple[np.ndarray, str]]) -> str:
+    """Write the contact sheet of a stratum, given its pictures with their captions, and return its path."""
+    path = out / f"stratum_{number:02d}.png"
+    save_picture(contact_sheet(cells, columns=SHEET_COLUMNS, cell=SHEET_CELL_PX), path)
+    return str(path)
 
 
 def write_results(out: Path, result: dict[str, Any]) -> None:

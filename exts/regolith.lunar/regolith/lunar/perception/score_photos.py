@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from PIL import Image
 
+from regolith.lunar.dataset.strata import evenly, value_strata
 from regolith.lunar.files import AnyPath, shown_name
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import ROCK, SKY
@@ -18,10 +19,10 @@ from regolith.lunar.params import CheckError, InputError, sole_folder, writable_
 from regolith.lunar.perception.apollo_masks import APOLLO, BOULDERS, OTHERS, draw_masks, find_masks
 from regolith.lunar.perception.folders import SHEET, Survey, only_mask, overlay_name, survey
 from regolith.lunar.perception.labelled import LabelledPhotos
-from regolith.lunar.perception.metrics import class_share
-from regolith.lunar.perception.overlay import contact_sheet, draw_overlay
+from regolith.lunar.perception.metrics import class_share, rock_scores
+from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_overlay, sheet_cell
 from regolith.lunar.perception.photos import read_mask, read_photo
-from regolith.lunar.perception.results import model_words, save_picture, write_results
+from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
 from regolith.lunar.perception.session import Segmenter, Views, load_model
 
 FLOOD_NOTE = (
@@ -63,7 +64,8 @@ def evaluate_photos(
 
     Returns:
         {photographs, flood, sky, per_image, problems, left_out, …}: `flood` is {mean, median, worst} of the share of a
-        photograph's own pixels called rock; with masks also `rock` {iou, precision, recall}, pooled, and `by_size`.
+        photograph's own pixels called rock; with masks also `rock` {iou, precision, recall}, pooled, `calibration` and
+        `by_size`; `strata` by the share of rock have a contact sheet each.
 
     Raises:
         InputError: No photograph, no model, no such masks, or a folder that cannot be written.
@@ -129,6 +131,7 @@ class _Scoring:
             sheet.append((np.asarray(overlay), f"{row['image']}  flood {row['flood']:.1%}"))
         emit({"event": "progress", "done": len(photos), "total": len(photos)})
         result = self._result(images, rows, problems) | labelled.result()
+        result["strata"] = _strata(rows, sheet, out)
         result["left_out"] = [{"file": shown_name(item.path), "reason": item.reason} for item in found.left_out]
         if out is not None:
             if sheet:
@@ -146,7 +149,8 @@ class _Scoring:
         """Score one photograph; a mask that cannot be used is a problem, and the rest of the row stands."""
         notes: list[str] = []
         rgb = read_photo(path, notes=notes)
-        mask = self.segmenter.predict(rgb, **self.looks).mask
+        prediction = self.segmenter.predict(rgb, **self.looks)
+        mask = prediction.mask
         row: dict[str, Any] = {
             "image": shown_name(path),
             "width": rgb.shape[1],
@@ -165,7 +169,7 @@ class _Scoring:
             try:
                 shape = cast(tuple[int, int], mask.shape)
                 truth = draw_masks(apollo, path.stem, shape) if apollo else read_mask(only_mask(path, masks), shape)
-                row["rock"] = labelled.add(rgb, truth, mask, row.get("group"))
+                row["rock"] = labelled.add(rgb, truth, prediction, row.get("group"))
             except InputError as error:
                 problems.append(f"mask of {row['image']}: {error}")
         return row, Image.fromarray(draw_overlay(rgb, mask))
@@ -176,6 +180,7 @@ class _Scoring:
             "images": images,
             "photographs": len(rows),
             **self.looks,
+            "temperature": self.segmenter.temperature,
             "flood": spread([r["flood"] for r in rows if r.get("group") != BOULDERS]),
             "sky": {key: value for key, value in spread([r["sky"] for r in rows]).items() if key != "worst"},
             "per_image": rows,
@@ -186,6 +191,36 @@ class _Scoring:
         if not any("rock" in r for r in rows):
             result["note"] = FLOOD_NOTE
         return result
+
+
+def _strata(
+    rows: Sequence[dict[str, Any]], pictures: Sequence[tuple[np.ndarray, str]], out: Path | None
+) -> list[dict[str, Any]]:
+    """Photographs by their true share of rock, those without a mask by the share called rock: figures, and a sheet."""
+    found: list[dict[str, Any]] = []
+    for name in ("rock_share", "flood"):
+        chosen = [place for place, row in enumerate(rows) if ("rock" in row) == (name == "rock_share")]
+        shares = np.array([_rock_share(rows[place]) for place in chosen])
+        for stratum in value_strata({name: [shares]}, [len(chosen)]):
+            here = [chosen[place] for place in stratum.places[0]]
+            of = [rows[place] for place in here]
+            shown = [pictures[place] for place in evenly(here, SHEET_CELLS)]
+            rock = None
+            if name == "rock_share":
+                rock = rock_scores(*(sum(row["rock"][key] for row in of) for key in ("tp", "fp", "fn")))
+            sheet = None
+            if out is not None:
+                sheet = save_sheet(out, len(found), [(sheet_cell(image), words) for image, words in shown])
+            flood = statistics.fmean(row["flood"] for row in of)
+            found.append(
+                {"stratum": stratum.words, "photographs": len(here), "flood": flood, "rock": rock, "sheet": sheet}
+            )
+    return found
+
+
+def _rock_share(row: dict[str, Any]) -> float:
+    """Share of a photograph's pixels that are rock; called rock where its mask is not known."""
+    return (row["rock"]["tp"] + row["rock"]["fn"]) / (row["width"] * row["height"]) if "rock" in row else row["flood"]
 
 
 def spread(values: list[float]) -> dict[str, float | None]:

@@ -64,6 +64,7 @@ class Gate(Verb):
     quarantine: bool = quantity(
         False, f"Mark in the split what is rejected, or lift the mark; of what is rejected write {REQUEST}."
     )
+    columns: bool = quantity(False, "Also write what is found of each frame into the split: columns/gate.jsonl.")
     model: str = quantity("default", "Encoder: a shipped model by name, or an .onnx file.")
     layer: str = quantity(
         str(STRIDE), "Stride of the features, or the name of a tensor, as `score semantics` takes it."
@@ -104,6 +105,7 @@ class Gate(Verb):
                 divergence=self.divergence,
                 require=_words(self.require),
                 quarantine=self.quarantine,
+                columns=self.columns,
                 model=self.model,
                 layer=read_layer(self.layer),
                 size=self.size,

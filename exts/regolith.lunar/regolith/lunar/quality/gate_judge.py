@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from regolith.lunar.dataset.columns import ColumnTable, write_columns
 from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.quarantine import Quarantine, Reasons, write_quarantine
@@ -100,6 +101,25 @@ class Judged:
             classes[name] = (*classes.get(name, ()), _why(self.geometry_check))
         return Quarantine("regolith gate", "", frames, classes)
 
+    def columns(self, about: Mapping[str, object]) -> ColumnTable:
+        """What was found of each frame that was looked at.
+
+        Args:
+            about: What they were held against.
+        """
+        numbers = [frame.index for frame in self.seen.pictures[0].frames]
+        aside = self.aside().frames
+        held = [number in aside for number in numbers]
+        columns: dict[str, tuple[str, Sequence[float] | np.ndarray]] = {
+            f"own_{verdict.check.name}": (
+                f"own divergence of {verdict.check.name}, where the frame shows some: 1 where nothing real is like it",
+                verdict.own,
+            )
+            for verdict in self.verdicts
+        }
+        columns["set_aside"] = ("whether the frame was set aside for a class", held)
+        return ColumnTable.of("gate", "regolith gate", about, numbers, columns)
+
     def asked(self, seed: int) -> tuple[list[Asked], list[str]]:
         """Return parameters to change in what is drawn instead, and in sentences what was found."""
         frames, contract = self.seen.pictures[0].frames, self.source.contract
@@ -150,6 +170,7 @@ def gate(
     divergence: Which = "neighbour",
     require: tuple[str, ...] = (),
     quarantine: bool = False,
+    columns: bool = False,
     model: AnyPath = "default",
     layer: str | int = STRIDE,
     size: int | None = None,
@@ -171,6 +192,7 @@ def gate(
         divergence: Which one.
         require: Measures of `MEASURES` that have to be scored.
         quarantine: Whether to write the split's quarantine, or to lift it, and a request.
+        columns: Whether to write what is found of each frame into the split (`dataset.columns`).
         model: Encoder.
         layer: Stride of the features [px], or the name of a tensor.
         size: Long side of the pictures [px].
@@ -189,7 +211,7 @@ def gate(
     limits = dict.fromkeys(NAMES, JSD_MAX) if jsd_max is None else jsd_max
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(sole_folder("out", Path(out)))
-        if quarantine and is_split(Path(synth)):  # else it is refused below
+        if (quarantine or columns) and is_split(Path(synth)):  # else it is refused below
             stack.enter_context(sole_folder("synth", Path(synth), "split"))
         seen = see_both(
             synth, real, masks=masks, model=model, layer=layer, classes=tuple(limits), size=size, seed=seed,
@@ -221,6 +243,9 @@ def gate(
         if quarantine:
             aside = dataclasses.replace(judged.aside(), gate=result["digest"])
             write_quarantine(source.folder, aside, source.records)
+        if columns:
+            about = {"real": real, "masks": masks, "model": seen.encoder.path.name, "gate": result["digest"]}
+            write_columns(source.folder, judged.columns(about), source.records)
         write_report(folder, result, seen, verdicts)
         write_json(folder / GATE, result)
     return result

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from regolith.lunar.perception.overlay import draw_overlay
+from regolith.lunar.dataset.strata import frame_strata, say_stratum
+from regolith.lunar.perception.overlay import (
+    SHEET_CELL_PX,
+    SHEET_CELLS,
+    SHEET_COLUMNS,
+    contact_sheet,
+    draw_overlay,
+    sheet_cell,
+)
 from regolith.lunar.quality.appearance_plot import plot_appearance
 from regolith.lunar.quality.divergence import project
 from regolith.lunar.quality.features import Features
@@ -49,6 +57,7 @@ def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Seq
         _figures(result, checks),
         _aside(result),
         *(_frames(seen, verdict) for verdict in verdicts if np.isfinite(verdict.own).any()),
+        *_strata(seen, verdicts),
         _appearance(result["appearance"], [verdict.check.name for verdict in verdicts]),
     ]
     if result["geometry"] is not None:
@@ -90,6 +99,39 @@ def _aside(result: dict[str, Any]) -> ReportSection:
     rows = [[each["name"], each["was"], each["wanted"], each["why"]] for each in result["asked"]]
     tables = [Table(["parameter", "here", "asked for", "why"], rows, "What to draw instead")] if rows else []
     return ReportSection("Set aside, and what to draw instead", text, tables)
+
+
+def _strata(seen: Seen, verdicts: Sequence[ClassVerdict]) -> list[ReportSection]:
+    """How unlike the frames of each stratum are, and a contact sheet of each; of a real split too."""
+    sides = [pictures.frames for pictures in seen.pictures]
+    found = frame_strata(sides)
+    words = [say_stratum(stratum.words) or "all" for stratum in found]
+    rows, sheets = [], []
+    for name, stratum in zip(words, found, strict=True):
+        here = stratum.places[0]
+        own = [verdict.own[here] for verdict in verdicts]
+        means = [float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else None for values in own]
+        held = {int(place) for verdict in verdicts for place in verdict.held}
+        rows.append([name, *map(len, stratum.places), *means, len(held & set(here))])
+        for side, word in enumerate(("Synthetic", "Real")):
+            if shown := stratum.shown(side, SHEET_CELLS):
+                cells = [_cell(seen, side, place, verdicts) for place in shown]
+                sheet = contact_sheet(cells, columns=SHEET_COLUMNS, cell=SHEET_CELL_PX)
+                size = f"{len(shown)} of {len(stratum.places[side])}"
+                sheets.append(picture(np.asarray(sheet), f"{word}, {name}: {size}", wide=True))
+    head = ["stratum", "frames", "real frames", *(f"mean own, {v.check.name}" for v in verdicts), "set aside"]
+    text = ["Frames that are alike, tinted by class, with their own divergences."]
+    return [ReportSection("Strata", text, [Table(head, rows)], sheets)]
+
+
+def _cell(seen: Seen, side: int, place: int, verdicts: Sequence[ClassVerdict]) -> tuple[np.ndarray, str]:
+    """A picture, tinted by class, and its caption."""
+    shown = seen.pictures[side].one(place, seen.px)
+    words = shown.name
+    if side == 0:
+        own = [f"{v.check.name} {v.own[place]:.2f}" for v in verdicts if np.isfinite(v.own[place])]
+        words = ", ".join([f"{shown.name}: {own[0]}", *own[1:]]) if own else shown.name
+    return sheet_cell(draw_overlay(shown.rgb, shown.classes)), words
 
 
 def _frames(seen: Seen, verdict: ClassVerdict) -> ReportSection:

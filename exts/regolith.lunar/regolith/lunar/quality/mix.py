@@ -17,11 +17,7 @@ from pydantic import field_validator
 
 from regolith.lunar.dataset.manifest import Part, read_frames, without_quarantined, write_manifest
 from regolith.lunar.dataset.splits import counted
-from regolith.lunar.files import follow_link
-from regolith.lunar.params import InputError, Verb, quantity, sole_file
-from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
-from regolith.lunar.quality.strata import (
+from regolith.lunar.dataset.strata import (
     bucket_words,
     checked_variables,
     draw,
@@ -29,6 +25,10 @@ from regolith.lunar.quality.strata import (
     strata,
     variable,
 )
+from regolith.lunar.files import follow_link
+from regolith.lunar.params import InputError, Verb, quantity, sole_file
+from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 
 FRAMES_MAX = 900_000
 """Most frames of a mixture: its manifest is read as JSON of a million values at most."""
@@ -51,7 +51,7 @@ class Mix(Verb):
     stratify: str = quantity(
         "rock_share",
         "What frames are alike by, separated by commas: rock_share, regolith_share, sky_share, rock_size, a value of "
-        "their specs like sun_elevation; empty for none.",
+        "their specs like sun_elevation, one of their columns like tail.rocks; empty for none.",
     )
     buckets: int = quantity(3, "Buckets of each of these, of equal frequency.", ge=1, le=100, step=1)
     quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)

@@ -67,6 +67,9 @@ class SelectParams(Verb):
     masks: Path | None = quantity(
         None, "Folder of the photographs' masks, or `apollo`, to measure the teacher's errors by; never shown to it."
     )
+    columns: bool = quantity(
+        False, "Also write the uncertainty of each frame into POOL, a split: columns/select.jsonl."
+    )
     label_studio: bool = quantity(False, "Also write tasks of Label Studio; needs label_studio_sdk.")
     seed: int = quantity(0, "Seed of dropout, and of chance.", ge=0, le=2**63 - 1)
     threads: int | None = quantity(None, "Threads of the CPU arithmetic; left out, one per core.", ge=1, le=1024)

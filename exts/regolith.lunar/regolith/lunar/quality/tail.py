@@ -25,6 +25,7 @@ writes `tail.json`, `tail.html` and, of a split that was generated, `request.jso
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,9 +33,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from regolith.lunar.dataset.columns import ColumnTable, sole_split, write_columns
 from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.dataset.split_reader import SplitReader, open_split
+from regolith.lunar.dataset.strata import edges, say_stratum, strata, stratum_words
 from regolith.lunar.dataset.survey import LOG, read_log
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
@@ -42,8 +46,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Interval, Verb, quantity, sole_folder
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged
-from regolith.lunar.quality.strata import bucket_words, edges, strata
-from regolith.lunar.quality.tail_report import REPORT, say_budget, say_stratum, write_report
+from regolith.lunar.quality.tail_report import REPORT, say_budget, write_report
 from regolith.lunar.quality.tail_rocks import VARIABLES, Predict, Rocks, collect_rocks, joined
 
 TAIL = "tail.json"
@@ -53,6 +56,8 @@ ROCKS_MIN = 5
 FRAMES_MOST = 1000
 """Frames of a side that are looked at, evenly spread."""
 By = Literal["frequency", "error"]
+Kind = tuple[int, ...]
+"""Stratum of a rock."""
 
 
 class Tail(Verb):
@@ -73,6 +78,7 @@ class Tail(Verb):
         None, "Frames the request asks for; left out, as many as the rocks wanted are expected to need.", ge=1,
         le=FRAMES_MAX, step=1,
     )  # fmt: skip
+    columns: bool = quantity(False, "Also write the rocks of each frame into SPLIT: columns/tail.jsonl.")
     seed: int = quantity(0, "Seed of the test of correlations.", ge=0)
     out: Path = quantity(Path("out/tail"), f"Folder of {TAIL}, {REPORT} and {REQUEST}.")
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
@@ -80,11 +86,15 @@ class Tail(Verb):
 
     def run(self) -> dict[str, Any]:
         """Measure, write the results, and return them."""
-        with show(self.events, "tail", "frames") as emit, sole_folder("out", self.out):
+        with (
+            show(self.events, "tail", "frames") as emit,
+            sole_folder("out", self.out),
+            sole_split("split", self.split) if self.columns else contextlib.nullcontext(),
+        ):
             return find_tail(
                 self.split, self.out, real=self.real, by=self.by, model=self.model, percentile=self.percentile,
-                buckets=self.buckets, wanted=self.wanted, frames=self.frames, seed=self.seed, threads=self.threads,
-                emit=emit,
+                buckets=self.buckets, wanted=self.wanted, frames=self.frames, columns=self.columns, seed=self.seed,
+                threads=self.threads, emit=emit,
             )  # fmt: skip
 
     def summary(self, result: dict[str, Any]) -> str:
@@ -93,7 +103,7 @@ class Tail(Verb):
         for row in filter(lambda row: row["tail"], result["strata"]):
             cells = [f"{row[side]['rocks']} ({row[side]['share']:.1%})" for side in ("real", "synth")]
             iou = "–" if row["iou"] is None else f"{row['iou']:.3f}"
-            lines.append(f"{say_stratum(row['stratum']):<64} {cells[0]:>12} {cells[1]:>14}  {iou}")
+            lines.append(f"{say_stratum(row['stratum']) or 'all rocks':<64} {cells[0]:>12} {cells[1]:>14}  {iou}")
         lines += [say_budget(result["budget"])]
         lines += [f"note: {note}" for note in result["notes"]]
         if result["request"]:
@@ -112,6 +122,7 @@ def find_tail(
     buckets: int = 3,
     wanted: int = 200,
     frames: int | None = None,
+    columns: bool = False,
     seed: int = 0,
     threads: int | None = None,
     emit: Emit = lambda event: None,
@@ -119,7 +130,7 @@ def find_tail(
     """Find the tail of a split's rocks and write it, its page, and a request.
 
     Args:
-        split: Split of synthetic frames.
+        split: Split of synthetic frames; held by the caller where columns are written into it.
         out: Folder to write to, held by the caller.
         real: Split of real frames; None for `split` itself.
         by: `frequency`, or `error` of `model`.
@@ -127,6 +138,7 @@ def find_tail(
         percentile: Share of the tail [%].
         buckets: Of each variable.
         wanted: Rocks of the tail there shall be.
+        columns: Whether to write how many rocks of which stratum each frame has into the split (`dataset.columns`).
         frames: Of the request; None for as many as `wanted` is expected to need.
         seed: Of the test of correlations.
         threads: Of the model; None for one per core.
@@ -197,8 +209,30 @@ def find_tail(
     folder.mkdir(parents=True, exist_ok=True)
     write_report(folder, result, {side: (sides[side], rocks[side], kinds[side]) for side in sides}, list(rows))
     _place_request(folder / REQUEST, request)
+    if columns:
+        source = read_source(Path(split))
+        numbers = [frame.index for frame in sides["synth"]]
+        found = _columns(rocks["synth"], kinds["synth"], rows, len(numbers))
+        about = {"real": real, "by": by, "model": model, "percentile": percentile}
+        table = ColumnTable.of(
+            "tail", "regolith tail", about, numbers, found | {"tail_rocks": ("rocks of the tail", per_frame)}
+        )
+        write_columns(source.folder, table, source.records)
     write_json(folder / TAIL, result)
     return result
+
+
+def _columns(
+    rocks: Rocks, kinds: list[Kind], rows: dict[Kind, dict[str, Any]], frames: int
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Rocks of each frame: all, and of each stratum that has some, by its place in `strata` of `tail.json`."""
+    found = {"rocks": ("rocks of a size that counts", np.bincount(rocks.frame, minlength=frames))}
+    for number, (kind, row) in enumerate(rows.items()):
+        own = np.array([one == kind for one in kinds])
+        if own.any():
+            what = f"rocks with {say_stratum(row['stratum'])}" if row["stratum"] else "all of them"
+            found[f"stratum_{number}"] = (what, np.bincount(rocks.frame[own], minlength=frames))
+    return found
 
 
 def _looked_at(reader: SplitReader) -> SplitReader:
@@ -221,9 +255,6 @@ def _collect(side: str, reader: SplitReader, predict: Predict | None, done: int,
     return rocks
 
 
-Kind = tuple[int, ...]
-
-
 def _rows(
     kinds: dict[str, list[Kind]], judged: str, rocks: Rocks, borders: dict[str, np.ndarray]
 ) -> dict[Kind, dict[str, Any]]:
@@ -238,7 +269,7 @@ def _rows(
         n = {side: counts[side].get(kind, 0) for side in ("synth", "real")}
         mean = float(np.mean(ious[kind])) if kind in ious else math.nan
         rows[kind] = {
-            "stratum": {name: bucket_words(k, border) for (name, border), k in zip(borders.items(), kind, strict=True)},
+            "stratum": stratum_words(kind, borders),
             **{side: {"rocks": n[side], "share": n[side] / sum(counts[side].values())} for side in n},
             "iou": mean if math.isfinite(mean) else None,
             "tail": False,

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from regolith.lunar.dataset.split_reader import SplitReader
+from regolith.lunar.dataset.strata import evenly, say_stratum
 from regolith.lunar.perception.overlay import contact_sheet
 from regolith.lunar.quality.tail_rocks import Rocks
 from regolith.lunar.report.page import Picture, ReportSection, Table, picture, write_page
@@ -61,11 +62,6 @@ def write_report(
     write_page(folder / REPORT, "Tail", lead, sections, facts)
 
 
-def say_stratum(names: dict[str, str]) -> str:
-    """A stratum's ranges in a line."""
-    return ", ".join(f"{name} {words}" for name, words in names.items()) or "all rocks"
-
-
 def say_budget(budget: dict[str, Any]) -> str:
     """What more rocks of the tail cost, in a line."""
     text = f"{budget['have']} rocks of the tail, {budget['wanted']} wanted"
@@ -90,7 +86,9 @@ def _sheet(row: dict[str, Any], kind: tuple[int, ...], sides: Mapping[str, Side]
         found for side, name in (("real", "Real"), ("synth", "Synthetic"))
         if side in sides and (found := _cells(sides[side], kind, name)) is not None
     ]  # fmt: skip
-    return ReportSection(say_stratum(row["stratum"]), ["Each rock with twice its size about it."], (), pictures)
+    return ReportSection(
+        say_stratum(row["stratum"]) or "All rocks", ["Each rock with twice its size about it."], (), pictures
+    )
 
 
 def _cells(side: Side, kind: tuple[int, ...], word: str) -> Picture | None:
@@ -99,7 +97,7 @@ def _cells(side: Side, kind: tuple[int, ...], word: str) -> Picture | None:
     if not found:
         return None
     found.sort(key=lambda k: -rocks.values["size"][k])
-    shown = found[:: max(1, len(found) // SHOWN)][:SHOWN]
+    shown = evenly(found, SHOWN)
     cells = [(_cut(reader[int(rocks.frame[k])].rgb, rocks.box[k]), _caption(rocks, k)) for k in shown]
     sheet = contact_sheet(cells, columns=SHOWN // 2, cell=CELL_PX)
     return picture(np.asarray(sheet), f"{word}: {len(shown)} of {len(found):,}", wide=True)

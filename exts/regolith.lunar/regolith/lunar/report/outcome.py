@@ -160,6 +160,9 @@ def _plain(value: Any) -> str:
 def _evaluation(folder: Path) -> tuple[str, Facts, list[ReportSection]]:
     result = _read(folder / RESULTS)
     try:
+        for row in result.get("strata", ()):  # results of before have none
+            sheet = None if row["sheet"] is None else _beside(folder, row["sheet"])
+            row["sheet"] = str(sheet) if sheet is not None and sheet.is_file() else None
         if "per_image" in result:
             for row in result["per_image"]:
                 row["overlay"] = str(_beside(folder / "overlays", row["overlay"]))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from regolith.lunar.dataset.formats.source import read_source
+from regolith.lunar.dataset.splits import counted
+from regolith.lunar.dataset.strata import say_stratum
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params.training import ARCHITECTURE_NAMES
-from regolith.lunar.perception.overlay import draw_overlay
+from regolith.lunar.perception.overlay import SHEET_CELLS, draw_overlay
 from regolith.lunar.reading import read_json_lines
-from regolith.lunar.report.page import ReportSection, Table, drawing, picture, write_page
+from regolith.lunar.report.page import Picture, ReportSection, Table, drawing, picture, write_page
 from regolith.lunar.report.plots import confusion_matrix, reliability, training_curves
 
 SAMPLES = 4
@@ -113,14 +115,7 @@ def synth_section(synth: dict[str, Any], heading: str, where: str) -> ReportSect
     rocks = Table(["", "IoU", "precision", "recall"], [["rock", rock["iou"], rock["precision"], rock["recall"]]])
     tables = [scores, rocks, _size_table(synth["by_size"])]
     if "calibration" in synth:  # results of before do not have it
-        confidence = synth["calibration"]
-        tables.append(
-            Table(
-                ["expected calibration error", "over pixels called rock", "temperature"],
-                [[confidence["ece"], confidence["ece_rock"], confidence["temperature"]]],
-                "Mean distance of confidence and accuracy, in 15 bins of confidence",
-            )
-        )
+        tables.append(_calibration_table({"": synth["calibration"]}, synth["calibration"]["temperature"]))
     suns = Table(
         ["sun elevation [deg]", "IoU", "precision", "recall"],
         [[_range(row, "deg"), row["iou"], row["precision"], row["recall"]] for row in synth["by_sun_elevation"]],
@@ -129,8 +124,40 @@ def synth_section(synth: dict[str, Any], heading: str, where: str) -> ReportSect
     pictures = [drawing(confusion_matrix(synth["confusion"], synth["classes"]), "Confusion matrix")]
     if bins := synth.get("calibration", {}).get("bins"):
         pictures.append(drawing(reliability(bins), "Confidence against accuracy"))
+    rows = synth.get("strata", [])
+    strata = _strata_table(rows, "frames", ("iou", "precision", "recall"), lambda row, key: row[key])
+    pictures += _sheets(rows, "frames")
     pictures += [picture(Path(path), "One of the worst frames", wide=True) for path in synth["pictures"]]
-    return ReportSection(heading, (), (*tables, suns), tuple(pictures))
+    return ReportSection(heading, (), (*tables, suns, *strata), tuple(pictures))
+
+
+def _strata_table(
+    rows: Sequence[dict[str, Any]], unit: str, keys: Sequence[str], value: Callable[[dict[str, Any], str], Any]
+) -> list[Table]:
+    """Figures of strata; none of results of before, which have none."""
+    if not rows:
+        return []
+    cells = [[say_stratum(row["stratum"]) or "all", row[unit], *(value(row, key) for key in keys)] for row in rows]
+    return [Table(["stratum", unit, *("IoU" if key == "iou" else key for key in keys)], cells, "Rock by stratum")]
+
+
+def _sheets(rows: Sequence[dict[str, Any]], unit: str) -> list[Picture]:
+    """Contact sheets of strata, those that are there."""
+    found = []
+    for row in rows:
+        if row["sheet"] is not None:
+            size = f"{min(row[unit], SHEET_CELLS)} of {counted(row[unit], unit[:-1])}"
+            found.append(picture(Path(row["sheet"]), f"{say_stratum(row['stratum']) or 'all'}: {size}", wide=True))
+    return found
+
+
+def _calibration_table(pools: dict[str, dict[str, Any]], temperature: float) -> Table:
+    """Calibration errors of pools of pixels by name."""
+    return Table(
+        ["", "expected calibration error", "over pixels called rock"],
+        [[name, found["ece"], found["ece_rock"]] for name, found in pools.items()],
+        f"Mean distance of confidence and accuracy, in 15 bins of confidence; temperature {temperature:.3f}",
+    )
 
 
 def _size_table(by_size: list[dict[str, Any]]) -> Table:
@@ -161,6 +188,7 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Repor
             f"{real['photographs']} photographs; flood is the share of a photograph's own pixels called rock",
         )
     ]  # fmt: skip
+    pictures: list[Picture] = []
     text = list(real.get("problems", [])) + ([real["note"]] if "note" in real else [])
     if "tta" in real:  # results of before do not say
         tiles = ", in tiles" if real["tile"] else ""
@@ -175,8 +203,20 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Repor
                 "Pooled over labelled photographs",
             )
         )  # fmt: skip
-        if "by_size" in real:  # results of before do not have it
+        if "calibration" in real:  # results of before do not have it
+            found = {name: of["calibration"] for name, of in pools.items()}
+            tables.append(_calibration_table(found, real["temperature"]))
+            pictures += [
+                drawing(reliability(of["bins"]), f"Confidence against accuracy, rock or not: {name}")
+                for name, of in found.items() if of["bins"]
+            ]  # fmt: skip
+        if "by_size" in real:  # nor this
             tables.append(_size_table(real["by_size"]))
+    strata, keys = real.get("strata", []), ("flood", "iou", "precision", "recall")
+    tables += _strata_table(
+        strata, "photographs", keys, lambda row, key: row[key] if key == "flood" else (row["rock"] or {}).get(key)
+    )
+    pictures += _sheets(strata, "photographs")
     rows = real["per_image"]
     tables.append(
         Table(
@@ -184,9 +224,9 @@ def real_section(real: dict[str, Any], shown: Sequence[dict[str, Any]]) -> Repor
             [[row["image"], row["flood"], row["sky"], row.get("rock", {}).get("iou")] for row in rows],
         )
     )
-    pictures = tuple(
+    pictures += [
         picture(Path(row["overlay"]), f"{row['image']}: flood {row['flood']:.1%}", side=640) for row in shown[:OVERLAYS]
-    )
+    ]
     return ReportSection("On real photographs", text, tables, pictures)
 
 

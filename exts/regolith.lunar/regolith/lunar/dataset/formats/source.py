@@ -12,8 +12,9 @@ from typing import cast
 import numpy as np
 import scipy
 
+from regolith.lunar.dataset.columns import ColumnTable, read_columns, table_files
 from regolith.lunar.dataset.contract import Contract
-from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, frame_bytes, read_journal
+from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, frame_bytes, read_journal, records_digest
 from regolith.lunar.dataset.outputs import OUTPUTS, file_name
 from regolith.lunar.dataset.quarantine import Quarantine, read_quarantine
 from regolith.lunar.dataset.splits import is_part, split_folders
@@ -67,6 +68,18 @@ class Source:
             InputError: It is not as it was written, or of other frames than the split has now.
         """
         return read_quarantine(self.folder, self.records)
+
+    @functools.cached_property
+    def tables(self) -> dict[str, ColumnTable]:
+        """What verbs found of the frames with `--columns`, by name of the table.
+
+        Raises:
+            InputError: A table is not as it was written, or of other frames than the split has now.
+        """
+        files = table_files(self.folder)
+        sha256 = records_digest(self.records) if files else ""
+        found = [read_columns(path, self.records, sha256) for path in files]
+        return {table.name: table for table in found}
 
     def has(self, output: str) -> bool:
         """Whether the frames carry an output."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regolith.lunar.quality.strata import UNKNOWN, allocate, draw, edges, strata
+from regolith.lunar.dataset.strata import UNKNOWN, allocate, draw, edges, strata
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=40), st.data())

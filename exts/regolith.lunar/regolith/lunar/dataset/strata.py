@@ -1,4 +1,4 @@
-"""Strata of frames: which frames are alike in a few values, and frames drawn so that no kind is lost.
+"""Strata of frames: which frames are alike in a few values; frames drawn so that no kind is lost, or to be shown.
 
 Stratified sampling with proportional allocation is Neyman's (Journal of the Royal Statistical Society 97, 1934); that
 every stratum gets one frame where there are enough is ours: rare kinds are the ones a detector fails on.
@@ -6,13 +6,14 @@ every stratum gets one frame where there are enough is ours: rare kinds are the 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from regolith.lunar.dataset.formats.source import components
-from regolith.lunar.dataset.layout import FrameRecord
 from regolith.lunar.dataset.manifest import Part
 from regolith.lunar.labels import NAMES, ROCK
 from regolith.lunar.params import InputError
@@ -23,6 +24,10 @@ SHARES = {f"{name}_share": name for name in NAMES}
 ROCK_SIZE = "rock_size"
 """Variable read from a frame's mask: median equivalent diameter √(4·area/π) of its rock regions, as a share of the
 picture's width; unknown where there is no rock."""
+SHOWN_BY = ("sun_elevation_deg", "rock_share")
+"""Variables that frames on contact sheets are sorted by, those that are known."""
+SHOWN_BUCKETS = 3
+"""Buckets of each."""
 UNKNOWN = -1
 """Bucket of frames of which a variable is not known."""
 
@@ -32,7 +37,7 @@ def variable(name: str, parts: Sequence[Part]) -> np.ndarray:
 
     Args:
         name: A class's share (`rock_share`), `rock_size`, or a number of the frames' specs, whose unit may be left out
-            (`sun_elevation`).
+            (`sun_elevation`), or one of their columns (`tail.rocks`).
         parts: The frames, split by split.
 
     Raises:
@@ -42,10 +47,35 @@ def variable(name: str, parts: Sequence[Part]) -> np.ndarray:
         return np.array([_share(record, SHARES[name]) for part in parts for record in part.records])
     if name == ROCK_SIZE:
         return np.array([_rock_size(part.source.array("mask", record)) for part in parts for record in part.records])
+    if "." in name:
+        return np.concatenate([_column(name, part) for part in parts])
     return np.array([_spec_value(record, name) for part in parts for record in part.records])
 
 
-def _share(record: FrameRecord, name: str) -> float:
+class Told(Protocol):
+    """What tells of a frame: its line of the journal, or the frame that a split has."""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What it was drawn from."""
+        ...
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pixels of each class."""
+        ...
+
+
+def _column(name: str, part: Part) -> np.ndarray:
+    """One of a split's columns, NaN for all its frames where it has none of that name."""
+    table, _, column = name.partition(".")
+    found = part.source.tables.get(table)
+    if found is None or column not in found.columns:
+        return np.full(len(part.records), math.nan)
+    return found.column(column, part.records.numbers)
+
+
+def _share(record: Told, name: str) -> float:
     labelled = sum(record.counts[key] for key in NAMES)
     return record.counts[name] / labelled if labelled else math.nan
 
@@ -56,7 +86,7 @@ def _rock_size(mask: np.ndarray) -> float:
     return float(np.median(np.sqrt(4 * areas / math.pi))) / mask.shape[1] if areas.size else math.nan
 
 
-def _spec_value(record: FrameRecord, name: str) -> float:
+def _spec_value(record: Told, name: str) -> float:
     for key, value in record.spec.items():
         if key in (name, *(f"{name}_{unit}" for unit in ("deg", "m", "ev", "px"))) and _is_number(value):
             return float(value)
@@ -70,7 +100,8 @@ def _is_number(value: object) -> bool:
 def known_variables(parts: Sequence[Part]) -> list[str]:
     """Names `variable` knows of some of the frames."""
     spec = {key for part in parts for record in part.records for key, value in record.spec.items() if _is_number(value)}
-    return [*SHARES, ROCK_SIZE, *sorted(spec)]
+    columns = {name for part in parts for table in part.source.tables.values() for name in table.names}
+    return [*SHARES, ROCK_SIZE, *sorted(spec), *sorted(columns)]
 
 
 def edges(sides: Sequence[np.ndarray], buckets: int) -> np.ndarray:
@@ -100,6 +131,78 @@ def strata(values: Mapping[str, np.ndarray], borders: Mapping[str, np.ndarray]) 
         for name, column in values.items()
     ]
     return list(zip(*columns, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stratum:
+    """Frames that are alike."""
+
+    words: dict[str, str]
+    """Variable to its range of values."""
+    places: tuple[list[int], ...]
+    """Of its frames on each side, ascending."""
+
+    def shown(self, side: int, most: int) -> list[int]:
+        """Places of its frames that stand for the others, evenly spread."""
+        return evenly(self.places[side], most)
+
+
+def frame_strata(sides: Sequence[Sequence[Told]]) -> list[Stratum]:
+    """Sort frames into strata for contact sheets, by those of `SHOWN_BY` that every side knows and that vary.
+
+    Args:
+        sides: Frames of each side.
+
+    Returns:
+        Those that have frames, in order.
+    """
+    values = {
+        "sun_elevation_deg": [np.array([_spec_value(frame, "sun_elevation_deg") for frame in side]) for side in sides],
+        "rock_share": [np.array([_share(frame, "rock") for frame in side]) for side in sides],
+    }
+    known = [name for name in SHOWN_BY if _varies(values[name])]
+    return value_strata({name: values[name] for name in known}, [len(side) for side in sides])
+
+
+def _varies(sides: Sequence[np.ndarray]) -> bool:
+    """Whether values are known on every side that has any, and not all of them one."""
+    known = [side[np.isfinite(side)] for side in sides if side.size]
+    return all(side.size for side in known) and np.unique(np.concatenate(known)).size > 1
+
+
+def value_strata(values: Mapping[str, Sequence[np.ndarray]], counts: Sequence[int]) -> list[Stratum]:
+    """Sort things into strata by `SHOWN_BUCKETS` buckets of equal frequency of each variable.
+
+    Args:
+        values: Variable to its values on each side, float64 [n], NaN where not known.
+        counts: Things on each side.
+
+    Returns:
+        Strata that have any, in order.
+    """
+    borders = {name: edges(of, SHOWN_BUCKETS) for name, of in values.items()}
+    found: dict[tuple[int, ...], tuple[list[int], ...]] = {}
+    for side, count in enumerate(counts):
+        kinds = strata({name: of[side] for name, of in values.items()}, borders) if values else [()] * count
+        for place, kind in enumerate(kinds):
+            found.setdefault(kind, tuple([] for _ in counts))[side].append(place)
+    return [Stratum(stratum_words(kind, borders), found[kind]) for kind in sorted(found)]
+
+
+def stratum_words(kind: tuple[int, ...], borders: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Variable to its range of values in a stratum."""
+    return {name: bucket_words(k, border) for (name, border), k in zip(borders.items(), kind, strict=True)}
+
+
+def say_stratum(words: Mapping[str, str]) -> str:
+    """A stratum's ranges in a line; empty where there is one stratum of all."""
+    return ", ".join(f"{name} {text}" for name, text in words.items())
+
+
+def evenly(places: Sequence[int], most: int) -> list[int]:
+    """At most so many of some places, evenly spread from the first to the last."""
+    chosen = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
+    return [places[k] for k in chosen]
 
 
 def allocate(sizes: Sequence[int], number: int) -> list[int]:
