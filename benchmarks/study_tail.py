@@ -38,12 +38,14 @@ from training.train import train
 WIDTH, HEIGHT = 256, 192
 """Size of the frames [px]; photographs are brought to the same width."""
 SCENE_FRAMES = 4
-BASE, MORE, PROBE, TEST = 64, 64, 32, 64
+BASE, MORE, PROBE, TEST = 64, 32, 32, 64
 """Frames to begin with, to add, to look for errors on, and to measure on."""
 SEEDS = {"base": 21, "probe": 31, "test": 32}
 """Of the renders; what is added has the seed that requests name, one more than that of `base`."""
 STEPS = 96
 """Of every training, in batches of 8."""
+BUCKETS = 2
+"""Of each variable: with three, strata of 64 frames are so small that no parameter goes with their rocks."""
 
 
 def draw(root: Path, name: str, params: Params, frames: int, seed: int) -> Path:
@@ -87,7 +89,8 @@ def find_tails(root: Path) -> dict[str, dict[str, Any]]:
     real = {"frequency": folder_of(root, "polar"), "error": folder_of(root, "probe")}
     return {
         by: once(root / f"tail-{by}" / TAIL, lambda by=by: find_tail(
-            folder_of(root, "base"), root / f"tail-{by}", real=real[by], by=by, model=model, frames=MORE, threads=1,
+            folder_of(root, "base"), root / f"tail-{by}", real=real[by], by=by, model=model, buckets=BUCKETS,
+            frames=MORE, threads=1,
         ))
         for by in TAILS
     }  # fmt: skip
