@@ -43,6 +43,13 @@ AUGMENTATION: dict[str, Any] = {
 }  # fmt: skip
 
 
+def once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a step found, which it left in a file."""
+    if not path.exists():
+        write_json(path, make())
+    return json.loads(path.read_text("utf-8"))
+
+
 class Study:
     """The steps; each is done once."""
 
@@ -52,12 +59,6 @@ class Study:
         masks = {path.stem: path for path in Path(args.masks).iterdir()}
         self.photos = sorted(path for path in Path(args.images).iterdir() if path.stem in masks)
         self.masks = masks
-
-    def once(self, path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what a step found, which it left in a file."""
-        if not path.exists():
-            write_json(path, make())
-        return json.loads(path.read_text("utf-8"))
 
     def start(self) -> Path:
         """Train what every run goes on from, on rendered frames alone."""
@@ -74,7 +75,7 @@ class Study:
         pool, test = (self._fold(fold, part) for part in ("pool", "test"))
         place = self.out / f"fold{fold}" / f"{by}-{seed}"
         model, queues, splits = start, [], []
-        rows = [self.once(place.parent / "start.json", lambda: {"labels": 0} | self._score(start, test))]
+        rows = [once(place.parent / "start.json", lambda: {"labels": 0} | self._score(start, test))]
         done = 0
         for number, labels in enumerate(self.args.labels):
             queue, split, folder = place / f"queue{number}", place / "real" / f"round{number}", place / f"run{number}"
@@ -92,7 +93,7 @@ class Study:
             splits.append(split)
             done = labels
             model = self._train(splits, labels, folder, start, seed)
-            row = self.once(
+            row = once(
                 folder / "score.json", lambda labels=labels, model=model: {"labels": labels} | self._score(model, test)
             )
             rows.append(row | self._look(queue))

@@ -27,7 +27,7 @@ from training.train import train
 EPOCHS = 6
 """Passes over the frames of an arm: of 80 frames in batches of 8, 60 steps."""
 VAL_FRAMES = 2
-"""Frames of v4 that the trainer is given to validate on. Nothing is selected: the last weights count."""
+"""Frames that the trainer is given to validate on. Nothing is selected: the last weights count."""
 PHOTO_PX = 512
 """Long side photographs are brought to [px], both for the network and for the truth."""
 APOLLO_LABELLED = "apollo-labelled"
@@ -47,11 +47,11 @@ def recipe(train_split: Path, val_split: Path, out: Path, seed: int, *, epochs: 
     )  # fmt: skip
 
 
-def val_split(root: Path) -> Path:
-    """Return the split of a few frames of v4 that have most rock; made where it is not there."""
+def val_split(root: Path, arm: str = "v4") -> Path:
+    """Return the split of a few frames of an arm that have most rock; made where it is not there."""
     folder = root / "data" / "val" / SPLIT
     if not folder.exists():
-        frames = sorted(open_split(folder_of(root, "v4")), key=lambda frame: -frame.counts["rock"])[:VAL_FRAMES]
+        frames = sorted(open_split(folder_of(root, arm)), key=lambda frame: -frame.counts["rock"])[:VAL_FRAMES]
         write_derived(folder, [(frame.rgb, frame.mask, frame.spec) for frame in frames], SPLIT)
     return folder
 

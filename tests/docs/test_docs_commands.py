@@ -41,6 +41,7 @@ NOT_RUN = Counter(
         "docs/quality-features.md": 4,
         "docs/quality-gate.md": 2,
         "docs/quality-study.md": 1,
+        "docs/quality-tail.md": 1,
         "docs/studio.md": 1,
         "docs/train.md": 1,
     }

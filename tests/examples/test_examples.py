@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,12 +102,19 @@ def test_read_in_pytorch(data: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     check_picture(tmp_path / "picture.jpg")
 
 
-def test_train_and_export(data: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The training and the model that example 5 makes; nobody may change them."""
     pytest.importorskip("torch")
-    load(5).main(data=data, out=tmp_path, epochs=1, init="random")
-    check_picture(tmp_path / "picture.png")
-    assert rl.load_model(tmp_path / "model.onnx").card["epoch"] == 1
-    assert (tmp_path / "scored/results.json").is_file()
+    out = tmp_path_factory.mktemp("five")
+    load(5).main(data=data, out=out, epochs=1, init="random")
+    return out
+
+
+def test_train_and_export(run: Path) -> None:
+    check_picture(run / "picture.png")
+    assert rl.load_model(run / "model.onnx").card["epoch"] == 1
+    assert (run / "scored/results.json").is_file()
 
 
 def test_segment_a_photograph(data: Path, tmp_path: Path) -> None:
@@ -202,3 +210,45 @@ def test_many_machines_with_ray(address: str, tmp_path: Path) -> None:
     rl.generate(rl.load_preset("v1"), tmp_path / "here", executor="in-process", **arguments)
     there, here = (tmp_path / name / "train_dr/frames.jsonl" for name in ("data", "here"))
     assert there.read_bytes() == here.read_bytes()
+
+
+def times(folder: Path) -> dict[Path, int]:
+    """When each picture, result and model of a folder was last written."""
+    kinds = {".png", ".json", ".pt", ".onnx"}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in kinds}
+
+
+def test_close_the_loop(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """All the way around, stopped on the way: what is done is never done again."""
+    module, out, data = load(12), tmp_path / "out", tmp_path / "data"
+    rocky = {"dataset.frames_per_scene": 1, "rocks.abundance": (0.1, 0.1), "rocks.diameter_min_m": 0.2}
+    params = rl.change_params(rl.load_preset("v1"), rocky)
+    for split, frames in (("train_dr", 5), ("val", 1)):
+        rl.generate(params, data, split=split, frames=frames, width=96, height=96, executor="in-process")
+    places = {"photographs": tmp_path / "photographs", "masks": tmp_path / "masks"}
+    for folder, name in zip(places.values(), ("rgb", "mask"), strict=True):
+        folder.mkdir()
+        for index in range(5):
+            picture = np.asarray(Image.open(data / f"train_dr/{name}/{name}_{index:05d}.png"))
+            Image.fromarray(255 - picture if name == "rgb" else picture).save(folder / f"{index}.png")
+    asked: dict[str, Any] = {**places, "data": data, "run": run, "out": out, "frames": 2, "epochs": 1}
+
+    with pytest.raises(SystemExit, match="1"):
+        module.main(**asked, jsd_max=0)
+    (out / "gate/gate.json").unlink()
+    done = times(out)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "train", lambda recipe, emit: signal.raise_signal(signal.SIGINT))
+        module.main(**asked, jsd_max=1)
+    assert done.items() <= times(out).items() and not (out / "run").exists()
+    done = times(out)
+    module.main(**asked, jsd_max=1)
+    assert done.items() <= times(out).items()
+    assert "rock-IoU before 0." in capsys.readouterr().out
+    check_picture(out / "after/contact_sheet.png")
+    done = times(out)
+    module.main(**asked, jsd_max=1)
+    assert done.items() <= times(out).items()
+
+    module.main(**asked | {"photographs": data / "train_dr", "out": tmp_path / "calm"})
+    assert "nothing drifted" in capsys.readouterr().out and not (tmp_path / "calm/tail").exists()
