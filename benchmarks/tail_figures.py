@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.dataset.split_reader import open_split
+from regolith.lunar.dataset.strata import bucket_words, strata
 from regolith.lunar.perception.metrics import rock_counts, rock_scores
-from regolith.lunar.quality.strata import bucket_words, strata
 from regolith.lunar.quality.tail_rocks import Predict, Rocks, collect_rocks, joined
 
 TAILS = ("frequency", "error")
