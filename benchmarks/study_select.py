@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from study_steps import TERRAIN, once
 
 from regolith.lunar.dataset.formats.coco import CATEGORIES, compressed_runs
 from regolith.lunar.files import write_json
@@ -34,7 +33,6 @@ from training.selection import By, Select
 from training.train import train
 from training.uncertainty import Checkpoints
 
-TERRAIN = re.compile(r"(terrain\d+)")
 FOLDS = (("terrain01", "terrain02", "terrain11"), ("terrain04", "terrain08"))
 CROP_PX = 128
 AUGMENTATION: dict[str, Any] = {
@@ -53,12 +51,6 @@ class Study:
         self.photos = sorted(path for path in Path(args.images).iterdir() if path.stem in masks)
         self.masks = masks
 
-    def once(self, path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what a step found, which it left in a file."""
-        if not path.exists():
-            write_json(path, make())
-        return json.loads(path.read_text("utf-8"))
-
     def start(self) -> Path:
         """Train what every run goes on from, on rendered frames alone."""
         params = AUGMENTATION | {
@@ -74,7 +66,7 @@ class Study:
         pool, test = (self._fold(fold, part) for part in ("pool", "test"))
         place = self.out / f"fold{fold}" / f"{by}-{seed}"
         model, queues, splits = start, [], []
-        rows = [self.once(place.parent / "start.json", lambda: {"labels": 0} | self._score(start, test))]
+        rows = [once(place.parent / "start.json", lambda: {"labels": 0} | self._score(start, test))]
         done = 0
         for number, labels in enumerate(self.args.labels):
             queue, split, folder = place / f"queue{number}", place / "real" / f"round{number}", place / f"run{number}"
@@ -92,7 +84,7 @@ class Study:
             splits.append(split)
             done = labels
             model = self._train(splits, labels, folder, start, seed)
-            row = self.once(
+            row = once(
                 folder / "score.json", lambda labels=labels, model=model: {"labels": labels} | self._score(model, test)
             )
             rows.append(row | self._look(queue))

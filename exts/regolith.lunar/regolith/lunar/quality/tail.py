@@ -42,7 +42,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Interval, Verb, quantity, sole_folder
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged
-from regolith.lunar.quality.strata import bucket_words, edges, strata
+from regolith.lunar.quality.strata import bucket_words, edges, rarest, strata
 from regolith.lunar.quality.tail_report import REPORT, say_budget, say_stratum, write_report
 from regolith.lunar.quality.tail_rocks import VARIABLES, Predict, Rocks, collect_rocks, joined
 
@@ -254,9 +254,7 @@ def _tail(rows: dict[Kind, dict[str, Any]], by: By, share: float) -> list[Kind]:
             raise InputError("by", by, f"frequency: no stratum has {ROCKS_MIN} real rocks; fewer --buckets leave more")
         known.sort(key=lambda kind: rows[kind]["iou"])
         return known[: max(1, round(share * len(known)))]
-    order = sorted((kind for kind in rows if rows[kind]["real"]["rocks"]), key=lambda kind: rows[kind]["real"]["share"])
-    held = np.cumsum([rows[kind]["real"]["share"] for kind in order])
-    return order[: max(1, int(np.searchsorted(held, share + 1e-9, side="right")))]
+    return rarest({kind: row["real"]["share"] for kind, row in rows.items()}, share)
 
 
 def _ask(
