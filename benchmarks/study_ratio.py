@@ -1,19 +1,18 @@
 """Synthetic to real frames in five ratios: rock-IoU on terrains not trained on, common and rare rocks, false alarms.
 
-    python benchmarks/study_ratio.py --photos REAL --out STUDY [--seeds 0,1] [--ratios 50:50] [--start synthetic]
+    python benchmarks/study_ratio.py --photos REAL --out STUDY [--seeds 0,1] [--ratios 50:50] [--start default]
 
 Real frames are windows of POLAR's photographs, synthetic ones are rendered; `regolith mix` draws as many in each ratio.
 Photographs are parted by terrain: each terrain is tested once, by networks that saw the others. All trainings have one
 recipe and as many steps. Nothing is selected: the last weights count. Every step is a file, and the same command goes
 on where it stopped. One process, one thread. REAL has `polar/images`, `polar/masks`, `apollo` and `apollo_boulders`.
-STUDY/ratio.json holds what is printed.
+STUDY/ratio-START-VIEWS.json holds what is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from model_start import write_start
 from PIL import Image
 from study_steps import TERRAIN, once
 from transfer_arms import BY_NAME, SPLIT, folder_of, make_arm, write_derived
@@ -68,6 +68,8 @@ RECIPE: dict[str, Any] = {
     "photo_jpeg": Interval(40, 100),
 }  # fmt: skip
 """What is not as in the transfer study's recipe: strong changes, for real frames are few."""
+FINE_LR = 5e-4
+"""Peak learning rate of trainings that go on from the shipped model: that of its own last stage."""
 
 
 def windows(width: int, height: int) -> list[tuple[int, int]]:
@@ -128,8 +130,17 @@ class Study:
     def place(self, ratio: str, fold: str, seed: int) -> Path:
         """Folder of a training; frames that are all synthetic are the same for all folds."""
         kind = "all" if ratio == RATIOS[0] else fold.replace(", ", "+")
-        start = "imagenet" if ratio == RATIOS[0] else self.start
-        return self.out / "runs" / f"{ratio.replace(':', '-')} {start}" / f"{kind} seed {seed}"
+        return self.out / "runs" / f"{ratio.replace(':', '-')} {self.start}" / f"{kind} seed {seed}"
+
+    def begin(self) -> dict[str, Any]:
+        """What of the recipe goes with the start."""
+        if self.start == "imagenet":
+            return {}
+        checkpoint = self.out / f"{self.start}.pt"
+        if not checkpoint.exists():
+            splits = [open_split(folder_of(self.out, name)) for name in FRAMES]
+            write_start(self.start, checkpoint, [frame.rgb for split in splits for frame in list(split)[::16]])
+        return {"init": str(checkpoint), "lr": FINE_LR}
 
     def train(self, ratio: str, fold: str, seed: int) -> Path:
         """Mix, train and export; return the model."""
@@ -142,14 +153,9 @@ class Study:
                     "synth": self.draw(), "real": self.real(fold), "ratio": ratio, "frames": TOTAL,
                     "stratify": STRATIFY, "seed": seed, "out": mixed,
                 }).run()  # fmt: skip
-            params = recipe(mixed, self.val(), place / "run", seed).model_copy(update=RECIPE)
-            if ratio != RATIOS[0] and self.start == "synthetic":
-                self.train(RATIOS[0], fold, seed)
-                params = params.model_copy(update={"init": str(self.place(RATIOS[0], fold, seed) / "start.pt")})
+            params = recipe(mixed, self.val(), place / "run", seed).model_copy(update=RECIPE | self.begin())
             train(params, lambda event: None)
             export_model(place / "run" / "last.pt", place / "model.onnx", photo_px=PHOTO_PX)
-            if ratio == RATIOS[0]:
-                shutil.copy(place / "run" / "last.pt", place / "start.pt")
             for name in ("best.pt", "last.pt"):
                 (place / "run" / name).unlink(missing_ok=True)  # 40 MB each, and the model is there
         return place / "model.onnx"
@@ -281,8 +287,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the study")
     parser.add_argument("--ratios", type=lambda text: text.split(","), default=list(RATIOS))
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1])
-    parser.add_argument("--start", choices=("imagenet", "synthetic"), default="imagenet",
-                        help="what mixtures start from; synthetic is the end of 100:0")  # fmt: skip
+    parser.add_argument(
+        "--start", choices=("imagenet", "default"), default="imagenet", help="default: the shipped model"
+    )
     parser.add_argument(
         "--views", choices=[*VIEWS], default="none", help="views of a photograph, as of `evaluate real`"
     )
@@ -293,12 +300,14 @@ def main() -> None:
     for seed in args.seeds:
         for fold in FOLDS:
             for ratio in args.ratios:
-                found = figures(study.score(ratio, fold, seed)["polar"], {})
+                rows = study.score(ratio, fold, seed)["polar"]
+                found = figures({name: row for name, row in rows.items() if fold_of(name) == fold}, {})
                 print(
                     f"seed {seed} {ratio} {fold}: {found['iou']:.3f}, {time.process_time() - began:.0f} s", flush=True
                 )
     result = tabulate(study, args.ratios, args.seeds) | {"start": args.start, "views": args.views}
-    write_json(study.out / "ratio.json", result | {"cpu_s": time.process_time() - began})
+    name = f"ratio-{args.start}-{args.views}.json"
+    write_json(study.out / name, result | {"cpu_s": time.process_time() - began})
     print(
         "ratio | IoU | common | tail | ground called rock | false rocks | Apollo | close-ups | IoU of " + str([*FOLDS])
     )

@@ -11,10 +11,15 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import model_start  # noqa: E402
 import study_ratio  # noqa: E402
+import torch  # noqa: E402
 
 from regolith.lunar.labels import IGNORE, ROCK  # noqa: E402
+from regolith.lunar.perception.session import load_model  # noqa: E402
 from regolith.lunar.quality.pictures import Picture  # noqa: E402
+from training.checkpoint import read_checkpoint  # noqa: E402
+from training.networks import load_network  # noqa: E402
 
 
 def test_windows_reach_every_edge_of_a_photograph() -> None:
@@ -71,3 +76,16 @@ def test_a_line_of_the_table_has_spread_where_there_are_seeds() -> None:
     row |= {"apollo": {"iou": 0.2}, "apollo_boulders": {"iou": 0.1}}
     assert study_ratio.say([row]).startswith("0.500 | 0.400 | 0.300 | 1.00 % | 3.0 | 0.200")
     assert study_ratio.say([row, row | {"polar": figures | {"iou": 0.7}}]).startswith("0.600 ± 0.141 | 0.400 ± 0.000")
+
+
+def test_a_start_of_the_shipped_model_is_that_model_and_normalises_by_its_batches(tmp_path) -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3), np.uint8)
+    written = model_start.write_start("default", tmp_path / "start.pt", list(pictures))
+    network = load_network(read_checkpoint(written)).eval()
+    shipped = load_model("default", threads=1).logits(pictures)
+    for own_statistics in (False, True):
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.train(own_statistics)  # of these pictures, which the start was measured on
+        with torch.no_grad():
+            assert np.abs(network(torch.from_numpy(pictures)).numpy() - shipped).max() < 1e-3
