@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from study_steps import TERRAIN, once
 
 from regolith.lunar.dataset.formats.coco import CATEGORIES, compressed_runs
 from regolith.lunar.files import write_json
@@ -34,20 +33,12 @@ from training.selection import By, Select
 from training.train import train
 from training.uncertainty import Checkpoints
 
-TERRAIN = re.compile(r"(terrain\d+)")
 FOLDS = (("terrain01", "terrain02", "terrain11"), ("terrain04", "terrain08"))
 CROP_PX = 128
 AUGMENTATION: dict[str, Any] = {
     "photo_gamma": (0.7, 1.4), "photo_contrast": (0.7, 1.4), "photo_brightness": (-0.1, 0.1), "photo_gray": 1.0,
     "class_weight_power": 0.5, "amp": "off", "workers": 1, "batch": 8,
 }  # fmt: skip
-
-
-def once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what a step found, which it left in a file."""
-    if not path.exists():
-        write_json(path, make())
-    return json.loads(path.read_text("utf-8"))
 
 
 class Study:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from study_select import once
+from study_steps import once
 from tail_figures import ARMS, TAILS, compare, figures, measure, say, supply
 from transfer_arms import SPLIT, folder_of, write_derived
 from transfer_runs import predictor, recipe, run_folder, val_split

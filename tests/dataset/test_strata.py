@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regolith.lunar.dataset.strata import UNKNOWN, allocate, draw, edges, strata
+from regolith.lunar.dataset.strata import UNKNOWN, allocate, draw, edges, rarest, strata
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=40), st.data())
@@ -62,3 +62,9 @@ def test_another_seed_or_side_draws_others() -> None:
     kinds = [(0,)] * 200
     first = draw(kinds, 50, seed=0, side="real")
     assert first != draw(kinds, 50, seed=1, side="real") and first != draw(kinds, 50, seed=0, side="synth")
+
+
+def test_the_rarest_strata_hold_no_more_than_they_may() -> None:
+    shares = {(0,): 0.5, (1,): 0.3, (2,): 0.15, (3,): 0.05, (4,): 0.0}
+    assert rarest(shares, 0.2) == [(3,), (2,)]
+    assert rarest(shares, 0.19) == [(3,)] == rarest(shares, 0.01)

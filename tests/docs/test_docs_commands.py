@@ -40,6 +40,7 @@ NOT_RUN = Counter(
         "docs/quality.md": 1,
         "docs/quality-features.md": 4,
         "docs/quality-gate.md": 2,
+        "docs/quality-mixing.md": 1,
         "docs/quality-study.md": 1,
         "docs/quality-tail.md": 1,
         "docs/studio.md": 1,

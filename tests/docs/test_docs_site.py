@@ -94,8 +94,8 @@ def test_pictures_and_pages_are_there(site) -> None:
     for page in ("index", "install", "first-dataset", "randomize", "generate", "export-import", "train", "isaac-sim",
                  "studio", "extend/index", "architecture", "api", "verbs", "parameters", "benchmarks", "models/README",
                  "models/segformer-b0", "ablation/RESULTS", "ablation/pretrained/RESULTS",
-                 "quality-features", "quality-gate", "quality-tail", "quality-study", "active-learning",
-                 "contributing", "changelog"):  # fmt: skip
+                 "quality-features", "quality-gate", "quality-tail", "quality-study", "quality-mixing",
+                 "active-learning", "contributing", "changelog"):  # fmt: skip
         assert (site / f"{page}.html").is_file(), page
 
 

@@ -256,6 +256,18 @@ def draw(frames: Sequence[tuple[int, ...]], number: int, *, seed: int, side: str
     return sorted(chosen)
 
 
+def rarest(shares: Mapping[tuple[int, ...], float], most: float) -> list[tuple[int, ...]]:
+    """The rarest strata that together hold at most a share of all, at least one; the rarest first.
+
+    Args:
+        shares: Stratum to its share; one that is empty is no rare one.
+        most: The share.
+    """
+    order = sorted((kind for kind, share in shares.items() if share), key=lambda kind: shares[kind])
+    held = np.cumsum([shares[kind] for kind in order])
+    return order[: max(1, int(np.searchsorted(held, most + 1e-9, side="right")))]
+
+
 def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Part]]) -> tuple[str, ...]:
     """Return the names if each is known of some frame.
 

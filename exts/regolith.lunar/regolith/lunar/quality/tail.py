@@ -38,7 +38,7 @@ from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.dataset.split_reader import SplitReader, open_split
-from regolith.lunar.dataset.strata import edges, say_stratum, strata, stratum_words
+from regolith.lunar.dataset.strata import edges, rarest, say_stratum, strata, stratum_words
 from regolith.lunar.dataset.survey import LOG, read_log
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
@@ -285,9 +285,7 @@ def _tail(rows: dict[Kind, dict[str, Any]], by: By, share: float) -> list[Kind]:
             raise InputError("by", by, f"frequency: no stratum has {ROCKS_MIN} real rocks; fewer --buckets leave more")
         known.sort(key=lambda kind: rows[kind]["iou"])
         return known[: max(1, round(share * len(known)))]
-    order = sorted((kind for kind in rows if rows[kind]["real"]["rocks"]), key=lambda kind: rows[kind]["real"]["share"])
-    held = np.cumsum([rows[kind]["real"]["share"] for kind in order])
-    return order[: max(1, int(np.searchsorted(held, share + 1e-9, side="right")))]
+    return rarest({kind: row["real"]["share"] for kind, row in rows.items()}, share)
 
 
 def _ask(
