@@ -90,8 +90,8 @@ def fold_of(name: str) -> str:
 class Study:
     """The steps; each is done once."""
 
-    def __init__(self, photos: Path, out: Path, *, start: str, views: Views) -> None:
-        self.out, self.start = out, start
+    def __init__(self, photos: Path, out: Path, *, start: str, views: Views, epochs: int) -> None:
+        self.out, self.start, self.epochs = out, start, epochs
         self.views: Views = views
         polar = Pictures(photos / "polar" / "images", field="photos", masks=photos / "polar" / "masks")
         self.polar = list(polar.read(1 << 14))
@@ -130,7 +130,8 @@ class Study:
     def place(self, ratio: str, fold: str, seed: int) -> Path:
         """Folder of a training; frames that are all synthetic are the same for all folds."""
         kind = "all" if ratio == RATIOS[0] else fold.replace(", ", "+")
-        return self.out / "runs" / f"{ratio.replace(':', '-')} {self.start}" / f"{kind} seed {seed}"
+        longer = "" if self.epochs == RECIPE["epochs"] else f" {self.epochs} epochs"
+        return self.out / "runs" / f"{ratio.replace(':', '-')} {self.start}{longer}" / f"{kind} seed {seed}"
 
     def begin(self) -> dict[str, Any]:
         """What of the recipe goes with the start."""
@@ -153,7 +154,9 @@ class Study:
                     "synth": self.draw(), "real": self.real(fold), "ratio": ratio, "frames": TOTAL,
                     "stratify": STRATIFY, "seed": seed, "out": mixed,
                 }).run()  # fmt: skip
-            params = recipe(mixed, self.val(), place / "run", seed).model_copy(update=RECIPE | self.begin())
+            params = recipe(mixed, self.val(), place / "run", seed).model_copy(
+                update=RECIPE | self.begin() | {"epochs": self.epochs, "patience": self.epochs}
+            )
             train(params, lambda event: None)
             export_model(place / "run" / "last.pt", place / "model.onnx", photo_px=PHOTO_PX)
             for name in ("best.pt", "last.pt"):
@@ -290,11 +293,12 @@ def main() -> None:
     parser.add_argument(
         "--start", choices=("imagenet", "default"), default="imagenet", help="default: the shipped model"
     )
+    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"], help="passes over the frames")
     parser.add_argument(
         "--views", choices=[*VIEWS], default="none", help="views of a photograph, as of `evaluate real`"
     )
     args = parser.parse_args()
-    study = Study(args.photos, args.out.absolute(), start=args.start, views=args.views)
+    study = Study(args.photos, args.out.absolute(), start=args.start, views=args.views, epochs=args.epochs)
     study.draw()
     began = time.process_time()
     for seed in args.seeds:
@@ -306,7 +310,7 @@ def main() -> None:
                     f"seed {seed} {ratio} {fold}: {found['iou']:.3f}, {time.process_time() - began:.0f} s", flush=True
                 )
     result = tabulate(study, args.ratios, args.seeds) | {"start": args.start, "views": args.views}
-    name = f"ratio-{args.start}-{args.views}.json"
+    name = f"ratio-{args.start}-{args.epochs}-{args.views}.json"
     write_json(study.out / name, result | {"cpu_s": time.process_time() - began})
     print(
         "ratio | IoU | common | tail | ground called rock | false rocks | Apollo | close-ups | IoU of " + str([*FOLDS])
