@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from regolith.lunar.files import take_lock
+from regolith.lunar.render.backend import find_llvm
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # tests run side by side: threads of one wait, spinning, for the other's core
@@ -70,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Nothing that is loaded while tests are collected is garbage: neither then nor later is it searched for any.
     """
     gc.disable()
+    find_llvm()  # before a test imports Dr.Jit, which looks for its library then alone
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
