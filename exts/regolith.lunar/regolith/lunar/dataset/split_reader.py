@@ -61,12 +61,12 @@ class StoredFrame:
     def columns(self) -> dict[str, float]:
         """What verbs found of the frame (`--columns`), `tail.rocks` to a number; what is not known is left out.
 
-        `SplitReader.columns` says what each is.
+        `SplitReader.columns` says what each is, and which are there.
 
         Raises:
-            InputError: A table is of other frames than the split has now.
+            InputError: A table is not as it was written.
         """
-        return {name: value for table in self._source.tables.values() for name, value in table.at(self.index).items()}
+        return {name: value for table in self._source.tables for name, value in table.at(self.index).items()}
 
     @property
     def rgb(self) -> np.ndarray:
@@ -162,22 +162,26 @@ class SplitReader(Sequence[StoredFrame]):
     def columns(self) -> dict[str, str]:
         """What verbs found of frames (`--columns`): `tail.rocks`, … to what its values are, in a line.
 
+        Tables of other frames than the split has now are left out; asking for a `column` of one says so.
+
         Raises:
-            InputError: A table is of other frames than the split has now.
+            InputError: A table is not as it was written.
         """
-        tables = self._source.tables.values()
+        tables = self._source.tables
         return {name: what for table in tables for name, what in zip(table.names, table.columns.values(), strict=True)}
 
     def column(self, name: str) -> np.ndarray:
-        """One of `columns` for every frame, float64, shape [frames], NaN where it is not known.
+        """One of `columns` for every frame, float64, shape [frames], NaN where it is not known; no other table is read.
 
         Raises:
-            InputError: There is no such column, or its table is of other frames than the split has now.
+            InputError: There is no such column, or its table is not as it was written, or of other frames than the
+                split has now.
         """
-        if name not in self.columns:
+        verb, _, column = name.partition(".")
+        table = self._source.table(verb)
+        if table is None or column not in table.columns:
             raise InputError("column", name, ", ".join(self.columns) or "nothing: no verb wrote --columns here")
-        table, _, column = name.partition(".")
-        return self._source.tables[table].column(column, self._records.numbers)
+        return table.column(column, self._records.numbers)
 
     def __len__(self) -> int:
         return len(self._records)

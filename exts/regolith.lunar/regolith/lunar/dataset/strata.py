@@ -41,7 +41,8 @@ def variable(name: str, parts: Sequence[Part]) -> np.ndarray:
         parts: The frames, split by split.
 
     Raises:
-        InputError: A mask has to be read and is not as it was written.
+        InputError: A mask has to be read and is not as it was written; or the column's table is not, or is of other
+            frames than the split has now.
     """
     if name in SHARES:
         return np.array([_share(record, SHARES[name]) for part in parts for record in part.records])
@@ -69,7 +70,7 @@ class Told(Protocol):
 def _column(name: str, part: Part) -> np.ndarray:
     """One of a split's columns, NaN for all its frames where it has none of that name."""
     table, _, column = name.partition(".")
-    found = part.source.tables.get(table)
+    found = part.source.table(table)
     if found is None or column not in found.columns:
         return np.full(len(part.records), math.nan)
     return found.column(column, part.records.numbers)
@@ -98,9 +99,9 @@ def _is_number(value: object) -> bool:
 
 
 def known_variables(parts: Sequence[Part]) -> list[str]:
-    """Names `variable` knows of some of the frames."""
+    """Names `variable` knows of some of the frames; columns of other frames than a split has now are left out."""
     spec = {key for part in parts for record in part.records for key, value in record.spec.items() if _is_number(value)}
-    columns = {name for part in parts for table in part.source.tables.values() for name in table.names}
+    columns = {name for part in parts for table in part.source.tables for name in table.names}
     return [*SHARES, ROCK_SIZE, *sorted(spec), *sorted(columns)]
 
 
@@ -272,13 +273,13 @@ def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Part]]) -> 
     """Return the names if each is known of some frame.
 
     Raises:
-        InputError: One is known of no frame, or stands twice.
+        InputError: One is known of no frame, or stands twice; or a table of columns that is asked for cannot be read.
     """
-    known = dict.fromkeys(key for side in sides for key in known_variables(side))
     for name in names:
         if name in SHARES or name == ROCK_SIZE:
             continue
         if not any(np.isfinite(variable(name, side)).any() for side in sides):
+            known = dict.fromkeys(key for side in sides for key in known_variables(side))
             raise InputError("stratify", name, ", ".join(known))
     if len(set(names)) != len(names):
         raise InputError("stratify", ",".join(names), "each variable once")
