@@ -109,15 +109,41 @@ def edges(sides: Sequence[np.ndarray], buckets: int) -> np.ndarray:
     """Edges between the buckets of a variable, float64 [at most buckets − 1], ascending, no two alike.
 
     They are the mean of the sides' own quantiles, so that a side of ten frames says as much as one of ten thousand.
+    Where many values are alike, as counts that are mostly 0, quantiles fall together, or on the least value where they
+    part nothing; values themselves are then the edges if they part more.
 
     Args:
         sides: Values of each side, float64 [n], NaN where not known.
         buckets: How many buckets.
     """
     shares = np.arange(1, buckets) / buckets
-    known = [side[~np.isnan(side)] for side in sides]
-    quantiles = [np.quantile(side, shares) for side in known if side.size]
-    return np.unique(np.mean(quantiles, axis=0)) if quantiles else np.empty(0)
+    known = [side for values in sides if (side := values[~np.isnan(values)]).size]
+    if not known:
+        return np.empty(0)
+    found = np.unique(np.mean([np.quantile(side, shares) for side in known], axis=0))
+    parting = np.count_nonzero(found > min(side.min() for side in known))
+    if parting == buckets - 1:
+        return found
+    of_values = _value_edges(known, buckets)
+    return of_values if of_values.size > parting else found
+
+
+def _value_edges(sides: Sequence[np.ndarray], buckets: int) -> np.ndarray:
+    """Edges that are values of the sides: each bucket ends where it is nearest to its part of what is left."""
+    weights = np.concatenate([np.full(side.size, 1 / side.size) for side in sides])
+    values, which = np.unique(np.concatenate(sides), return_inverse=True)
+    if values.size <= buckets:
+        return values[1:]
+    held = np.cumsum(np.bincount(which, weights))
+    first, found = 0, []
+    for left in range(buckets, 1, -1):
+        if first == values.size - 1:
+            break
+        before = held[first - 1] if first else 0.0
+        wanted = before + (held[-1] - before) / left
+        first += 1 + int(np.abs(held[first:-1] - wanted).argmin())
+        found.append(values[first])
+    return np.array(found)
 
 
 def strata(values: Mapping[str, np.ndarray], borders: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
