@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +66,20 @@ def test_frames_are_filtered_by_them_as_by_their_values(split: Path) -> None:
     (split / FILE).unlink()
     with pytest.raises(InputError, match="no verb wrote --columns here"):
         open_split(split).column("tail.rocks")
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, (0, math.nan), (0, math.inf), "low", ("0", "1"), (1, 2, 3), (), [1, 2], (2, 1)]
+)
+def test_what_is_no_range_is_refused_in_one_line(split: Path, value: Any) -> None:
+    frames = open_split(split)
+    words = "a finite number, or \\(lo, hi\\) with lo ≤ hi$"
+    with pytest.raises(InputError, match=rf"^tail\.rocks: .*{words}"):
+        frames.filter(columns={"tail.rocks": value})
+    with pytest.raises(InputError, match=rf"^scene: .*{words}"):
+        frames.filter(scene=value)
+    of_numpy: Any = (np.float32(1), np.int64(7))
+    assert [frame.index for frame in frames.filter(columns={"tail.rocks": of_numpy})] == [0, 3]
 
 
 def test_verify_accepts_and_notes_them(split: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, overload
 
@@ -213,7 +215,7 @@ class SplitReader(Sequence[StoredFrame]):
             ranges: The same of names in `StoredFrame.spec`.
 
         Raises:
-            InputError: No frame's spec has a number of that name, or no column is called so.
+            InputError: No frame's spec has a number of that name, no column is called so, or a range is none.
         """
         wanted = {name: _interval(name, value) for name, value in ranges.items()}
         for name in wanted:
@@ -244,10 +246,11 @@ class SplitReader(Sequence[StoredFrame]):
 def _interval(name: str, value: Range) -> Interval:
     if isinstance(value, Interval):
         return value
-    lo, hi = value if isinstance(value, tuple) else (value, value)
-    if lo > hi:
-        raise InputError(name, f"{lo:g}, {hi:g}", "lo, hi with lo ≤ hi")
-    return Interval(lo, hi)
+    ends = value if isinstance(value, tuple) else (value, value)
+    numbers = all(isinstance(end, Real) and math.isfinite(end) for end in ends)
+    if len(ends) != 2 or not numbers or ends[0] > ends[1]:
+        raise InputError(name, value, "a finite number, or (lo, hi) with lo ≤ hi")
+    return Interval(*map(float, ends))
 
 
 def _is_number(value: Any) -> bool:
