@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,8 +50,8 @@ def test_frames_say_what_was_found_of_them(split: Path) -> None:
     ]
     assert np.array_equal(frames.column("tail.rocks"), [3, 0, math.nan, 7], equal_nan=True)
     assert np.array_equal(frames[1:].column("tail.rock_iou"), [math.nan, math.nan, 0.1 + 0.2], equal_nan=True)
-    table = read_source(split).tables["tail"]
-    assert table.set_by == "regolith tail" and list(table.about) == ["real"]
+    (table,) = read_source(split).tables
+    assert table.name == "tail" and table.set_by == "regolith tail" and list(table.about) == ["real"]
 
 
 def test_frames_are_filtered_by_them_as_by_their_values(split: Path) -> None:
@@ -65,6 +66,20 @@ def test_frames_are_filtered_by_them_as_by_their_values(split: Path) -> None:
     (split / FILE).unlink()
     with pytest.raises(InputError, match="no verb wrote --columns here"):
         open_split(split).column("tail.rocks")
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, (0, math.nan), (0, math.inf), "low", ("0", "1"), (1, 2, 3), (), [1, 2], (2, 1)]
+)
+def test_what_is_no_range_is_refused_in_one_line(split: Path, value: Any) -> None:
+    frames = open_split(split)
+    words = "a finite number, or \\(lo, hi\\) with lo ≤ hi$"
+    with pytest.raises(InputError, match=rf"^tail\.rocks: .*{words}"):
+        frames.filter(columns={"tail.rocks": value})
+    with pytest.raises(InputError, match=rf"^scene: .*{words}"):
+        frames.filter(scene=value)
+    of_numpy: Any = (np.float32(1), np.int64(7))
+    assert [frame.index for frame in frames.filter(columns={"tail.rocks": of_numpy})] == [0, 3]
 
 
 def test_verify_accepts_and_notes_them(split: Path) -> None:
@@ -130,8 +145,6 @@ def _change_head(split: Path, change: Callable[[dict], dict], *, sign: bool = Tr
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_redraw, "as they are now"),
-        (_grow, "as they are now"),
         (_edit_row, r"as `--columns` wrote it \(its rows\)"),
         (_edit_head, r"as `--columns` wrote it \(its first line\)"),
         (_other_name, "names or texts"),
@@ -140,9 +153,7 @@ def _change_head(split: Path, change: Callable[[dict], dict], *, sign: bool = Tr
         (_empty, "as `--columns` wrote it"),
     ],
 )
-def test_other_frames_and_other_bytes_are_refused_in_one_line(
-    split: Path, change: Callable[[Path], None], said: str
-) -> None:
+def test_other_bytes_are_refused_in_one_line(split: Path, change: Callable[[Path], None], said: str) -> None:
     change(split)
     with pytest.raises(InputError, match=said) as error:
         _ = open_split(split)[0].columns
@@ -151,6 +162,32 @@ def test_other_frames_and_other_bytes_are_refused_in_one_line(
     problems = [problem for problem in verify(split)["problems"] if problem["check"] == "columns"]
     assert [(problem["where"], problem["problem"]) for problem in problems] == [(FILE, line)]
     assert len(open_split(split)) >= 4  # the frames are as they were
+
+
+@pytest.mark.parametrize("change", [_redraw, _grow])
+def test_a_table_of_other_frames_is_left_out_noted_and_refused_by_name_alone(
+    split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None]
+) -> None:
+    change(split)
+    now = read_journal(split).ordered()
+    fresh = ColumnTable.of("evaluate", "regolith evaluate synth", {}, [0, 1], {"rock_iou": ("IoU", [0.5, 0.75])})
+    write_columns(split, fresh, now)
+    frames = open_split(split)
+    assert list(frames.columns) == ["evaluate.rock_iou"] and frames[1].columns == {"evaluate.rock_iou": 0.75}
+    assert len(frames.filter(columns={"evaluate.rock_iou": (0.6, 1)})) == 1
+    with pytest.raises(InputError, match=r"^columns: .*tail\.jsonl.*as they are now") as error:
+        frames.column("tail.rocks")
+    result = verify(split)
+    assert result["problems"] == []
+    assert f"val/{FILE}: is of other frames than now: --columns writes it again" in result["notes"]
+
+    line = f"mix --synth {split} --real {split} --ratio 100:0 --out {tmp_path / 'mix.json'} --stratify".split()
+    assert cli.main([*line, "rock_share"]) == 0 == cli.main([*line, "evaluate.rock_iou"])
+    capsys.readouterr()
+    assert cli.main([*line, "tail.rocks"]) == 2
+    assert capsys.readouterr().err == f"regolith: {error.value}\n"
+    (split / COLUMNS / "gate.jsonl").write_bytes(b"torn")
+    assert cli.main([*line, "rock_share"]) == 0 == cli.main([*line, "evaluate.rock_iou"])
 
 
 def test_frames_drawn_again_to_the_same_bytes_change_nothing(split: Path) -> None:

@@ -44,6 +44,27 @@ def test_buckets_have_equal_frequency_and_unknown_is_one_of_its_own() -> None:
     assert edges([np.full(5, np.nan)], 3).size == 0 and edges([np.zeros(9)], 3).tolist() == [0.0]
 
 
+def test_where_most_are_alike_the_rest_has_buckets_too() -> None:
+    for values, buckets, wanted in (
+        ([0] * 7 + [3], 2, [7, 1]),
+        ([0] * 7 + [3], 3, [7, 1]),
+        ([0] * 70 + list(range(1, 31)), 3, [70, 15, 15]),
+        ([5] * 70 + list(range(5)), 3, [5, 70]),
+        ([0] * 50 + [1] * 30 + [2] * 20, 3, [50, 30, 20]),
+    ):
+        given_values = np.array(values, float)
+        kinds = Counter(strata({"x": given_values}, {"x": edges([given_values], buckets)}))
+        assert [kinds[kind] for kind in sorted(kinds)] == wanted, (values, buckets)
+    assert edges([np.array([0.0] * 7 + [3])], 2).tolist() == [3.0]
+    assert edges([np.zeros(900), np.array([0.0, 0, 4])], 2).tolist() == [4.0]
+
+
+@given(st.sets(st.floats(-1e6, 1e6), min_size=2, max_size=40), st.integers(2, 8))
+def test_of_values_that_all_differ_edges_are_quantiles(values: set[float], buckets: int) -> None:
+    side = np.array(sorted(values))
+    assert np.array_equal(edges([side], buckets), np.unique(np.quantile(side, np.arange(1, buckets) / buckets)))
+
+
 def test_a_small_side_says_as_much_as_a_large_one() -> None:
     large, small = np.zeros(10_000), np.full(3, 10.0)
     assert edges([large, small], 2) == pytest.approx([5.0]) == edges([small, large], 2)

@@ -140,6 +140,42 @@ def test_a_second_run_is_refused_naming_the_first(tmp_path: Path, place: str) ->
     assert not [found for found in tmp_path.rglob("*") if found.name.endswith(LOCK)]
 
 
+@pytest.mark.parametrize("hold", [sole_folder, sole_file])
+def test_refused_input_leaves_no_empty_folder_behind(tmp_path: Path, hold: Any) -> None:
+    (tmp_path / "there").mkdir()
+    for path in ("there/new/deep/out", "there/out"):
+        with pytest.raises(InputError, match="rocks"), hold("out", tmp_path / path):
+            raise InputError("rocks", 1, "none")
+    assert [found.name for found in tmp_path.rglob("*")] == ["there"]
+    with pytest.raises(InputError, match="rocks"), hold("out", tmp_path / "new/deep/out"):
+        (tmp_path / "new/found.json").touch()
+        raise InputError("rocks", 1, "none")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["found.json"]
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("tail {tmp}/data", "split"),
+        ("gate {tmp}/data --real {tmp}/data/train_dr", "synth"),
+        ("score semantics {tmp}/data --real {tmp}/data/train_dr", "synth"),
+        ("score appearance {tmp}/data --real {tmp}/data/train_dr", "synth"),
+        ("evaluate synth --split {tmp}/data", "split"),
+        ("evaluate real --images {tmp}/data", "images"),
+        ("mix --synth {tmp}/data --real {tmp}/data", "synth"),
+    ],
+)
+def test_verbs_that_refuse_their_input_leave_nothing(tmp_path: Path, capsys: Any, line: str, field: str) -> None:
+    """A dataset where a split is wanted, named by its own parameter."""
+    (tmp_path / "data/train_dr").mkdir(parents=True)
+    (tmp_path / "data/train_dr/dataset.json").touch()
+    out = tmp_path / ("new/out.json" if line.startswith("mix") else "new/out")
+    assert cli.main([*line.format(tmp=tmp_path).split(), "--out", str(out)]) == 2
+    (err,) = capsys.readouterr().err.splitlines()
+    assert err.startswith(f"regolith: {field}: "), err
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_a_lock_goes_with_its_process(tmp_path: Path) -> None:
     code = "import os, signal, sys; from pathlib import Path; from regolith.lunar.params import sole_folder\n"
     code += "with sole_folder('out', Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"

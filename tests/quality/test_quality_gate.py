@@ -233,7 +233,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
         {"gate.own_regolith": own[frame.index], "gate.set_aside": frame.index in held} for frame in frames
     ]
     assert {frame.index for frame in frames.filter(columns={"gate.set_aside": 1})} == held
-    assert read_source(drawn).tables["gate"].about["gate"] == result["digest"]
+    assert read_source(drawn).tables[0].about["gate"] == result["digest"]
     with pytest.raises(InputError, match="not quarantined"):
         Frames(drawn, field="train_split", workers=1)
 

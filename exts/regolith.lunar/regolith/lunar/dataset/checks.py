@@ -33,7 +33,7 @@ CHECKS = {
     "parameters": "inside the split's intervals",
     "draws": "as the dataset's seed gives them",
     "quarantine": "quarantine.json is as written, of these frames",
-    "columns": "columns/*.jsonl are as written, of these frames",
+    "columns": "columns/*.jsonl are as written",
     "splits": "share no frame seed and no scene",
     "domains": "the test domain lies apart",
     "duplicates": "no two frames show one picture",

@@ -16,8 +16,9 @@ else of it changes. `columns/TABLE.jsonl` is a line that says what follows,
 
 and a line for each frame that was looked at, by number: `[number, value, value, …]`, a value a column, null where it is
 not known. A table is about one set of frames. In a split that has grown, or of which a frame was drawn anew with other
-bytes, it is stale: reading it is refused until it is written again or the file is removed. Frames that
-`verify --repair` draws again to the same bytes change nothing.
+bytes, it is stale until it is written again or the file is removed: lists of columns leave it out, whoever asks for one
+of its columns is refused, and `verify` notes it. Other tables are read as before. Frames that `verify --repair` draws
+again to the same bytes change nothing.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What tables and columns are called."""
 TABLE_BYTES = 256 << 20
 """Largest table that is read; one of four columns of a million frames has about 60 MB."""
+
+
+class StaleColumnsError(InputError):
+    """A table is whole, and of other frames than the split has now."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,6 +172,11 @@ def table_files(split: Path) -> list[Path]:
     return sorted((split / COLUMNS).glob(f"[!.]*{SUFFIX}"))
 
 
+def table_name(path: Path) -> str:
+    """What a table is called, by its file."""
+    return path.name.removesuffix(SUFFIX)
+
+
 def read_columns(path: Path, records: OrderedRecords, sha256: str) -> ColumnTable:
     """Read a table of a split.
 
@@ -176,11 +186,12 @@ def read_columns(path: Path, records: OrderedRecords, sha256: str) -> ColumnTabl
         sha256: Their `records_digest`.
 
     Raises:
-        InputError: It cannot be read, is not as it was written, or is of other frames than these.
+        StaleColumnsError: It is of other frames than these.
+        InputError: It cannot be read, or is not as it was written.
     """
     try:
         head, rows = _read(path)
-        name, columns, about = path.name.removesuffix(SUFFIX), head["columns"], head["about"]
+        name, columns, about = table_name(path), head["columns"], head["about"]
         named = [*columns, name]
         texts = [head["set_by"], *columns.values(), *about.values()]
         if not all(map(NAME.fullmatch, named)) or not all(isinstance(text, str) for text in texts):
@@ -192,7 +203,7 @@ def read_columns(path: Path, records: OrderedRecords, sha256: str) -> ColumnTabl
         raise InputError("columns", str(path), f"a table as `--columns` wrote it ({error})") from None
     if head["sha256"] != sha256:
         allowed = "one of the split's frames as they are now; `--columns` writes it again, or remove it"
-        raise InputError("columns", str(path), allowed)
+        raise StaleColumnsError("columns", str(path), allowed)
     if not np.isin(numbers, records.numbers).all():
         raise InputError("columns", str(path), "a table of frames of this split")
     return ColumnTable(name, head["set_by"], about, columns, numbers, values)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from regolith.lunar import __version__
 from regolith.lunar.dataset.checks import SplitCheck
-from regolith.lunar.dataset.columns import COLUMNS, read_columns, table_files
+from regolith.lunar.dataset.columns import COLUMNS, StaleColumnsError, read_columns, table_files
 from regolith.lunar.dataset.contract import CONTRACT, Contract
 from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, records_digest
 from regolith.lunar.dataset.outputs import OUTPUTS
@@ -59,6 +59,9 @@ def _check_columns(split: SplitCheck) -> None:
         split.checked["columns"] += 1
         try:
             found = read_columns(path, records, sha256)
+        except StaleColumnsError:
+            stale = f"{split.name}/{COLUMNS}/{path.name}: is of other frames than now: --columns writes it again"
+            split.notes.append(stale)
         except InputError as error:
             split.report("columns", f"{COLUMNS}/{path.name}", str(error))
         else:

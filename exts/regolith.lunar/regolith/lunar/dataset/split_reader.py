@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, overload
 
@@ -61,12 +63,12 @@ class StoredFrame:
     def columns(self) -> dict[str, float]:
         """What verbs found of the frame (`--columns`), `tail.rocks` to a number; what is not known is left out.
 
-        `SplitReader.columns` says what each is.
+        `SplitReader.columns` says what each is, and which are there.
 
         Raises:
-            InputError: A table is of other frames than the split has now.
+            InputError: A table is not as it was written.
         """
-        return {name: value for table in self._source.tables.values() for name, value in table.at(self.index).items()}
+        return {name: value for table in self._source.tables for name, value in table.at(self.index).items()}
 
     @property
     def rgb(self) -> np.ndarray:
@@ -162,22 +164,26 @@ class SplitReader(Sequence[StoredFrame]):
     def columns(self) -> dict[str, str]:
         """What verbs found of frames (`--columns`): `tail.rocks`, … to what its values are, in a line.
 
+        Tables of other frames than the split has now are left out; asking for a `column` of one says so.
+
         Raises:
-            InputError: A table is of other frames than the split has now.
+            InputError: A table is not as it was written.
         """
-        tables = self._source.tables.values()
+        tables = self._source.tables
         return {name: what for table in tables for name, what in zip(table.names, table.columns.values(), strict=True)}
 
     def column(self, name: str) -> np.ndarray:
-        """One of `columns` for every frame, float64, shape [frames], NaN where it is not known.
+        """One of `columns` for every frame, float64, shape [frames], NaN where it is not known; no other table is read.
 
         Raises:
-            InputError: There is no such column, or its table is of other frames than the split has now.
+            InputError: There is no such column, or its table is not as it was written, or of other frames than the
+                split has now.
         """
-        if name not in self.columns:
+        verb, _, column = name.partition(".")
+        table = self._source.table(verb)
+        if table is None or column not in table.columns:
             raise InputError("column", name, ", ".join(self.columns) or "nothing: no verb wrote --columns here")
-        table, _, column = name.partition(".")
-        return self._source.tables[table].column(column, self._records.numbers)
+        return table.column(column, self._records.numbers)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -209,7 +215,7 @@ class SplitReader(Sequence[StoredFrame]):
             ranges: The same of names in `StoredFrame.spec`.
 
         Raises:
-            InputError: No frame's spec has a number of that name, or no column is called so.
+            InputError: No frame's spec has a number of that name, no column is called so, or a range is none.
         """
         wanted = {name: _interval(name, value) for name, value in ranges.items()}
         for name in wanted:
@@ -240,10 +246,11 @@ class SplitReader(Sequence[StoredFrame]):
 def _interval(name: str, value: Range) -> Interval:
     if isinstance(value, Interval):
         return value
-    lo, hi = value if isinstance(value, tuple) else (value, value)
-    if lo > hi:
-        raise InputError(name, f"{lo:g}, {hi:g}", "lo, hi with lo ≤ hi")
-    return Interval(lo, hi)
+    ends = value if isinstance(value, tuple) else (value, value)
+    numbers = all(isinstance(end, Real) and math.isfinite(end) for end in ends)
+    if len(ends) != 2 or not numbers or ends[0] > ends[1]:
+        raise InputError(name, value, "a finite number, or (lo, hi) with lo ≤ hi")
+    return Interval(*map(float, ends))
 
 
 def _is_number(value: Any) -> bool:

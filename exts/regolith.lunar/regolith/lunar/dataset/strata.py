@@ -41,7 +41,8 @@ def variable(name: str, parts: Sequence[Part]) -> np.ndarray:
         parts: The frames, split by split.
 
     Raises:
-        InputError: A mask has to be read and is not as it was written.
+        InputError: A mask has to be read and is not as it was written; or the column's table is not, or is of other
+            frames than the split has now.
     """
     if name in SHARES:
         return np.array([_share(record, SHARES[name]) for part in parts for record in part.records])
@@ -69,7 +70,7 @@ class Told(Protocol):
 def _column(name: str, part: Part) -> np.ndarray:
     """One of a split's columns, NaN for all its frames where it has none of that name."""
     table, _, column = name.partition(".")
-    found = part.source.tables.get(table)
+    found = part.source.table(table)
     if found is None or column not in found.columns:
         return np.full(len(part.records), math.nan)
     return found.column(column, part.records.numbers)
@@ -98,9 +99,9 @@ def _is_number(value: object) -> bool:
 
 
 def known_variables(parts: Sequence[Part]) -> list[str]:
-    """Names `variable` knows of some of the frames."""
+    """Names `variable` knows of some of the frames; columns of other frames than a split has now are left out."""
     spec = {key for part in parts for record in part.records for key, value in record.spec.items() if _is_number(value)}
-    columns = {name for part in parts for table in part.source.tables.values() for name in table.names}
+    columns = {name for part in parts for table in part.source.tables for name in table.names}
     return [*SHARES, ROCK_SIZE, *sorted(spec), *sorted(columns)]
 
 
@@ -108,15 +109,41 @@ def edges(sides: Sequence[np.ndarray], buckets: int) -> np.ndarray:
     """Edges between the buckets of a variable, float64 [at most buckets − 1], ascending, no two alike.
 
     They are the mean of the sides' own quantiles, so that a side of ten frames says as much as one of ten thousand.
+    Where many values are alike, as counts that are mostly 0, quantiles fall together, or on the least value where they
+    part nothing; values themselves are then the edges if they part more.
 
     Args:
         sides: Values of each side, float64 [n], NaN where not known.
         buckets: How many buckets.
     """
     shares = np.arange(1, buckets) / buckets
-    known = [side[~np.isnan(side)] for side in sides]
-    quantiles = [np.quantile(side, shares) for side in known if side.size]
-    return np.unique(np.mean(quantiles, axis=0)) if quantiles else np.empty(0)
+    known = [side for values in sides if (side := values[~np.isnan(values)]).size]
+    if not known:
+        return np.empty(0)
+    found = np.unique(np.mean([np.quantile(side, shares) for side in known], axis=0))
+    parting = np.count_nonzero(found > min(side.min() for side in known))
+    if parting == buckets - 1:
+        return found
+    of_values = _value_edges(known, buckets)
+    return of_values if of_values.size > parting else found
+
+
+def _value_edges(sides: Sequence[np.ndarray], buckets: int) -> np.ndarray:
+    """Edges that are values of the sides: each bucket ends where it is nearest to its part of what is left."""
+    weights = np.concatenate([np.full(side.size, 1 / side.size) for side in sides])
+    values, which = np.unique(np.concatenate(sides), return_inverse=True)
+    if values.size <= buckets:
+        return values[1:]
+    held = np.cumsum(np.bincount(which, weights))
+    first, found = 0, []
+    for left in range(buckets, 1, -1):
+        if first == values.size - 1:
+            break
+        before = held[first - 1] if first else 0.0
+        wanted = before + (held[-1] - before) / left
+        first += 1 + int(np.abs(held[first:-1] - wanted).argmin())
+        found.append(values[first])
+    return np.array(found)
 
 
 def strata(values: Mapping[str, np.ndarray], borders: Mapping[str, np.ndarray]) -> list[tuple[int, ...]]:
@@ -272,13 +299,13 @@ def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Part]]) -> 
     """Return the names if each is known of some frame.
 
     Raises:
-        InputError: One is known of no frame, or stands twice.
+        InputError: One is known of no frame, or stands twice; or a table of columns that is asked for cannot be read.
     """
-    known = dict.fromkeys(key for side in sides for key in known_variables(side))
     for name in names:
         if name in SHARES or name == ROCK_SIZE:
             continue
         if not any(np.isfinite(variable(name, side)).any() for side in sides):
+            known = dict.fromkeys(key for side in sides for key in known_variables(side))
             raise InputError("stratify", name, ", ".join(known))
     if len(set(names)) != len(names):
         raise InputError("stratify", ",".join(names), "each variable once")

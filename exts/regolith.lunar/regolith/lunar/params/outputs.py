@@ -94,20 +94,36 @@ def refusing(field: str, path: Path, kind: str = "folder") -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _swept(path: Path) -> Iterator[None]:
+    """Take away the folders down to a path that are made meanwhile and are empty, where input is refused after that."""
+    made = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        yield
+    except InputError:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def sole_folder(field: str, path: Path, kind: str = "folder") -> Iterator[Path]:
-    """Hold a folder for one run, making it where it is not there yet.
+    """Hold a folder for one run, making it where it is not there yet; input that is refused leaves no empty one.
 
     Raises:
         InputError: As `refusing`.
     """
-    writable_folder(field, path)
-    with refusing(field, path, kind), holding(path / LOCK):
-        yield path
+    with _swept(path):
+        writable_folder(field, path)
+        with refusing(field, path, kind), holding(path / LOCK):
+            yield path
 
 
 @contextlib.contextmanager
 def sole_file(field: str, path: Path) -> Iterator[Path]:
     """Hold a file that is to be written for one run, making its folder; what is no regular file is held by nobody.
+
+    Input that is refused leaves no empty folder.
 
     Raises:
         InputError: As `refusing`; or a folder has its name.
@@ -120,6 +136,7 @@ def sole_file(field: str, path: Path) -> Iterator[Path]:
         target = follow_link(path)
         if target.is_dir():
             raise InputError(field, str(path), "a file; this is a folder")
-        writable_folder(field, target.parent)
-        with holding(lock_beside(target)):
-            yield path
+        with _swept(target.parent):
+            writable_folder(field, target.parent)
+            with holding(lock_beside(target)):
+                yield path

@@ -73,7 +73,10 @@ class Pictures:
             raise InputError("masks", str(masks), f"a folder of masks, or `{APOLLO}`")
         if not folder.exists():
             raise InputError(field, str(folder), "a split, or a folder of photographs")
-        self._survey = survey(folder, masks if self.labels == "masks" else None)
+        try:
+            self._survey = survey(folder, masks if self.labels == "masks" else None)
+        except InputError as error:
+            raise InputError(field if error.field == "images" else error.field, error.value, error.allowed) from None
         self._left_out = len(self._survey.left_out)
         if self.labels == "apollo":
             masked = [photo for photo in self._survey.photos if find_masks(photo.stem)]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from regolith.lunar.dataset.splits import is_split
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
@@ -174,10 +175,10 @@ def see_both(
     unknown = [name for name in classes if name not in CLASSES]
     if unknown or not classes:
         raise InputError("classes", ",".join(unknown), ",".join(NAMES))
+    if not is_split(Path(synth)):
+        raise InputError("synth", str(synth), "a split, as `regolith generate` writes")
     first = Pictures(Path(synth), field="synth")
     second = Pictures(Path(real), field="real", masks=None if masks is None else Path(masks))
-    if first.labels != "split":
-        raise InputError("synth", str(synth), "a split, as `regolith generate` writes")
     px = working_px(first, second, size)
     encoder = Encoder(Path(model), layer=layer, threads=threads)
     labeller = _predictor(encoder.path, threads) if second.labels == "pseudo" else None

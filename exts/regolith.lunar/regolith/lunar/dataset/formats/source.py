@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -12,7 +13,7 @@ from typing import cast
 import numpy as np
 import scipy
 
-from regolith.lunar.dataset.columns import ColumnTable, read_columns, table_files
+from regolith.lunar.dataset.columns import ColumnTable, StaleColumnsError, read_columns, table_files, table_name
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import FrameRecord, OrderedRecords, frame_bytes, read_journal, records_digest
 from regolith.lunar.dataset.outputs import OUTPUTS, file_name
@@ -70,16 +71,42 @@ class Source:
         return read_quarantine(self.folder, self.records)
 
     @functools.cached_property
-    def tables(self) -> dict[str, ColumnTable]:
-        """What verbs found of the frames with `--columns`, by name of the table.
+    def tables(self) -> list[ColumnTable]:
+        """What verbs found of the frames with `--columns`; tables of other frames than the split has now are left out.
 
         Raises:
-            InputError: A table is not as it was written, or of other frames than the split has now.
+            InputError: A table is not as it was written.
         """
-        files = table_files(self.folder)
-        sha256 = records_digest(self.records) if files else ""
-        found = [read_columns(path, self.records, sha256) for path in files]
-        return {table.name: table for table in found}
+        found = []
+        for name in self._table_files:
+            with contextlib.suppress(StaleColumnsError):
+                found.append(self._read_table(name))
+        return found
+
+    def table(self, name: str) -> ColumnTable | None:
+        """The table of a verb, which alone is read; None where there is none of that name.
+
+        Raises:
+            InputError: It is not as it was written, or of other frames than the split has now.
+        """
+        return self._read_table(name) if name in self._table_files else None
+
+    @functools.cached_property
+    def _table_files(self) -> dict[str, Path]:
+        return {table_name(path): path for path in table_files(self.folder)}
+
+    @functools.cached_property
+    def _tables_read(self) -> dict[str, ColumnTable]:
+        return {}
+
+    @functools.cached_property
+    def _records_sha256(self) -> str:
+        return records_digest(self.records)
+
+    def _read_table(self, name: str) -> ColumnTable:
+        if name not in self._tables_read:
+            self._tables_read[name] = read_columns(self._table_files[name], self.records, self._records_sha256)
+        return self._tables_read[name]
 
     def has(self, output: str) -> bool:
         """Whether the frames carry an output."""
