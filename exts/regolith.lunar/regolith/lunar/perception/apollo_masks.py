@@ -92,7 +92,7 @@ def apollo_masks() -> tuple[ApolloMask, ...]:
 
 
 def photograph_name(name: str) -> str:
-    """Return a file's name, given without its ending, without NASA's name of a size, which follows a `~`; lower case."""
+    """Return a file's name without NASA's name of a size (`…~orig`), in lower case; it has no ending."""
     return name.split("~", maxsplit=1)[0].lower()
 
 
