@@ -37,7 +37,7 @@ from regolith.lunar.jobs.events import Emit, Event, emit
 from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
 from regolith.lunar.machine import cores
 from regolith.lunar.params import CheckError, InputError, sole_folder, writable_folder
-from regolith.lunar.params.training import DISTILLED, TrainParams, load_train_params
+from regolith.lunar.params.training import DISTILLED, TrainParams, load_train_params, portable_start
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
 from regolith.lunar.system import STOP_SIGNALS
@@ -353,6 +353,8 @@ class TrainingRun:
         for key in ("recipe", "fingerprints"):
             for name in mine[key] | state[key]:
                 old, new = state[key].get(name, defaults.get(name)), mine[key].get(name)
+                if name == "init":  # runs begun earlier have a folder's whole path
+                    old = portable_start(str(old))
                 if old != new:
                     raise InputError(name, new, f"{old!r}, as the run in {self.params.out} has it; or another --out")
         start = Path(self.params.start)

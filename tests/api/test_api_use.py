@@ -227,6 +227,47 @@ def test_a_loaded_model_segments_and_is_scored(split: Path, tmp_path: Path) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [({"size": -5}, "size: -5 .*: a whole number 64 … 8192 px"),
+     ({"size": 0}, "size: 0 "), ({"size": "64"}, "size: '64' "),
+     ({"tta": "foo"}, "tta: 'foo' .*: card, none, flip"), ({"threads": 0}, "threads: 0 "), ({"tile": 1}, "tile: 1 ")],
+)  # fmt: skip
+def test_photographs_are_scored_as_the_verb_allows(split: Path, tmp_path: Path, wrong: dict, line: str) -> None:
+    with pytest.raises(rl.InputError, match=f"^{line}"):
+        rl.evaluate_photos(split / "rgb", out=tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_splits_and_pictures_are_looked_at_in_views_there_are(split: Path, tmp_path: Path) -> None:
+    wrong: Any = "foo"
+    with pytest.raises(rl.InputError, match=r"^tta: 'foo' is not allowed; allowed: none, flip"):
+        rl.evaluate_split(split, out=tmp_path / "out", tta=wrong)
+    with pytest.raises(rl.InputError, match=r"^worst: -1 is not allowed; allowed: a whole number 0 … 1000"):
+        rl.evaluate_split(split, out=tmp_path / "out", worst=-1)
+    assert not (tmp_path / "out").exists()
+    model, rgb = rl.load_model(threads=1), rl.open_split(split)[0].rgb
+    with pytest.raises(rl.InputError, match=r"^tta: 'foo' is not allowed; allowed: none, flip"):
+        model.predict(rgb, tta=wrong)
+    for size in (0, -5, "64"):
+        with pytest.raises(rl.InputError, match=rf"^size: {size!r} is not allowed; allowed: a whole number at least 1"):
+            model.predict(rgb, size=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [({"frames": "3"}, "frames: '3' .*: a whole number 1 … "),
+     ({"frames": 0}, "frames: 0 "), ({"seed": -1}, "seed: -1 "),
+     ({"split": "dev"}, "split: 'dev' .*: train_dr"), ({"width": "64"}, "width: '64' .*: a whole number 16 … 4096"),
+     ({"height": 8.0}, "height: 8.0 "), ({"workers": None}, "workers: missing"), ({"stall_s": "x"}, "stall_s: 'x' ")],
+)  # fmt: skip
+def test_frames_are_generated_as_the_verb_allows(tmp_path: Path, wrong: dict, line: str) -> None:
+    options: dict[str, Any] = {"split": "val", "frames": 1, "width": WIDTH, "height": HEIGHT}
+    with pytest.raises(rl.InputError, match=f"^{line}"):
+        rl.generate(PARAMS, tmp_path / "out", **options | wrong)
+    assert not (tmp_path / "out").exists()
+
+
 def test_training_takes_its_parameters_by_name(split: Path, tmp_path: Path) -> None:
     with pytest.raises(rl.InputError, match=r"epochs: '0' is not allowed; allowed: a whole number 1 … 10000"):
         rl.train_model(split, split, tmp_path / "run", epochs=0)

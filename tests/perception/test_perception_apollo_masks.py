@@ -81,6 +81,14 @@ def test_a_whole_photograph_is_labelled_where_its_parts_are() -> None:
     assert np.array_equal(classes[75:466, 1115:1584], masks[1].draw((469, 391)))
 
 
+@pytest.mark.parametrize("size", ["", "~small", "~ORIG"])
+def test_a_part_under_a_name_of_size_is_drawn_as_that_part(size: str) -> None:
+    mask = named("apollo17_jsc2004e20304_cropb")
+    width, height = quarter(mask)
+    masks = find_masks(mask.name + size)
+    assert np.array_equal(draw_masks(masks, mask.name + size, (height, width)), mask.draw((width, height)))
+
+
 @pytest.mark.parametrize(("name", "allowed"), [("apollo11_AS11-40-5851", "1024×1003"), ("AS11-40-5851", "2000×1960")])
 def test_another_framing_is_refused_in_a_line(name: str, allowed: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -74,6 +75,9 @@ def test_network_trains_goes_on_and_exports(
     assert summary["status"] == "finished" and summary["network"]["start"]["licence"] == licence
     card = export_model(tmp_path / "run" / "best.pt", tmp_path / "toy.onnx")
     assert card["start"] == summary["network"]["start"] and card["parity"]["argmax_equal"] >= 0.999
+    assert card["start"]["source"] == card["recipe"]["init"] == name or name == "imagenet"
+    assert str(backbones["dino"].parent) not in json.dumps(card)  # of a folder's place nothing travels along
+    assert str(backbones["dino"].parent) not in json.dumps(read_checkpoint(params.out / "best.pt")["network"])
     session = onnxruntime.InferenceSession(str(tmp_path / "toy.onnx"), providers=["CPUExecutionProvider"])
     image = rng(1, "image").integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
     model = load_network(read_checkpoint(tmp_path / "run" / "best.pt"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -37,6 +38,23 @@ def test_packed_splits_train_with_one_command(toy: SimpleNamespace, tmp_path: Pa
         assert np.array_equal(frame.mask, packed.mask)
         difference = frame.rgb.astype(int) - packed.rgb
         assert np.abs(difference).mean() < 4  # noise of the toy, through JPEG
+
+
+def test_splits_to_test_on_are_not_trained_on(toy: SimpleNamespace, tmp_path: Path) -> None:
+    for split in ("test_photoreal", "train_test"):
+        packs = tmp_path / split
+        shutil.copytree(toy.val, tmp_path / "wide" / split)
+        Pack(splits=Path(f"{tmp_path / 'wide' / split},{toy.val}"), out=packs).run()
+        command = ["sh", str(SCRIPT), str(packs), str(tmp_path / "run"), "--init", "random"]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=os.environ | {"PYTHON": "false"}
+        )
+        assert done.returncode == 2 and done.stdout == ""
+        assert (
+            done.stderr.startswith(f"train_packed: packs: 'wide_{split}' is not allowed")
+            and done.stderr.count("\n") == 1
+        )
+        assert not (tmp_path / "run.data").exists()
 
 
 def test_pieces_stay_below_the_limit(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from regolith.lunar.params.training import TrainParams, load_train_params
 from training.checkpoint import read_checkpoint
 from training.data import Frames
 from training.launch import train as train_in_companion
+from training.networks.hub import in_reach
 from training.optimization import learning_rate
 from training.train import train
 
@@ -284,14 +286,22 @@ def test_segformer_starts_from_what_ships_where_the_hub_is_in_no_reach(
     toy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes: list[dict[str, object]] = []
-    monkeypatch.setattr("training.networks.hub.in_reach", lambda init: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr("training.networks.hub.HUB", "https://hub.invalid")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed}")
     params = toy.params(tmp_path / "run", init=None, epochs=1)
     summary = train(params, notes.append)
     assert (summary["config"]["init"], summary["config"]["lr"]) == ("distilled", 5e-4)
     assert summary["network"]["start"]["licence"] == "apache-2.0"
     assert any("nvidia/mit-b0 is in no reach" in str(note.get("message")) for note in notes)
-    # The run stays what it is where the hub answers later.
-    monkeypatch.setattr("training.networks.hub.in_reach", lambda init: True)
+    # The run stays what it is where the other start is in reach later.
+    repo = tmp_path / "empty" / "models--nvidia--mit-b0"
+    (repo / "snapshots" / "main").mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (repo / "snapshots" / "main" / name).touch()
+    assert in_reach("nvidia/mit-b0")
     assert train(params, notes.append)["config"]["init"] == "distilled"
 
 

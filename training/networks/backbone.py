@@ -10,6 +10,7 @@ from torch import nn
 from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig
 
 from regolith.lunar.params import InputError
+from regolith.lunar.params.training import portable_start
 from training.networks.base import Start
 from training.networks.hub import from_hub, licence_of
 
@@ -44,7 +45,8 @@ class Backbone(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """What `build_backbone` needs beside the weights."""
-        return {"backbone": cast(Any, self.net).config.to_dict()}
+        config = cast(Any, self.net).config.to_dict()
+        return {"backbone": {name: value for name, value in config.items() if name != "_name_or_path"}}
 
     def _maps(self, x: torch.Tensor) -> list[torch.Tensor]:
         return list(cast(Any, self.net)(x).feature_maps)
@@ -68,7 +70,7 @@ def load_backbone(init: str) -> tuple[Backbone, Start]:
 
     net = from_hub(load, init, where)
     try:
-        return Backbone(net.eval()), Start(init, init, licence_of(init))
+        return Backbone(net.eval()), Start(portable_start(init), portable_start(init), licence_of(init))
     except Exception as error:  # models fail in as many ways as there are on a picture they do not take
         raise InputError("init", init, f"{where} ({type(error).__name__}: it gives no feature maps)") from None
 

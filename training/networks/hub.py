@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import socket
+import threading
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.constants import ENDPOINT as HUB
-from huggingface_hub.constants import HF_HUB_OFFLINE
+from huggingface_hub.constants import HF_HUB_OFFLINE, HUGGINGFACE_HEADER_X_REPO_COMMIT
+from huggingface_hub.utils import build_hf_headers
+from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
 
 from regolith.lunar.params import InputError
@@ -26,7 +29,7 @@ LICENCES = {"nvidia/mit-b0": "NVIDIA Source Code License for SegFormer (non-comm
 
 
 def from_hub(load: Callable[..., T], init: str, where: str) -> T:
-    """Load from the cache or a local folder, and else from the hub where it answers.
+    """Load from the cache or a local folder, and else from the hub where it has it.
 
     Args:
         load: Takes `local_files_only` where the hub is not to be asked.
@@ -42,7 +45,7 @@ def from_hub(load: Callable[..., T], init: str, where: str) -> T:
         try:
             return load(local_files_only=True)
         except OSError:
-            if Path(init).exists() or not hub_reachable():
+            if Path(init).exists() or not hub_has(init):
                 raise
             return load()
     except (OSError, ValueError, RuntimeError) as error:
@@ -63,23 +66,50 @@ def shipped_start(arch: str) -> Path:
 
 
 def in_reach(init: str) -> bool:
-    """Whether a hub id is in the cache, or the hub answers."""
-    return isinstance(try_to_load_from_cache(init, "config.json"), str) or hub_reachable()
+    """Whether a hub id is in the cache, weights and all, or the hub has it."""
+
+    def cached(name: str) -> bool:
+        return isinstance(try_to_load_from_cache(init, name), str)
+
+    return (cached("config.json") and (cached(SAFE_WEIGHTS_NAME) or cached(WEIGHTS_NAME))) or hub_has(init)
 
 
-def hub_reachable(timeout_s: float = 5.0) -> bool:
-    """Whether the Hugging Face hub answers, asked once: its own client retries for half a minute before it says no."""
+def hub_has(init: str, timeout_s: float = 5.0) -> bool:
+    """Whether the Hugging Face hub gives the configuration of an id, asked once and through the proxies that are set.
+
+    Its own client tries for a minute and a half before it says no.
+    """
     if HF_HUB_OFFLINE:
         return False
-    endpoint = urlsplit(HUB)
-    if getproxies():
-        return True  # only the client knows the way
+    given: list[bool] = []
+    asking = threading.Thread(target=lambda: given.append(_gives_config(init, timeout_s)), daemon=True)
+    asking.start()
+    asking.join(
+        timeout_s
+    )  # names are looked up, and addresses tried one after the other, for as long as the system likes
+    return given == [True]
+
+
+def _gives_config(init: str, timeout_s: float) -> bool:
     try:
-        address = (endpoint.hostname or "", endpoint.port or 443)
-        with socket.create_connection(address, timeout_s):
-            return True
-    except OSError:
+        request = Request(hf_hub_url(init, "config.json", endpoint=HUB), headers=build_hf_headers(), method="HEAD")
+        with build_opener(_Redirects).open(request, timeout=timeout_s) as response:
+            return (
+                response.status == 200 and HUGGINGFACE_HEADER_X_REPO_COMMIT in response.headers
+            )  # no page of a portal
+    except (OSError, ValueError, HTTPException):
         return False
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows redirects; the user's token stays with the hub."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+        """Return the request to make next."""
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request and urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
+            request.remove_header("Authorization")
+        return request
 
 
 def licence_of(init: str) -> str:

@@ -17,7 +17,7 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError
-from regolith.lunar.params.training import DISTILLED
+from regolith.lunar.params.training import DISTILLED, portable_start
 from training.networks.base import SegmentationNetwork, Start
 from training.networks.hub import from_hub, licence_of, shipped_start
 from training.networks.segformer_graph import SegformerGraph
@@ -123,7 +123,8 @@ def load_segformer(init: str) -> tuple[LunarSegformer, Start]:
     missing = [key for key in report["missing_keys"] if key.startswith("segformer.")]
     if missing or (report["mismatched_keys"] and any("segformer." in str(k) for k in report["mismatched_keys"])):
         raise InputError("init", init, f"{where} (it lacks encoder weights)")
-    return LunarSegformer(net), Start(init, "regolith distill" if init == DISTILLED else init, licence_of(source))
+    name = portable_start(init)
+    return LunarSegformer(net), Start(name, "regolith distill" if init == DISTILLED else name, licence_of(source))
 
 
 @torch.no_grad()

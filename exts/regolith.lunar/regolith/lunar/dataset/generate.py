@@ -13,7 +13,7 @@ from regolith.lunar.dataset.run import begin
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.params import Params, PictureSize, PresetVerb, quantity
+from regolith.lunar.params import Params, PictureSize, PresetVerb, check_values, quantity
 from regolith.lunar.randomize import Split
 from regolith.lunar.render.base import run_through
 
@@ -124,11 +124,16 @@ def generate(
         What the run found and drew (`run.SplitRun.complete`).
 
     Raises:
-        InputError: Bad split or size, a folder begun with other parameters, in use by another run, or without room;
-            too little memory; nodes that would draw other bytes.
+        InputError: An argument that does not fit; a folder begun with other parameters, in use by another run, or
+            without room; too little memory; nodes that would draw other bytes.
         RuntimeError: A chunk failed, or its process died again and again.
         KeyboardInterrupt: SIGINT or SIGTERM came; the frames being written were finished first.
     """
+    check_values(
+        Generate, split=split, frames=frames, seed=seed, workers=workers, executor=executor, address=address,
+        command=command, chunk_frames=chunk_frames, retries=retries, stall_s=stall_s, extend=extend, verify=hashes,
+        other_backend=other_backend,
+    )  # fmt: skip
     folder, contract = begin(params, Path(out), split=split, frames=frames, width=width, height=height, seed=seed)
     with contextlib.closing(open_executor(executor, address=address, command=command)) as runs:
         run = ChunkedRun(

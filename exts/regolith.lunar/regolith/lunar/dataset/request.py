@@ -74,8 +74,6 @@ class Request:
             raise InputError(f"params.{loose}", self.params[loose], "GROUP.FIELD, as the command line's flags")
         if type(self.seed) is not int or self.seed < 0:
             raise InputError("seed", self.seed, "a whole number at least 0")
-        if type(self.frames) is not int:
-            raise InputError("frames", self.frames, "a whole number")
         if not isinstance(self.split, str):
             raise InputError("split", self.split, "the name of a split")
         sides = self.size

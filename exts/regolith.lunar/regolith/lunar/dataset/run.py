@@ -21,6 +21,7 @@ from regolith.lunar.files import append_lines
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, sole_folder
 from regolith.lunar.params.errors import UNFIT
+from regolith.lunar.params.fields import SIDE_MAX_PX, SIDE_MIN_PX
 from regolith.lunar.randomize import SPLITS, frame_intervals
 from regolith.lunar.reading import read_json
 from regolith.lunar.stage.lens import check_lens
@@ -42,10 +43,11 @@ def begin(
     if split not in SPLITS:
         raise InputError("split", split, ", ".join(SPLITS))
     for field, value, least, most in (
-        ("frames", frames, 1, FRAMES_MAX), ("width", width, 16, 4096), ("height", height, 16, 4096)
+        ("frames", frames, 1, FRAMES_MAX), ("width", width, SIDE_MIN_PX, SIDE_MAX_PX),
+        ("height", height, SIDE_MIN_PX, SIDE_MAX_PX),
     ):  # fmt: skip
-        if not least <= value <= most:
-            raise InputError(field, value, f"{least} … {most}")
+        if type(value) is not int or not least <= value <= most:
+            raise InputError(field, value, f"a whole number {least} … {most}")
     check_lens(frame_intervals(params, split), width, height)
     contract = Contract.of(params, split=split, frames=frames, seed=seed, width=width, height=height)
     return out / split, contract

@@ -15,6 +15,7 @@ from regolith.lunar.params.fields import (
 )
 from regolith.lunar.params.io import (
     change_params,
+    check_values,
     dump_params,
     load_params,
     load_preset,
@@ -51,6 +52,7 @@ __all__ = [
     "Verb",
     "as_text",
     "change_params",
+    "check_values",
     "describe_allowed",
     "drawn",
     "dump_params",

@@ -234,6 +234,8 @@ def describe_allowed(field: FieldInfo) -> str:
     origin = get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         inner = [a for a in get_args(annotation) if a is not type(None)]
+        if all(get_origin(a) is Literal for a in inner):
+            return ", ".join(str(choice) for a in inner for choice in get_args(a))
         annotation = inner[0] if len(inner) == 1 else annotation
         origin = get_origin(annotation)
     if origin is Literal:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from regolith.lunar.files import AnyPath, write_bytes, write_json
 from regolith.lunar.params.errors import InputError
@@ -66,6 +66,20 @@ def validate(model: type[G], data: Any, *, stored: bool = False) -> G:
         return model.model_validate(data, strict=True, context={"stored": stored})
     except ValidationError as error:
         raise input_error(model, data, error) from None
+
+
+def check_values(model: type[Group], **values: Any) -> None:
+    """Hold arguments of a function to the fields of the same names, exact types included; other fields may be missing.
+
+    Args:
+        model: Model that has these fields: parameters of the verb that does what the function does.
+        values: Value by field.
+
+    Raises:
+        InputError: The first value that does not fit.
+    """
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items()}
+    validate(create_model(model.__name__, __base__=Group, **{name: fields[name] for name in values}), values)
 
 
 def validate_text(model: type[G], data: dict[str, Any]) -> G:

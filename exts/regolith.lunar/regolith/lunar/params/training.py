@@ -56,6 +56,12 @@ def portable_name(path: str | Path) -> str:
     return "/".join(Path(path).absolute().parts[-2:])
 
 
+def portable_start(init: str) -> str:
+    """Return what a start is called on any machine: a hub id or a word stays, of a longer or absolute path the name."""
+    path = Path(init)
+    return path.name if path.is_absolute() or ".." in path.parts or len(path.parts) > 2 else init
+
+
 class TrainParams(Verb):
     """Train a segmentation network on a labelled split; the same command again resumes a stopped run."""
 
@@ -291,10 +297,10 @@ class TrainParams(Verb):
     def recipe(self) -> dict[str, Any]:
         """What decides the result beside the data: every field but `RUNTIME_FIELDS`, defaults resolved.
 
-        A checkpoint to start from goes by its portable name: a run carries the digest of it.
+        A checkpoint to start from goes by its portable name: a run carries the digest of it. So does a folder.
         """
         recipe = self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
-        init = portable_name(self.start) if self.from_checkpoint else self.start
+        init = portable_name(self.start) if self.from_checkpoint else portable_start(self.start)
         return recipe | {"init": init, "lr": self.lr_peak, "warmup_steps": self.warmup}
 
     @classmethod

@@ -91,13 +91,18 @@ def apollo_masks() -> tuple[ApolloMask, ...]:
     return tuple(ApolloMask.model_validate(row) for row in data["masks"])
 
 
+def photograph_name(name: str) -> str:
+    """Return a file's name without NASA's name of a size (`…~orig`), in lower case; it has no ending."""
+    return name.split("~", maxsplit=1)[0].lower()
+
+
 def find_masks(name: str) -> list[ApolloMask]:
     """Return the masks of a photograph: the one of its name, or all that were cut from the NASA photograph it is.
 
     Args:
-        name: Of its file, without the ending; what follows a `~` is NASA's name of a size.
+        name: Of its file, without the ending (`photograph_name`).
     """
-    name = name.split("~", maxsplit=1)[0].lower()
+    name = photograph_name(name)
     named = [mask for mask in apollo_masks() if mask.name.lower() == name]
     return named or [mask for mask in apollo_masks() if mask.nasa_id.lower() == name]
 
@@ -117,7 +122,7 @@ def draw_masks(masks: Sequence[ApolloMask], name: str, shape: tuple[int, int]) -
         InputError: Its aspect ratio is another, so it shows something else.
     """
     height, width = shape
-    whole = masks[0].name.lower() != name.lower()
+    whole = masks[0].name.lower() != photograph_name(name)
     full = masks[0].source if whole else masks[0].size
     if abs(width * full[1] / (height * full[0]) - 1) > ASPECT_TOLERANCE:
         what = "photograph" if whole else "part of the photograph"

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import Verb, quantity
+from regolith.lunar.params import quantity
 from regolith.lunar.perception.results import RESULTS
 from regolith.lunar.perception.rocks import size_words
-from regolith.lunar.perception.score_photos import evaluate_photos
-from regolith.lunar.perception.score_split import evaluate_split
-from regolith.lunar.perception.session import Views
+from regolith.lunar.perception.score_photos import PhotoScoring, evaluate_photos
+from regolith.lunar.perception.score_split import SplitScoring, evaluate_split
 
 BAR_FROM = 200
 """Pictures above which a progress bar is shown."""
-MODEL_HELP = "Model to score: an .onnx file, or a shipped one by name, `default` or a variant such as `default-fp16`."
-TTA_HELP = (
-    "Views averaged: none, the picture with its mirror image (flip), both at three sizes (flip-scale), or the picture "
-    "at four sizes down to a quarter, where boulders that fill it are seen whole (pyramid), or "
-    "enlarged by half, where small rocks are seen (fine)."
-)
 LEFT_OUT_SHOWN = 8
 """Files left out that the summary names; results.json names all."""
 
 
-class EvaluateSynth(Verb):
+class EvaluateSynth(SplitScoring):
     """Score a model on a generated split: every figure from pixel counts summed over all frames."""
 
-    model: str = quantity("default", MODEL_HELP)
-    split: Path = quantity(..., "Split to score it on, a folder written by `regolith generate`.")
-    out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
-    worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
-    tta: Views = quantity("none", TTA_HELP)
-    columns: bool = quantity(False, "Also write the figures of each frame into the split: columns/evaluate.jsonl.")
-    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:
@@ -67,31 +52,9 @@ class EvaluateSynth(Verb):
         return "\n".join([*lines, str(self.out / RESULTS)])
 
 
-class EvaluateReal(Verb):
+class EvaluateReal(PhotoScoring):
     """Score a model on photographs: flood over each one's own pixels; rock figures where masks are given."""
 
-    model: str = quantity("default", MODEL_HELP)
-    images: Path = quantity(..., "Folder of photographs, or one photograph.")
-    masks: Path | None = quantity(
-        None,
-        "Folder of true classes, NAME.png or NAME_mask.png for each photograph: 0 ground, 1 rock, 255 ignore; or "
-        "`apollo`, the shipped masks of Apollo photographs, found by name or NASA id.",
-    )
-    out: Path = quantity(Path("out/evaluate-real"), "Folder of results.json, overlays and contact sheet.")
-    size: int | None = quantity(
-        None,
-        "Long side the network works at, or side of a tile; left out, what the model's card says, or 512.",
-        unit="px",
-        ge=64,
-        le=8192,
-        step=32,
-    )
-    tile: bool = quantity(False, "Cut photographs into overlapping tiles at full resolution.")
-    seed_protocol: bool = quantity(
-        False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
-    )
-    tta: Literal["card"] | Views = quantity("card", TTA_HELP + " card: what the model's card says.")
-    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from regolith.lunar.dataset.strata import evenly, value_strata
 from regolith.lunar.files import AnyPath, shown_name
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import ROCK, SKY
-from regolith.lunar.params import CheckError, InputError, sole_folder, writable_folder
+from regolith.lunar.params import CheckError, InputError, Verb, check_values, quantity, sole_folder, writable_folder
 from regolith.lunar.perception.apollo_masks import APOLLO, BOULDERS, OTHERS, draw_masks, find_masks
 from regolith.lunar.perception.folders import SHEET, Survey, only_mask, overlay_name, survey
 from regolith.lunar.perception.labelled import LabelledPhotos
@@ -23,7 +23,15 @@ from regolith.lunar.perception.metrics import class_share, rock_scores
 from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_overlay, sheet_cell
 from regolith.lunar.perception.photos import read_mask, read_photo
 from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
-from regolith.lunar.perception.session import Segmenter, Views, load_model
+from regolith.lunar.perception.session import (
+    MODEL_HELP,
+    PHOTO_MAX_PX,
+    PHOTO_MIN_PX,
+    TTA_HELP,
+    Segmenter,
+    Views,
+    load_model,
+)
 
 FLOOD_NOTE = (
     "flood is the share of a photograph's own pixels called rock; a model that never predicts rock scores 0, "
@@ -32,6 +40,33 @@ FLOOD_NOTE = (
 GROUPS = (BOULDERS, OTHERS)
 """Groups whose figures are given apart, in their order."""
 THUMBNAIL_PX = (720, 720)
+
+
+class PhotoScoring(Verb):
+    """What is scored on photographs, and how."""
+
+    model: str = quantity("default", MODEL_HELP)
+    images: Path = quantity(..., "Folder of photographs, or one photograph.")
+    masks: Path | None = quantity(
+        None,
+        "Folder of true classes, NAME.png or NAME_mask.png for each photograph: 0 ground, 1 rock, 255 ignore; or "
+        "`apollo`, the shipped masks of Apollo photographs, found by name or NASA id.",
+    )
+    out: Path = quantity(Path("out/evaluate-real"), "Folder of results.json, overlays and contact sheet.")
+    size: int | None = quantity(
+        None,
+        "Long side the network works at, or side of a tile; left out, what the model's card says, or 512.",
+        unit="px",
+        ge=PHOTO_MIN_PX,
+        le=PHOTO_MAX_PX,
+        step=32,
+    )
+    tile: bool = quantity(False, "Cut photographs into overlapping tiles at full resolution.")
+    seed_protocol: bool = quantity(
+        False, "Also give the published figure: letterboxed into a black square of 512 px, flood over the whole square."
+    )
+    tta: Literal["card"] | Views = quantity("card", TTA_HELP + " card: what the model's card says.")
+    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
 
 
 def evaluate_photos(
@@ -68,9 +103,11 @@ def evaluate_photos(
         `by_size`; `strata` by the share of rock have a contact sheet each.
 
     Raises:
-        InputError: No photograph, no model, no such masks, or a folder that cannot be written.
+        InputError: An argument that does not fit, no photograph, no model, no such masks, or a folder that cannot be
+            written.
         CheckError: Some file could not be used; everything else is scored and written first, and is its `result`.
     """
+    check_values(PhotoScoring, size=size, tile=tile, seed_protocol=seed_protocol, tta=tta, threads=threads)
     apollo = masks is not None and str(masks) == APOLLO
     if masks is not None and not apollo and not Path(masks).is_dir():
         raise InputError("masks", str(masks), f"a folder of masks, or `{APOLLO}`")
@@ -80,7 +117,7 @@ def evaluate_photos(
     folder = None if out is None else Path(out)
     segmenter = model if isinstance(model, Segmenter) else load_model(model, threads=threads)
     looks = {
-        "size": size or segmenter.photo_px,
+        "size": segmenter.photo_px if size is None else size,
         "tile": tile,
         "tta": segmenter.photo_tta if tta == "card" else tta,
     }

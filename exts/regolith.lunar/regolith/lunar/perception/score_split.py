@@ -17,16 +17,28 @@ from regolith.lunar.dataset.strata import frame_strata
 from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES, ROCK
-from regolith.lunar.params import sole_folder
+from regolith.lunar.params import Verb, check_values, quantity, sole_folder
 from regolith.lunar.perception.calibration import Reliability
 from regolith.lunar.perception.metrics import SUN_EDGES_DEG, bin_index, confusion_matrix, scores
 from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_classes, draw_overlay, sheet_cell
 from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
 from regolith.lunar.perception.rocks import RocksBySize
-from regolith.lunar.perception.session import Segmenter, Views, load_model
+from regolith.lunar.perception.session import MODEL_HELP, TTA_HELP, Segmenter, Views, load_model
 
 WORST_MIN_ROCK_PX = 50
 """Frames with less rock than this are never among the worst: a handful of pixels decides their IoU."""
+
+
+class SplitScoring(Verb):
+    """What is scored on a split, and how."""
+
+    model: str = quantity("default", MODEL_HELP)
+    split: Path = quantity(..., "Split to score it on, a folder written by `regolith generate`.")
+    out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
+    worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
+    tta: Views = quantity("none", TTA_HELP)
+    columns: bool = quantity(False, "Also write the figures of each frame into the split: columns/evaluate.jsonl.")
+    threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
 
 
 def evaluate_split(
@@ -58,8 +70,10 @@ def evaluate_split(
         prediction, 3 × 3; `by_size` counts rocks one by one by apparent size [px]; `strata` have a contact sheet each.
 
     Raises:
-        InputError: No split, a file of it that is not as it was written, no model, or a folder that cannot be written.
+        InputError: An argument that does not fit, no split, a file of it that is not as it was written, no model, or a
+            folder that cannot be written.
     """
+    check_values(SplitScoring, worst=worst, tta=tta, columns=columns, threads=threads)
     with contextlib.ExitStack() as stack:
         folder = None if out is None else stack.enter_context(sole_folder("out", Path(out)))
         if columns:

@@ -30,6 +30,16 @@ Views = Literal["none", "flip", "flip-scale", "pyramid", "fine"]
 """Views of a picture whose probabilities are averaged."""
 
 
+MODEL_HELP = "Model to score: an .onnx file, or a shipped one by name, `default` or a variant such as `default-fp16`."
+TTA_HELP = (
+    "Views averaged: none, the picture with its mirror image (flip), both at three sizes (flip-scale), or the picture "
+    "at four sizes down to a quarter, where boulders that fill it are seen whole (pyramid), or "
+    "enlarged by half, where small rocks are seen (fine)."
+)
+PHOTO_MIN_PX, PHOTO_MAX_PX = 64, 8192
+"""Long sides a photograph can be brought to [px]."""
+
+
 class ViewSet(NamedTuple):
     """How often a picture is looked at, and how the answers become one."""
 
@@ -243,9 +253,16 @@ class Segmenter:
             size: Long side the network works at [px], or the side of a tile; None for the picture's own size.
             tile: Cut the picture into overlapping tiles at full resolution instead of scaling it down.
             tta: Views of the picture whose probabilities are averaged.
+
+        Raises:
+            InputError: A size or views there are none of.
+            ValueError: A picture of another type or shape.
         """
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
             raise ValueError(f"picture is {rgb.dtype} {rgb.shape}, expected uint8 [H, W, 3]")
+        if size is not None and (type(size) is not int or size < 1):
+            raise InputError("size", size, "a whole number at least 1 px")
+        _check_views("tta", tta)
         height, width = rgb.shape[:2]
         tiled = tile and size is not None and max(height, width) > size
         views: Iterable[WeightedLogits] = self._views(rgb, size, tiled, tta)
@@ -342,15 +359,19 @@ def read_card(model: Path) -> dict[str, Any]:
     if card.get("sha256") != digest:
         raise InputError("model", str(model), f"the file its card {path.name} describes: the sha256 differs")
     size, views = card.get("photo_px", SIZE_PX), card.get("photo_tta", "none")
-    if type(size) is not int or not 64 <= size <= 8192:
-        raise InputError(f"{path.name}: photo_px", size, "64 … 8192")
-    if views not in get_args(Views):
-        raise InputError(f"{path.name}: photo_tta", views, ", ".join(get_args(Views)))
+    if type(size) is not int or not PHOTO_MIN_PX <= size <= PHOTO_MAX_PX:
+        raise InputError(f"{path.name}: photo_px", size, f"{PHOTO_MIN_PX} … {PHOTO_MAX_PX}")
+    _check_views(f"{path.name}: photo_tta", views)
     temperature = card.get("temperature", 1.0)
     if type(temperature) not in (int, float) or not TEMPERATURE_MIN <= temperature <= TEMPERATURE_MAX:
         raise InputError(f"{path.name}: temperature", temperature, f"{TEMPERATURE_MIN:g} … {TEMPERATURE_MAX:g}")
     _check_variant(model, card)
     return card
+
+
+def _check_views(field: str, views: object) -> None:
+    if views not in get_args(Views):
+        raise InputError(field, views, ", ".join(get_args(Views)))
 
 
 def _check_variant(model: Path, card: dict[str, Any]) -> None:
