@@ -2,7 +2,7 @@
 
 - drift → tail → generate → gate → mix → train → compare, each a call whose result is a file
 - stopped, the same command goes on: steps that are done stay, drawing and training resume
-- it ends early where nothing drifted, and with exit code 1 where the new frames are too unlike the photographs
+- it ends early where nothing drifted, and with exit code 1 where the new frames are more unlike than --jsd-max
 
     python examples/12_close_the_loop.py --data out/03/data --run out/05 --photographs DIR --masks DIR --out out/12
 """
@@ -60,9 +60,10 @@ def main(photographs: Path, masks: Path, data: Path = Path("out/03/data"), run: 
     asked = read_request(out / "tail/request.json")
     rl.generate(asked.parameters(), out, split=asked.split, frames=asked.frames, width=asked.size[0],
                 height=asked.size[1], seed=asked.seed, executor="in-process")  # fmt: skip
-    judge = partial(gate, out / asked.split, photographs, masks=masks, jsd_max={"regolith": jsd_max}, out=out / "gate")
-    if step(out / "gate/gate.json", judge)["verdict"] == "reject":
-        raise SystemExit(1)
+    verdict = out / f"gate-{jsd_max}"
+    judge = partial(gate, out / asked.split, photographs, masks=masks, jsd_max={"regolith": jsd_max}, out=verdict)
+    if (judged := step(verdict / "gate.json", judge))["verdict"] == "reject":
+        raise SystemExit(f"rejected: {'; '.join(judged['reasons'])} ({verdict})")
     mix = Mix(synth=Path(f"{old},{out / asked.split}"), real=val, ratio="100:0", stratify="", out=out / "mix.json")
     step(mix.out, mix.run)
     recipe = TrainParams(train_split=mix.out, val_split=val, out=out / "run", init=f"{run}/run/best.pt",
