@@ -85,14 +85,14 @@ def test_synth_figures_are_global_counts(model: Path, split: Path, tmp_path: Pat
 def test_synth_has_a_contact_sheet_and_figures_of_each_stratum(model: Path, split: Path, tmp_path: Path) -> None:
     result = EvaluateSynth(model=str(model), split=split, out=tmp_path / "out", worst=0, threads=1).run()
     rows = result["strata"]
-    assert [row["frames"] for row in rows] == [1, 1, 2] and len({str(row["stratum"]) for row in rows}) == 3
+    assert [row["frames"] for row in rows] == [1, 1, 1, 1] and len({str(row["stratum"]) for row in rows}) == 4
     assert all(list(row["stratum"]) == ["sun_elevation_deg", "rock_share"] for row in rows)
     assert sum(row["tp"] for row in rows) == result["rock"]["tp"]
     moved = (tmp_path / "out").rename(tmp_path / "moved")
     (moved / "stratum_02.png").unlink()
     write_report(moved, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text("utf-8")
-    assert "Rock by stratum" in html and html.count("1 of 1 frame") == 2 * 2  # caption and alternative text
+    assert "Rock by stratum" in html and html.count("1 of 1 frame") == 3 * 2  # caption and alternative text
 
 
 def test_columns_are_the_figures_of_each_frame_and_only_where_asked(model: Path, split: Path, tmp_path: Path) -> None:
