@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.dataset.contract import Contract
-from regolith.lunar.dataset.layout import FrameRecord, write_journal
+from regolith.lunar.dataset.layout import FrameRecord, append_records, read_journal, write_journal
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.params import Params, load_preset
@@ -68,3 +68,17 @@ def write_split(folder: Path, frames: int = 3, *, split: str = "val", params: Pa
         records[index] = write_frame(folder, index, pixels, seed=drawn.seed, spec=drawn.to_dict())
     write_journal(folder, records)
     return folder
+
+
+def redraw(split: Path, index: int) -> None:
+    """Draw a frame anew, with another picture."""
+    records = read_journal(split)
+    records[index] = write(split, index, rgb=np.zeros((SIZE, SIZE, 3), np.uint8))
+    write_journal(split, records)
+
+
+def grow(split: Path) -> None:
+    """Let a split of four frames have a fifth."""
+    append_records(split, [write(split, 4)])
+    contract = Contract.read(split).to_dict()
+    Contract.from_dict(contract | {"frames": 5}).write(split)

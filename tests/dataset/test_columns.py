@@ -3,18 +3,19 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from small_split import write, write_split
+from small_split import grow, redraw, write_split
 
 from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.columns import COLUMNS, ColumnTable, write_columns
-from regolith.lunar.dataset.contract import Contract, digest
+from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.formats.source import read_source
-from regolith.lunar.dataset.layout import append_records, read_journal, write_journal
+from regolith.lunar.dataset.layout import read_journal, write_journal
 from regolith.lunar.dataset.survey import tidy
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.files import LOCK, holding
@@ -96,18 +97,6 @@ def test_what_a_killed_writer_left_is_swept(split: Path) -> None:
     assert not left.exists() and (split / FILE).exists()
 
 
-def _redraw(split: Path) -> None:
-    records = read_journal(split)
-    records[2] = write(split, 2, rgb=np.zeros((32, 32, 3), np.uint8))
-    write_journal(split, records)
-
-
-def _grow(split: Path) -> None:
-    append_records(split, [write(split, 4)])
-    contract = Contract.read(split).to_dict()
-    Contract.from_dict(contract | {"frames": 5}).write(split)
-
-
 def _edit_row(split: Path) -> None:
     path = split / FILE
     path.write_text(path.read_text().replace("[0,3,0.25]", "[0,4,0.25]"))
@@ -164,7 +153,7 @@ def test_other_bytes_are_refused_in_one_line(split: Path, change: Callable[[Path
     assert len(open_split(split)) >= 4  # the frames are as they were
 
 
-@pytest.mark.parametrize("change", [_redraw, _grow])
+@pytest.mark.parametrize("change", [partial(redraw, index=2), grow])
 def test_a_table_of_other_frames_is_left_out_noted_and_refused_by_name_alone(
     split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None]
 ) -> None:

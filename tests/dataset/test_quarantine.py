@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_split import write, write_split
+from small_split import grow, redraw, write_split
 
 from regolith.lunar import cli, open_split
-from regolith.lunar.dataset.contract import Contract, digest
+from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.formats.source import read_source
-from regolith.lunar.dataset.layout import append_records, read_journal, write_journal
+from regolith.lunar.dataset.layout import read_journal, write_journal
 from regolith.lunar.dataset.manifest import read_frames
 from regolith.lunar.dataset.quarantine import QUARANTINE, Quarantine, write_quarantine
 from regolith.lunar.dataset.subset import link_subset
@@ -65,18 +66,6 @@ def test_one_that_holds_nothing_is_lifted(split: Path) -> None:
     assert open_split(split).quarantined_classes == {}
 
 
-def _redraw(split: Path) -> None:
-    records = read_journal(split)
-    records[3] = write(split, 3, rgb=np.zeros((32, 32, 3), np.uint8))
-    write_journal(split, records)
-
-
-def _grow(split: Path) -> None:
-    append_records(split, [write(split, 4)])
-    contract = Contract.read(split).to_dict()
-    Contract.from_dict(contract | {"frames": 5}).write(split)
-
-
 def _edit(split: Path) -> None:
     data = json.loads((split / QUARANTINE).read_text())
     del data["frames"]["1"]
@@ -92,8 +81,8 @@ def _of_no_frame(split: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_redraw, "as they are now"),
-        (_grow, "as they are now"),
+        (partial(redraw, index=3), "as they are now"),
+        (grow, "as they are now"),
         (_edit, "as `regolith gate` wrote it"),
         (_of_no_frame, "of this split"),
     ],
