@@ -1,6 +1,7 @@
 #!/bin/sh
 # Train on packed splits, on whatever device PyTorch finds: scripts/train_packed.sh PACKS RUN [flags of regolith train].
-# Splits named *_val select the epoch, those named *_train* are trained on, others are refused. $PYTHON (default python3) has this project and torch.
+# Splits named *_val select the epoch, those named *_train* are trained on, others are refused.
+# $PYTHON (default python3) has this project and torch.
 set -eu
 packs=$1 run=$2
 shift 2

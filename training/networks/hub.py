@@ -84,9 +84,7 @@ def hub_has(init: str, timeout_s: float = 5.0) -> bool:
     given: list[bool] = []
     asking = threading.Thread(target=lambda: given.append(_gives_config(init, timeout_s)), daemon=True)
     asking.start()
-    asking.join(
-        timeout_s
-    )  # names are looked up, and addresses tried one after the other, for as long as the system likes
+    asking.join(timeout_s)  # the system looks names up, and tries one address after another, for as long as it likes
     return given == [True]
 
 
@@ -94,9 +92,8 @@ def _gives_config(init: str, timeout_s: float) -> bool:
     try:
         request = Request(hf_hub_url(init, "config.json", endpoint=HUB), headers=build_hf_headers(), method="HEAD")
         with build_opener(_Redirects).open(request, timeout=timeout_s) as response:
-            return (
-                response.status == 200 and HUGGINGFACE_HEADER_X_REPO_COMMIT in response.headers
-            )  # no page of a portal
+            # without this header it is another page, that of a portal for example
+            return response.status == 200 and HUGGINGFACE_HEADER_X_REPO_COMMIT in response.headers
     except (OSError, ValueError, HTTPException):
         return False
 
