@@ -1,11 +1,11 @@
-"""Benchmark of `regolith calibrate camera`: how near its estimates come to known cameras, and how often its intervals hold.
+"""Benchmark of `regolith calibrate camera`: errors against known cameras, and how often its intervals hold.
 
     python benchmarks/bench_calibrate.py [--json FILE] [--runs 100] [--seed 0] [--frames SPLIT]
 
 Each run draws a camera, develops six pictures of 384 × 288 px of a plain world (`camera_scenes`) with it, and measures
-them as the verb does: once with the response known, once with that of `v4`'s ranges; repeated exposures and exposures in
-steps of one scene beside them. With --frames the frames of a split drawn by the renderer are measured too, each for its
-sun, and all for the sun's elevation and exposure.
+them as the verb does with the response known; every fifth also with that of `v4`'s ranges. Repeated exposures of one
+scene and exposures in steps come beside them. With --frames the frames of a split drawn by the renderer are measured
+too, for their sun and their exposure.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 from camera_scenes import exposures, photograph, scene
 
+from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.params import Params, change_params, load_preset
 from regolith.lunar.quality.camera.blocks import repeated_levels
 from regolith.lunar.quality.camera.found import Found
 from regolith.lunar.quality.camera.level import ground_level
 from regolith.lunar.quality.camera.noise import find_noise
+from regolith.lunar.quality.camera.photographs import Photograph
 from regolith.lunar.quality.camera.response import Curve, curves_of
 from regolith.lunar.quality.camera.shadows import View, find_sun
 from regolith.lunar.quality.camera.tally import Setting, Tally
@@ -92,13 +94,18 @@ def _with_seed(sensor: Sensor, number: int) -> Sensor:
 
 
 def measure_frames(folder: Path, rows: Rows) -> dict[str, float]:
-    """Measure the sun in the frames of a split; return how far the ground lies from what its exposure says [EV]."""
-    split = open_split(folder)
-    params = split.contract.params
-    curve, key = Curve(params.sensor.encoding), params.sensor.exposure_key
-    offsets = []
+    """Measure the frames of a split; return how far the ground lies from what its exposure says [EV].
+
+    Of the camera all that does not vary from frame to frame is compared.
+    """
+    params, split = Contract.read(folder).params, open_split(folder)
+    key, offsets = params.sensor.exposure_key, []
+    tally = Tally(Setting.of(params, curves_of(params), whole=True, fov_deg=None, pitch_deg=None))
     for frame in split:
-        linear, spec = curve.decode(frame.rgb[..., 1] / 255.0), frame.spec["values"]
+        spec = frame.spec
+        saved = frame.rgb[..., 1].astype(np.float32) / np.float32(255.0)
+        tally.add(Photograph(f"{frame.index}", saved, 255.0, grey=True))
+        linear = Curve(params.sensor.encoding, spec["gamma"], spec["film"]).decode(saved)
         sun = find_sun(linear, frame.mask, View(spec["pitch_deg"], spec["fov_deg"]))
         azimuth = (spec["sun_azimuth_deg"] - spec["heading_deg"] + 180.0) % 360.0 - 180.0
         if sun.azimuth_deg.estimate is not None:
@@ -108,6 +115,13 @@ def measure_frames(folder: Path, rows: Rows) -> dict[str, float]:
         level = ground_level(linear, frame.mask)
         if level is not None:
             offsets.append(math.log2(level / key) - spec["exposure_ev"])
+    found = tally.found(params, None)
+    truth = {name: getattr(params.sensor, name) for name in ("psf_px", "vignetting", "hot_pixels", "reseau")}
+    for name, drawn in truth.items():
+        if drawn.lo == drawn.hi:
+            rows[f"sensor.{name}"].append((drawn.lo, found[f"sensor.{name}"]))
+    if params.sensor.gain_db.lo == params.sensor.gain_db.hi == 0.0:
+        rows["noise.full_scale_e"].append((params.sensor.full_well_e, found["noise.full_scale_e"]))
     return {"mean": float(np.mean(offsets)), "std": float(np.std(offsets)), "frames": len(offsets)}
 
 

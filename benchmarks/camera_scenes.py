@@ -58,7 +58,8 @@ def photograph(radiance: np.ndarray, sensor: Sensor, *, fov_deg: float = 60.0) -
 
 def exposures(radiance: np.ndarray, sensor: Sensor, steps_ev: list[float]) -> list[Photograph]:
     """Photographs of one still scene at steps of exposure [EV], each with noise of its own."""
-    return [
-        photograph(radiance, dataclasses.replace(sensor, exposure_ev=sensor.exposure_ev + step, noise_seed=sensor.noise_seed + k))
+    settings = [
+        dataclasses.replace(sensor, exposure_ev=sensor.exposure_ev + step, noise_seed=sensor.noise_seed + k)
         for k, step in enumerate(steps_ev)
-    ]  # fmt: skip
+    ]
+    return [photograph(radiance, setting) for setting in settings]

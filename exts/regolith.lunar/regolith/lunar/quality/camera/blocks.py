@@ -136,17 +136,20 @@ def _levels(blocks: Blocks, share: float) -> Levels | None:
         here = here[np.argsort(blocks.low[here], kind="stable")[: int(np.ceil(share * len(here)))]]
         if len(here) < LEVEL_BLOCKS_MIN:
             continue
-        high = blocks.high[here]
-        usual = np.median(high) * count / stats.chi2.ppf(0.5, count)
-        kept = high <= usual * stats.chi2.isf(OUTLIER_P, count) / count
-        here = here[kept]
-        rows.append((blocks.saved[here].mean(), high[kept].mean(), blocks.between[here].mean(), len(here)))
+        here = here[_usual(blocks.high[here], count)]
+        rows.append((blocks.saved[here].mean(), blocks.high[here].mean(), blocks.between[here].mean(), len(here)))
     if not rows or sum(row[3] for row in rows) < BLOCKS_MIN:
         return None
     saved, variance, between, number = np.array(rows).T
     weight = number / np.maximum(variance, 1e-12)  # each level by its own noise
-    excess = float((weight * between).sum() / (weight * variance).sum() - 1.0)
+    excess = float((weight * between).sum() / max((weight * variance).sum(), 1e-12) - 1.0)
     return Levels(saved, variance, number * count, blocks.white, excess)
+
+
+def _usual(variances: np.ndarray, freedom: int) -> np.ndarray:
+    """Which of a level's variances, of so many degrees of freedom each, are as likely as those of noise: bool [n]."""
+    usual = np.median(variances) * freedom / stats.chi2.ppf(0.5, freedom)
+    return variances <= usual * stats.chi2.isf(OUTLIER_P, freedom) / freedom
 
 
 def repeated_levels(stack: Sequence[Photograph]) -> Levels:
@@ -160,11 +163,13 @@ def repeated_levels(stack: Sequence[Photograph]) -> Levels:
     even = (mean.std(axis=(1, 2)) <= UNEVEN_MAX) & (_cut(stack[0].clipped).mean(axis=(1, 2)) <= CLIPPED_MAX)
     level, spread = mean[even].mean(axis=(1, 2)), variance[even].mean(axis=(1, 2))
     place = np.minimum((level * BINS).astype(int), BINS - 1)
-    number = np.bincount(place, minlength=BINS)
-    there = number >= LEVEL_BLOCKS_MIN
-    sums = [np.bincount(place, values, minlength=BINS)[there] for values in (level, spread)]
-    freedom = number[there] * float(SIDE * SIDE * (len(stack) - 1))
-    return Levels(sums[0] / number[there], sums[1] / number[there], freedom, stack[0].white)
+    each = SIDE * SIDE * (len(stack) - 1)
+    rows = []
+    for here in (np.flatnonzero(place == bin_) for bin_ in range(BINS)):
+        if len(here) >= LEVEL_BLOCKS_MIN:
+            kept = here[_usual(spread[here], each)]
+            rows.append((level[kept].mean(), spread[kept].mean(), len(kept) * each))
+    return Levels(*np.array(rows).reshape(-1, 3).T, white=stack[0].white)
 
 
 def joined_levels(parts: Sequence[Levels]) -> Levels:

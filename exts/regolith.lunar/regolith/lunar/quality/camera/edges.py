@@ -48,6 +48,8 @@ SLANT_MIN = 0.04
 a border of the picture than one of the scene."""
 BLACK_MAX = 0.5
 """Largest share of the dark side that is black: where black was cut off, an edge looks sharper than it was."""
+_SHIFT = np.array([3.0, 1.0, 1.0])
+"""Added to what is fitted: steps of the derivative are relative, and must not vanish where the fit is at 0."""
 _OFFSETS = np.arange(-REACH, REACH + 1)
 
 
@@ -115,24 +117,27 @@ def fit_edge(linear: np.ndarray, angle: float, pixels: np.ndarray) -> tuple[floa
     values = linear[pixels]
     across = _OFFSETS * np.cos(angle) + _OFFSETS[:, None] * np.sin(angle)
 
-    def solve(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def solve(shifted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        at = shifted - _SHIFT
         step = edge_picture(at[0], angle + at[1], at[2])
         columns = np.stack([np.ones_like(values), step[pixels], (step * across)[pixels]], axis=1)
         found = np.linalg.lstsq(columns, values, rcond=None)[0]
         return columns @ found - values, found
 
-    bounds = ([-2.0, -0.15, 0.0], [2.0, 0.15, SQUARE_MAX])
+    bounds = (np.add(_SHIFT, (-2.0, -0.15, 0.0)), np.add(_SHIFT, (2.0, 0.15, SQUARE_MAX)))
+    start, scale = np.add(_SHIFT, (0.0, 0.0, 0.5)), (0.3, 0.03, 0.5)
     done = optimize.least_squares(
-        lambda at: solve(at)[0], (0.0, 0.0, 0.5), bounds=bounds, diff_step=1e-3, x_scale=(0.3, 0.03, 0.5), max_nfev=20
+        lambda at: solve(at)[0], start, bounds=bounds, diff_step=1e-3, x_scale=scale, max_nfev=20
     )
     residual, levels = solve(done.x)
+    square = float(done.x[2] - _SHIFT[2])
     contrast = abs(levels[1])
     free = len(values) - len(levels) - len(done.x)
     noise = float((residual**2).sum() / free)
     information = done.jac.T @ done.jac
-    if contrast <= 0.0 or np.linalg.cond(information) > 1e12 or done.x[2] >= 0.99 * SQUARE_MAX:
+    if contrast <= 0.0 or np.linalg.cond(information) > 1e12 or square >= 0.99 * SQUARE_MAX:
         return None
-    return float(done.x[2]), float(np.sqrt(noise * np.linalg.inv(information)[2, 2])), np.sqrt(noise) / contrast
+    return square, float(np.sqrt(noise * np.linalg.inv(information)[2, 2])), np.sqrt(noise) / contrast
 
 
 def halves_of(angle: float) -> tuple[np.ndarray, np.ndarray]:

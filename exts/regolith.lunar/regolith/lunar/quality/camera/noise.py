@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from regolith.lunar.quality.camera.blocks import EXCESS_MAX, Levels
 from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
@@ -31,6 +31,9 @@ ROUNDING = 0.5
 """Least noise in steps of the saved values: below, rounding is not independent of it (Widrow & Kollár 2008)."""
 RATIO_MAX = 2.0
 """Largest ratio of the ends of an interval of the full scale that counts as identified."""
+STEPS_EXACT = 1023.0
+"""Most steps from black to white whose shares are worked out one by one; finer ones are taken for continuous, with the
+variance that rounding adds (Widrow & Kollár 2008)."""
 _NODES = np.linspace(-5.0, 5.0, 81)
 _WEIGHTS = stats.norm.pdf(_NODES) / stats.norm.pdf(_NODES).sum()
 
@@ -53,9 +56,16 @@ def moments(linear: np.ndarray, deviation: np.ndarray, curve: Curve, white: floa
         curve: Response.
         white: Steps from black to white.
     """
-    saved = np.round(curve.encode(linear[:, None] + deviation[:, None] * _NODES) * white) / white
-    mean = saved @ _WEIGHTS
-    return mean, (saved - mean[:, None]) ** 2 @ _WEIGHTS
+    if white > STEPS_EXACT:
+        saved = curve.encode(linear[:, None] + deviation[:, None] * _NODES)
+        mean = saved @ _WEIGHTS
+        return mean, (saved - mean[:, None]) ** 2 @ _WEIGHTS + 1.0 / (12.0 * white**2)
+    steps = np.arange(int(white) + 1) / white
+    borders = curve.decode(steps[1:] - 0.5 / white)
+    below = special.ndtr((borders - linear[:, None]) / deviation[:, None])
+    share = np.diff(below, axis=1, prepend=0.0, append=1.0)
+    mean = share @ steps
+    return mean, share @ steps**2 - mean**2
 
 
 def _deviation(linear: np.ndarray, full_scale_e: float, read_noise_e: float) -> np.ndarray:

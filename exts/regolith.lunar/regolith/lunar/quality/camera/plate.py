@@ -25,9 +25,15 @@ PICTURES_MIN = 2
 
 
 def surroundings(photo: Photograph) -> np.ndarray:
-    """Saved values of what is around each pixel, without lines as thin as the crosses', float32 [H, W]."""
-    line = PLATE_LINE_MM / PLATE_MM * max(photo.saved.shape)
-    return ndimage.median_filter(photo.saved, 2 * int(np.ceil(2.0 * line)) + 5)
+    """Median saved value to the four sides of each pixel that lines through it do not cross, float32 [H, W]."""
+    clear = line_px(photo.saved.shape)
+    far = np.abs(np.arange(-clear - 3, clear + 4)) > clear
+    return ndimage.median_filter(photo.saved, footprint=np.outer(far, far))
+
+
+def line_px(shape: tuple[int, ...]) -> int:
+    """Width of a line of the crosses in a picture of that shape, in whole pixels that hold it [px]."""
+    return int(np.ceil(PLATE_LINE_MM / PLATE_MM * max(shape)))
 
 
 def opacity(linear: np.ndarray, around: np.ndarray) -> tuple[float, float] | None:
@@ -45,7 +51,7 @@ def opacity(linear: np.ndarray, around: np.ndarray) -> tuple[float, float] | Non
         weight = (at**2)[lit].sum()
         return float((at * darker).sum() / weight) if weight > 0.1 * (cover**2).sum() else np.nan
 
-    line = int(np.ceil(PLATE_LINE_MM / PLATE_MM * max(linear.shape)))
+    line = line_px(linear.shape)
     beside = np.array([fit(np.roll(cover, (line * dy, line * dx), axis=(0, 1))) for dy, dx in SHIFTS])
     there = fit(cover)
     if np.isnan(there) or np.isnan(beside).any():

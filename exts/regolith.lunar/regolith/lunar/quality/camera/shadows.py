@@ -5,7 +5,7 @@ side. Shadows that run into each other, or hide behind their rock, do not mislea
 the half of an ellipsoid, as wide and as high as it is seen. A ray of light that just passes an ellipse of half axes a
 (along the ground) and b (upwards) at elevation e meets the ground at x = √(a² + b² cot² e): the end of its shadow.
 
-Directions are in the frame of the camera's heading, forward and left; lengths in heights of the camera above the ground.
+Directions are in the frame of the camera's heading, forward and left; lengths in heights of the camera above ground.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Ground:
         rays = np.stack([-left, cosine + sine * forward, cosine * forward - sine], axis=-1)
         height, width = self.seen.shape
         at = self.lens.project(rays)
-        inside = ((at >= 0.0) & (at < (width, height))).all(axis=-1)
+        inside = np.all((at >= 0.0) & (at < (width, height)), axis=-1)
         column, row = (
             np.where(inside[..., None], np.nan_to_num(at), 0.0).astype(np.intp).transpose(-1, *range(at.ndim - 1))
         )
@@ -146,7 +146,9 @@ def find_sun(linear: np.ndarray, classes: np.ndarray, view: View) -> SunFound:
     ground = Ground(linear, classes, view)
     rocks = find_rocks(classes, ground)
     if len(rocks) < ROCKS_MIN:
-        note = f"{len(rocks)} labelled rocks of {ROCK_MIN_PX:g} px or more that lie whole in the picture; {ROCKS_MIN} are needed"
+        note = (
+            f"{len(rocks)} labelled rocks of {ROCK_MIN_PX:g} px or more, whole in the picture; {ROCKS_MIN} are needed"
+        )
         return SunFound(unknown(note), unknown(note))
     looks = np.stack([_around(rock, ground) for rock in rocks])
     random = rng(0, "sun")
@@ -215,7 +217,7 @@ def _dark_side(looks: np.ndarray) -> float:
 
 
 def _elevation(rock: Rock, ground: Ground, azimuth_deg: float) -> float:
-    """Elevation by where a rock's shadow ends [deg]; NaN where it has none, or it does not end on ground that is seen."""
+    """Elevation by where a rock's shadow ends [deg]; NaN where it has none, or it ends on ground that is not seen."""
     away = -_rays(np.array(azimuth_deg))
     light = ground.look(rock.middle + rock.half_width * FAR[:, None] * away)
     around = ground.look(rock.middle + rock.half_width * NEAR[:, None] * _rays(np.arange(0.0, 360.0, 30.0))[:, None])

@@ -113,11 +113,11 @@ def _fit(pairs: Sequence[_Pair], weights: np.ndarray, encoding: Encoding) -> np.
     if len(x) < 2 * len(GAMMA) + 2:
         return None
 
-    def residual(at: np.ndarray) -> np.ndarray:
-        curve = Curve(encoding, float(at[0]), float(at[1]))
+    def residual(at: np.ndarray) -> np.ndarray:  # film counted from 1: steps of the derivative are relative
+        curve = Curve(encoding, float(at[0]), float(at[1]) - 1.0)
         return curve.encode(ratio * curve.decode(x)) - y
 
-    bounds = ([GAMMA[0], FILM[0]], [GAMMA[1], FILM[1]])
+    bounds = ([GAMMA[0], 1.0 + FILM[0]], [GAMMA[1], 1.0 + FILM[1]])
     starts = [optimize.least_squares(residual, start, bounds=bounds, loss="soft_l1", f_scale=0.01, diff_step=1e-3)
-              for start in ((1.0, 0.2), (1.0, 0.8))]  # fmt: skip
-    return min(starts, key=lambda done: done.cost).x
+              for start in ((1.0, 1.2), (1.0, 1.8))]  # fmt: skip
+    return min(starts, key=lambda done: done.cost).x - (0.0, 1.0)
