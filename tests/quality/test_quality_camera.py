@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -21,7 +20,7 @@ from regolith.lunar.quality.camera import edges, jpeg, plate, spots, vignetting
 from regolith.lunar.quality.camera.blocks import Levels, flat_levels, measure_blocks, repeated_levels
 from regolith.lunar.quality.camera.found import Found, hull, unknown
 from regolith.lunar.quality.camera.noise import find_noise, moments
-from regolith.lunar.quality.camera.photographs import Photograph, read_photograph
+from regolith.lunar.quality.camera.photographs import read_photograph
 from regolith.lunar.quality.camera.response import Curve, curves_of
 from regolith.lunar.quality.camera.tone import find_tone
 from regolith.lunar.render.film import encode, film_response, pass_jpeg
@@ -133,7 +132,7 @@ def test_a_pixels_share_of_an_edge_is_exact(angle_deg: float) -> None:
 @pytest.mark.parametrize("psf_px", [0.5, 1.2])
 def test_blur_is_recovered_from_edges(psf_px: float) -> None:
     photo = photograph(scene(4), dataclasses.replace(CAMERA, psf_px=psf_px, full_well_e=12000.0))
-    found = edges.find_blur(edges.sharpest(edges.find_edges(photo, STRAIGHT)), STRAIGHT)
+    found = edges.find_blur(edges.choose(edges.find_edges(photo, STRAIGHT)), STRAIGHT)
     assert found.status == "identified" and found.estimate == pytest.approx(psf_px, abs=0.08)
 
 
@@ -146,7 +145,7 @@ def test_edges_of_unlike_widths_are_a_bound() -> None:
         for square in blurs**2
     ]
     made = [edges._measure(STRAIGHT.encode(window), STRAIGHT, 0.75) for window in windows]
-    found = edges.find_blur([edge for edge in made if edge is not None], STRAIGHT)
+    found = edges.find_blur(edges.choose(edge for edge in made if edge is not None), STRAIGHT)
     assert found.status == "bound" and found.interval is not None and 0.9 < found.interval[1] < 2.5
 
 
@@ -191,7 +190,7 @@ def test_the_crosses_of_a_plate_are_seen(reseau: float) -> None:
     rows = []
     for number in range(3):
         photo = photograph(scene(number), dataclasses.replace(CAMERA, reseau=reseau, noise_seed=number))
-        rows.append(plate.opacity(photo.linear(STRAIGHT), STRAIGHT.decode(plate.surroundings(photo))))
+        rows.append(plate.opacity(photo.linear(STRAIGHT)))
     found = plate.find_reseau(rows)
     assert found.estimate == pytest.approx(reseau, abs=0.2)
     assert ("are there" in found.note) == (reseau > 0.0)
@@ -233,11 +232,3 @@ def test_a_levels_fit_says_how_well_it_tells() -> None:
     """Of one brightness shot noise and read noise are not told apart."""
     levels = Levels(np.array([0.5]), np.array([1e-4]), np.array([1e5]), 255.0)
     assert find_noise(levels, STRAIGHT).full_scale_e.status == "unknown"
-
-
-def test_surroundings_are_blind_to_a_line() -> None:
-    saved = np.full((64, 64), 0.5, np.float32)
-    saved[30] = saved[:, 40] = 0.2
-    around = plate.surroundings(Photograph("lines", saved, 255.0, grey=True))
-    assert np.all(around == 0.5)
-    assert ndimage.median_filter(saved, 3)[30, 20] == pytest.approx(0.5), "a single line is thinner than the filter"

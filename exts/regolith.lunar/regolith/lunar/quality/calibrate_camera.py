@@ -84,8 +84,10 @@ class CalibrateCamera(Verb):
     brackets: Path | None = quantity(
         None, "Folder of exposures of one still scene in steps (--bracket-ev), which tell gamma and film."
     )
-    bracket_ev: str = quantity("", "Exposure of each of the brackets, by name, counted from any; commas between. [EV]")
-    whole: bool = quantity(True, "The photographs are whole frames; parts show neither vignetting nor a Réseau plate.")
+    bracket_ev: str = quantity("", "Exposure of each of the brackets in EV, by name, counted from any; commas between.")
+    cropped: bool = quantity(
+        False, "The photographs are parts of frames, which show neither vignetting nor the crosses of a Réseau plate."
+    )
     fov_deg: float | None = quantity(
         None, "Horizontal field of view; left out, the preset's range.", unit="deg", ge=5, le=140, step=1
     )
@@ -107,7 +109,7 @@ class CalibrateCamera(Verb):
                 repeats=self.repeats,
                 brackets=self.brackets,
                 bracket_ev=self.bracket_ev,
-                whole=self.whole,
+                cropped=self.cropped,
                 fov_deg=self.fov_deg,
                 pitch_deg=self.pitch_deg,
                 emit=emit,
@@ -143,7 +145,7 @@ def calibrate_camera(
     repeats: AnyPath | None = None,
     brackets: AnyPath | None = None,
     bracket_ev: str = "",
-    whole: bool = True,
+    cropped: bool = False,
     fov_deg: float | None = None,
     pitch_deg: float | None = None,
     emit: Emit = lambda event: None,
@@ -158,7 +160,7 @@ def calibrate_camera(
         repeats: Folder of repeated exposures of one still scene, or several with commas between.
         brackets: Folder of exposures of one still scene in steps.
         bracket_ev: Exposure of each of them, by name, counted from any, commas between [EV].
-        whole: Whether the photographs are whole frames.
+        cropped: Whether the photographs are parts of frames.
         fov_deg: Horizontal field of view [deg]; None for the preset's range.
         pitch_deg: Pitch of the camera, negative looks down [deg]; None for the preset's range.
         emit: Receives `progress` events.
@@ -169,7 +171,7 @@ def calibrate_camera(
     Raises:
         InputError: An argument that does not fit, no photograph, or one that cannot be used.
     """
-    check_values(CalibrateCamera, fov_deg=fov_deg, pitch_deg=pitch_deg, whole=whole)
+    check_values(CalibrateCamera, fov_deg=fov_deg, pitch_deg=pitch_deg, cropped=cropped)
     params = load_preset(preset)
     steps = _numbers(bracket_ev)
     if bool(steps) != (brackets is not None):
@@ -182,7 +184,7 @@ def calibrate_camera(
         )  # fmt: skip
         curves = curves_of(params) if tone is None else _curves_found(params, tone)
         levels = None if repeats is None else _repeated(Path(repeats), notes)
-        tally = Tally(Setting.of(params, curves, whole=whole, fov_deg=fov_deg, pitch_deg=pitch_deg))
+        tally = Tally(Setting.of(params, curves, whole=not cropped, fov_deg=fov_deg, pitch_deg=pitch_deg))
         for number, path in enumerate(files.photos):
             emit({"event": "progress", "done": number, "total": len(files.photos)})
             tally.add(_labelled(path, files, masks, notes))

@@ -6,8 +6,8 @@ Here the picture of such an edge is modelled instead: each pixel's share of the 
 model, and so not in the width.
 
 A shadow border is no sharper than the sun is small, and rock is round: edges of the ground are as wide as the lens
-makes them, or wider. The lens is told by the sharpest. So that noise and texture do not choose them, one half of an
-edge's length says how sharp it is, and if that counts, the other half how wide.
+makes them, or wider. Where many have one width, that is the lens; where widths scatter, the sharpest bound it. So that
+noise and texture do not choose, one half of an edge's length says whether it counts, the other half how wide it is.
 """
 
 from __future__ import annotations
@@ -37,12 +37,16 @@ CONTRAST_MIN, RATIO_MIN, RESIDUAL_MAX = 0.04, 12.0, 0.06
 fit over the contrast."""
 SQUARE_MAX = 9.0
 """Largest variance of the point spread function that is fitted [px²]."""
-SHARPEST = 0.2
-"""Share of the edges that counts, the sharpest."""
+CLUSTER, SHARPEST = 0.4, 0.2
+"""Share of the edges that counts: the one whose widths lie closest together, or else the sharpest."""
 EDGES_MIN = 8
 """Fewest edges that tell anything, and fewest that count."""
-MODEL_PX2 = 0.01
-"""What the fit of a variance is off by where everything is known, from curvature, shading and rounding [px²]."""
+MODEL_PX2 = 0.03
+"""What the variance is off by for edges that are not quite straight or evenly lit [px²]: 0.02 px at 0.7 px."""
+SPREAD_MAX = 0.15
+"""Scatter of variances over their median up to which they count as one, whatever their errors."""
+MEDIAN_COST = 1.2533
+"""Standard error of a median over that of a mean, of normal values."""
 SLANT_MIN = 0.04
 """Least sine of an edge's angle with rows and columns: along them it does not sample its own profile, and is more often
 a border of the picture than one of the scene."""
@@ -186,41 +190,62 @@ def _measure(window: np.ndarray, curve: Curve, angle: float) -> Edge | None:
     return Edge(window, angle, halves[0][0], halves[1][0], halves[1][1])
 
 
-def sharpest(edges: Iterable[Edge]) -> list[Edge]:
-    """Edges that count, by the half of their pixels that chooses."""
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """Edges that count."""
+
+    edges: list[Edge]
+    agree: bool
+    """Whether their widths are one, but for their errors: that of the lens."""
+
+
+def choose(edges: Iterable[Edge]) -> Chosen:
+    """Choose the edges that count: those whose widths lie closest together (the shorth), or else the sharpest.
+
+    D. F. Andrews et al., "Robust Estimates of Location", 1972, for the shorth, there of half the values.
+    """
     ordered = sorted(edges, key=lambda edge: edge.chosen_px2)
-    return ordered[: max(EDGES_MIN, round(SHARPEST * len(ordered)))]
+    count = max(EDGES_MIN, round(CLUSTER * len(ordered)))
+    if len(ordered) < count:
+        return Chosen(ordered, False)
+    squares = np.array([edge.chosen_px2 for edge in ordered])
+    first = int(np.argmin(squares[count - 1 :] - squares[: len(squares) - count + 1]))
+    closest = ordered[first : first + count]
+    measured = np.array([edge.measured_px2 for edge in closest])
+    middle = float(np.median(measured))
+    error = float(np.median([edge.error_px2 for edge in closest])) + MODEL_PX2
+    if _scatter(measured) <= max(2.0 * error, SPREAD_MAX * middle):
+        return Chosen(closest, True)
+    return Chosen(ordered[: max(EDGES_MIN, round(SHARPEST * len(ordered)))], False)
 
 
-def find_blur(edges: list[Edge], curve: Curve) -> Found:
+def _scatter(values: np.ndarray) -> float:
+    """Standard deviation by the median deviation of values, float [n]."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def find_blur(chosen: Chosen, curve: Curve) -> Found:
     """Width of the point spread function [px] by one assumed response.
 
     Args:
-        edges: The sharpest (`sharpest`), found by any response.
+        chosen: Edges that count, found by any response.
         curve: Response.
     """
-    if len(edges) < EDGES_MIN:
-        return unknown(
-            f"{len(edges)} straight edges of strong contrast with even ground on both sides; {EDGES_MIN} are needed"
-        )
-    fits = [fit_edge(curve.decode(edge.window), edge.angle, halves_of(edge.angle)[1]) for edge in edges]
-    rows = np.array([fit[:2] for fit in fits if fit is not None])
-    if len(rows) < EDGES_MIN:
+    count = len(chosen.edges)
+    if count < EDGES_MIN:
+        return unknown(f"{count} straight edges of strong contrast, even on both sides; {EDGES_MIN} are needed")
+    fits = [fit_edge(curve.decode(edge.window), edge.angle, halves_of(edge.angle)[1]) for edge in chosen.edges]
+    squares = np.array([fit[0] for fit in fits if fit is not None])
+    if len(squares) < EDGES_MIN:
         return unknown("no edges of the shape that a lens makes")
-    squares, errors = rows.T
-    mean = float(np.median(squares))
-    scatter = float(1.4826 * np.median(np.abs(squares - mean)))
-    half = stats.t.ppf(0.5 + CONFIDENCE / 2, len(rows) - 1) * 1.2533 * scatter / np.sqrt(len(rows)) + MODEL_PX2
-    low, high = (float(np.sqrt(max(end, 0.0))) for end in (mean - half, mean + half))
-    expected = float(np.median(errors)) + MODEL_PX2
-    agree = scatter <= max(2.0 * expected, 0.15 * mean)
-    note = f"the sharpest {len(rows)} edges"
+    middle, scatter, share = float(np.median(squares)), _scatter(squares), 0.5 + CONFIDENCE / 2
+    note = f"{len(squares)} edges"
     if (squares <= 0.0).mean() > 0.5:
         note += ", as sharp as pixels, as of pictures that were reduced or sharpened,"
-    if agree:
-        return Found(
-            "identified", f"{note}, which agree within their errors", float(np.sqrt(mean)), (low, high), len(rows)
-        )
-    note += " differ by more than their errors, so that ground and penumbra widen them: the lens is no softer than this"
-    widest = float(np.sqrt(mean + stats.norm.ppf(0.5 + CONFIDENCE / 2) * scatter + MODEL_PX2))
-    return Found("bound", note, None, (-np.inf, widest), len(rows))
+    if not chosen.agree:
+        widest = float(np.sqrt(middle + stats.norm.ppf(share) * scatter + MODEL_PX2))
+        note += ", the sharpest, differ by more than their errors, as penumbra and rounded rock make them"
+        return Found("bound", f"{note}: the lens is no softer", None, (-np.inf, widest), len(squares))
+    half = MEDIAN_COST * stats.t.ppf(share, len(squares) - 1) * scatter / np.sqrt(len(squares)) + MODEL_PX2
+    low, high = (float(np.sqrt(max(end, 0.0))) for end in (middle - half, middle + half))
+    return Found("identified", f"{note} of one width", float(np.sqrt(middle)), (low, high), len(squares))

@@ -12,47 +12,41 @@ import numpy as np
 from scipy import ndimage, stats
 
 from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
-from regolith.lunar.quality.camera.photographs import Photograph
 from regolith.lunar.render.optics import PLATE_LINE_MM, PLATE_MM, reseau_cover
 
-SHIFTS = tuple((dy, dx) for dy in (-8, -5, 5, 8) for dx in (-8, -5, 5, 8))
-"""Rows and columns that the crosses are shifted by for comparison, in line widths of at least a pixel: both, so that no
-line lies on another."""
+SHIFTS_MM = tuple((dy, dx) for dy in (-3.2, -2.3, 2.3, 3.2) for dx in (-3.2, -2.3, 2.3, 3.2))
+"""Down and across that the crosses are shifted by for comparison [mm of the plate]: past the arms of the central one."""
 LIT = 0.02
 """Least linear value around a line that can be darkened."""
+WINDOW = 5
+"""Side of what is around a pixel, beyond twice the width of a line [px]."""
 PICTURES_MIN = 2
 """Fewest whole frames."""
 
 
-def surroundings(photo: Photograph) -> np.ndarray:
-    """Median saved value to the four sides of each pixel that lines through it do not cross, float32 [H, W]."""
-    clear = line_px(photo.saved.shape)
-    far = np.abs(np.arange(-clear - 3, clear + 4)) > clear
-    return ndimage.median_filter(photo.saved, footprint=np.outer(far, far))
-
-
-def line_px(shape: tuple[int, ...]) -> int:
-    """Width of a line of the crosses in a picture of that shape, in whole pixels that hold it [px]."""
-    return int(np.ceil(PLATE_LINE_MM / PLATE_MM * max(shape)))
-
-
-def opacity(linear: np.ndarray, around: np.ndarray) -> tuple[float, float] | None:
+def opacity(linear: np.ndarray) -> tuple[float, float] | None:
     """Opacity of the crosses by one picture, and its standard error; None where too little is lit.
+
+    A line's pixels are held against the mean of what is around them and under no line.
 
     Args:
         linear: Linear values, float [H, W].
-        around: Those of the `surroundings`.
     """
+    scale = max(linear.shape) / PLATE_MM
+    line = int(np.ceil(PLATE_LINE_MM * scale))  # pixels that hold its width
+    cover = reseau_cover(*linear.shape).astype(np.float64)
+    clear, side = (cover == 0.0).astype(np.float64), 2 * line + WINDOW
+    share = np.maximum(ndimage.uniform_filter(clear, side), 1e-9)
+    around = ndimage.uniform_filter(linear * clear, side) / share
     lit = around > LIT
     darker = np.where(lit, np.clip(1.0 - linear / np.maximum(around, LIT), -1.0, 1.0), 0.0)
-    cover = reseau_cover(*linear.shape).astype(np.float64)
 
     def fit(at: np.ndarray) -> float:
         weight = (at**2)[lit].sum()
         return float((at * darker).sum() / weight) if weight > 0.1 * (cover**2).sum() else np.nan
 
-    line = line_px(linear.shape)
-    beside = np.array([fit(np.roll(cover, (line * dy, line * dx), axis=(0, 1))) for dy, dx in SHIFTS])
+    shifts = [(round(scale * dy), round(scale * dx)) for dy, dx in SHIFTS_MM]
+    beside = np.array([fit(np.roll(cover, shift, axis=(0, 1))) for shift in shifts])
     there = fit(cover)
     if np.isnan(there) or np.isnan(beside).any():
         return None

@@ -34,6 +34,8 @@ SMOOTH = 7
 """Directions that are averaged: shadows are as wide as their rocks."""
 SLOPES_DEG = 10.0
 """What ground that is not level turns an azimuth by [deg]; added to both ends of its interval."""
+STEEPER = 1.3
+"""What slopes and shapes of rocks do to the tangent of an elevation, as a factor; widens both ends of its interval."""
 SPAN_MAX = 60.0
 """Widest interval of an azimuth that counts as told [deg]."""
 HALF, STARTS = 0.5, 5
@@ -172,7 +174,8 @@ def find_sun(linear: np.ndarray, classes: np.ndarray, view: View) -> SunFound:
             azimuth, unknown(f"the shadows of {len(slopes)} rocks end on open ground; {LENGTHS_MIN} are needed")
         )
     drawn = np.median(slopes[random.integers(len(slopes), size=(DRAWS, len(slopes)))], axis=1)
-    less, more = np.quantile(drawn, (0.025, 0.975))
+    tangents = np.tan(np.radians(np.quantile(drawn, (0.025, 0.975)))) * (1.0 / STEEPER, STEEPER)
+    less, more = np.degrees(np.arctan(tangents))
     return SunFound(
         azimuth, Found("identified", note, float(np.median(slopes)), (float(less), float(more)), len(slopes))
     )

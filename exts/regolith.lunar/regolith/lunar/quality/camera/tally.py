@@ -12,13 +12,13 @@ import numpy as np
 
 from regolith.lunar.params import Params
 from regolith.lunar.quality.camera.blocks import Blocks, Levels, flat_levels, measure_blocks
-from regolith.lunar.quality.camera.edges import Edge, find_blur, find_edges, sharpest
+from regolith.lunar.quality.camera.edges import Edge, choose, find_blur, find_edges
 from regolith.lunar.quality.camera.found import Found, hull, unknown
 from regolith.lunar.quality.camera.jpeg import find_jpeg
 from regolith.lunar.quality.camera.level import find_exposure, find_saturation, ground_level
 from regolith.lunar.quality.camera.noise import find_noise
 from regolith.lunar.quality.camera.photographs import Photograph
-from regolith.lunar.quality.camera.plate import find_reseau, opacity, surroundings
+from regolith.lunar.quality.camera.plate import find_reseau, opacity
 from regolith.lunar.quality.camera.response import Curve
 from regolith.lunar.quality.camera.shadows import SunFound, View, find_sun
 from regolith.lunar.quality.camera.spots import count_hot, find_hot_pixels
@@ -85,14 +85,13 @@ class Tally:
         self._edges += find_edges(photo, setting.curves[0])
         self._tables.append(photo.steps)
         self._grey.append(photo.grey)
-        around = surroundings(photo) if setting.whole else None
         for curve in setting.curves:
             linear = photo.linear(curve)
             self._grounds[curve].append(ground_level(linear, photo.classes))
             if photo.steps is None:
                 self._hot[curve].append(count_hot(linear))
-            if around is not None:
-                self._crosses[curve].append(opacity(linear, curve.decode(around)))
+            if setting.whole:
+                self._crosses[curve].append(opacity(linear))
                 for fov in setting.fovs_deg:
                     self._powers[curve, fov].append(fall_off(photo, linear, fov))
         if photo.classes is not None:
@@ -120,7 +119,7 @@ class Tally:
         """
         curves, fovs = self._setting.curves, self._setting.fovs_deg
         noise = [find_noise(flat_levels(self._blocks) if levels is None else levels, curve) for curve in curves]
-        edges = sharpest(self._edges)
+        edges = choose(self._edges)
         psf = hull(find_blur(edges, curve) for curve in curves)
         key = params.sensor.exposure_key
         cropped = unknown(CROPPED)
