@@ -15,12 +15,14 @@ from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
 from regolith.lunar.render.optics import PLATE_LINE_MM, PLATE_MM, reseau_cover
 
 SHIFTS_MM = tuple((dy, dx) for dy in (-3.2, -2.3, 2.3, 3.2) for dx in (-3.2, -2.3, 2.3, 3.2))
-"""Down and across that the crosses are shifted by for comparison [mm of the plate]: past the arms of the central one."""
+"""Down and across that crosses are shifted by for comparison [mm of the plate]: past the central one's arms."""
+UNEVEN_MAX = 0.2
+"""Largest standard deviation of what is around a pixel, over its mean: edges of rocks and shadows are darker by more."""
 LIT = 0.02
 """Least linear value around a line that can be darkened."""
 WINDOW = 5
 """Side of what is around a pixel, beyond twice the width of a line [px]."""
-PICTURES_MIN = 2
+PICTURES_MIN = 3
 """Fewest whole frames."""
 
 
@@ -38,7 +40,8 @@ def opacity(linear: np.ndarray) -> tuple[float, float] | None:
     clear, side = (cover == 0.0).astype(np.float64), 2 * line + WINDOW
     share = np.maximum(ndimage.uniform_filter(clear, side), 1e-9)
     around = ndimage.uniform_filter(linear * clear, side) / share
-    lit = around > LIT
+    square = ndimage.uniform_filter(linear**2 * clear, side) / share
+    lit = (around > LIT) & (square - around**2 <= (UNEVEN_MAX * around) ** 2)
     darker = np.where(lit, np.clip(1.0 - linear / np.maximum(around, LIT), -1.0, 1.0), 0.0)
 
     def fit(at: np.ndarray) -> float:
@@ -62,6 +65,6 @@ def find_reseau(measured: Sequence[tuple[float, float] | None]) -> Found:
     weight = 1.0 / np.maximum(errors, 1e-6) ** 2
     mean = float((weight * values).sum() / weight.sum())
     scatter = float((weight * (values - mean) ** 2).sum() / (len(rows) - 1))
-    half = stats.norm.isf((1.0 - CONFIDENCE) / 2.0) * np.sqrt(max(scatter, 1.0) / weight.sum())
+    half = float(stats.t.isf((1.0 - CONFIDENCE) / 2.0, len(rows) - 1) * np.sqrt(max(scatter, 1.0) / weight.sum()))
     seen = "crosses of a plate are there" if mean > half else "no crosses of a plate are seen"
     return Found("identified", f"{seen}, by {len(rows)} whole frames", mean, (mean - half, mean + half), len(rows))
