@@ -1,8 +1,7 @@
 """The rover as USD: rigid bodies, joints, drives, collision shapes and looks.
 
 The layout is that of `stage.schema`, the numbers those of `stage.rover_viper`. PhysX in Isaac Sim and MuJoCo simulate
-the same prims. Units of `UsdPhysics`: kg, m, s, and degrees for the angles of joints and drives, so that stiffness is in
-N m/deg.
+the same prims. Units of `UsdPhysics`: kg, m, s, and degrees for the angles of joints, so that stiffness is in N m/deg.
 """
 
 from __future__ import annotations

@@ -86,9 +86,9 @@ def _body() -> Parts:
     front = _side(0, -0.016)
     parts["Kapton"].append(foil(front, 0.035, 0.009, random))
     for share in (0.02, 0.34, 0.66, 0.98):  # tapes that hold the blanket
-        parts["Metal"].append(plate(_inset(_side(0, -0.004), share - 0.009, share + 0.009, 0.0, 1.0), 0.012))
+        parts["Metal"].append(plate(_inset(_side(0, 0.0), share - 0.009, share + 0.009, 0.0, 1.0), 0.012))
     for share in (0.02, 0.5, 0.97):
-        parts["Metal"].append(plate(_inset(_side(0, -0.004), 0.0, 1.0, share - 0.014, share + 0.014), 0.012))
+        parts["Metal"].append(plate(_inset(_side(0, 0.0), 0.0, 1.0, share - 0.014, share + 0.014), 0.012))
     for turn in range(4):  # the cut corner to the left of each side
         here, after = _side(turn, -0.008), _side((turn + 1) % 4, -0.008)
         parts["Kapton"].append(foil(np.array([here[1], after[0], after[3], here[2]]), 0.04, 0.002, random))

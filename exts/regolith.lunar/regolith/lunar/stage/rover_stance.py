@@ -128,22 +128,22 @@ def _belly_clear(terrain: Terrain, stance: Stance) -> bool:
 
 
 def _meets_rocks(rocks: RockField, stance: Stance) -> bool:
-    """Whether a rock reaches into a box of the chassis, a wheel or an arm, or holds a corner of one of the boxes."""
+    """Whether a rock reaches into a box of the rover or a wheel, or holds one of the boxes."""
     matrix = rover_matrix(stance)
     near = np.hypot(*(rocks.position[:, :2] - matrix[3, :2]).T) < rocks.radius + viper.REACH_OUT_M
-    boxes = [(np.subtract(c, 0.5 * np.array(s)), np.add(c, 0.5 * np.array(s))) for c, s in viper.solid_boxes()]
-    corners = [np.where([k & 1, k & 2, k & 4], high, low) for low, high in boxes for k in range(8)]
     for index in np.flatnonzero(near):
         points = (rocks.points(int(index)) - matrix[3, :3]) @ matrix[:3, :3].T
-        if any(((points > low) & (points < high)).all(axis=1).any() for low, high in boxes):
-            return True
         if _in_wheels(points):
             return True
-        if rocks.diameter[index] > viper.WHEEL_RADIUS_M:  # a smaller one holds no box's corner without reaching in
-            mesh = rocks.mesh(int(index))
-            local = TriMesh(points, mesh.faces)
-            if any(point_in_mesh(corner, local) for corner in corners):
+        low, high = points.min(axis=0), points.max(axis=0)
+        for centre, size in viper.solid_boxes():
+            away = np.abs(points - centre)
+            if (away < 0.5 * np.array(size)).all(axis=1).any():
                 return True
+            if (low < centre).all() and (centre < high).all():  # no corner of the rock is in the box: in all or nothing
+                local = TriMesh(points, rocks.mesh(int(index)).faces)
+                if point_in_mesh(np.array(centre), local):
+                    return True
     return False
 
 

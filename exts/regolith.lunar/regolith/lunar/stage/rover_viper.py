@@ -201,10 +201,10 @@ def preload_deg(corner: str) -> float:
 MOUNTS: dict[str, Mount] = {
     "navcam_left": Mount((0.75, 0.20, 2.06), 0.0, -12.0, 70.0),
     "navcam_right": Mount((0.75, -0.20, 2.06), 0.0, -12.0, 70.0),
-    "hazcam_front_left": Mount((0.765, 0.30, 0.57), 30.0, -35.0, 110.0),
-    "hazcam_front_right": Mount((0.765, -0.30, 0.57), -30.0, -35.0, 110.0),
-    "hazcam_rear_left": Mount((-0.765, 0.30, 0.57), 150.0, -35.0, 110.0),
-    "hazcam_rear_right": Mount((-0.765, -0.30, 0.57), -150.0, -35.0, 110.0),
+    "hazcam_front_left": Mount((0.75, 0.30, 0.57), 30.0, -35.0, 110.0),
+    "hazcam_front_right": Mount((0.75, -0.30, 0.57), -30.0, -35.0, 110.0),
+    "hazcam_rear_left": Mount((-0.75, 0.30, 0.57), 150.0, -35.0, 110.0),
+    "hazcam_rear_right": Mount((-0.75, -0.30, 0.57), -150.0, -35.0, 110.0),
     "aftcam_left": Mount((-0.75, -0.10, 1.46), 180.0, -25.0, 110.0),
     "aftcam_right": Mount((-0.75, 0.10, 1.46), 180.0, -25.0, 110.0),
 }

@@ -49,9 +49,13 @@ class Stance:
     carries: bool
     """Whether the frame's camera is on it."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self) | {"arms_deg": list(self.arms_deg)}
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Stance:
-        """Rebuild from `dataclasses.asdict`, or from what JSON makes of it.
+        """Rebuild from `to_dict`.
 
         Raises:
             TypeError: A value is missing.
@@ -100,7 +104,7 @@ class FrameSpec:
         """Plain values for JSON, drawn ones beside the rest; nothing of a rover where there is none."""
         apart = ("values", "rover")
         fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
-        rover = {} if self.rover is None else {"rover": dataclasses.asdict(self.rover)}
+        rover = {} if self.rover is None else {"rover": self.rover.to_dict()}
         return fixed | rover | self.values
 
     @classmethod
