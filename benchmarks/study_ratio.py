@@ -35,7 +35,8 @@ from regolith.lunar.perception.importing import import_split
 from regolith.lunar.perception.metrics import ratio as share_of
 from regolith.lunar.perception.metrics import rock_counts, rock_scores
 from regolith.lunar.perception.rocks import MATCH_IOU, match_rocks
-from regolith.lunar.perception.session import VIEWS, Views, load_model
+from regolith.lunar.perception.session import load_model
+from regolith.lunar.perception.views import VIEWS, Views
 from regolith.lunar.quality.mix import Mix
 from regolith.lunar.quality.pictures import Picture, Pictures
 from regolith.lunar.quality.tail_rocks import LEAST_PX, measure_rocks
