@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from study_steps import folder
 from transfer_arms import BY_NAME, INGREDIENTS, folder_of, make_arm
 from transfer_report import figures
 from transfer_runs import prepare_photographs, recipe, train_measured, val_split
@@ -40,7 +41,7 @@ def run_one(root: Path, real: Path, network: str, seed: int, epochs: int) -> dic
 def main() -> None:
     """Run the study, or what is left of it, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the real photographs")
+    parser.add_argument("--photos", type=folder, required=True, help="folder of the real photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the transfer study")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="networks, by name")
     parser.add_argument("--seeds", default="0,1,2", help="seeds of the trainings")

@@ -14,6 +14,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from study_steps import folder
 from transfer_arms import BY_NAME, SPLIT, Arm, derive, folder_of, make_arm, write_derived
 from transfer_report import figures
 from transfer_runs import prepare_photographs, recipe, train_measured, val_split
@@ -66,7 +67,7 @@ def make_set(root: Path, name: str | None) -> Path:
 def main() -> None:
     """Run the study, or what is left of it, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the real photographs")
+    parser.add_argument("--photos", type=folder, required=True, help="folder of the real photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the study, not that of another one")
     parser.add_argument("--without", type=lambda text: text.split(","), default=list(INGREDIENTS), help="ingredients")
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
@@ -78,9 +79,9 @@ def main() -> None:
     val = val_split(root, "wide")
     runs: dict[str | None, list[dict[str, float]]] = {name: [] for name in sets}
     for seed in args.seeds:
-        for name, folder in sets.items():
+        for name, split in sets.items():
             out = root / "runs" / f"{name or 'whole'}-{args.epochs}-{seed}"
-            found = train_measured(recipe(folder, val, out, seed, epochs=args.epochs), real)
+            found = train_measured(recipe(split, val, out, seed, epochs=args.epochs), real)
             runs[name].append(figures(found["photographs"]))
             print(f"{name or 'whole'}, seed {seed}: {runs[name][-1]}", flush=True)
     whole = runs[None]
