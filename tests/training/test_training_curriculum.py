@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def epochs_of(out: Path) -> list[dict[str, Any]]:
 def test_each_stage_goes_on_from_the_weights_of_the_one_before(done: SimpleNamespace) -> None:
     assert sorted(path.name for path in done.out.iterdir() if path.is_dir()) == list(STAGES)
     assert read_checkpoint(done.out / STAGES[0] / "best.pt")["origin"] is None
-    for before, after in zip(STAGES, STAGES[1:], strict=False):
+    for before, after in itertools.pairwise(STAGES):
         origin = read_checkpoint(done.out / after / "best.pt")["origin"]
         assert origin["sha256"] == file_digest(done.out / before / "best.pt")
         assert origin["recipe"]["init"] == (
