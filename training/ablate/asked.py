@@ -71,7 +71,10 @@ _recipe: dict[str, Any] = {
     for flag, name in RECIPE.items()
 }
 if TYPE_CHECKING:
-    RecipeFlags = Verb
+
+    class RecipeFlags(Verb):
+        """Flags of the recipe, which are made of `TrainParams`."""
+
 else:
     RecipeFlags = create_model("RecipeFlags", __base__=Verb, **_recipe)
 
