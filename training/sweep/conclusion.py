@@ -69,8 +69,8 @@ def conclude(results: Results, cells: list[Cell], found: list[dict[str, Any]]) -
         said.append(f"{title[0].upper()}{title[1:]}: {_highest(results, cells, metric)}; {'; '.join(parts)}.")
     shown = sum(each["verdict"] in ("held", "did not hold") for each in found)
     said.append(
-        f"Of {len(found)} differences {shown} are shown. Each is judged at {100 * LEVEL:.0f} % by itself: where nothing "
-        f"differs, about one in {round(1 / (1 - LEVEL))} is shown by chance."
+        f"Of {len(found)} differences {shown} are shown. Each is judged at {100 * LEVEL:.0f} % by itself: where "
+        f"nothing differs, about one in {round(1 / (1 - LEVEL))} is shown by chance."
     )
     return said
 
