@@ -49,6 +49,7 @@ LINES = {
     "select {path} --model default --by entropy --budget 1 --out queue": "pool",
     "select photos --model default --done {path} --budget 1 --out queue": "done",
     "ablate --init random --out {path}": "out",
+    "sweep dr-strength --init random --out {path}": "out",
     "studio --workspace {path}": "workspace",
     "real-photos --download {path}": "download",
     "real-photos --list --manifest {path}.json": "manifest",

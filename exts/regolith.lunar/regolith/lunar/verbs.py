@@ -94,6 +94,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Ablate",
         "Measure what fidelity, domain randomization and the number of frames do; run again to resume.",
     ),
+    "sweep dr-strength": (
+        "training.sweep.strength",
+        "SweepStrength",
+        "Measure what the strength of domain randomization does to a detector; run again to resume.",
+    ),
     "studio": (
         "regolith.lunar.studio.serve",
         "Studio",
