@@ -20,6 +20,7 @@ from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.patches import rock_patches
 from regolith.lunar.stage.rocks import RockField, place_rocks
+from regolith.lunar.stage.rover import write_rover
 from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 from regolith.lunar.stage.terrain import Terrain, build_terrain
@@ -68,6 +69,8 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         if scene.params.light.stars > 0:
             _write_stars(layer, scene)
         write_camera(layer)
+        if scene.params.has_rover:
+            write_rover(layer)
     stage = Usd.Stage.Open(layer)
     _set_domain_center(stage, scene)
     return stage
