@@ -55,7 +55,9 @@ def bind_friction(prim: Usd.Prim, friction: float, *, density: float | None = No
     UsdShade.MaterialBindingAPI.Apply(prim).Bind(material, materialPurpose="physics")
 
 
-def solid(stage: Usd.Stage, kind: str, path: str, at: Sequence[float] | np.ndarray, *, body: bool = True, turn=None) -> Usd.Prim:
+def solid(
+    stage: Usd.Stage, kind: str, path: str, at: Sequence[float] | np.ndarray, *, body: bool = True, turn=None
+) -> Usd.Prim:
     """A solid that collides, as a body of its own or fixed."""
     prim = stage.DefinePrim(path, kind)
     xform = UsdGeom.Xformable(prim)

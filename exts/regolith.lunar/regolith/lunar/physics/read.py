@@ -15,7 +15,7 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 from scipy.spatial import ConvexHull
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.read_bodies import friction_of, hull_shape, read_body, read_joints, read_shapes
+from regolith.lunar.physics.read_bodies import friction_of, hull_shape, owner, read_body, read_joints, read_shapes
 from regolith.lunar.physics.world import MOON_GRAVITY, Body, GroundField, Joint, Shape, World
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.craters import CRATER_DTYPE
@@ -47,9 +47,7 @@ def read_world(stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: floa
     prims = list(_simulated(stage))
     shapes = read_shapes(prims, cache)
     bodies = [
-        read_body(prim, tuple(shapes.get(str(prim.GetPath()), ())), cache)
-        for prim in prims
-        if prim.HasAPI(UsdPhysics.RigidBodyAPI) and UsdPhysics.RigidBodyAPI(prim).GetRigidBodyEnabledAttr().Get()
+        read_body(prim, tuple(shapes.get(str(prim.GetPath()), ())), cache) for prim in prims if owner(prim) == prim
     ]
     joints, roots = read_joints(prims, cache)
     ground = read_field(stage, cell_m)
@@ -99,8 +97,7 @@ def read_gravity(stage: Usd.Stage) -> np.ndarray:
     """
     magnitude, direction = MOON_GRAVITY, np.array([0.0, 0.0, -1.0])
     for prim in stage.Traverse():
-        if prim.IsA(UsdPhysics.Scene):
-            scene = UsdPhysics.Scene(prim)
+        if scene := UsdPhysics.Scene(prim):
             given = float(scene.GetGravityMagnitudeAttr().Get())
             along = np.array(scene.GetGravityDirectionAttr().Get(), np.float64)
             magnitude = given if given >= 0.0 else magnitude
@@ -164,7 +161,7 @@ def read_rocks(
     for prim in scope.GetChildren() if scope else ():
         diameter = prim.GetAttribute(schema.ROCK_DIAMETER)
         matrix: Gf.Matrix4d = cache.GetLocalToWorldTransform(prim)
-        x, y, _ = matrix.ExtractTranslation()
+        x, y, _ = np.array(matrix.ExtractTranslation())
         if (diameter and diameter.Get() < diameter_min_m) or abs(x) > area[0] or abs(y) > area[1]:
             continue
         points = read_mesh(prim).points

@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.world import DENSITY, FRICTION, Body, Drive, Joint, JointKind, Pose, Shape
+from regolith.lunar.physics.world import DENSITY, FRICTION, Body, Drive, Joint, JointKind, Pose, Shape, ShapeKind
 from regolith.lunar.stage.reading import read_mesh
 
 AXES = {"X": np.array([1.0, 0.0, 0.0]), "Y": np.array([0.0, 1.0, 0.0]), "Z": np.array([0.0, 0.0, 1.0])}
@@ -37,8 +37,8 @@ def pose_of(matrix: Gf.Matrix4d) -> Pose:
 def owner(prim: Usd.Prim) -> Usd.Prim | None:
     """The rigid body a prim is part of: itself or the nearest one above; None for the fixed world."""
     while prim and not prim.IsPseudoRoot():
-        if prim.HasAPI(UsdPhysics.RigidBodyAPI):
-            return prim if UsdPhysics.RigidBodyAPI(prim).GetRigidBodyEnabledAttr().Get() else None
+        if body := UsdPhysics.RigidBodyAPI(prim):
+            return prim if body.GetRigidBodyEnabledAttr().Get() else None
         prim = prim.GetParent()
     return None
 
@@ -46,9 +46,9 @@ def owner(prim: Usd.Prim) -> Usd.Prim | None:
 def friction_of(prim: Usd.Prim) -> tuple[float, float]:
     """Dynamic friction and density [kg/m³] of the physics material a prim is bound to, or the defaults."""
     material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
-    if not material or not material.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
+    physics = UsdPhysics.MaterialAPI(material.GetPrim()) if material else None
+    if not physics:
         return FRICTION, DENSITY
-    physics = UsdPhysics.MaterialAPI(material.GetPrim())
     return float(physics.GetDynamicFrictionAttr().Get()), float(physics.GetDensityAttr().Get()) or DENSITY
 
 
@@ -60,10 +60,8 @@ def read_shapes(prims: Iterable[Usd.Prim], cache: UsdGeom.XformCache) -> dict[st
     """
     found: dict[str, list[Shape]] = {}
     for prim in prims:
-        if (
-            not prim.HasAPI(UsdPhysics.CollisionAPI)
-            or not UsdPhysics.CollisionAPI(prim).GetCollisionEnabledAttr().Get()
-        ):
+        collision = UsdPhysics.CollisionAPI(prim)
+        if not collision or not collision.GetCollisionEnabledAttr().Get():
             continue
         body = owner(prim)
         frame = rigid(cache.GetLocalToWorldTransform(body)) if body else Gf.Matrix4d(1.0)
@@ -76,11 +74,11 @@ def _read_shape(prim: Usd.Prim, matrix: Gf.Matrix4d, *, moves: bool) -> Shape:
     path = str(prim.GetPath())
     friction, density = friction_of(prim)
     if mesh := UsdGeom.Mesh(prim):
-        token = UsdPhysics.MeshCollisionAPI(prim).GetApproximationAttr().Get() if mesh else None
+        token = UsdPhysics.MeshCollisionAPI(prim).GetApproximationAttr().Get()
         if token != "convexHull" and not (moves and token in (None, "none")):
             raise InputError(f"{path}.physics:approximation", str(token), "convexHull")
         return hull_shape(path, read_mesh(prim).points, matrix, friction=friction, density=density)
-    solid = next((kind(prim) for kind in SOLIDS if prim.IsA(kind)), None)
+    solid = next(filter(None, (kind(prim) for kind in SOLIDS)), None)
     if solid is None:
         raise InputError(path, prim.GetTypeName(), "Cube, Sphere, Cylinder, Capsule, Cone or Mesh to collide")
     if isinstance(solid, UsdGeom.Cone):
@@ -105,7 +103,9 @@ def _onto(axis: str) -> Rotation:
     }[axis]
 
 
-def _solid_size(solid: UsdGeom.Gprim, scale: np.ndarray, path: str) -> tuple:
+def _solid_size(
+    solid: UsdGeom.Cube | UsdGeom.Sphere | UsdGeom.Cylinder | UsdGeom.Capsule, scale: np.ndarray, path: str
+) -> tuple[ShapeKind, tuple[float, ...], str]:
     """Kind, size as in `Shape`, and the axis it lies along."""
     if isinstance(solid, UsdGeom.Cube):
         return "box", tuple(0.5 * solid.GetSizeAttr().Get() * scale), "Z"
@@ -196,9 +196,10 @@ def read_joints(prims: Iterable[Usd.Prim], cache: UsdGeom.XformCache) -> tuple[l
     marked: list[str] = []
     seen: list[str] = []
     for prim in prims:
-        if prim.HasAPI(UsdPhysics.ArticulationRootAPI) and (body := owner(prim)):
+        if UsdPhysics.ArticulationRootAPI(prim) and (body := owner(prim)):
             marked.append(str(body.GetPath()))
-        if not prim.IsA(UsdPhysics.Joint) or not UsdPhysics.Joint(prim).GetJointEnabledAttr().Get():
+        joint = UsdPhysics.Joint(prim)
+        if not joint or not joint.GetJointEnabledAttr().Get():
             continue
         first, second = (_end(prim, name) for name in ("physics:body0", "physics:body1"))
         if second is None and first is None:
@@ -291,10 +292,11 @@ def _read_joint(prim: Usd.Prim, parent: str | None, child: str, cache: UsdGeom.X
 
 
 def _kind(prim: Usd.Prim) -> tuple[JointKind, np.ndarray]:
-    for schema, kind in ((UsdPhysics.RevoluteJoint, "revolute"), (UsdPhysics.PrismaticJoint, "prismatic")):
-        if prim.IsA(schema):
-            return kind, AXES[str(schema(prim).GetAxisAttr().Get())]
-    if prim.IsA(UsdPhysics.FixedJoint):
+    if turning := UsdPhysics.RevoluteJoint(prim):
+        return "revolute", AXES[str(turning.GetAxisAttr().Get())]
+    if sliding := UsdPhysics.PrismaticJoint(prim):
+        return "prismatic", AXES[str(sliding.GetAxisAttr().Get())]
+    if UsdPhysics.FixedJoint(prim):
         return "fixed", AXES["X"]
     allowed = "PhysicsRevoluteJoint, PhysicsPrismaticJoint or PhysicsFixedJoint"
     raise InputError(str(prim.GetPath()), prim.GetTypeName(), allowed)
@@ -313,9 +315,9 @@ def _limits(prim: Usd.Prim, kind: JointKind) -> tuple[float, float]:
 
 def _read_drive(prim: Usd.Prim, name: str, unit: float) -> Drive | None:
     """Read a drive; an angular one's stiffness, damping and targets are per degree and in degrees."""
-    if not prim.HasAPI(UsdPhysics.DriveAPI, name):
-        return None
     drive = UsdPhysics.DriveAPI(prim, name)
+    if not drive:
+        return None
     if (kind := str(drive.GetTypeAttr().Get())) != "force":
         raise InputError(f"{prim.GetPath()}.drive:{name}:physics:type", kind, "force")
     return Drive(
