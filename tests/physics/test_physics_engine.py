@@ -4,23 +4,21 @@ import math
 
 import numpy as np
 import pytest
-from plain_rover import WHEEL_RADIUS, WHEELS, G, about, bind_friction, ground_stage, solid
 from pxr import Gf, UsdGeom, UsdPhysics
 from scipy.spatial.transform import Rotation
+from small_stage import DRIVES, WHEELS, G, about, bind_friction, ground_stage, solid
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engine import open_engine
 from regolith.lunar.physics.mujoco import CONTACT_IMPEDANCE, CONTACT_TIME_S
 from regolith.lunar.physics.world import Pose
+from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage import schema
 
 STEP = 0.002
 BALL = "/World/Ball"
-CHASSIS = "/World/Rover/chassis"
-WHEEL_PATHS = [f"/World/Rover/wheel_{name}" for name in WHEELS]
 TOP = np.array([0.0, 0.0, 40.0])
 """Middle of the surface of a slope [m], far above the ground."""
-DRIVES = [f"/World/Rover/joints/drive_{name}" for name in WHEELS]
 
 
 def test_a_ball_falls_as_galileo_says_and_rests_on_the_ground() -> None:
@@ -37,7 +35,7 @@ def test_a_ball_falls_as_galileo_says_and_rests_on_the_ground() -> None:
     assert -5e-3 < motion.position[0, 2] - 0.25 < 0.0
     mass = 1000.0 * 4.0 / 3.0 * math.pi * 0.25**3  # UsdPhysics' default density
     assert sum(contact.force for contact in engine.contacts()) == pytest.approx(mass * G, rel=1e-3)
-    assert engine.loads([BALL])[0] == pytest.approx(mass * G, rel=1e-3)
+    assert engine.loads([BALL])[0] == pytest.approx([0.0, 0.0, mass * G], rel=1e-3, abs=1e-3 * mass * G)
     assert {(contact.first, contact.second) for contact in engine.contacts()} == {(BALL, schema.GROUND)}
     assert engine.contacts()[0].normal == pytest.approx([0, 0, 1], abs=1e-6)
 
@@ -108,32 +106,37 @@ def test_wheels_roll_at_omega_r_and_the_rover_weighs_what_its_parts_do(rover_sta
     for joint in DRIVES:
         engine.drive(joint, velocity=0.8)
     engine.step(round(3.0 / STEP))
-    before = engine.motion([CHASSIS]).position[0]
+    before = engine.motion([schema.ROVER_CHASSIS]).position[0]
     engine.step(round(4.0 / STEP))
-    moved = engine.motion([CHASSIS]).position[0] - before
-    radius = engine.motion(WHEEL_PATHS).position[:, 2].mean()  # less what the contact gives way
+    moved = engine.motion([schema.ROVER_CHASSIS]).position[0] - before
+    radius = engine.motion(WHEELS).position[:, 2].mean()  # less what the contact gives way
+    assert radius == pytest.approx(viper.WHEEL_RADIUS_M, abs=5e-3)
     turned = [engine.joint(joint).velocity for joint in DRIVES]
     assert turned == pytest.approx([0.8] * 4, rel=0.01)
-    assert moved[0] / 4.0 == pytest.approx(float(np.mean(turned)) * radius, rel=5e-3)
-    assert radius == pytest.approx(WHEEL_RADIUS, abs=5e-3)
+    assert moved[0] / 4.0 == pytest.approx(float(np.mean(turned)) * viper.WHEEL_RADIUS_M, rel=0.015)
     assert abs(moved[1]) < 0.01
-    weight = (370.0 + 4 * 17.0) * G
-    assert engine.loads(WHEEL_PATHS).sum() == pytest.approx(weight, rel=0.02)
-    assert engine.loads([CHASSIS])[0] == 0.0
+    assert engine.loads(WHEELS)[:, 2].sum() == pytest.approx(viper.MASS_KG * G, rel=0.02)
+    assert (engine.loads([schema.ROVER_CHASSIS])[0] == 0.0).all()
 
 
 def test_an_angular_drive_is_per_degree_and_holds_its_target(rover_stage) -> None:
-    """A steering drive of 2e4 N m/rad takes its target within what four newton metres of scrub leave open."""
     engine = open_engine(rover_stage, timestep_s=STEP)
-    joint = "/World/Rover/joints/steering_fl"
+    joint, given = schema.rover_joint("steering", "fl"), viper.DRIVES["steering"]
     drive = next(found.drive for found in engine.world.joints if found.path == joint)
     assert drive is not None
-    assert (drive.stiffness, drive.damping) == pytest.approx((2e4, 2e3), rel=1e-6)
+    per_radian = 180.0 / math.pi
+    assert (drive.stiffness, drive.damping) == pytest.approx(
+        (given.stiffness * per_radian, given.damping * per_radian), rel=1e-6
+    )
     engine.drive(joint, position=0.3)
-    engine.step(round(2.0 / STEP))
+    engine.step(round(4.0 / STEP))
     state = engine.joint(joint)
-    assert state.position == pytest.approx(0.3, abs=0.005)
-    assert state.effort == pytest.approx(2e4 * (0.3 - state.position) - 2e3 * state.velocity, rel=0.05, abs=0.5)
+    assert state.position == pytest.approx(0.3, abs=0.01)  # what scrubbing on the ground leaves open
+    assert state.effort == pytest.approx(drive.stiffness * (0.3 - state.position), rel=0.05, abs=0.5)
+    engine.drive(joint, position=2.0)
+    engine.step(round(4.0 / STEP))
+    assert engine.joint(joint).position == pytest.approx(math.radians(given.limit_deg or 0.0), abs=0.02)
+    assert engine.joint(joint).effort == pytest.approx(given.torque)
 
 
 def test_reset_is_exact_and_moves_the_whole_tree(rover_stage) -> None:
@@ -142,19 +145,20 @@ def test_reset_is_exact_and_moves_the_whole_tree(rover_stage) -> None:
     pose = Pose(np.array([2.0, 1.0, 0.5]), quarter.as_quat(scalar_first=True))
     runs = []
     for _ in range(2):
-        engine.reset({CHASSIS: pose})
-        wheels = engine.motion(WHEEL_PATHS).position
-        expected = np.array([(2.0 - y, 1.0 + x, WHEEL_RADIUS) for x, y in WHEELS.values()])
+        engine.reset({schema.ROVER_CHASSIS: pose})
+        wheels = engine.motion(WHEELS).position
+        corners = [(viper.AXLE_X_M * x, viper.AXLE_Y_M * y) for x, y in schema.CORNERS.values()]
+        expected = np.array([(2.0 - y, 1.0 + x, 0.5 + viper.WHEEL_RADIUS_M) for x, y in corners])
         assert wheels == pytest.approx(expected, abs=1e-9)
         for joint in DRIVES:
             engine.drive(joint, velocity=1.0)
-        engine.step(500)
-        runs.append(engine.motion([CHASSIS]).position)
+        engine.step(1500)
+        runs.append(engine.motion([schema.ROVER_CHASSIS]).position)
     assert (runs[0] == runs[1]).all()
     assert runs[0][0, 1] - 1.0 > 0.1
     assert abs(runs[0][0, 0] - 2.0) < 0.01
     with pytest.raises(KeyError):
-        engine.reset({WHEEL_PATHS[0]: pose})
+        engine.reset({WHEELS[0]: pose})
 
 
 def test_a_prismatic_drive_stops_at_its_limit_and_a_fixed_joint_holds() -> None:

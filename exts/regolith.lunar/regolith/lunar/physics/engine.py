@@ -100,7 +100,7 @@ class Engine(Protocol):
         ...
 
     def loads(self, bodies: Sequence[str]) -> np.ndarray:
-        """Sum of the normal forces of the ground on bodies in the step just made [N], shape [N]."""
+        """Sum of the normal forces of the ground on bodies in the step just made [N], world frame, shape [N, 3]."""
         ...
 
     def push(self, bodies: Sequence[str], forces: np.ndarray) -> None:

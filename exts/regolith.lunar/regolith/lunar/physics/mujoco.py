@@ -153,13 +153,15 @@ class MujocoEngine:
         return found
 
     def loads(self, bodies: Sequence[str]) -> np.ndarray:
-        """Sum of the normal forces of the ground on bodies in the step just made [N], shape [N]."""
+        """Sum of the normal forces of the ground on bodies in the step just made [N], world frame, shape [N, 3]."""
         contact = self._data.contact
         geoms, row = contact.geom, contact.efc_address
         there = (row >= 0) & (geoms == self._ground).any(axis=1)
-        other = np.where(geoms[there, 0] == self._ground, geoms[there, 1], geoms[there, 0])
+        below = geoms[there, 0] == self._ground  # the normal leads from geom 0 to geom 1
+        other = np.where(below, geoms[there, 1], geoms[there, 0])
         force = self._data.efc_force[row[there]]  # of an elliptic cone the first row is the normal force
-        total = np.bincount(self._owner[other], weights=force, minlength=self._model.nbody)
+        total = np.zeros((self._model.nbody, 3))
+        np.add.at(total, self._owner[other], (np.where(below, force, -force) * contact.frame[there, :3].T).T)
         return total[[self._body[path] for path in bodies]]
 
     def push(self, bodies: Sequence[str], forces: np.ndarray) -> None:
@@ -179,6 +181,7 @@ class _Spec:
     def __init__(self, mujoco: Any, world: World, timestep_s: float, gripping: frozenset[str]) -> None:
         self._mujoco, self._world, self._gripping = mujoco, world, gripping
         self.spec = mujoco.MjSpec()
+        self.spec.compiler.degree = False
         option = self.spec.option
         option.timestep, option.gravity, option.impratio = timestep_s, world.gravity, IMPRATIO
         option.integrator, option.cone = mujoco.mjtIntegrator.mjINT_IMPLICITFAST, mujoco.mjtCone.mjCONE_ELLIPTIC

@@ -73,7 +73,7 @@ def read_shapes(prims: Iterable[Usd.Prim], cache: UsdGeom.XformCache) -> dict[st
 def _read_shape(prim: Usd.Prim, matrix: Gf.Matrix4d, *, moves: bool) -> Shape:
     path = str(prim.GetPath())
     friction, density = friction_of(prim)
-    if mesh := UsdGeom.Mesh(prim):
+    if UsdGeom.Mesh(prim):
         token = UsdPhysics.MeshCollisionAPI(prim).GetApproximationAttr().Get()
         if token != "convexHull" and not (moves and token in (None, "none")):
             raise InputError(f"{path}.physics:approximation", str(token), "convexHull")
