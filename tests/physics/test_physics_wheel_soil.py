@@ -62,7 +62,7 @@ def test_slip_is_where_drawbar_pull_balances_the_slope(tangent: float) -> None:
 
 
 def test_it_rests_on_a_slope_and_cannot_climb_a_steeper_one_than_the_soil_bears() -> None:
-    """Lunar soil at rest bears a rise of 0.2; one of less friction pulls less at full slip than a rise of 0.5 asks for."""
+    """Lunar soil at rest bears a rise of 0.2; one of less friction pulls less at full slip than 0.5 asks for."""
     engine, soil = on_soil(0.2, MOON)
     soil.step(500)
     before = engine.motion([schema.ROVER_CHASSIS]).position[0]

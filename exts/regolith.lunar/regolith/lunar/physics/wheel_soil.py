@@ -141,13 +141,14 @@ class WheelSoil:
         """Set grip and resistance from how the wheels roll."""
         rolling = read_rolling(self._engine, self._wheels)
         load = rolling.load
-        fast = np.maximum(np.abs(rolling.rim), np.abs(rolling.speed))
+        run = np.where(np.abs(rolling.rim) >= np.abs(rolling.speed), rolling.rim, rolling.speed)  # and whither
+        fast = np.abs(run)
         stands = fast < CREEP_M_S
         shear = np.hypot(rolling.rim - rolling.speed, rolling.aside)  # of the rim over the ground, whichever way
         slip = np.where(stands, 1.0, np.minimum(shear / np.maximum(fast, CREEP_M_S), 1.0))
         cells = self._cells(load, slip)
         self._engine.set_grip(self._bodies, _blend(self._grip, cells))
-        drag = load * _blend(self._drag, cells) * np.clip(rolling.speed / CREEP_M_S, -1.0, 1.0)
+        drag = load * _blend(self._drag, cells) * np.clip(run / CREEP_M_S, -1.0, 1.0)
         self._engine.push(self._bodies, -drag[:, None] * rolling.along)
         self.sinkage = np.where(load > 0.0, _blend(self._sinkage, cells), 0.0)
 
