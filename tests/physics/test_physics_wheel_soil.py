@@ -44,7 +44,7 @@ def test_slip_is_where_drawbar_pull_balances_the_slope(tangent: float) -> None:
     soil.step(1500)
     slips, loads, speeds = [], [], []
     for _ in range(150):
-        soil.step(5)
+        soil.step(8)
         rolling = read_rolling(engine, find_wheels(engine.world, WHEELS))
         slips.append(rolling.slip)
         loads.append(rolling.load)

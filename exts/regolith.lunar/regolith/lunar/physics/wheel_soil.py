@@ -1,7 +1,7 @@
 """Wheels of an engine on soil that gives way: what `physics.soil` says limits their grip and holds them back.
 
-The engine's ground is hard. So each step a wheel's friction on the ground becomes what the soil bears at its slip and
-load, thrust over load, and the soil's resistance is a force on its axle. Sinkage moves nothing; it is in the numbers.
+The engine's ground is hard. So every few steps a wheel's friction on the ground becomes what the soil bears at its
+slip and load, thrust over load, and the soil's resistance is a force on its axle. Sinkage moves nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from regolith.lunar.physics.world import Shape, World
 CREEP_M_S = 0.005
 """Speed of rim and axle below which a wheel stands, with all of Coulomb's grip [m/s]: slip means nothing there."""
 
-SLIPS = np.concatenate([np.linspace(0.0, 0.3, 16), np.linspace(0.35, 1.0, 14)])
+SLIPS = np.concatenate([np.linspace(0.0, 0.3, 13), np.linspace(0.35, 1.0, 9)])
 """Slips of the table."""
 
-LOADS = 24
+LOADS = 12
 """Loads of the table, evenly in their square root."""
+
+HOLD_S = 0.016
+"""Time for which grip and resistance hold [s]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,13 +132,15 @@ class WheelSoil:
         )
         self._sinkage = np.array([[state.sinkage for state in row] for row in states])
         self.sinkage = np.zeros(len(wheels))
-        """Of each wheel [m], as of the last step."""
+        """Of each wheel [m], as of the last steps."""
 
     def step(self, count: int = 1) -> None:
         """Simulate `count` steps on the soil."""
-        for _ in range(count):
+        while count > 0:
+            held = min(count, max(1, round(HOLD_S / self._engine.timestep_s)))
             self._act()
-            self._engine.step()
+            self._engine.step(held)
+            count -= held
 
     def _act(self) -> None:
         """Set grip and resistance from how the wheels roll."""
