@@ -24,7 +24,7 @@ def on_soil(tangent: float, soil: Soil) -> tuple[Engine, WheelSoil]:
     """The rover on ground that rises ahead by a tangent."""
     stage = ground_stage(lambda x, y: tangent * x + 0.0 * y)
     add_rover(stage)
-    engine = open_engine(stage, timestep_s=0.004, gripping=WHEELS)
+    engine = open_engine(stage, gripping=WHEELS)
     angle = -0.5 * math.atan(tangent)
     pose = Pose(np.array([-2.0, 0.0, 0.02 - 2.0 * tangent]), np.array([math.cos(angle), 0.0, math.sin(angle), 0.0]))
     engine.reset({schema.ROVER_CHASSIS: pose})

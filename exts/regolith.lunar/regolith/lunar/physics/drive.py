@@ -30,7 +30,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Path
+from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
@@ -173,7 +173,7 @@ def drive_route(
     simulate = engine.step if soil is None else soil.step
     engine.reset({schema.ROVER_CHASSIS: start})
     simulate(round(SETTLE_S / engine.timestep_s))
-    path, rocks = Path(route), _Rocks()
+    path, rocks = Route(route), _Rocks()
     follower = Follower(layout, path, speed=speed, mode=mode)
     actuators = Actuators(engine, layout, period_s=PERIOD_S)
     rows: list[dict[str, np.ndarray]] = []
@@ -204,7 +204,7 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
     return {
         "time_s": np.array(now_s),
         "position_m": motion.position[0],
-        "orientation": Rotation.from_matrix(motion.rotation[0]).as_quat(scalar_first=True),
+        "orientation": motion.orientation[0],
         "velocity_m_s": motion.velocity[0],
         "steering_rad": np.array([joint.position for joint in steering]),
         "wheel_rate_rad_s": np.array([joint.velocity for joint in drives]),

@@ -14,7 +14,7 @@ import numpy as np
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.wheel_soil import Wheel, find_wheels
+from regolith.lunar.physics.wheel_soil import Wheels, find_wheels
 from regolith.lunar.physics.world import World
 from regolith.lunar.stage import schema
 
@@ -43,7 +43,7 @@ Mode = Literal["ackermann", "point-turn"]
 class Layout:
     """Wheels of a rover, in the order of `schema.CORNERS`."""
 
-    wheels: tuple[Wheel, ...]
+    wheels: Wheels
     pivot: np.ndarray
     """Steering axes in the rover's frame [m], shape [4, 2]."""
     hub: np.ndarray
@@ -58,7 +58,7 @@ class Layout:
     @property
     def radius(self) -> float:
         """Radius of a wheel [m]."""
-        return self.wheels[0].rim.radius
+        return float(self.wheels.radius[0])
 
 
 def read_layout(world: World) -> Layout:
@@ -79,7 +79,7 @@ def read_layout(world: World) -> Layout:
     base = bodies[schema.ROVER_CHASSIS].pose
     pivots = [bodies[joints[path].child].pose.position for path in steering]
     return Layout(
-        wheels=tuple(find_wheels(world, hubs)),
+        wheels=find_wheels(world, hubs),
         pivot=np.array([(place - base.position)[:2] for place in pivots]),
         hub=np.array([(bodies[path].pose.position - base.position)[:2] for path in hubs]),
         limit=np.array([joints[path].upper for path in steering]),
@@ -114,7 +114,7 @@ def turn_on_spot(layout: Layout, *, rate: float) -> Command:
     return Command(steering, -np.sign(y) * rate * arm / layout.radius)
 
 
-class Path:
+class Route:
     """A way along straight pieces."""
 
     def __init__(self, points: np.ndarray) -> None:
@@ -152,7 +152,7 @@ class Path:
 class Follower:
     """Pure pursuit (Coulter 1992, CMU-RI-TR-92-01) of a path, turning on the spot where the path does."""
 
-    def __init__(self, layout: Layout, path: Path, *, speed: float, mode: Mode) -> None:
+    def __init__(self, layout: Layout, path: Route, *, speed: float, mode: Mode) -> None:
         """Take a path to follow.
 
         Args:
