@@ -21,7 +21,7 @@ from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines, writ
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import load_params, load_preset, save_params
 from regolith.lunar.params.training import TrainParams
-from regolith.lunar.perception.session import read_card
+from regolith.lunar.perception.model_files import read_card
 from regolith.lunar.studio.workspace import Workspace
 
 
