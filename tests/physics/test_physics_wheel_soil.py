@@ -84,7 +84,7 @@ def test_sinkage_of_the_standing_rover_is_that_of_its_loads() -> None:
     depths, loads = [], []
     for _ in range(100):
         loads.append(engine.loads(WHEELS)[:, 2])
-        soil.step(3)
+        soil.step(4)
         depths.append(soil.sinkage)
     expected = [loaded_wheel(MOON, RIM, float(load), 1.0).sinkage for load in np.mean(loads, axis=0)]
     assert np.mean(depths, axis=0) == pytest.approx(expected, rel=0.02)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from pxr import Usd
 
-from regolith.lunar.physics.read import ROCK_MIN_M, read_world
+from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.world import Pose, World
 
 TIMESTEP_S = 0.005
@@ -118,20 +118,18 @@ class Engine(Protocol):
 
 
 def open_engine(
-    stage: Usd.Stage,
+    stage: Usd.Stage | World,
     *,
     engine: EngineName = "mujoco",
     timestep_s: float = TIMESTEP_S,
-    rock_min_m: float = ROCK_MIN_M,
     gripping: Sequence[str] = (),
 ) -> Engine:
-    """Read a stage into an engine, at its authored state.
+    """Load a stage into an engine, at its authored state.
 
     Args:
-        stage: Stage in metres, Z up.
+        stage: Stage in metres, Z up, or what was read of one (`physics.read.read_world`).
         engine: Which.
         timestep_s: Step [s].
-        rock_min_m: Smallest rock that collides [m].
         gripping: Bodies whose friction on the ground will be set (`Engine.set_grip`).
 
     Raises:
@@ -139,4 +137,5 @@ def open_engine(
     """
     from regolith.lunar.physics.mujoco import MujocoEngine
 
-    return MujocoEngine(read_world(stage, rock_min_m=rock_min_m), timestep_s=timestep_s, gripping=gripping)
+    world = stage if isinstance(stage, World) else read_world(stage)
+    return {"mujoco": MujocoEngine}[engine](world, timestep_s=timestep_s, gripping=gripping)

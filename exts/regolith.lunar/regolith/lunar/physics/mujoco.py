@@ -36,6 +36,9 @@ CONTACT_IMPEDANCE = (0.01, 0.95, 0.01, 0.5, 2.0)
 """Impedance of contacts, from that at the surface to that 1 cm below it (MuJoCo's `solimp`): what rests sinks in by
 some 2 mm under lunar gravity. Harder contacts make what slides hop."""
 
+COLLISION_TOLERANCE_M = 1e-4
+"""Precision of the depth of contacts of convex solids [m]: a tenth of a millimetre of what sinks in by two."""
+
 BASE_M = 1.0
 """Thickness of the ground below its lowest point [m]."""
 
@@ -185,6 +188,7 @@ class _Spec:
         self.spec.compiler.degree = False
         option = self.spec.option
         option.timestep, option.gravity, option.impratio = timestep_s, world.gravity, IMPRATIO
+        option.ccd_tolerance = COLLISION_TOLERANCE_M
         option.integrator, option.cone = mujoco.mjtIntegrator.mjINT_IMPLICITFAST, mujoco.mjtCone.mjCONE_ELLIPTIC
         option.disableflags |= mujoco.mjtDisableBit.mjDSBL_FILTERPARENT  # what may collide is listed
         self._soft = {"solref": (CONTACT_TIME_S, 1.0), "solimp": CONTACT_IMPEDANCE}

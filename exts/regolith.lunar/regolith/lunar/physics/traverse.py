@@ -20,7 +20,7 @@ from regolith.lunar.params import InputError, Params, PresetVerb, quantity, sole
 from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
 from regolith.lunar.physics.engine import TIMESTEP_S, EngineName, open_engine
 from regolith.lunar.physics.plan import Clearance
-from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain
+from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
 from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import Layout, Mode, read_layout
 from regolith.lunar.physics.wheel_soil import WheelSoil
@@ -126,12 +126,10 @@ class Course:
         self._verb, self._number = verb, number
         wheels = [schema.rover_body("wheel", corner) for corner in schema.CORNERS]
         gripping = wheels if verb.soil == "lunar" else []
-        self._engine = open_engine(
-            stage, engine=verb.engine, timestep_s=verb.timestep_s, rock_min_m=verb.rock_min_m, gripping=gripping
-        )
-        self._layout: Layout = read_layout(self._engine.world)
+        world = read_world(stage, rock_min_m=verb.rock_min_m)
+        self._layout: Layout = read_layout(world)
         self._terrain = read_terrain(stage)
-        world = self._engine.world
+        self._engine = open_engine(world, engine=verb.engine, timestep_s=verb.timestep_s, gripping=gripping)
         rocks = [shape for shape in world.fixed if shape.path.startswith(f"{schema.ROCKS}/")]
         self._half = min(self._terrain.grid.half_x, self._terrain.grid.half_y)
         self._clearance = Clearance(rocks, half=self._half)

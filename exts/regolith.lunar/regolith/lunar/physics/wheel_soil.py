@@ -26,7 +26,7 @@ SLIPS = np.concatenate([np.linspace(0.0, 0.3, 13), np.linspace(0.35, 1.0, 9)])
 LOADS = 12
 """Loads of the table, evenly in their square root."""
 
-HOLD_S = 0.015
+HOLD_S = 0.02
 """Time for which grip and resistance hold [s]."""
 
 
