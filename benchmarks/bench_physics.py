@@ -22,7 +22,7 @@ import numpy as np
 from regolith.lunar.machine import cores
 from regolith.lunar.params import load_preset
 from regolith.lunar.physics.drive import drive_route, place_rover
-from regolith.lunar.physics.engine import open_engine
+from regolith.lunar.physics.engines import open_engine
 from regolith.lunar.physics.read import read_terrain, read_world
 from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import read_layout

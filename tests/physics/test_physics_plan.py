@@ -5,12 +5,16 @@ import math
 
 import numpy as np
 import pytest
-from small_stage import add_rover, ground_stage
+from pxr import Gf
+from small_stage import about, add_rover, ground_stage
 
 from regolith.lunar.physics.plan import CELL_M, Clearance
 from regolith.lunar.physics.read import read_world
+from regolith.lunar.physics.soil import Rim
 from regolith.lunar.physics.steering import LOOKAHEAD_M, Follower, Layout, Route, read_layout, turn_about, turn_on_spot
 from regolith.lunar.physics.world import Pose, Shape
+from regolith.lunar.stage import rover_viper as viper
+from regolith.lunar.stage import schema
 
 UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -27,6 +31,19 @@ def fixture_layout() -> Layout:
     stage = ground_stage()
     add_rover(stage)
     return read_layout(read_world(stage))
+
+
+def test_wheels_are_where_they_are_however_the_rover_stands(layout: Layout) -> None:
+    stage = ground_stage()
+    add_rover(stage)
+    rover = stage.GetPrimAtPath(schema.ROVER)
+    rover.GetAttribute("xformOp:translate").Set(Gf.Vec3d(1.3, -2.1, 0.7))
+    rover.GetAttribute("xformOp:orient").Set(Gf.Quatd(about((0.2, 0.3, 1.0), 70.0)))
+    found = read_layout(read_world(stage))
+    assert found.hub == pytest.approx(layout.hub, abs=1e-6)
+    assert found.pivot == pytest.approx(layout.pivot, abs=1e-6)
+    assert set(found.wheels.rims) == {Rim(viper.WHEEL_RADIUS_M, viper.WHEEL_WIDTH_M)}
+    assert found.wheels.axle == pytest.approx(layout.wheels.axle, abs=1e-6)
 
 
 def test_clearance_is_the_distance_to_the_footprint() -> None:

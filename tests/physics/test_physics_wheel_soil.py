@@ -8,7 +8,8 @@ from scipy.optimize import brentq
 from small_stage import DRIVES, WHEELS, G, add_rover, ground_stage
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.engine import Engine, open_engine
+from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.engines import open_engine
 from regolith.lunar.physics.soil import Rim, Soil, loaded_wheel
 from regolith.lunar.physics.wheel_soil import WheelSoil, find_wheels, read_rolling
 from regolith.lunar.physics.world import Pose

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
-from pxr import Usd
 
-from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.world import Pose, World
-
-TIMESTEP_S = 0.005
-"""Step of a simulation [s]."""
-
-EngineName = Literal["mujoco"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,27 +108,3 @@ class Engine(Protocol):
         Only of bodies the engine was opened with as `gripping`.
         """
         ...
-
-
-def open_engine(
-    stage: Usd.Stage | World,
-    *,
-    engine: EngineName = "mujoco",
-    timestep_s: float = TIMESTEP_S,
-    gripping: Sequence[str] = (),
-) -> Engine:
-    """Load a stage into an engine, at its authored state.
-
-    Args:
-        stage: Stage in metres, Z up, or what was read of one (`physics.read.read_world`).
-        engine: Which.
-        timestep_s: Step [s].
-        gripping: Bodies whose friction on the ground will be set (`Engine.set_grip`).
-
-    Raises:
-        InputError: The engine is not installed, or something on the stage cannot be simulated; names its prim.
-    """
-    from regolith.lunar.physics.mujoco import MujocoEngine
-
-    world = stage if isinstance(stage, World) else read_world(stage)
-    return {"mujoco": MujocoEngine}[engine](world, timestep_s=timestep_s, gripping=gripping)

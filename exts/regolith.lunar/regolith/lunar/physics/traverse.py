@@ -18,7 +18,7 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, sole_folder
 from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
-from regolith.lunar.physics.engine import TIMESTEP_S, EngineName, open_engine
+from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
 from regolith.lunar.physics.soil import Soil
