@@ -78,6 +78,8 @@ RESULTS = {
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",
     "pack": "pack --splits {split} --out {out}/packs",
+    "traverse": "traverse --preset v1 --relief.enabled false --terrain.cell-m 0.5 --rocks.far-radius-m 0 "
+    "--rocks.diameter-min-m 0.3 --avoid none --soil none --time-max-s 1 --out {out}/drives",
     "distill": "distill --splits {split} --steps 1 --batch 2 --crop-px 64 --threads 1 --out {out}/start",
 }
 """Verb to a command line that writes results, which are complete where the last of them is there."""

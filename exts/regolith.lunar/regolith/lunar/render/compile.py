@@ -17,9 +17,9 @@ from scipy import sparse
 
 from regolith.lunar.labels import CLASSES, IGNORE, ROCK, TAXONOMY
 from regolith.lunar.params import InputError
-from regolith.lunar.render.reading import NOTHING, hidden, read_ground, read_mesh
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.mesh import TriMesh, area_normals, length, vertex_normals
+from regolith.lunar.stage.reading import NOTHING, hidden, read_ground, read_mesh
 
 CREASE_COS = 0.82
 """Cosine of the largest angle (35°) between two rock facets that are shaded as one smooth surface."""
