@@ -54,6 +54,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "CalibrateSensor",
         "Measure what repeated real scans of one sensor differ by.",
     ),
+    "calibrate camera": (
+        "regolith.lunar.quality.calibrate_camera",
+        "CalibrateCamera",
+        "Narrow a preset's camera to what photographs show of a real one.",
+    ),
     "score semantics": (
         "regolith.lunar.quality.semantics",
         "ScoreSemantics",
