@@ -37,7 +37,7 @@ BLOCKS_MIN, LEVEL_BLOCKS_MIN = 200, 8
 CLIPPED_MAX = 0.25
 """Largest share of black or white pixels in a block; noise alone must not decide whether a block counts."""
 UNEVEN_MAX = 4.0 / BINS
-"""Largest standard deviation over a block of repeated exposures: more has levels of its own."""
+"""Largest standard deviation over a block, of single pictures by its low coefficients: more is several levels."""
 EXCESS_MAX = 0.1
 """Largest excess of the coefficients between over the highest at which the noise counts as white."""
 OUTLIER_P = 1e-4
@@ -134,6 +134,7 @@ def measure_blocks(photo: Photograph) -> Blocks | None:
 def _levels(blocks: Blocks, share: float) -> Levels | None:
     """Variance by brightness of a share of the blocks of each level; None where they are too few."""
     place = np.minimum((blocks.saved * BINS).astype(int), BINS - 1)
+    place[blocks.low * LOW.sum() > (SIDE * UNEVEN_MAX) ** 2] = -1
     rows: list[tuple[float, ...]] = []
     count = int(HIGH.sum())
     for level in range(BINS):
