@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from regolith.lunar.params.fields import Group, Interval, drawn, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, drawn, quantity
 
 REDRAWS_MAX = 256
 """Most times a frame may be drawn again."""
@@ -30,7 +30,7 @@ class LightParams(Group):
     stars: int = quantity(0, "Stars on the sky; the lunar day sky of a photograph has none.", ge=0, le=20000, step=100)
 
 
-class CameraParams(Group):
+class CameraParams(GrownGroup):
     """The rover camera: what does not vary with the domain."""
 
     aperture_mm: float = quantity(20.955, "Horizontal aperture of the sensor.", unit="mm", ge=1, le=100, step=0.1)
@@ -41,6 +41,15 @@ class CameraParams(Group):
         0.25, "Smallest distance of the lens to any surface.", unit="m", ge=0.05, le=2, step=0.05
     )
     near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1, step=0.01)
+    baseline_m: float = quantity(
+        0.0,
+        "Distance to a second camera, to the right along the first one's +X and parallel to it; 0 for none.",
+        unit="m",
+        ge=0,
+        le=5,
+        step=0.01,
+        later=True,
+    )
 
 
 class SensorParams(Group):

@@ -193,13 +193,13 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         scene: The built scene `scene_number(params, index)`, on whose ground the camera is placed.
         attempt: Number of the redraw; each has another place and heading, all other values stay.
     """
-    from regolith.lunar.stage.camera import place_camera
+    from regolith.lunar.stage.camera import VIEW, place_camera
 
     values = draw_values(params, seed, split, index)
     place = rng(seed, split, "frame", index, "camera", *([attempt] if attempt else []))
     if attempt:
         values["heading_deg"] = _frame_intervals(params, split)["heading_deg"].at(float(place.random()))
-    view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
+    view = {name: values[name] for name in VIEW}
     x, y, z = place_camera(scene, rng=place, **view)
     return FrameSpec(
         split=split,
@@ -228,7 +228,7 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     """
     import numpy as np
 
-    from regolith.lunar.stage.camera import check_lens, lens_above
+    from regolith.lunar.stage.camera import check_lens, lens_above, right_offset
 
     known = {*spec.values, "camera_x_m", "camera_y_m"}
     for name, value in held.items():
@@ -238,10 +238,14 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
         return spec
     values = {name: held.get(name, value) for name, value in spec.values.items()}
     x, y = (held.get(name, spec[name]) for name in ("camera_x_m", "camera_y_m"))
-    if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec["height_m"]):
-        return dataclasses.replace(spec, values=values)
-    check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
-    lens = lens_above(scene, x, y, values["height_m"])
-    check_lens(scene, lens)
-    x, y, z = (float(part) for part in lens)
+    lens = np.array([spec.camera_x_m, spec.camera_y_m, spec.camera_z_m])
+    if (x, y, values["height_m"]) != (spec.camera_x_m, spec.camera_y_m, spec["height_m"]):
+        check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
+        lens = lens_above(scene, x, y, values["height_m"])
+        check_lens(scene, lens)
+    right = right_offset(scene, **{name: values[name] for name in ("heading_deg", "pitch_deg", "roll_deg")})
+    if right is not None:
+        check_lens(scene, np.array([*(lens + right)[:2], np.inf]))
+        check_lens(scene, lens + right)
+    x, y, z = lens.tolist()
     return dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values)

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regolith.lunar.params.errors import InputError
+from regolith.lunar.stage.edit import camera_matrix
 from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.stereo import baseline_m
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.scene import Scene
 
 DRAWS = 256
 """Places tried before giving up."""
+
+VIEW = ("height_m", "pitch_deg", "roll_deg", "heading_deg", "fov_deg")
+"""Values of a frame that its place depends on."""
 
 WALL_SHARE = 0.75
 """Share of the horizontal field of view a single rock may fill."""
@@ -28,11 +33,13 @@ def place_camera(
     pitch_deg: float,
     heading_deg: float,
     fov_deg: float,
+    roll_deg: float = 0.0,
 ) -> tuple[float, float, float]:
     """Draw a place for the lens within `camera.roam_m` of the origin.
 
     The lens is `height_m` above the ground below it, at least `camera.clearance_m` from every surface, in no rock, and
-    no rock fills more than three quarters of its field of view.
+    no rock fills more than three quarters of its field of view. The same holds for the right lens of a stereo pair, but
+    for its height.
 
     Args:
         scene: Scene to stand in.
@@ -41,6 +48,7 @@ def place_camera(
         pitch_deg: Optical axis above the horizon [deg].
         heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
         fov_deg: Horizontal field of view [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
 
     Returns:
         Lens position (x, y, z) in the world frame [m].
@@ -51,13 +59,14 @@ def place_camera(
     camera = scene.params.camera
     pitch, heading = math.radians(pitch_deg), math.radians(heading_deg)
     axis = np.array([math.cos(pitch) * math.cos(heading), math.cos(pitch) * math.sin(heading), math.sin(pitch)])
+    right = right_offset(scene, heading_deg=heading_deg, pitch_deg=pitch_deg, roll_deg=roll_deg)
     for _ in range(DRAWS):
         radius, angle = camera.roam_m * math.sqrt(rng.random()), 2.0 * math.pi * rng.random()
         x, y = radius * math.cos(angle), radius * math.sin(angle)
         lens = lens_above(scene, x, y, height_m)
-        if not _clear_of_ground(scene, lens, camera.clearance_m):
+        if not _sees_freely(scene, lens, axis, fov_deg):
             continue
-        if _clear_of_rocks(scene, lens, camera.clearance_m) and not _walled_off(scene, lens, axis, fov_deg):
+        if right is None or (_has_ground(scene, lens + right) and _sees_freely(scene, lens + right, axis, fov_deg)):
             return float(lens[0]), float(lens[1]), float(lens[2])
     if height_m <= camera.clearance_m:
         raise InputError("domain.height_m", height_m, f"above camera.clearance_m, {camera.clearance_m:g} m")
@@ -78,6 +87,22 @@ def lens_above(scene: Scene, x: float, y: float, height_m: float) -> np.ndarray:
         Position in the world frame [m], float64, shape [3].
     """
     return np.array([x, y, float(scene.terrain.height(np.array([x]), np.array([y]))[0]) + height_m])
+
+
+def right_offset(scene: Scene, *, heading_deg: float, pitch_deg: float, roll_deg: float) -> np.ndarray | None:
+    """Right lens of the stereo pair from the left one.
+
+    Args:
+        scene: Scene with the pair's baseline.
+        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
+        pitch_deg: Optical axis above the horizon [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
+
+    Returns:
+        Vector in the world frame [m], float64, shape [3]; None where there is no right camera.
+    """
+    baseline = baseline_m(scene.params)
+    return baseline * camera_matrix((0.0, 0.0, 0.0), heading_deg, pitch_deg, roll_deg)[0, :3] if baseline else None
 
 
 def check_lens(scene: Scene, lens: np.ndarray) -> None:
@@ -101,6 +126,20 @@ def check_lens(scene: Scene, lens: np.ndarray) -> None:
     if not _clear_of_ground(scene, lens, clearance) or not _clear_of_rocks(scene, lens, clearance):
         where = f"({lens[0]:.2f}, {lens[1]:.2f}, {lens[2]:.2f}) m"
         raise InputError("camera", where, f"a place {clearance:g} m or more from ground and rocks")
+
+
+def _sees_freely(scene: Scene, lens: np.ndarray, axis: np.ndarray, fov_deg: float) -> bool:
+    """Whether a lens is clear of ground and rocks, and none of these walls off its view."""
+    clearance = scene.params.camera.clearance_m
+    if not _clear_of_ground(scene, lens, clearance):
+        return False
+    return _clear_of_rocks(scene, lens, clearance) and not _walled_off(scene, lens, axis, fov_deg)
+
+
+def _has_ground(scene: Scene, lens: np.ndarray) -> bool:
+    """Whether a lens is over the working area."""
+    grid, clearance = scene.terrain.grid, scene.params.camera.clearance_m
+    return abs(lens[0]) <= grid.half_x - clearance and abs(lens[1]) <= grid.half_y - clearance
 
 
 def _clear_of_ground(scene: Scene, lens: np.ndarray, clearance: float) -> bool:

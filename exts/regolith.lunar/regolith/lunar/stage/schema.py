@@ -18,6 +18,7 @@ A stage is Z up, in metres, default prim `/World`:
   Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
+    Right                   Camera: the right one of a stereo pair, moved along the left one's +X; only where there is one
 /Prototypes                 class prim (never drawn): shape_00_lod0 … Mesh, unit diameter, origin at the centre
 ```
 
@@ -49,6 +50,7 @@ LOOK_DARK = "/World/Looks/DarkClast"
 SUN = "/World/Sun"
 STARS = "/World/Stars"
 CAMERA = "/World/Camera"
+CAMERA_RIGHT = "/World/Camera/Right"
 PROTOTYPES = "/Prototypes"
 
 LAYER_DATA = "regolith"
