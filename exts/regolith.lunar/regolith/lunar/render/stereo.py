@@ -43,7 +43,9 @@ def read_right(stage: Usd.Stage, left: View) -> RightCamera:
     camera, one = read_pinhole(prim), left.camera
     offset = one.axes @ (camera.origin - one.origin)
     lens = np.array([camera.tan_x / one.tan_x - 1.0, camera.k1 - one.k1, camera.k2 - one.k2])
-    stray = max(float(np.abs(part).max()) for part in (camera.axes - one.axes, lens, offset[1:] / max(offset[0], ALIKE)))
+    stray = max(
+        float(np.abs(part).max()) for part in (camera.axes - one.axes, lens, offset[1:] / max(offset[0], ALIKE))
+    )
     if offset[0] <= 0.0 or stray > ALIKE:
         allowed = "a camera to the right of the left one, with its axes and lens"
         raise InputError(schema.CAMERA_RIGHT, f"moved by {np.round(offset, 6).tolist()} m", allowed)

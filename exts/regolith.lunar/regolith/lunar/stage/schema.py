@@ -18,7 +18,7 @@ A stage is Z up, in metres, default prim `/World`:
   Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
-    Right                   Camera: the right one of a stereo pair, moved along the left one's +X; only where there is one
+    Right                   Camera: the right one of a stereo pair, along the left one's +X; where there is one
 /Prototypes                 class prim (never drawn): shape_00_lod0 … Mesh, unit diameter, origin at the centre
 ```
 

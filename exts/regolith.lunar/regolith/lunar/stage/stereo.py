@@ -1,14 +1,14 @@
 """A stereo pair: a right camera beside the stage's own, which is the left one. Pure numpy.
 
-Both have one lens and parallel axes, the right one displaced by the baseline along the left one's +X: with OpenCV's names
-R = I and T = (-baseline, 0, 0), so that the pair is rectified as it stands wherever the lens does not distort.
+Both have one lens and parallel axes, and the right one is displaced by the baseline along the left one's +X: with
+OpenCV's names R = I and T = (-baseline, 0, 0), so that a pair whose lens does not distort is rectified as it stands.
 
-Disparity is x_left - x_right of a point in the pinhole pictures of the pair, f · baseline / z (Hartley & Zisserman 2004,
-Multiple View Geometry, 9.5.1; OpenCV's Q matrix), z along the optical axis and f of the pinhole without distortion. It
-belongs to the pixel of the left picture that sees the point. Of pictures through a distorting lens it is the disparity
-after both were undistorted with the camera matrix they have (`Lens.matrix`): undistort the disparity like the left
-picture, pixel for pixel, and it is that of the undistorted pair. In the distorted pictures themselves a point has moved
-down or up as well; `right_positions` says where it is there.
+Disparity is x_left - x_right of a point in the pinhole pictures of the pair, f · baseline / z (Hartley & Zisserman
+2004, Multiple View Geometry, 9.5.1), z along the optical axis and f of the pinhole without distortion. It belongs to
+the pixel of the left picture that sees the point. Of pictures through a distorting lens it is the disparity after both
+were undistorted to the camera matrix they have (`Lens.matrix`): undistort the disparity as the left picture, each pixel
+to the nearest, and it is that of the undistorted pair. In the distorted pictures themselves a point also moves down or
+up; `right_positions` says where it is there.
 """
 
 from __future__ import annotations
