@@ -40,13 +40,14 @@ def test_whole_split_passes_every_check(whole) -> None:
     result = verify(whole)
     assert result["problems"] == [] and result["notes"] == [] and result["frames"] == 3
     assert checks(result) == {
-        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 15, "mask values": 3, "class counts": 3,
-        "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "draws": 3, "quarantine": None, "columns": None,
+        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 21, "mask values": 3, "class counts": 3,
+        "instances": 3, "depth": 3, "normals": 3, "disparity": 3, "triangulation": 3, "parameters": 3, "draws": 3,
+        "quarantine": None, "columns": None,
         "splits": None, "domains": None, "duplicates": 3,
     }  # fmt: skip
 
 
-FILES = [CONTRACT, COPY, JOURNAL, *(file_name(output, 1) for output in ("rgb", "mask", "depth", "normals", "instance"))]
+FILES = [CONTRACT, COPY, JOURNAL, *(file_name(output, 1) for output in OUTPUTS)]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -129,6 +130,12 @@ MASK = arrays(1)["mask"]
         ("depth", "depth", np.ones((SIZE, SIZE), np.float32)),
         ("depth", "depth", np.full((SIZE, SIZE), np.inf, np.float32)),
         ("depth", "depth", np.where(MASK == 2, np.inf, np.nan)),
+        ("pictures", "right", arrays(1)["right"][..., 0]),
+        ("disparity", "disparity", np.zeros((SIZE, SIZE), np.float32)),
+        ("disparity", "disparity", np.ones((SIZE, SIZE), np.float32)),
+        ("triangulation", "disparity", np.nextafter(arrays(1)["disparity"], 9e9) * (1 + 2e-6)),
+        ("triangulation", "disparity", arrays(1)["disparity"][:, ::-1]),
+        ("triangulation", "disparity", 1.5 * arrays(1)["disparity"]),
         ("normals", "normals", 1.01 * arrays(1)["normals"]),
         ("normals", "normals", np.where(MASK[..., None] == 2, [0, 0, 1], arrays(1)["normals"])),
     ],
@@ -137,7 +144,9 @@ def test_frames_that_were_written_wrong_are_found(split, check: str, output: str
     """Size and hash are as journaled: only what is in the file tells."""
     rewrite(split, 1, **{output: array})
     assert (check, file_name(output, 1)) in found(split)
-    assert {where for _, where in found(split)} <= {file_name(name, 1) for name in (output, "instance", "depth")}
+    assert {where for _, where in found(split)} <= {
+        file_name(name, 1) for name in (output, "instance", "depth", "disparity")
+    }
 
 
 def test_file_of_another_kind_is_found(split) -> None:

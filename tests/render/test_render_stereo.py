@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,14 +46,15 @@ def seen_by_both(frame: Frame, lens: Lens, right_depth: np.ndarray, at: np.ndarr
     met = ndimage.map_coordinates(finite, at, order=1, mode="nearest")
     clear = np.abs(met - np.linalg.norm(points, axis=-1)) < 0.02 * met
     jump = ndimage.maximum_filter(frame.disparity, 5) - ndimage.minimum_filter(frame.disparity, 5)
-    row, column = at
+    row, column = at[0], at[1]
     inside = (row > 1) & (row < HEIGHT - 2) & (column > 1) & (column < WIDTH - 2)
     return clear & (jump < 1.5) & inside & (frame.mask != SKY)
 
 
 def patch_shifts(left: np.ndarray, warped: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Displacement of every textured patch between two pictures [px], shape [N, 2] (Lucas & Kanade 1981)."""
-    down, along = np.gradient(0.5 * (left + warped))
+    mean = 0.5 * (left + warped)
+    down, along = np.gradient(mean, axis=0), np.gradient(mean, axis=1)
     found = []
     for y in range(0, HEIGHT - PATCH, PATCH // 2):
         for x in range(0, WIDTH - PATCH, PATCH // 2):
@@ -102,6 +104,7 @@ def test_disparity_of_a_plane(renderer: MitsubaRenderer, lens_values) -> None:
     add_right(stage, BASELINE)
     frame = renderer.render(40, 24, quality="draft", samples=1, outputs=PAIR)
     focal = 20.0 / math.tan(math.radians(30.0))
+    assert frame.disparity is not None
     np.testing.assert_allclose(frame.disparity, np.full((24, 40), focal * BASELINE / 2.0), rtol=2e-5)
     aim_camera(stage, pitch=-40.0, position=(0.0, 0.0, 1.5), fov=40.0, **lens_values)
     add_right(stage, BASELINE)
@@ -110,6 +113,7 @@ def test_disparity_of_a_plane(renderer: MitsubaRenderer, lens_values) -> None:
     y = lens.rays(*np.meshgrid(np.arange(40) + 0.5, np.arange(24) + 0.5))[..., 1]
     sine, cosine = math.sin(math.radians(40.0)), math.cos(math.radians(40.0))
     wanted = lens.focal_px * BASELINE * (y * cosine + sine) / 1.5  # the ray (x, y, 1) falls y cos + sin a metre ahead
+    assert frame.disparity is not None
     np.testing.assert_allclose(frame.disparity, wanted, rtol=2e-5)
 
 
@@ -138,7 +142,8 @@ def test_the_left_picture_is_the_same_with_and_without_the_right_one(renderer: M
 
 def test_back_ends_agree_on_the_pair() -> None:
     """The same disparity, and the same right picture up to noise, through a bent lens too."""
-    for lens_values in ({}, BENT):
+    cases: list[dict[str, Any]] = [{}, BENT]
+    for lens_values in cases:
         stage = make_stage(model="hapke", bump=0.4)
         aim_camera(stage, **lens_values)
         add_right(stage, BASELINE)
