@@ -189,8 +189,8 @@ def test_frames_drawn_elsewhere_are_found(split, changes: dict[str, Any], text: 
 
 def test_frames_of_another_seed_are_found(split) -> None:
     """Inside every interval, but not what the split's seed gives."""
-    other = draw_values(PARAMS, 1, "val", 1)
     record = read_journal(split)[1]
+    other = draw_values(PARAMS, 1, "val", 1) | {"fov_deg": record.spec["fov_deg"]}  # the lens is the disparity's
     change_record(split, 1, spec=record.spec | other)
     (only,) = verify(split)["problems"]
     assert (only["check"], only["where"]) == ("draws", "frame 1")
@@ -202,6 +202,18 @@ def test_frames_of_another_seed_are_found(split) -> None:
     assert found(split) == [("draws", "frame 1")]
     change_contract(split, seed=1)
     assert found(split) == [("draws", f"frame {index}") for index in range(3)]
+
+
+def test_a_frame_of_another_lens_or_pair_is_found(split) -> None:
+    """The disparity tells, whatever the journal and the contract say of camera and baseline."""
+    spec, where = read_journal(split)[1].spec, ("triangulation", file_name("disparity", 1))
+    change_record(split, 1, spec=spec | {"fov_deg": 0.5 * (spec["fov_deg"] + 60.0)})
+    assert where in found(split)
+    change_record(split, 1, spec=spec)
+    contract = Contract.read(split)
+    camera = contract.parameters["camera"] | {"baseline_m": 0.31}
+    change_contract(split, parameters=contract.parameters | {"camera": camera})
+    assert found(split) == [("triangulation", file_name("disparity", index)) for index in range(3)]
 
 
 def test_a_redrawn_frame_may_look_another_way(split) -> None:
@@ -216,7 +228,8 @@ def test_a_redrawn_frame_may_look_another_way(split) -> None:
 
 
 def test_draws_of_another_version_are_not_judged(split) -> None:
-    change_record(split, 1, spec=read_journal(split)[1].spec | draw_values(PARAMS, 1, "val", 1))
+    spec = read_journal(split)[1].spec
+    change_record(split, 1, spec=spec | draw_values(PARAMS, 1, "val", 1) | {"fov_deg": spec["fov_deg"]})
     change_contract(split, version="0.0.9")
     result = verify(split)
     assert result["problems"] == [] and checks(result)["draws"] is None
