@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from pxr import Gf, Sdf, Usd, UsdGeom
@@ -93,6 +94,34 @@ def test_the_right_picture_warped_by_disparity_is_the_left_one(fused: MitsubaRen
     assert np.abs(found.mean(axis=0)).max() < 0.03
     off = shifts(frame.disparity + np.float32(0.3))
     assert off[:, 0].mean() < -0.25 and abs(off[:, 1].mean()) < 0.03
+
+
+@pytest.mark.parametrize("lens_values", [{}, BENT], ids=["straight", "bent"])
+def test_a_matcher_finds_the_disparity_in_the_undistorted_pair(fused: MitsubaRenderer, lens_values) -> None:
+    """As OpenCV undistorts and matches; through a bent lens it does not without undistorting."""
+    stage = make_stage(bump=0.5)
+    aim_camera(stage, pitch=-25.0, **lens_values)
+    add_right(stage, 0.25)
+    fused.load(stage)
+    frame = fused.render(320, 240, quality="draft", outputs=PAIR)
+    assert frame.right is not None and frame.disparity is not None
+    lens = read_camera(stage).lens(320, 240)
+    matrix = lens.matrix - [[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]]  # OpenCV's pixels have whole centres
+    maps = cv2.initUndistortRectifyMap(matrix, lens.coefficients, np.eye(3), matrix, (320, 240), cv2.CV_32FC1)
+    left, right = (cv2.remap(picture, *maps, cv2.INTER_CUBIC)[..., 0] for picture in (frame.rgb, frame.right))
+    wanted = cv2.remap(frame.disparity, *maps, cv2.INTER_NEAREST)
+    matcher = cv2.StereoSGBM.create(
+        numDisparities=64, blockSize=7, P1=400, P2=1600, uniquenessRatio=10, disp12MaxDiff=1
+    )
+
+    def off(left: np.ndarray, right: np.ndarray, disparity: np.ndarray) -> np.ndarray:
+        found = matcher.compute(left, right) / 16.0
+        return np.abs(found - disparity)[(found > 0.0) & (disparity > 0.0)]
+
+    undistorted = off(left, right, wanted)
+    assert undistorted.size > 0.5 * wanted.size and np.median(undistorted) < 0.25 and (undistorted < 1.0).mean() > 0.95
+    if lens.distorted:
+        assert np.median(off(frame.rgb[..., 0], frame.right[..., 0], frame.disparity)) > 0.5
 
 
 @pytest.mark.parametrize("lens_values", [{}, BENT], ids=["straight", "bent"])

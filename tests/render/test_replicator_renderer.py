@@ -92,7 +92,7 @@ def test_a_stereo_pair_equals_that_of_the_embedded_renderer(kit: KitApp) -> None
     add_right(stage, 0.4, noise_seed=7)
     renderer = MitsubaRenderer(threads=1)
     renderer.load(stage)
-    wanted = renderer.render(*SIZE, quality="draft", outputs=PAIR)
+    wanted: Any = renderer.render(*SIZE, quality="draft", outputs=PAIR)
 
     async def run() -> list[Any]:
         renderer = ReplicatorRenderer()
