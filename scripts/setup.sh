@@ -29,7 +29,7 @@ if [ -n "${LOCKED:-}" ]; then
     pip install --quiet --no-deps --require-hashes --requirement "$here/../requirements.lock"
     pip install --quiet --no-deps --no-build-isolation --editable "$here/.."
 else
-    pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality]"
+    pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality,physics]"
 fi
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
 [ -d "$venv/readers/mlcroissant-1.1.1.dist-info" ] || pip install --quiet --no-deps --require-hashes --upgrade \

@@ -27,9 +27,10 @@ ALLOWED = {
     "randomize": {*BASE, "params", "stage"},
     "render": {*BASE, "params", "stage", "randomize"},
     "dataset": {*BASE, "params", "stage", "randomize", "render", "jobs"},
+    "physics": {*BASE, "params", "stage", "randomize", "jobs"},
     "perception": {*BASE, "params", "dataset", "jobs"},
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
-    "quality": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "jobs"},
+    "quality": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "jobs"},
     "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "quality", "jobs"},
     "rtx_check": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "jobs", "machine_checks"},
     "studio": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "panel", "jobs"},
@@ -38,7 +39,19 @@ ALLOWED = {
 }
 """Room to the rooms it may import; the modules beside the rooms (api, cli, demo, doctor, …) may import any of them."""
 
-HEAVY = ("torch", "transformers", "mitsuba", "drjit", "onnxruntime", "onnx", "viser", "omni", "carb", "matplotlib")
+HEAVY = (
+    "torch",
+    "transformers",
+    "mitsuba",
+    "drjit",
+    "onnxruntime",
+    "onnx",
+    "viser",
+    "omni",
+    "carb",
+    "matplotlib",
+    "mujoco",
+)
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:

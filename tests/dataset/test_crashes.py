@@ -67,6 +67,7 @@ RESULTS = {
     "evaluate synth": "evaluate synth --split {split} --out {out}/synth --worst 1",
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
     "calibrate sensor": "calibrate sensor {split} --most 64 --pairs 2 --out {out}/sensor.json",
+    "calibrate camera": "calibrate camera {pictures} --masks {masks} --preset v3 --out {out}/camera",
     "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
     "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith --out {out}/gate",
     "tail": "tail {split} --out {out}/tail",
@@ -78,6 +79,8 @@ RESULTS = {
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",
     "pack": "pack --splits {split} --out {out}/packs",
+    "traverse": "traverse --preset v1 --relief.enabled false --terrain.cell-m 0.5 --rocks.far-radius-m 0 "
+    "--rocks.diameter-min-m 0.3 --avoid none --soil none --time-max-s 1 --out {out}/drives",
     "distill": "distill --splits {split} --steps 1 --batch 2 --crop-px 64 --threads 1 --out {out}/start",
 }
 """Verb to a command line that writes results, which are complete where the last of them is there."""

@@ -15,8 +15,11 @@ from regolith.lunar.params import InputError, change_params, dump_params, load_p
 from regolith.lunar.randomize import aim_frame, draw_frame, draw_scene, narrowed
 from regolith.lunar.stage import edit, schema
 from regolith.lunar.stage.author import author_stage, build_scene
-from regolith.lunar.stage.camera import place_camera, point_to_mesh, right_offset
+from regolith.lunar.stage.camera import place_camera, right_offset
 from regolith.lunar.stage.lens import Lens
+from regolith.lunar.stage.point_mesh import point_to_mesh
+from regolith.lunar.stage.pose import rover_matrix
+from regolith.lunar.stage.rover_viper import MOUNTS, pair_baseline_m
 from regolith.lunar.stage.spec import rng
 from regolith.lunar.stage.stereo import check_pair, disparity, right_positions
 
@@ -71,6 +74,31 @@ def test_outputs_of_a_pair_need_one() -> None:
     check_pair(change_params(params, PAIR))
     with pytest.raises(InputError, match=r"camera\.baseline_m: 0\.0 .*above 0 m, with dataset\.disparity"):
         check_pair(change_params(params, {"dataset.disparity": True}))
+
+
+def test_a_rovers_rig_has_its_own_pairs() -> None:
+    """Both cameras where the rover's mounts have them, as parallel as those; who looks another way has no partner."""
+    found = {view: pair_baseline_m(view) for view in MOUNTS}
+    assert found.pop("navcam_left") == pytest.approx(0.4) and found.pop("aftcam_left") == pytest.approx(0.2)
+    assert set(found.values()) == {0.0}
+    rig = {"camera.rig": "viper", "camera.view": "aftcam_left"}
+    outputs = {"dataset.right": True}
+    params = change_params(load_preset("v1"), SMALL | rig | outputs)
+    check_pair(params)
+    with pytest.raises(InputError, match=r"camera\.view: .*allowed: navcam_left, aftcam_left, with dataset\.right"):
+        check_pair(change_params(params, {"camera.view": "hazcam_front_left"}))
+    with pytest.raises(InputError, match=r"camera\.baseline_m: 0\.3 .*0 m on the rig viper"):
+        check_pair(change_params(params, {"camera.baseline_m": 0.3}))
+    scene = build_scene(narrowed(params, "val"), draw_scene(params, 0, "val", 0))
+    stage = author_stage(scene)
+    spec = draw_frame(params, 0, "val", 1, scene)
+    edit.apply_frame(stage, params, spec, 64, 48)
+    assert spec.rover is not None
+    right = UsdGeom.Xformable(stage.GetPrimAtPath(schema.CAMERA_RIGHT))
+    pose = np.array(right.ComputeLocalToWorldTransform(Usd.TimeCode.Default()))
+    rover = rover_matrix(spec.rover)
+    np.testing.assert_allclose(pose[3, :3], np.array(MOUNTS["aftcam_right"].place_m) @ rover[:3, :3] + rover[3, :3])
+    assert aim_frame(spec, scene, {"sun_elevation_deg": 9.0}).rover == spec.rover
 
 
 def test_nothing_is_written_of_a_pair_that_is_not_there() -> None:

@@ -39,6 +39,7 @@ EXTRAS = {
     "studio": "studio",
     "ray": "many machines",
     "export": "export formats",
+    "physics": "physics",
 }
 """Extras of the package, and what each is for."""
 NEEDED = ("", "train")

@@ -54,6 +54,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "CalibrateSensor",
         "Measure what repeated real scans of one sensor differ by.",
     ),
+    "calibrate camera": (
+        "regolith.lunar.quality.calibrate_camera",
+        "CalibrateCamera",
+        "Narrow a preset's camera to what photographs show of a real one.",
+    ),
     "score semantics": (
         "regolith.lunar.quality.semantics",
         "ScoreSemantics",
@@ -93,6 +98,16 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "training.ablate.verb",
         "Ablate",
         "Measure what fidelity, domain randomization and the number of frames do; run again to resume.",
+    ),
+    "sweep dr-strength": (
+        "training.sweep.strength",
+        "SweepStrength",
+        "Measure what the strength of domain randomization does to a detector; run again to resume.",
+    ),
+    "traverse": (
+        "regolith.lunar.physics.traverse",
+        "Traverse",
+        "Drive the rover over a stage under lunar gravity: trajectory, slip, and rocks it touched.",
     ),
     "studio": (
         "regolith.lunar.studio.serve",

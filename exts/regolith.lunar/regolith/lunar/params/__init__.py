@@ -26,11 +26,13 @@ from regolith.lunar.params.io import (
 )
 from regolith.lunar.params.models import DatasetParams, Params, RenderParams, intervals
 from regolith.lunar.params.outputs import sole_file, sole_folder, writable_folder
+from regolith.lunar.params.rover import CameraView, RoverParams
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
 from regolith.lunar.params.verb import PresetVerb, Verb
 
 __all__ = [
     "CameraParams",
+    "CameraView",
     "CheckError",
     "CraterParams",
     "DatasetParams",
@@ -47,6 +49,7 @@ __all__ = [
     "ReliefParams",
     "RenderParams",
     "RockParams",
+    "RoverParams",
     "SensorParams",
     "TerrainParams",
     "Verb",

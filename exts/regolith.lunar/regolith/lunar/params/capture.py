@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from regolith.lunar.params.fields import Group, GrownGroup, Interval, drawn, quantity
+from regolith.lunar.params.rover import CameraView
 
 REDRAWS_MAX = 256
 """Most times a frame may be drawn again."""
@@ -41,9 +42,16 @@ class CameraParams(GrownGroup):
         0.25, "Smallest distance of the lens to any surface.", unit="m", ge=0.05, le=2, step=0.05
     )
     near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1, step=0.01)
+    rig: Literal["mast", "viper"] = quantity(
+        "mast",
+        "What carries the camera: a mast nobody sees, or the rover, whose rig then gives height, pitch, roll and field "
+        "of view in place of what the domain draws.",
+    )
+    view: CameraView = quantity("navcam_left", "Camera of the rover that looks, on a rover's rig.")
     baseline_m: float = quantity(
         0.0,
-        "Distance to a second camera, to the right along the first one's +X and parallel to it; 0 for none.",
+        "Distance to a second camera, to the right along the first one's +X and parallel to it; 0 for none, as on a "
+        "rover's rig, which has pairs of its own.",
         unit="m",
         ge=0,
         le=5,

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
 from regolith.lunar.params.fields import Group, GrownGroup, Interval, field_extra, quantity
 from regolith.lunar.params.plugins import plugin_names
+from regolith.lunar.params.rover import RoverParams
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
 
 BACKENDS = ("auto", "llvm", "scalar", "cuda")
@@ -72,6 +79,7 @@ class Params(Group):
     ground: GroundParams = GroundParams()
     light: LightParams = LightParams()
     camera: CameraParams = CameraParams()
+    rover: RoverParams = RoverParams()
     sensor: SensorParams = SensorParams()
     domain: Domain = Domain()
     test_domain: Domain = Domain(
@@ -85,6 +93,21 @@ class Params(Group):
     randomize: RandomizeParams = RandomizeParams()
     render: RenderParams = RenderParams()
     dataset: DatasetParams = DatasetParams()
+
+    @property
+    def has_rover(self) -> bool:
+        """Whether a rover stands on the stage: asked for, or because the camera is on its rig."""
+        return self.rover.model != "none" or self.camera.rig != "mast"
+
+    @model_serializer(mode="wrap")
+    def _without_rover(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of a rover that is not there: stages and contracts keep the bytes from before there was one."""
+        data = write(self)
+        if not self.has_rover:
+            data.pop("rover", None)
+            for name in ("rig", "view"):
+                data.get("camera", {}).pop(name, None)
+        return data
 
 
 def intervals(params: Params, per: Literal["frame", "scene", "item"]) -> dict[str, Interval]:

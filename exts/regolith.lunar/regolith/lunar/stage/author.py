@@ -14,12 +14,14 @@ from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
 from regolith.lunar.params import Params, intervals
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
-from regolith.lunar.stage.camera import VIEW, place_camera
+from regolith.lunar.stage.camera import VIEW, seat_camera
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.patches import rock_patches
 from regolith.lunar.stage.rocks import RockField, place_rocks
+from regolith.lunar.stage.rover import write_rover
+from regolith.lunar.stage.rover_stance import park
 from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 from regolith.lunar.stage.stereo import baseline_m
@@ -38,7 +40,11 @@ _SIZE = (640, 480)
 def build_scene(params: Params, scene_spec: SceneSpec) -> Scene:
     """Build terrain and rocks; the same arguments always give the same scene."""
     terrain = build_terrain(params, scene_spec)
-    return Scene(params=params, spec=scene_spec, terrain=terrain, rocks=place_rocks(params, scene_spec, terrain))
+    rocks = place_rocks(params, scene_spec, terrain)
+    rover = None
+    if params.has_rover and params.camera.rig == "mast":
+        rover = park(terrain, rocks, roam_m=params.camera.roam_m, random=rng(scene_spec.seed, "rover"))
+    return Scene(params=params, spec=scene_spec, terrain=terrain, rocks=rocks, rover=rover)
 
 
 def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
@@ -71,6 +77,8 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         write_camera(layer)
         if baseline_m(scene.params) > 0.0:
             write_right_camera(layer)
+        if scene.params.has_rover:
+            write_rover(layer)
     stage = Usd.Stage.Open(layer)
     _set_domain_center(stage, scene)
     return stage
@@ -312,8 +320,7 @@ def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
     values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
     view = {name: values[name] for name in VIEW}
-    x, y, z = place_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
-    frame = FrameSpec(
-        split="", index=0, scene=0, seed=scene.spec.seed, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values
-    )
+    (x, y, z), rover = seat_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
+    place = {"camera_x_m": x, "camera_y_m": y, "camera_z_m": z}
+    frame = FrameSpec("", 0, 0, scene.spec.seed, **place, values=values, rover=rover)
     apply_frame(stage, scene.params, frame, *_SIZE)

@@ -19,13 +19,26 @@ A stage is Z up, in metres, default prim `/World`:
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
     Right                   Camera: the right one of a stereo pair, along the left one's +X; where there is one
+  PhysicsScene              PhysicsScene: lunar gravity along -Z; only where there is a rover, as are the two below
+  Traction                  Material with PhysicsMaterialAPI: friction of wheels, chassis, ground and rocks
+  Rover                     Xform, kind "component", no label; origin on the ground under the chassis, +X ahead, +Y left
+    chassis                 Xform, a rigid body and the articulation's root; its frame is the rover's
+    suspension_fl …         Xform, rigid bodies beside the chassis, never in it: an arm, an upright and a wheel
+    steering_fl …             at each of fl, fr, rl, rr; where the rover stands level their axes are the rover's
+    wheel_fl …
+    joints                  Scope
+      suspension_fl …       PhysicsRevoluteJoint about X, chassis to arm; position drive
+      steering_fl …         PhysicsRevoluteJoint about Z, arm to upright; position drive
+      drive_fl …            PhysicsRevoluteJoint about Y, upright to wheel; velocity drive
+    Looks                   Scope of the rover's materials
 /Prototypes                 class prim (never drawn): shape_00_lod0 … Mesh, unit diameter, origin at the centre
 ```
 
 When the fine ground is baked (`regolith:relief:baked` is true) Terrain is the complete triangle mesh, fine rings
 and far relief included: it carries no grid attributes and there is no Far. Otherwise a renderer adds the relief by
 `stage.relief` from the recipe.
-Labels sit on Ground and on each rock, never nested; what has no labelled ancestor is unlabelled.
+Labels sit on Ground and on each rock, never nested; what has no labelled ancestor is unlabelled, the rover too.
+Beside a rover the ground's Terrain and the prototypes of rocks collide (CollisionAPI; rocks as their convex hulls).
 """
 
 from __future__ import annotations
@@ -52,6 +65,29 @@ STARS = "/World/Stars"
 CAMERA = "/World/Camera"
 CAMERA_RIGHT = "/World/Camera/Right"
 PROTOTYPES = "/Prototypes"
+PHYSICS_SCENE = "/World/PhysicsScene"
+TRACTION = "/World/Traction"
+ROVER = "/World/Rover"
+ROVER_CHASSIS = "/World/Rover/chassis"
+ROVER_JOINTS = "/World/Rover/joints"
+ROVER_LOOKS = "/World/Rover/Looks"
+
+CORNERS = {"fl": (1, 1), "fr": (1, -1), "rl": (-1, 1), "rr": (-1, -1)}
+"""Corner of the rover to the signs of its x and y."""
+
+JOINTS = {"suspension": "suspension", "steering": "steering", "drive": "wheel"}
+"""Joint of a corner to the body it moves, from the chassis outwards."""
+
+
+def rover_body(part: str, corner: str) -> str:
+    """Path of a body of a corner: part `suspension`, `steering` or `wheel`."""
+    return f"{ROVER}/{part}_{corner}"
+
+
+def rover_joint(joint: str, corner: str) -> str:
+    """Path of a joint of a corner: `suspension`, `steering` or `drive`."""
+    return f"{ROVER_JOINTS}/{joint}_{corner}"
+
 
 LAYER_DATA = "regolith"
 """Key in `customLayerData`: {schema: int, version: str, seed: int, scene: str} of the geometry; `scene` is JSON of the

@@ -17,24 +17,36 @@ import numpy as np
 
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.stage.lens import Lens
+from regolith.lunar.stage.rover_viper import MOUNTS, pair_baseline_m
 
 PAIR = ("right", "disparity")
 """Outputs of a frame that need a right camera."""
 
 
 def baseline_m(params: Params) -> float:
-    """Distance of the right camera from the left one [m]; 0 for no right camera. All who ask, ask here."""
-    return params.camera.baseline_m
+    """Distance of the right camera from the left one [m]; 0 for no right camera.
+
+    On a rover's rig it is that of the rig's own pair; all who ask, ask here.
+    """
+    camera = params.camera
+    return camera.baseline_m if camera.rig == "mast" else pair_baseline_m(camera.view)
 
 
 def check_pair(params: Params) -> None:
-    """Refuse outputs of a stereo pair without one.
+    """Refuse outputs of a stereo pair without one, and a baseline beside a rig's own.
 
     Raises:
-        InputError: Naming `camera.baseline_m`, and the output that needs it.
+        InputError: Naming `camera.baseline_m` or `camera.view`, and the output that needs it.
     """
+    camera = params.camera
     wanted = [f"dataset.{name}" for name in PAIR if getattr(params.dataset, name)]
-    if wanted and baseline_m(params) <= 0.0:
+    if camera.rig != "mast":
+        if camera.baseline_m > 0.0:
+            raise InputError("camera.baseline_m", camera.baseline_m, f"0 m on the rig {camera.rig}, which has its own")
+        if wanted and baseline_m(params) <= 0.0:
+            pairs = ", ".join(view for view in MOUNTS if pair_baseline_m(view) > 0.0)
+            raise InputError("camera.view", camera.view, f"{pairs}, with {wanted[0]}")
+    elif wanted and baseline_m(params) <= 0.0:
         raise InputError("camera.baseline_m", baseline_m(params), f"above 0 m, with {wanted[0]}")
 
 

@@ -14,10 +14,10 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.render.reading import Ground, read_ground, read_mesh
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.noise import smoothstep
+from regolith.lunar.stage.reading import Ground, read_ground, read_mesh
 from regolith.lunar.stage.shapes import icosphere
 from regolith.lunar.studio.scene_rtin import network, tolerance_for, vertex_errors
 

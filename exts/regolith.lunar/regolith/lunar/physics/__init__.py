@@ -1,0 +1,1 @@
+"""Physics: the UsdPhysics of a stage in an engine, wheels on soil, and traverses."""
