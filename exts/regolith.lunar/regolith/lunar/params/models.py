@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
-from regolith.lunar.params.fields import Group, Interval, field_extra, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, field_extra, quantity
 from regolith.lunar.params.plugins import plugin_names
 from regolith.lunar.params.rover import RoverParams
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
@@ -53,13 +53,19 @@ class RenderParams(Group):
         return value if stored and isinstance(value, str) else check(value)
 
 
-class DatasetParams(Group):
+class DatasetParams(GrownGroup):
     """Layout of a generated split."""
 
     frames_per_scene: int = quantity(20, "Consecutive frames that share a scene.", ge=1, le=200)
     depth: bool = quantity(False, "Also write depth along the ray, float32 metres, as `.npy`.")
     normals: bool = quantity(False, "Also write geometric normals in the world frame, float16, as `.npy`.")
     instance: bool = quantity(False, "Also write rock instance ids as 16-bit PNG.")
+    right: bool = quantity(
+        False, "Also write the picture of the right camera (`camera.baseline_m`), as PNG.", later=True
+    )
+    disparity: bool = quantity(
+        False, "Also write the disparity of the rectified stereo pair, float32 pixels, as `.npy`.", later=True
+    )
 
 
 class Params(Group):

@@ -202,13 +202,13 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         scene: The built scene `scene_number(params, index)`, on whose ground the camera is placed.
         attempt: Number of the redraw; each has another place and heading, all other values stay.
     """
-    from regolith.lunar.stage.camera import seat_camera
+    from regolith.lunar.stage.camera import VIEW, seat_camera
 
     values = draw_values(params, seed, split, index)
     place = rng(seed, split, "frame", index, "camera", *([attempt] if attempt else []))
     if attempt:
         values["heading_deg"] = _frame_intervals(params, split)["heading_deg"].at(float(place.random()))
-    view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
+    view = {name: values[name] for name in VIEW}
     (x, y, z), rover = seat_camera(scene, rng=place, **view)
     return FrameSpec(
         split=split,
@@ -238,7 +238,7 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     """
     import numpy as np
 
-    from regolith.lunar.stage.camera import check_lens, lens_above
+    from regolith.lunar.stage.camera import check_lens, check_right, lens_above
 
     known = {*spec.values, "camera_x_m", "camera_y_m"}
     for name, value in held.items():
@@ -248,15 +248,18 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
         return spec
     values = {name: held.get(name, value) for name, value in spec.values.items()}
     x, y = (held.get(name, spec[name]) for name in ("camera_x_m", "camera_y_m"))
+    moved = (x, y, values["height_m"]) != (spec.camera_x_m, spec.camera_y_m, spec["height_m"])
+    spec = dataclasses.replace(spec, values=values)
     if spec.carrier is not None:
-        return _aim_rover(dataclasses.replace(spec, values=values), scene, x, y, turned="heading_deg" in held)
-    if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec["height_m"]):
-        return dataclasses.replace(spec, values=values)
-    check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
-    lens = lens_above(scene, x, y, values["height_m"])
-    check_lens(scene, lens)
-    x, y, z = (float(part) for part in lens)
-    return dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values)
+        spec = _aim_rover(spec, scene, x, y, turned="heading_deg" in held)
+    elif moved:
+        check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
+        lens = lens_above(scene, x, y, values["height_m"])
+        check_lens(scene, lens)
+        x, y, z = (float(part) for part in lens)
+        spec = dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z)
+    check_right(scene, spec)
+    return spec
 
 
 def _aim_rover(spec: FrameSpec, scene: Scene, x: float, y: float, *, turned: bool) -> FrameSpec:

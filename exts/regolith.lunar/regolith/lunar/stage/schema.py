@@ -18,6 +18,7 @@ A stage is Z up, in metres, default prim `/World`:
   Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
+    Right                   Camera: the right one of a stereo pair, along the left one's +X; where there is one
   PhysicsScene              PhysicsScene: lunar gravity along -Z; only where there is a rover, as are the two below
   Traction                  Material with PhysicsMaterialAPI: friction of wheels, chassis, ground and rocks
   Rover                     Xform, kind "component", no label; origin on the ground under the chassis, +X ahead, +Y left
@@ -62,6 +63,7 @@ LOOK_DARK = "/World/Looks/DarkClast"
 SUN = "/World/Sun"
 STARS = "/World/Stars"
 CAMERA = "/World/Camera"
+CAMERA_RIGHT = "/World/Camera/Right"
 PROTOTYPES = "/Prototypes"
 PHYSICS_SCENE = "/World/PhysicsScene"
 TRACTION = "/World/Traction"
