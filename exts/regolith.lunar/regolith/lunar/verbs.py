@@ -99,6 +99,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Ablate",
         "Measure what fidelity, domain randomization and the number of frames do; run again to resume.",
     ),
+    "traverse": (
+        "regolith.lunar.physics.traverse",
+        "Traverse",
+        "Drive the rover over a stage under lunar gravity: trajectory, slip, and rocks it touched.",
+    ),
     "studio": (
         "regolith.lunar.studio.serve",
         "Studio",

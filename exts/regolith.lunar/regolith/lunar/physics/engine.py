@@ -12,7 +12,7 @@ from pxr import Usd
 from regolith.lunar.physics.read import ROCK_MIN_M, read_world
 from regolith.lunar.physics.world import Pose, World
 
-TIMESTEP_S = 0.004
+TIMESTEP_S = 0.005
 """Step of a simulation [s]."""
 
 EngineName = Literal["mujoco"]
@@ -52,6 +52,8 @@ class Motion:
 
     position: np.ndarray
     """Origins in the world [m], shape [N, 3]."""
+    orientation: np.ndarray
+    """Unit quaternions (w, x, y, z) of the bodies in the world, shape [N, 4]."""
     rotation: np.ndarray
     """Columns are the bodies' axes in the world, shape [N, 3, 3]."""
     velocity: np.ndarray

@@ -78,6 +78,7 @@ class MujocoEngine:
         self._targets: dict[str, tuple[float, float]] = {}
         self._geoms = spec.geoms(self._model)
         self._owner = np.array([self._model.geom_bodyid[geom] for geom in range(self._model.ngeom)])
+        self._gripping = {path: np.flatnonzero(self._owner == self._body[path]) for path in gripping}
         self._ground = self._geoms.index(world.ground.path) if world.ground else -1
         self.reset()
 
@@ -122,6 +123,7 @@ class MujocoEngine:
             self._mujoco.mj_objectVelocity(self._model, self._data, self._mujoco.mjtObj.mjOBJ_BODY, body, row, 0)
         return Motion(
             position=self._data.xpos[ids],
+            orientation=self._data.xquat[ids],
             rotation=self._data.xmat[ids].reshape(-1, 3, 3),
             velocity=moving[:, 3:],
             spin=moving[:, :3],
@@ -175,8 +177,7 @@ class MujocoEngine:
     def set_grip(self, bodies: Sequence[str], friction: np.ndarray) -> None:
         """Set the friction of bodies on the ground, shape [N]."""
         for path, value in zip(bodies, friction, strict=True):
-            first, count = (part[self._body[path]] for part in (self._model.body_geomadr, self._model.body_geomnum))
-            self._model.geom_friction[first : first + count, 0] = value
+            self._model.geom_friction[self._gripping[path], 0] = value
 
 
 class _Spec:

@@ -1,0 +1,237 @@
+"""One traverse: a rover follows a way over a stage, and what it did is kept.
+
+A trajectory is an `.npz` with T rows, one every `PERIOD_S`; columns of 4 are the wheels fl, fr, rl, rr:
+
+```
+time_s              float64 [T]     since the start; the pose at the time, then the command until the next
+position_m          float64 [T, 3]  of the rover's origin, world frame
+orientation         float64 [T, 4]  unit quaternion (w, x, y, z), rover to world
+velocity_m_s        float64 [T, 3]  of the chassis' centre of mass, world frame
+steering_rad        float64 [T, 4]  angles of the steering joints
+wheel_rate_rad_s    float64 [T, 4]  rates of the drive joints
+drive_torque_n_m    float64 [T, 4]  of the drives
+commanded           float64 [T, 8]  steering [rad], then wheel rates [rad/s], as the controller wants them
+applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration
+slip                float64 [T, 4]  slip ratio in [-1, 1]; 0 for a wheel that stands
+load_n              float64 [T, 4]  normal force of the ground
+sinkage_m           float64 [T, 4]  into the soil; 0 on hard ground
+route_m             float64 [N, 2]  corners of the way that was followed
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Literal
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
+from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
+from regolith.lunar.physics.world import Pose
+from regolith.lunar.stage import schema
+from regolith.lunar.stage.terrain import Terrain
+
+PERIOD_S = 0.1
+"""Time between commands [s]."""
+
+SETTLE_S = 2.0
+"""Time for the rover to come to rest before it drives [s]."""
+
+DROP_M = 0.03
+"""Height above the ground the rover is set down from [m]."""
+
+REACHED_M = 0.3
+"""Distance to the goal that counts as reached [m]."""
+
+STUCK_S, STUCK_M = 30.0, 0.1
+"""Time [s] in which a rover that does not get so far [m], nor turns by `STUCK_RAD`, is stuck."""
+
+STUCK_RAD = 0.2
+
+TIPPED_COS = math.cos(math.radians(45.0))
+"""Cosine of the tilt at which a rover has tipped over."""
+
+Outcome = Literal["reached", "stuck", "tipped", "timeout"]
+
+
+@dataclasses.dataclass
+class Touch:
+    """A rock the rover touched."""
+
+    rock: str
+    """Prim."""
+    first_s: float
+    """When [s]."""
+    contacts: int
+    """How often it began to touch."""
+    force_max: float
+    """Largest force of one contact [N]."""
+    parts: list[str]
+    """Prims of the rover's shapes that touched."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Drive:
+    """What came of a traverse."""
+
+    outcome: Outcome
+    trajectory: dict[str, np.ndarray]
+    touches: list[Touch]
+    cpu_s: float
+    """Processor time of simulation and control [s]."""
+
+    @property
+    def time_s(self) -> float:
+        """Simulated time [s]."""
+        return float(self.trajectory["time_s"][-1])
+
+    @property
+    def distance_m(self) -> float:
+        """Length of the rover's way over the plane [m]."""
+        return float(np.linalg.norm(np.diff(self.trajectory["position_m"][:, :2], axis=0), axis=1).sum())
+
+    @property
+    def slip_mean(self) -> float:
+        """Mean magnitude of the slip of wheels that were driven."""
+        rates, slip = self.trajectory["applied"][:, 4:], np.abs(self.trajectory["slip"])
+        return float(slip[np.abs(rates) > 0.0].mean()) if (rates != 0.0).any() else 0.0
+
+
+def place_rover(terrain: Terrain, layout: Layout, xy: np.ndarray, heading: float) -> Pose:
+    """Pose of the chassis on the plane through the ground under its wheels, `DROP_M` above the highest of them.
+
+    Args:
+        terrain: Ground.
+        layout: Wheels.
+        xy: Place [m], shape [2].
+        heading: Anticlockwise from +X [rad].
+    """
+    cos, sin = math.cos(heading), math.sin(heading)
+    feet = xy + layout.hub @ np.array([[cos, sin], [-sin, cos]])
+    z = terrain.height(feet[:, 0], feet[:, 1])
+    slope = np.linalg.lstsq(np.column_stack([feet - xy, np.ones(len(feet))]), z, rcond=None)[0]
+    up = np.array([-slope[0], -slope[1], 1.0]) / math.sqrt(1.0 + slope[0] ** 2 + slope[1] ** 2)
+    left = np.cross(up, [cos, sin, 0.0])
+    left /= np.linalg.norm(left)
+    turn = Rotation.from_matrix(np.column_stack([np.cross(left, up), left, up]))
+    lift = float((z - (feet - xy) @ slope[:2]).max())
+    return Pose(np.array([*xy, lift + DROP_M]), turn.as_quat(scalar_first=True))
+
+
+class _Rocks:
+    """Rocks that were touched."""
+
+    def __init__(self) -> None:
+        self.touches: dict[str, Touch] = {}
+        self._now: set[str] = set()
+
+    def see(self, engine: Engine, now_s: float) -> None:
+        """Take in what touches now."""
+        seen: set[str] = set()
+        for contact in engine.contacts():
+            rock, part = contact.second, contact.first
+            if not rock.startswith(f"{schema.ROCKS}/"):
+                continue
+            touch = self.touches.setdefault(rock, Touch(rock, now_s, 0, 0.0, []))
+            touch.contacts += rock not in self._now and rock not in seen
+            touch.force_max = max(touch.force_max, contact.force)
+            if part not in touch.parts:
+                touch.parts.append(part)
+            seen.add(rock)
+        self._now = seen
+
+
+def drive_route(
+    engine: Engine,
+    layout: Layout,
+    route: np.ndarray,
+    *,
+    start: Pose,
+    speed: float,
+    mode: Mode,
+    time_max_s: float,
+    soil: WheelSoil | None = None,
+) -> Drive:
+    """Drive along a way until its end, or until it goes no further.
+
+    Args:
+        engine: Engine that holds the stage.
+        layout: Wheels.
+        route: Corners of the way [m], shape [N, 2].
+        start: Pose of the chassis.
+        speed: Of the rover's centre [m/s].
+        mode: How turns are made.
+        time_max_s: Simulated time after which it is given up [s].
+        soil: Soil under the wheels; None for hard ground.
+    """
+    began = time.process_time()
+    simulate = engine.step if soil is None else soil.step
+    engine.reset({schema.ROVER_CHASSIS: start})
+    simulate(round(SETTLE_S / engine.timestep_s))
+    path, rocks = Route(route), _Rocks()
+    follower = Follower(layout, path, speed=speed, mode=mode)
+    actuators = Actuators(engine, layout, period_s=PERIOD_S)
+    rows: list[dict[str, np.ndarray]] = []
+    outcome: Outcome = "timeout"
+    for tick in range(math.ceil(time_max_s / PERIOD_S)):
+        state = _read_state(engine, layout, tick * PERIOD_S)
+        heading = _heading(state)
+        command = follower.command(state["position_m"][:2], heading)
+        applied = actuators.apply(command)
+        state["commanded"] = np.concatenate([command.steering, command.rates])
+        state["applied"] = np.concatenate([applied.steering, applied.rates])
+        state["sinkage_m"] = np.zeros(4) if soil is None else soil.sinkage
+        rows.append(state)
+        rocks.see(engine, tick * PERIOD_S)
+        if (ended := _ended(rows, route[-1])) is not None:
+            outcome = ended
+            break
+        simulate(round(PERIOD_S / engine.timestep_s))
+    trajectory = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
+
+
+def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.ndarray]:
+    """A row of a trajectory, but for what is commanded."""
+    motion, rolling = engine.motion([schema.ROVER_CHASSIS]), read_rolling(engine, layout.wheels)
+    steering = [engine.joint(path) for path in layout.steering]
+    drives = [engine.joint(path) for path in layout.drives]
+    return {
+        "time_s": np.array(now_s),
+        "position_m": motion.position[0],
+        "orientation": motion.orientation[0],
+        "velocity_m_s": motion.velocity[0],
+        "steering_rad": np.array([joint.position for joint in steering]),
+        "wheel_rate_rad_s": np.array([joint.velocity for joint in drives]),
+        "drive_torque_n_m": np.array([joint.effort for joint in drives]),
+        "slip": rolling.slip,
+        "load_n": rolling.load,
+    }
+
+
+def _heading(state: dict[str, np.ndarray]) -> float:
+    """Heading of a row, anticlockwise from +X [rad]."""
+    w, x, y, z = state["orientation"]
+    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
+    """How it ended; None where it goes on."""
+    state = rows[-1]
+    _, x, y, _ = state["orientation"]
+    if 1.0 - 2.0 * (x * x + y * y) < TIPPED_COS:
+        return "tipped"
+    if np.linalg.norm(state["position_m"][:2] - goal) < REACHED_M:
+        return "reached"
+    span = round(STUCK_S / PERIOD_S)
+    if len(rows) > span:
+        then = rows[-1 - span]
+        moved = np.linalg.norm(state["position_m"] - then["position_m"])
+        if moved < STUCK_M and abs(math.remainder(_heading(state) - _heading(then), 2.0 * math.pi)) < STUCK_RAD:
+            return "stuck"
+    return None

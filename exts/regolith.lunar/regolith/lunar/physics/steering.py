@@ -1,0 +1,205 @@
+"""Steering of a rover whose four wheels all turn: a path to follow, and what the joints are asked for.
+
+Rover frame: +X ahead, +Y left, origin under the chassis' centre. A turn has its centre on the Y axis, at 1 / curvature;
+every axle points at it, so that no wheel scrubs. On the spot the centre is the origin.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import numpy as np
+
+from regolith.lunar.params import InputError
+from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.wheel_soil import Wheels, find_wheels
+from regolith.lunar.physics.world import World
+from regolith.lunar.stage import schema
+
+LOOKAHEAD_M = 1.0
+"""Distance along the path of the point that is steered for [m]."""
+
+CURVATURE_MAX = 0.8
+"""Tightest turn while driving [1/m]: within 50° of steering for wheels half a metre ahead of the centre and aside."""
+
+AIM_RAD = math.radians(60.0)
+"""Bearing of the point steered for beyond which the rover turns on the spot, until it is below a quarter of it."""
+
+STEERING_RATE = 0.5
+"""Fastest turn of a steering joint [rad/s]."""
+
+WHEEL_ACCELERATION = 1.0
+"""Fastest change of a wheel's rate [rad/s²]."""
+
+WAIT_RAD = 0.3
+"""Steering error at which the wheels stand [rad]; below it they run in proportion."""
+
+Mode = Literal["ackermann", "point-turn"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Wheels of a rover, in the order of `schema.CORNERS`."""
+
+    wheels: Wheels
+    pivot: np.ndarray
+    """Steering axes in the rover's frame [m], shape [4, 2]."""
+    hub: np.ndarray
+    """Middles of the wheels where they point ahead [m], shape [4, 2]."""
+    limit: np.ndarray
+    """Largest steering angle [rad], shape [4]."""
+    steering: tuple[str, ...]
+    """Steering joints."""
+    drives: tuple[str, ...]
+    """Drive joints."""
+
+    @property
+    def radius(self) -> float:
+        """Radius of a wheel [m]."""
+        return float(self.wheels.radius[0])
+
+
+def read_layout(world: World) -> Layout:
+    """Read where the wheels of the rover are.
+
+    Raises:
+        InputError: There is no such rover on the stage.
+    """
+    bodies = {body.path: body for body in world.bodies}
+    joints = {joint.path: joint for joint in world.joints}
+    steering = tuple(schema.rover_joint("steering", corner) for corner in schema.CORNERS)
+    drives = tuple(schema.rover_joint("drive", corner) for corner in schema.CORNERS)
+    hubs = tuple(schema.rover_body("wheel", corner) for corner in schema.CORNERS)
+    lacking = [path for path in (schema.ROVER_CHASSIS, *hubs) if path not in bodies]
+    lacking += [path for path in (*steering, *drives) if path not in joints or joints[path].drive is None]
+    if lacking:
+        raise InputError("stage", lacking[0], "a stage with a rover: author it with --rover.model viper")
+    base = bodies[schema.ROVER_CHASSIS].pose
+    pivots = [bodies[joints[path].child].pose.position for path in steering]
+    return Layout(
+        wheels=find_wheels(world, hubs),
+        pivot=np.array([(place - base.position)[:2] for place in pivots]),
+        hub=np.array([(bodies[path].pose.position - base.position)[:2] for path in hubs]),
+        limit=np.array([joints[path].upper for path in steering]),
+        steering=steering,
+        drives=drives,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What the joints are asked for; arrays in the order of `schema.CORNERS`."""
+
+    steering: np.ndarray
+    """Angles of the steering joints [rad], shape [4]."""
+    rates: np.ndarray
+    """Rates of the wheels [rad/s], shape [4]."""
+
+
+def turn_about(layout: Layout, *, speed: float, curvature: float) -> Command:
+    """Drive at a speed [m/s] of the centre along a curvature [1/m], positive to the left."""
+    x, y = layout.pivot.T
+    steering = np.arctan2(curvature * x, 1.0 - curvature * y)
+    arm = np.hypot(curvature * x, 1.0 - curvature * y) - curvature * (layout.hub - layout.pivot)[:, 1]
+    return Command(steering, speed * arm / layout.radius)
+
+
+def turn_on_spot(layout: Layout, *, rate: float) -> Command:
+    """Turn about the centre at a rate [rad/s], positive to the left."""
+    x, y = layout.pivot.T
+    steering = np.arctan2(-x * np.sign(y), np.abs(y))
+    arm = np.hypot(x, y) + np.linalg.norm(layout.hub - layout.pivot, axis=1)
+    return Command(steering, -np.sign(y) * rate * arm / layout.radius)
+
+
+class Route:
+    """A way along straight pieces."""
+
+    def __init__(self, points: np.ndarray) -> None:
+        """Take the corners of the way [m], shape [N, 2], N at least 2."""
+        self.points = np.asarray(points, np.float64)
+        self._steps = np.diff(self.points, axis=0)
+        self._lengths = np.linalg.norm(self._steps, axis=1)
+        self._starts = np.concatenate([[0.0], np.cumsum(self._lengths)])
+        self._passed = 0.0
+
+    @property
+    def length(self) -> float:
+        """[m]."""
+        return float(self._starts[-1])
+
+    def at(self, distance: float) -> np.ndarray:
+        """Point [m] at a distance from the start [m]."""
+        return np.array([np.interp(distance, self._starts, column) for column in self.points.T])
+
+    def ahead(self, place: np.ndarray, lookahead: float) -> np.ndarray:
+        """The point [m] to steer for: `lookahead` [m] beyond that nearest to a place, and never back.
+
+        The nearest is sought no farther than twice the lookahead beyond the last one: a way may come by itself again.
+        """
+        share = ((place - self.points[:-1]) * self._steps).sum(axis=1) / np.maximum(self._lengths**2, 1e-12)
+        along = self._starts[:-1] + np.clip(share, 0.0, 1.0) * self._lengths
+        open_ = (along >= self._passed) & (along <= self._passed + 2.0 * lookahead)
+        if open_.any():
+            foot = self.points[:-1] + np.clip(share, 0.0, 1.0)[:, None] * self._steps
+            gap = np.where(open_, np.linalg.norm(foot - place, axis=1), np.inf)
+            self._passed = float(along[int(gap.argmin())])
+        return self.at(self._passed + lookahead)
+
+
+class Follower:
+    """Pure pursuit (Coulter 1992, CMU-RI-TR-92-01) of a path, turning on the spot where the path does."""
+
+    def __init__(self, layout: Layout, path: Route, *, speed: float, mode: Mode) -> None:
+        """Take a path to follow.
+
+        Args:
+            layout: Wheels.
+            path: Way.
+            speed: Of the centre [m/s].
+            mode: Whether only turns too tight to drive are made on the spot, or all of them.
+        """
+        self._layout, self._path, self._speed = layout, path, speed
+        self._aim = AIM_RAD if mode == "ackermann" else AIM_RAD / 8.0
+        self._turning = False
+
+    def command(self, place: np.ndarray, heading: float) -> Command:
+        """What the joints are to do at a place [m] with a heading [rad], anticlockwise from +X."""
+        east, north = self._path.ahead(place, LOOKAHEAD_M) - place
+        ahead = math.cos(heading) * east + math.sin(heading) * north
+        aside = -math.sin(heading) * east + math.cos(heading) * north
+        bearing = math.atan2(aside, ahead)
+        self._turning = abs(bearing) > (0.25 * self._aim if self._turning else self._aim)
+        if self._turning:
+            arm = float(np.linalg.norm(self._layout.hub, axis=1).max())
+            return turn_on_spot(self._layout, rate=math.copysign(self._speed / arm, bearing))
+        curvature = 2.0 * aside / max(ahead * ahead + aside * aside, 1e-6)
+        bounded = float(np.clip(curvature, -CURVATURE_MAX, CURVATURE_MAX))
+        return turn_about(self._layout, speed=self._speed, curvature=bounded)
+
+
+class Actuators:
+    """The rover's joints: commands within limits, at rates they can do, and no driving while wheels still turn."""
+
+    def __init__(self, engine: Engine, layout: Layout, *, period_s: float) -> None:
+        """Take the joints of an engine that are commanded every `period_s`."""
+        self._engine, self._layout, self._period = engine, layout, period_s
+        self._rates = np.zeros(4)
+
+    def apply(self, command: Command) -> Command:
+        """Set the drives, and say to what."""
+        layout = self._layout
+        steered = np.array([self._engine.joint(path).position for path in layout.steering])
+        wanted = np.clip(command.steering, -layout.limit, layout.limit)
+        reach = STEERING_RATE * self._period
+        steering = np.clip(wanted, steered - reach, steered + reach)
+        share = max(0.0, 1.0 - float(np.abs(wanted - steered).max()) / WAIT_RAD)
+        reach = WHEEL_ACCELERATION * self._period
+        self._rates = np.clip(command.rates * share, self._rates - reach, self._rates + reach)
+        for path, angle in zip(layout.steering, steering, strict=True):
+            self._engine.drive(path, position=float(angle))
+        for path, rate in zip(layout.drives, self._rates, strict=True):
+            self._engine.drive(path, velocity=float(rate))
+        return Command(steering, self._rates.copy())

@@ -1,0 +1,282 @@
+"""`regolith traverse`: a rover drives over stages; what it touches, how far it comes and how it slips is counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pxr import Tf, Usd
+
+from regolith.lunar.files import write_bytes, write_json
+from regolith.lunar.jobs.events import Emit
+from regolith.lunar.jobs.progress import show
+from regolith.lunar.params import InputError, Params, PresetVerb, quantity, sole_folder
+from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
+from regolith.lunar.physics.engine import TIMESTEP_S, EngineName, open_engine
+from regolith.lunar.physics.plan import Clearance
+from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain
+from regolith.lunar.physics.soil import Soil
+from regolith.lunar.physics.steering import Layout, Mode, read_layout
+from regolith.lunar.physics.wheel_soil import WheelSoil
+from regolith.lunar.physics.world import World
+from regolith.lunar.randomize import Split, draw_scene, narrowed
+from regolith.lunar.stage import schema
+from regolith.lunar.stage.spec import rng
+
+RESULT = "traverse.json"
+TRIES = 200
+"""Ways that are drawn before a stage counts as one without room."""
+LOAD_SHARE = 4.0
+"""Largest load of a wheel that soil is tabulated for, over its share of the rover's weight."""
+
+Avoid = Literal["none", "labels"]
+
+
+class Traverse(PresetVerb):
+    """Drive the rover over a stage under lunar gravity: trajectory, slip, and rocks it touched."""
+
+    stage: Path | None = quantity(None, "Stage with a rover to drive on; left out, stages are authored.")
+    stages: int = quantity(1, "Stages to author, one a scene of the split.", ge=1, le=10_000)
+    seed: int = quantity(0, "Seed of the stages and of the ways over them.", ge=0)
+    split: Split = quantity("train_dr", "Split the stages belong to.")
+    waypoints: str | None = quantity(
+        None, "Places x,y with semicolons between them, from the start to the goal [m]; left out, both are drawn."
+    )
+    distance_m: float = quantity(
+        10.0, "From start to goal in a straight line, where they are drawn.", unit="m", ge=1, le=1000
+    )
+    avoid: Literal["none", "labels", "both"] = quantity(
+        "both", "Drive straight on, or round what is labelled rock; or first one and then the other on each stage."
+    )
+    clearance_m: float = quantity(
+        1.1, "From the middle of the rover to a rock that is avoided.", unit="m", ge=0.1, le=5, step=0.05
+    )
+    rock_min_m: float = quantity(ROCK_MIN_M, "Smallest rock that collides.", unit="m", ge=0.03, le=5, step=0.01)
+    speed_m_s: float = quantity(0.2, "Speed of the rover; 0.2 m/s is VIPER's fastest.", unit="m/s", ge=0.01, le=2)
+    steering: Mode = quantity("ackermann", "Turn while driving where that is wide enough, or always on the spot.")
+    soil: Literal["none", "lunar"] = quantity(
+        "lunar", "Soil in which wheels sink and slip, by Bekker, Janosi, Wong and Reece; none for hard ground."
+    )
+    time_max_s: float = quantity(600.0, "Simulated time after which it is given up.", unit="s", ge=1, le=100_000)
+    engine: EngineName = quantity("mujoco", "Physics engine.")
+    timestep_s: float = quantity(TIMESTEP_S, "Step of the simulation.", unit="s", ge=0.0005, le=0.01, step=0.0005)
+    out: Path = quantity(Path("out/traverse"), f"Folder of {RESULT} and the trajectories.")
+    events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
+
+    def run(self) -> dict[str, Any]:
+        """Drive, write trajectories and result, and return that.
+
+        Raises:
+            InputError: A stage without rover or ground, waypoints that are none, or no room for a way.
+        """
+        waypoints = read_waypoints(self.waypoints)
+        if self.stage is not None and self.stages != 1:
+            raise InputError("stages", self.stages, "1 where --stage names the stage")
+        with show(self.events, "traverse", "drives") as emit, sole_folder("out", self.out):
+            runs = list(self._runs(waypoints, emit))
+            result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
+            result["totals"] = {how: sum_up([run for run in runs if run["avoid"] == how]) for how in self._ways}
+            write_json(self.out / RESULT, result)
+        return result
+
+    @property
+    def _ways(self) -> tuple[Avoid, ...]:
+        return ("none", "labels") if self.avoid == "both" else (self.avoid,)
+
+    def _runs(self, waypoints: np.ndarray | None, emit: Emit) -> Iterator[dict[str, Any]]:
+        total = self.stages * len(self._ways)
+        emit({"event": "progress", "done": 0, "total": total})
+        for number in range(self.stages):
+            stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
+            course = Course(self, stage, number)
+            places = waypoints if waypoints is not None else course.draw()
+            for index, how in enumerate(self._ways):
+                run = course.drive(places, how)
+                yield run
+                emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
+
+    def summary(self, result: dict[str, Any]) -> str:
+        """Give a line for each way of driving."""
+        lines = []
+        for how, row in result["totals"].items():
+            name = "round the labelled rocks" if how == "labels" else "straight on"
+            lines.append(
+                f"{name}: reached {row['reached']} of {row['runs']}, {row['rocks']['mean']:.2f} rocks touched a "
+                f"drive, {row['distance_m']['mean']:.1f} m, slip {row['slip']['mean']:.3f}, "
+                f"{row['real_time_factor']:.0f} × real time"
+            )
+        return "\n".join([*lines, str(self.out / RESULT)])
+
+
+class Course:
+    """One stage in an engine, to be driven over more than once."""
+
+    def __init__(self, verb: Traverse, stage: Usd.Stage, number: int) -> None:
+        """Load a stage.
+
+        Raises:
+            InputError: It has no rover, no ground, or something the engine does not know.
+        """
+        self._verb, self._number = verb, number
+        wheels = [schema.rover_body("wheel", corner) for corner in schema.CORNERS]
+        gripping = wheels if verb.soil == "lunar" else []
+        self._engine = open_engine(
+            stage, engine=verb.engine, timestep_s=verb.timestep_s, rock_min_m=verb.rock_min_m, gripping=gripping
+        )
+        self._layout: Layout = read_layout(self._engine.world)
+        self._terrain = read_terrain(stage)
+        world = self._engine.world
+        rocks = [shape for shape in world.fixed if shape.path.startswith(f"{schema.ROCKS}/")]
+        self._half = min(self._terrain.grid.half_x, self._terrain.grid.half_y)
+        self._clearance = Clearance(rocks, half=self._half)
+        self._soil = None
+        if verb.soil == "lunar":
+            load = LOAD_SHARE * _weight(world) / len(wheels)
+            self._soil = WheelSoil(self._engine, self._layout.wheels, Soil(), load_max=load)
+
+    def draw(self) -> np.ndarray:
+        """Draw start and goal [m], shape [2, 2], at equal distances from the origin and clear of rocks.
+
+        Raises:
+            InputError: There is no room, or no way round the rocks.
+        """
+        verb, random = self._verb, rng(self._verb.seed, self._verb.split, "traverse", self._number)
+        radius = 0.5 * verb.distance_m
+        if radius + verb.clearance_m > self._half:
+            allowed = f"at most {2.0 * (self._half - verb.clearance_m):.3g} m on this ground"
+            raise InputError("distance_m", verb.distance_m, allowed)
+        for _ in range(TRIES):
+            angle = random.uniform(0.0, 2.0 * math.pi)
+            start = radius * np.array([math.cos(angle), math.sin(angle)])
+            if self._clearance.way(start, -start, verb.clearance_m) is not None:
+                return np.array([start, -start])
+        allowed = f"a stage of seed {verb.seed} with a way round its rocks (scene {self._number} has none)"
+        raise InputError("clearance_m", verb.clearance_m, allowed)
+
+    def drive(self, places: np.ndarray, how: Avoid) -> dict[str, Any]:
+        """Drive from the first place by the others to the last, and say what came of it.
+
+        Raises:
+            InputError: Places beyond the ground, or no way round the rocks.
+        """
+        verb = self._verb
+        if (np.abs(places) > self._half).any():
+            raise InputError("waypoints", verb.waypoints, f"places within {self._half:g} m of the origin")
+        route = places if how == "none" else self._around(places)
+        heading = math.atan2(*(route[1] - route[0])[::-1])
+        drive = drive_route(
+            self._engine, self._layout, route, start=place_rover(self._terrain, self._layout, route[0], heading),
+            speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s, soil=self._soil,
+        )  # fmt: skip
+        file = verb.out / f"trajectory_{self._number:05d}_{how}.npz"
+        write_trajectory(file, drive)
+        return {"scene": self._number, "avoid": how, "trajectory": file.name, **describe(drive, places)}
+
+    def _around(self, places: np.ndarray) -> np.ndarray:
+        """Join the ways round the rocks from place to place."""
+        pieces = [places[:1]]
+        for start, goal in itertools.pairwise(places):
+            way = self._clearance.way(start, goal, self._verb.clearance_m)
+            if way is None:
+                told = f"({start[0]:g}, {start[1]:g}) to ({goal[0]:g}, {goal[1]:g}) m"
+                raise InputError("waypoints", told, f"places with a way {self._verb.clearance_m:g} m clear of rocks")
+            pieces.append(way[1:])
+        return np.concatenate(pieces)
+
+
+def _weight(world: World) -> float:
+    """Weight of all bodies whose mass is authored [N]."""
+    return float(np.linalg.norm(world.gravity)) * sum(body.mass or 0.0 for body in world.bodies)
+
+
+def read_waypoints(text: str | None) -> np.ndarray | None:
+    """Read `x,y;x,y`, shape [N, 2].
+
+    Raises:
+        InputError: It is none of that, or fewer than two places.
+    """
+    if text is None:
+        return None
+    try:
+        places = np.array([[float(part) for part in place.split(",")] for place in text.split(";")])
+        fits = places.ndim == 2 and places.shape[1] == 2 and len(places) > 1 and np.isfinite(places).all()
+    except ValueError:
+        fits, places = False, np.zeros(0)
+    if not fits or (np.diff(places, axis=0) == 0.0).all(axis=1).any():
+        raise InputError("waypoints", text, "x,y;x,y… in metres, two places or more, each unlike the one before")
+    return places
+
+
+def open_stage(path: Path) -> Usd.Stage:
+    """Open a stage.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        stage = Usd.Stage.Open(str(path)) if path.is_file() else None
+    except (Tf.ErrorException, OSError):
+        stage = None
+    if not stage:
+        raise InputError("stage", str(path), "a USD stage that can be opened")
+    return stage
+
+
+def author(params: Params, seed: int, split: str, number: int) -> Usd.Stage:
+    """Author scene `number` of a split, with the rover on it."""
+    from regolith.lunar.stage.author import author_stage, build_scene
+
+    narrow = narrowed(params, split)
+    if not narrow.has_rover:
+        narrow = narrow.model_copy(update={"rover": narrow.rover.model_copy(update={"model": "viper"})})
+    return author_stage(build_scene(narrow, draw_scene(params, seed, split, number)))
+
+
+def write_trajectory(path: Path, drive: Drive) -> None:
+    """Write a trajectory (`physics.drive`) whole or not at all."""
+    data = io.BytesIO()
+    np.savez_compressed(data, allow_pickle=False, **drive.trajectory)
+    write_bytes(path, data.getvalue())
+
+
+def describe(drive: Drive, places: np.ndarray) -> dict[str, Any]:
+    """What came of a drive, as plain values."""
+    return {
+        "outcome": drive.outcome,
+        "time_s": round(drive.time_s, 3),
+        "distance_m": drive.distance_m,
+        "straight_m": float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum()),
+        "slip_mean": drive.slip_mean,
+        "rocks": [dataclasses.asdict(touch) for touch in sorted(drive.touches, key=_by_time)],
+        "real_time_factor": drive.time_s / max(drive.cpu_s, 1e-9),
+    }
+
+
+def _by_time(touch: Touch) -> tuple[float, str]:
+    return touch.first_s, touch.rock
+
+
+def sum_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over drives, with standard deviations of what varies from stage to stage (None for one drive)."""
+    columns = {
+        "rocks": [float(len(run["rocks"])) for run in runs],
+        "distance_m": [run["distance_m"] for run in runs],
+        "slip": [run["slip_mean"] for run in runs],
+    }
+    found: dict[str, Any] = {
+        "runs": len(runs),
+        "reached": sum(run["outcome"] == "reached" for run in runs),
+        "touching": sum(bool(run["rocks"]) for run in runs),
+        "real_time_factor": sum(run["time_s"] for run in runs)
+        / sum(run["time_s"] / run["real_time_factor"] for run in runs),
+    }
+    for name, values in columns.items():
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        found[name] = {"mean": float(np.mean(values)), "sd": deviation}
+    return found
