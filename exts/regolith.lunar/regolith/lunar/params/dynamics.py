@@ -5,6 +5,10 @@ from __future__ import annotations
 from regolith.lunar.params.fields import Group, Interval, drawn
 
 
+CONTROL_S = 0.02
+"""Step of a delay [s]: how often drives take a command."""
+
+
 class DynamicsParams(Group):
     """How the rover moves against how it is drawn; each value is drawn once a traverse.
 
@@ -52,7 +56,7 @@ class DynamicsParams(Group):
         ge=0.2, le=2, step=0.01, randomizer="dynamics", per="traverse",
     )  # fmt: skip
     action_delay_steps: Interval = drawn(
-        0.0, 0.0, "Control steps between a command and its effect, rounded.",
+        0.0, 0.0, "Steps of 20 ms between a command and its effect, rounded.",
         unit="steps", ge=0, le=50, step=1, randomizer="dynamics", per="traverse",
     )  # fmt: skip
     action_noise: Interval = drawn(

@@ -13,10 +13,6 @@ from regolith.lunar.stage.dynamics import NEUTRAL
 from regolith.lunar.stage.schema import ACTUATION
 from regolith.lunar.stage.spec import rng
 
-CONTROL_S = 0.02
-"""A control step [s]: how often a controller reads and commands, and the unit of a delay."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Channel:
     """The values of one rover, by the fields of `DynamicsParams`."""
@@ -34,10 +30,11 @@ class Channel:
 
 
 class Actuation:
-    """Passes commands on and readings back, one of each a control step; the same seed gives the same noise.
+    """Passes commands on and readings back; the same seed gives the same noise.
 
-    In control step k the rover gets what was commanded in step k − delay, before that `rest`: speeds times the gain,
-    then every action with noise of its own. Readings have no delay.
+    Commands go by steps of `params.dynamics.CONTROL_S`; a controller that decides more seldom repeats its last. In step k
+    the rover gets what was commanded in step k − delay, before that `rest`: speeds times the gain, then every action
+    with noise of its own. Readings have no delay.
     """
 
     def __init__(
@@ -50,7 +47,7 @@ class Actuation:
         rest: ArrayLike = 0.0,
         seed: int = 0,
     ) -> None:
-        """Begin before the first control step.
+        """Begin before the first step.
 
         Args:
             channel: Gain, delay and noise.
@@ -68,13 +65,13 @@ class Actuation:
         self._action_rng, self._reading_rng = rng(seed, "action_noise"), rng(seed, "proprioception_noise")
 
     def act(self, commanded: ArrayLike) -> np.ndarray:
-        """Command a control step, shape [A]; returns what the drives are given in it, shape [A]."""
+        """Command a step, shape [A]; returns what the drives are given in it, shape [A]."""
         self._under_way.append(np.array(commanded, np.float64))
         noise = self._action_rng.standard_normal(self._actions.shape)  # drawn at any noise: the stream stays in step
         return self._gain * self._under_way.popleft() + self.channel.action_noise * self._actions * noise
 
     def read(self, values: ArrayLike) -> np.ndarray:
-        """Read a control step's motion, shape [R]; returns what the controller gets, shape [R]."""
+        """Read the true motion, shape [R]; returns what the controller gets, shape [R]."""
         noise = self._reading_rng.standard_normal(self._readings.shape)
         return np.asarray(values, np.float64) + self.channel.proprioception_noise * self._readings * noise
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
-from regolith.lunar.physics.actuation import CONTROL_S, Actuation, Channel
+from regolith.lunar.params.dynamics import CONTROL_S
+from regolith.lunar.physics.actuation import Actuation, Channel
 from regolith.lunar.physics.engine import TIMESTEP_S, Engine, open_engine
 from regolith.lunar.physics.measured import Run
 from regolith.lunar.stage import layer as write
@@ -37,8 +38,8 @@ DEPENDS: dict[str, tuple[str, ...]] = {
 DEPENDS["steps"] = (*DEPENDS["coast"], "action_gain", "action_delay_steps")
 """Experiment to the fields of `DynamicsParams` that its motion depends on."""
 
-DROP_STEP_S = 0.0002
-"""Step of a drop [s]: an impact lasts 10 of them, which a trajectory hardly shows."""
+DROP_STEP_S = 0.0001
+"""Step of a drop [s]: an impact lasts a hundred of them, and what it throws back is exact."""
 
 SETTLE_S, RUN_UP_S = 0.4, 2.0
 """How long the rover stands before it is commanded, and drives before it coasts [s]."""
@@ -132,7 +133,7 @@ def _drop(run: Run, values: Mapping[str, float]) -> dict[str, np.ndarray]:
     stage = body_stage("Sphere", values, lift=run.settings["release"])
     engine = open_engine(stage, timestep_s=DROP_STEP_S)
     return _record(
-        engine, run, 20 * DROP_STEP_S, lambda now: {"height": float(now.motion([_BODY]).position[0, 2]) - radius}
+        engine, run, 40 * DROP_STEP_S, lambda now: {"height": float(now.motion([_BODY]).position[0, 2]) - radius}
     )
 
 

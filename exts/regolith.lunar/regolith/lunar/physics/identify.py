@@ -43,11 +43,11 @@ SPREAD = 1.6
 DIFF_STEP = 0.02
 """Relative step of derivatives. Contacts make a simulated motion rough: at steps of 1e-3 least squares stands still."""
 
-TOLERANCE = 1e-3
-"""Relative change of values or cost at which a fit ends."""
+TOLERANCE, GRID_TOLERANCE = 1e-5, 1e-3
+"""Relative change of values or cost at which a fit ends, and at which one ends that shall tell delays apart."""
 
 EVALUATIONS, GRID_EVALUATIONS = 50, 8
-"""Most residuals asked for in a fit, derivatives apart; and at each delay of the grid, where it begins at the best."""
+"""Most residuals asked for in such fits, derivatives apart."""
 
 TOLD = 0.5
 """Share of its limits' width below which the half-width of an interval lies where the runs tell a parameter."""
@@ -140,7 +140,7 @@ def identify(
     solutions: dict[int, _Solution] = {}
     guess, best = problem.start(), delays[0]
     for done, delay in enumerate(delays if len(delays) > 1 else (), 1):
-        solutions[delay] = problem.solve(guess, delay, GRID_EVALUATIONS)
+        solutions[delay] = problem.solve(guess, delay, rough=True)
         best = min(solutions, key=lambda delay: solutions[delay].cost)
         guess = solutions[best].at
         progress(done, total)
@@ -210,16 +210,17 @@ class _Problem:
             parts.append(kept[1])
         return np.concatenate(parts)
 
-    def solve(self, start: np.ndarray, delay: int, evaluations: int = EVALUATIONS) -> _Solution:
-        """Fit all values at one delay."""
+    def solve(self, start: np.ndarray, delay: int, *, rough: bool = False) -> _Solution:
+        """Fit all values at one delay, or well enough to compare it with others."""
         from scipy.optimize import least_squares
 
         if not self.names:
             residuals = self.residuals(start, delay)
             return _Solution(start, float(residuals @ residuals), np.empty((self.count, 0)))
+        tolerance, evaluations = (GRID_TOLERANCE, GRID_EVALUATIONS) if rough else (TOLERANCE, EVALUATIONS)
         found = least_squares(
             self.residuals, start, bounds=(self.lower, self.upper), args=(delay,), x_scale=np.maximum(start, 0.1),
-            diff_step=DIFF_STEP, xtol=TOLERANCE, ftol=TOLERANCE, max_nfev=evaluations,
+            diff_step=DIFF_STEP, xtol=tolerance, ftol=tolerance, max_nfev=evaluations,
         )  # fmt: skip
         return _Solution(found.x, 2.0 * float(found.cost), found.jac)
 

@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.contact import REBOUND_STEP, rebound_ratio
+from regolith.lunar.physics.contact import REBOUND_RATE, REBOUND_STEP, rebound_ratio
 from regolith.lunar.physics.engine import Contact, JointState, Motion
 from regolith.lunar.physics.world import Body, Joint, Pose, Shape, World
 
@@ -234,7 +234,7 @@ class _Spec:
         if shape is None or not shape.restitution:
             return {"solref": (CONTACT_TIME_S, 1.0), "solimp": CONTACT_IMPEDANCE}
         ratio, impedance = rebound_ratio(shape.restitution), CONTACT_IMPEDANCE[1]
-        time = self._timestep_s / (REBOUND_STEP * ratio)
+        time = 1.0 / (min(REBOUND_STEP / self._timestep_s, REBOUND_RATE) * ratio)
         return {"solref": (time, ratio / impedance**0.5), "solimp": (impedance, impedance, 0.001, 0.5, 2.0)}
 
     @staticmethod

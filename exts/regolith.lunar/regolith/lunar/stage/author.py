@@ -15,6 +15,7 @@ from regolith.lunar.params import Params, intervals
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import place_camera
+from regolith.lunar.stage.dynamics import apply_dynamics
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
@@ -294,7 +295,7 @@ def write_camera(layer: Sdf.Layer) -> None:
 
 
 def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
-    """Light and aim the stage at the centre of the training domain, looking across the sun."""
+    """Light and aim the stage at the centre of the training domain, looking across the sun; a rover moves as there."""
     values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
     view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
@@ -303,3 +304,5 @@ def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
         split="", index=0, scene=0, seed=scene.spec.seed, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values
     )
     apply_frame(stage, scene.params, frame, *_SIZE)
+    if scene.params.has_rover:
+        apply_dynamics(stage, {name: each.center for name, each in intervals(scene.params, "traverse").items()})

@@ -82,7 +82,7 @@ DYNAMICS = "regolith:dynamics:"
 
 ACTUATION: dict[str, tuple[str, str]] = {
     "action_gain": ("actionGain", "Speed a wheel's drive aims at over the speed commanded."),
-    "action_delay_steps": ("actionDelaySteps", "Control steps between a command and its effect."),
+    "action_delay_steps": ("actionDelaySteps", "Steps of 20 ms between a command and its effect."),
     "action_noise": ("actionNoise", "Standard deviation of actions over the largest action."),
     "proprioception_noise": ("proprioceptionNoise", "Standard deviation of readings over the largest reading."),
 }
