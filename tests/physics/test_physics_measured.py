@@ -55,7 +55,7 @@ def test_units_are_turned_into_those_of_si(tmp_path: Path) -> None:
         (f"# experiment: coast\n# start [m/s]: a\ntime [s],speed [m/s]\n{ROWS}", "could not convert string to float"),
         (f"# experiment: steps\ntime [s],speed [m/s]\n{ROWS}", "run.csv: command: missing; allowed: command [rad/s]"),
         ("# experiment: steps\ntime [s],command [rpm]\n" + ROWS, "run.csv: speed: missing; allowed: speed [m/s]"),
-        (f"# experiment: drop\n# release [m]: 1\ntime [s],height [m]\n0,0\n1,1", "samples' is not allowed"),
+        ("# experiment: drop\n# release [m]: 1\ntime [s],height [m]\n0,0\n1,1", "samples' is not allowed"),
         (f"# experiment: drop\n# release [m]: 1\ntime [s],height [m]\n{ROWS}\n0.5,1", "time: '0 … 0.5 s' is not"),
         (f"# experiment: drop\n# release [m]: 1\ntime [s],height [m]\n{ROWS}\n5,nan", "height: 'a value that is no"),
         (f"# experiment: drop\n# release [m]: 1\ntime [s],height [m]\n{ROWS}\n5", "1 values in row 13, should be 2"),

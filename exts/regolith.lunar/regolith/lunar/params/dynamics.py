@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from regolith.lunar.params.fields import Group, Interval, drawn
 
-
 CONTROL_S = 0.02
 """Step of a delay [s]: how often drives take a command."""
 

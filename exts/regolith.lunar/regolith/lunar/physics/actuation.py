@@ -13,6 +13,7 @@ from regolith.lunar.stage.dynamics import NEUTRAL
 from regolith.lunar.stage.schema import ACTUATION
 from regolith.lunar.stage.spec import rng
 
+
 @dataclasses.dataclass(frozen=True)
 class Channel:
     """The values of one rover, by the fields of `DynamicsParams`."""
@@ -32,8 +33,8 @@ class Channel:
 class Actuation:
     """Passes commands on and readings back; the same seed gives the same noise.
 
-    Commands go by steps of `params.dynamics.CONTROL_S`; a controller that decides more seldom repeats its last. In step k
-    the rover gets what was commanded in step k − delay, before that `rest`: speeds times the gain, then every action
+    Commands go by steps of `params.dynamics.CONTROL_S`; a controller that decides more seldom repeats its last. In step
+    k the rover gets what was commanded in step k − delay, before that `rest`: speeds times the gain, then every action
     with noise of its own. Readings have no delay.
     """
 

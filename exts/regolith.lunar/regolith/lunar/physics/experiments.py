@@ -20,7 +20,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from regolith.lunar.params.dynamics import CONTROL_S
 from regolith.lunar.physics.actuation import Actuation, Channel
-from regolith.lunar.physics.engine import TIMESTEP_S, Engine, open_engine
+from regolith.lunar.physics.engine import Engine, open_engine
 from regolith.lunar.physics.measured import Run
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import rover_viper as viper
@@ -37,6 +37,9 @@ DEPENDS: dict[str, tuple[str, ...]] = {
 }
 DEPENDS["steps"] = (*DEPENDS["coast"], "action_gain", "action_delay_steps")
 """Experiment to the fields of `DynamicsParams` that its motion depends on."""
+
+STEP_S = 0.002
+"""Step of the rover and its wheel [s]: at longer ones contacts make motion a rough function of the dynamics."""
 
 DROP_STEP_S = 0.0001
 """Step of a drop [s]: an impact lasts a hundred of them, and what it throws back is exact."""
@@ -82,10 +85,10 @@ class Bench:
         if run.experiment == "coast":
             for joint in _DRIVES:
                 engine.drive(joint, velocity=run.settings["start"] / viper.WHEEL_RADIUS_M)
-            engine.step(round(RUN_UP_S / TIMESTEP_S))
+            engine.step(round(RUN_UP_S / STEP_S))
             actuation, command = Actuation(Channel(), actions=[1.0]), np.zeros(len(run.time))
         else:
-            engine.step(round(SETTLE_S / TIMESTEP_S))
+            engine.step(round(SETTLE_S / STEP_S))
             actuation, command = Actuation(Channel.of(values), actions=[1.0]), run.columns["command"]
 
         def control(time: float) -> None:
@@ -101,7 +104,7 @@ class Bench:
             self._stage = rover_stage()
         if self._engine is None or values != self._values:
             apply_dynamics(self._stage, values)
-            self._engine, self._values = open_engine(self._stage, timestep_s=TIMESTEP_S), values
+            self._engine, self._values = open_engine(self._stage, timestep_s=STEP_S), values
         return self._engine
 
 
@@ -139,7 +142,7 @@ def _drop(run: Run, values: Mapping[str, float]) -> dict[str, np.ndarray]:
 
 def _roll(run: Run, values: Mapping[str, float]) -> dict[str, np.ndarray]:
     stage = body_stage("Cylinder", values, slope=run.settings["slope"])
-    engine = open_engine(stage, timestep_s=TIMESTEP_S)
+    engine = open_engine(stage, timestep_s=STEP_S)
 
     def motion(engine: Engine) -> dict[str, float]:
         now = engine.motion([_BODY])

@@ -1,9 +1,9 @@
 """Dynamics from measured motion: least squares of simulated against measured, over a grid of delays.
 
 Least squares cannot move a delay, which goes by whole control steps: each delay of a grid has its own fit of all other
-parameters. A column's residuals are divided by its noise, told from its third differences, in which motion that changes
-slowly cancels. Intervals are those of the linearised model (Student's t) with the residuals each column is left with,
-the delay's those of the F-test on the sum of squares of its grid.
+parameters. A column's residuals are divided by its noise: at first that told from its third differences, in which
+motion that changes slowly cancels, then what the best fit so far leaves. Intervals are those of the linearised model
+(Student's t) with what is left of each column, the delay's those of the F-test on the sum of squares of its grid.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ START = NEUTRAL | {"restitution": 0.5}
 SPREAD = 1.6
 """Further fits begin at factors up to this one, and its inverse, of the first one's start."""
 
-DIFF_STEP = 0.02
-"""Relative step of derivatives. Contacts make a simulated motion rough: at steps of 1e-3 least squares stands still."""
+DIFF_STEPS = {"restitution": 0.005, "action_gain": 0.01, "inertia_scale": 0.02, "mass_scale": 0.02}
+DIFF_STEP = 0.05
+"""Relative steps of derivatives, and that of all other values. Contacts make a motion a rough function of these: at
+steps of 1e-3 least squares stands still."""
 
-TOLERANCE, GRID_TOLERANCE = 1e-5, 1e-3
+TOLERANCE, GRID_TOLERANCE = 1e-4, 1e-3
 """Relative change of values or cost at which a fit ends, and at which one ends that shall tell delays apart."""
 
 EVALUATIONS, GRID_EVALUATIONS = 50, 8
@@ -55,10 +57,11 @@ TOLD = 0.5
 ALIKE = 0.999
 """Correlation of two parameters' effects on the runs from which on they are said to be alike."""
 
-MISFIT = 1.5
+MISFIT = 2.0
 """Ratio of a column's residuals to its noise from which on the simulation is said not to describe it."""
 
-_ROOT_20 = math.sqrt(20.0)  # third differences of white noise have 1 + 9 + 9 + 1 times its variance
+CALM, CALM_VARIANCE = 0.7, 0.3096
+"""Share of the third differences of a column that tell its noise, and the variance of that share of a unit normal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +102,13 @@ class Fit:
 
 
 def noise_of(values: np.ndarray) -> float:
-    """Standard deviation of the noise of a column, shape [N]; never nothing, so that it can be divided by."""
-    spread = float(np.median(np.abs(np.diff(values, 3)))) * 1.4826 / _ROOT_20
+    """Standard deviation of the noise of a column, shape [N]; never nothing, so that it can be divided by.
+
+    That of the smaller `CALM` of its third differences, which of white noise have 1 + 9 + 9 + 1 times its variance: the
+    larger ones are those of impacts and commands.
+    """
+    third = np.sort(np.abs(np.diff(values, 3)))[: round(CALM * (len(values) - 3))]
+    spread = math.sqrt(float(np.mean(third**2)) / (20.0 * CALM_VARIANCE))
     return max(spread, 1e-4 * float(np.ptp(values)), 1e-9)
 
 
@@ -144,10 +152,14 @@ def identify(
         best = min(solutions, key=lambda delay: solutions[delay].cost)
         guess = solutions[best].at
         progress(done, total)
+    if not solutions:
+        solutions[best] = problem.solve(guess, best, rough=True)
+    solutions = problem.weigh_anew(solutions, best)
     for number in range(starts):
-        start = problem.start(rng(seed, "identify", number)) if number else guess
+        start = problem.start(rng(seed, "identify", number)) if number else solutions[best].at
         found = problem.solve(start, best)
-        solutions[best] = min(found, solutions.get(best, found), key=lambda each: each.cost)
+        if found.cost < solutions[best].cost or not number:
+            solutions[best] = found
         progress(total - starts + number + 1, total)
     return _conclude(problem, solutions, best, confidence, fitted_delay=DELAY in names)
 
@@ -180,7 +192,9 @@ class _Problem:
         self.runs, self.names, self.simulations = runs, names, 0
         self._known = NEUTRAL | dict(known)
         self._bench = Bench()
-        self._noise = [{name: noise_of(values) for name, values in run.outputs.items()} for run in runs]
+        self._lengths = [len(run.time) for run in runs for _ in run.outputs]
+        self._noise = np.array([noise_of(values) for run in runs for values in run.outputs.values()])
+        self._weights = 1.0 / np.repeat(self._noise, self._lengths)
         self._last: dict[int, tuple[tuple[float, ...], np.ndarray]] = {}
         self.count = sum(len(run.time) * len(run.outputs) for run in runs)
         limits = [field_extra(DynamicsParams.model_fields[name]) for name in names]
@@ -194,8 +208,8 @@ class _Problem:
         margin = 0.01 * (self.upper - self.lower)
         return np.clip(first, self.lower + margin, self.upper - margin)
 
-    def residuals(self, at: np.ndarray, delay: int) -> np.ndarray:
-        """Simulated less measured over the noise, shape [N]; a run that nothing changed for is not simulated again."""
+    def differences(self, at: np.ndarray, delay: int) -> np.ndarray:
+        """Simulated less measured, shape [N]; a run that nothing changed for is not simulated again."""
         values = self._known | dict(zip(self.names, at.tolist(), strict=True)) | {DELAY: float(delay)}
         parts = []
         for number, run in enumerate(self.runs):
@@ -204,11 +218,25 @@ class _Problem:
             if kept is None or kept[0] != key:
                 simulated = self._bench.simulate(run, values)
                 self.simulations += 1
-                noise = self._noise[number]
-                found = [(simulated[name] - measured) / noise[name] for name, measured in run.outputs.items()]
+                found = [simulated[name] - measured for name, measured in run.outputs.items()]
                 kept = self._last[number] = key, np.concatenate(found)
             parts.append(kept[1])
         return np.concatenate(parts)
+
+    def residuals(self, at: np.ndarray, delay: int) -> np.ndarray:
+        """Differences over the noise, shape [N]."""
+        return self.differences(at, delay) * self._weights
+
+    def left(self, at: np.ndarray, delay: int) -> np.ndarray:
+        """RMS of the differences of each column, shape [columns]."""
+        parts = np.split(self.differences(at, delay), np.cumsum(self._lengths)[:-1])
+        return np.array([math.sqrt(float(np.mean(part**2))) for part in parts])
+
+    def weigh_anew(self, solutions: Mapping[int, _Solution], best: int) -> dict[int, _Solution]:
+        """Take what the best solution leaves of each column for its noise; returns the solutions at their new costs."""
+        self._weights = 1.0 / np.repeat(np.maximum(self.left(solutions[best].at, best), 1e-12), self._lengths)
+        costs = {delay: float(np.sum(self.residuals(each.at, delay) ** 2)) for delay, each in solutions.items()}
+        return {delay: dataclasses.replace(each, cost=costs[delay]) for delay, each in solutions.items()}
 
     def solve(self, start: np.ndarray, delay: int, *, rough: bool = False) -> _Solution:
         """Fit all values at one delay, or well enough to compare it with others."""
@@ -220,18 +248,21 @@ class _Problem:
         tolerance, evaluations = (GRID_TOLERANCE, GRID_EVALUATIONS) if rough else (TOLERANCE, EVALUATIONS)
         found = least_squares(
             self.residuals, start, bounds=(self.lower, self.upper), args=(delay,), x_scale=np.maximum(start, 0.1),
-            diff_step=DIFF_STEP, xtol=tolerance, ftol=tolerance, max_nfev=evaluations,
+            diff_step=[DIFF_STEPS.get(name, DIFF_STEP) for name in self.names],
+            xtol=tolerance, ftol=tolerance, max_nfev=evaluations,
         )  # fmt: skip
         return _Solution(found.x, 2.0 * float(found.cost), found.jac)
 
     def misfits(self, at: np.ndarray, delay: int) -> tuple[Misfit, ...]:
-        """What is left of each column, in the order of the residuals."""
-        residuals, found = self.residuals(at, delay), []
-        for run in self.runs:
-            for name in run.outputs:
-                part, residuals = residuals[: len(run.time)], residuals[len(run.time) :]
-                found.append(Misfit(run.name, name, float(np.sqrt(np.mean(part**2)))))
-        return tuple(found)
+        """What is left of each column over its noise, in the order of the columns."""
+        columns = [(run.name, name) for run in self.runs for name in run.outputs]
+        ratios = (self.left(at, delay) / self._noise).tolist()
+        return tuple(Misfit(run, name, ratio) for (run, name), ratio in zip(columns, ratios, strict=True))
+
+    def deviations(self, solution: _Solution, delay: int, free: int) -> np.ndarray:
+        """Standard deviations of fitted values, shape [P]: of residuals with what is left of their columns."""
+        left = np.repeat(self.left(solution.at, delay), self._lengths) * self._weights
+        return _deviations(solution.jacobian, left * math.sqrt(self.count / free))
 
 
 def _conclude(
@@ -242,10 +273,8 @@ def _conclude(
 
     solution = solutions[best]
     free = problem.count - len(problem.names) - fitted_delay
+    half = float(stats.t.ppf(0.5 + 0.5 * confidence, free)) * problem.deviations(solution, best, free)
     misfits = problem.misfits(solution.at, best)
-    lengths = [len(run.time) for run in problem.runs for _ in run.outputs]
-    left = np.repeat([each.ratio for each in misfits], lengths) * math.sqrt(problem.count / free)
-    half = float(stats.t.ppf(0.5 + 0.5 * confidence, free)) * _deviations(solution.jacobian, left)
     estimates: dict[str, Estimate] = {}
     for number, name in enumerate(problem.names):
         lower, upper, value = problem.lower[number], problem.upper[number], float(solution.at[number])
