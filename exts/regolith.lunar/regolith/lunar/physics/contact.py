@@ -9,8 +9,8 @@ from scipy.optimize import brentq
 
 REBOUND_STEP, REBOUND_RATE = 0.1, 300.0
 """Angle that a contact that rebounds turns through in a step at most, of its free oscillation [rad], and rate of that
-at most [rad/s]: it lasts thirty steps and 10 ms at least. Where in a step it begins changes what it throws back: by 0.03
-where it lasts thirty of them."""
+at most [rad/s]: it lasts thirty steps, and 10 ms at least. Where in a step it begins changes what it throws back by up
+to 0.03 of what fell."""
 
 
 def rebound_ratio(restitution: float) -> float:
