@@ -78,11 +78,12 @@ sbom: setup ## what .venv holds, in build/sbom.cdx.json (CycloneDX 1.6)
 	build/cyclonedx/bin/python -m pip install --quiet "cyclonedx-bom>=7"
 	build/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --sv 1.6 --output-reproducible --of JSON -o build/sbom.cdx.json $(VENV)
 
-bench: setup ## renderer, generator, studio and geometric score: every target as demanded, measured, ok
+bench: setup ## renderer, generator, studio, geometric score and physics: every target as demanded, measured, ok
 	$(BIN)/python benchmarks/bench_render.py --json out/bench_render.json
 	$(BIN)/python benchmarks/bench_generate.py --json out/bench_generate.json
 	$(BIN)/python benchmarks/bench_studio.py --json out/bench_studio.json
 	$(BIN)/python benchmarks/bench_quality.py --json out/bench_quality.json
+	$(BIN)/python benchmarks/bench_physics.py --json out/bench_physics.json
 
 clean: ## remove caches; what runs made in out/ stays
 	rm -rf build .pytest_cache .ruff_cache .hypothesis

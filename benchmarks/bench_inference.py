@@ -26,7 +26,8 @@ import numpy as np
 import torch
 
 from regolith.lunar.machine import cores
-from regolith.lunar.perception.session import Segmenter, find_model, shipped_models
+from regolith.lunar.perception.model_files import find_model, shipped_models
+from regolith.lunar.perception.session import Segmenter
 from regolith.lunar.stage.spec import rng
 from training.checkpoint import read_checkpoint
 from training.export import compare, file_fields

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from regolith.lunar.labels import CLASSES
-from regolith.lunar.perception.session import find_model, padded, read_card
+from regolith.lunar.perception.model_files import find_model, read_card
+from regolith.lunar.perception.session import padded
 from training.checkpoint import write_torch
 from training.networks import build_network, describe_network
 from training.networks.base import SegmentationNetwork, Start

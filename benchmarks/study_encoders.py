@@ -10,19 +10,17 @@ has the figures of every seed, and what is printed is their table.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from study_steps import folder
 from transfer_arms import BY_NAME, INGREDIENTS, folder_of, make_arm
 from transfer_report import figures
-from transfer_runs import RESULT, measure, predictor, prepare_photographs, read_photographs, recipe, val_split
+from transfer_runs import prepare_photographs, recipe, train_measured, val_split
 from transfer_text import COLUMNS, spread
 
 from regolith.lunar.files import write_json
-from regolith.lunar.reading import read_json
-from training.train import train
 
 NETWORKS = {"efficientnet-lite0": "imagenet", "efficientnet-lite2": "imagenet", "segformer-b0": "distilled"}
 """Networks, and what their encoders start from: ImageNet weights, Apache-2.0, or features taught by those."""
@@ -32,26 +30,18 @@ MIXTURE = INGREDIENTS[-1]
 def run_one(root: Path, real: Path, network: str, seed: int, epochs: int) -> dict[str, Any]:
     """Train one network and measure it, or read what was measured."""
     out = root / "encoders" / f"{network}-{epochs}-{seed}"
-    if not (out / RESULT).exists():
-        base = recipe(folder_of(root, MIXTURE), val_split(root), out, seed, epochs=epochs)
-        changes = {"arch": network, "init": NETWORKS[network]}
-        if network == "segformer-b0":
-            changes["logits_stride"] = type(base).model_fields["logits_stride"].default
-        train(type(base).model_validate(base.model_dump() | changes), lambda event: None)
-        predict = predictor(out / "last.pt")
-        began = time.process_time()
-        result, _ = measure(predict, read_photographs(real))
-        write_json(out / RESULT, {"seconds": time.process_time() - began, "photographs": result})
-        for name in ("best.pt", "last.pt"):
-            (out / name).unlink(missing_ok=True)
-    found = read_json(out / RESULT)
+    base = recipe(folder_of(root, MIXTURE), val_split(root), out, seed, epochs=epochs)
+    changes = {"arch": network, "init": NETWORKS[network]}
+    if network == "segformer-b0":
+        changes["logits_stride"] = type(base).model_fields["logits_stride"].default
+    found = train_measured(type(base).model_validate(base.model_dump() | changes), real)
     return figures(found["photographs"]) | {"seconds": found["seconds"]}
 
 
 def main() -> None:
     """Run the study, or what is left of it, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the real photographs")
+    parser.add_argument("--photos", type=folder, required=True, help="folder of the real photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the transfer study")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="networks, by name")
     parser.add_argument("--seeds", default="0,1,2", help="seeds of the trainings")

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from model_start import write_start
 from PIL import Image
-from study_steps import TERRAIN, once
+from study_steps import TERRAIN, folder, once
 from transfer_arms import BY_NAME, SPLIT, folder_of, make_arm, write_derived
 from transfer_runs import recipe
 
@@ -35,7 +35,8 @@ from regolith.lunar.perception.importing import import_split
 from regolith.lunar.perception.metrics import ratio as share_of
 from regolith.lunar.perception.metrics import rock_counts, rock_scores
 from regolith.lunar.perception.rocks import MATCH_IOU, match_rocks
-from regolith.lunar.perception.session import VIEWS, Views, load_model
+from regolith.lunar.perception.session import load_model
+from regolith.lunar.perception.views import VIEWS, Views
 from regolith.lunar.quality.mix import Mix
 from regolith.lunar.quality.pictures import Picture, Pictures
 from regolith.lunar.quality.tail_rocks import LEAST_PX, measure_rocks
@@ -286,7 +287,7 @@ def say(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run the study, or what is left of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the real photographs")
+    parser.add_argument("--photos", type=folder, required=True, help="folder of the real photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the study")
     parser.add_argument("--ratios", type=lambda text: text.split(","), default=list(RATIOS))
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1])

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from study_steps import TERRAIN, once
+from study_steps import TERRAIN, folder, once
 
 from regolith.lunar.dataset.formats.coco import CATEGORIES, compressed_runs
 from regolith.lunar.files import write_json
@@ -45,10 +45,10 @@ class Study:
     """The steps; each is done once."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.args, self.out = args, Path(args.out)
+        self.args, self.out = args, args.out
         self.threads = args.threads
-        masks = {path.stem: path for path in Path(args.masks).iterdir()}
-        self.photos = sorted(path for path in Path(args.images).iterdir() if path.stem in masks)
+        masks = {path.stem: path for path in args.masks.iterdir()}
+        self.photos = sorted(path for path in args.images.iterdir() if path.stem in masks)
         self.masks = masks
 
     def start(self) -> Path:
@@ -204,8 +204,8 @@ def saved(active: list[dict[str, Any]], chance: list[dict[str, Any]], seed: int)
 def main() -> None:
     """Run the study, or what is left of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("images", "masks", "split", "out"):
-        parser.add_argument(f"--{name}", required=True)
+    for name, kind in (("images", folder), ("masks", folder), ("split", str), ("out", Path)):
+        parser.add_argument(f"--{name}", type=kind, required=True)
     parser.add_argument("--ways", type=lambda text: text.split(","), default=["bald", "random"])
     parser.add_argument("--labels", type=lambda text: [int(n) for n in text.split(",")], default=[12, 24, 48])
     parser.add_argument("--folds", type=lambda text: [int(n) for n in text.split(",")], default=[0, 1])

@@ -1,7 +1,8 @@
-"""What studies on POLAR's photographs share: steps that are done once, and the terrain a photograph is of."""
+"""What studies on real photographs share: their folder, steps that are done once, the terrain a photograph is of."""
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,3 +21,15 @@ def once(path: Path, make: Callable[[], Any]) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, make())
     return read_json(path)
+
+
+def folder(text: str) -> Path:
+    """Type of an argument that names a folder which is there, for `argparse`.
+
+    Raises:
+        ArgumentTypeError: There is none.
+    """
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: a folder that is there")
+    return path

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from study_steps import once
+from study_steps import folder, once
 from tail_figures import ARMS, TAILS, compare, figures, measure, say, supply
 from transfer_arms import SPLIT, folder_of, write_derived
 from transfer_runs import predictor, recipe, run_folder, val_split
@@ -117,8 +117,8 @@ def score(root: Path, arm: str, seed: int, tails: Mapping[str, Any]) -> dict[str
 def main() -> None:
     """Run the study, or what is left of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("images", "masks", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name, kind in (("images", folder), ("masks", folder), ("out", Path)):
+        parser.add_argument(f"--{name}", type=kind, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     root, began = options.out.absolute(), time.process_time()

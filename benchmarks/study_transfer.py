@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from study_steps import folder
 from transfer_arms import ARMS, BROKEN, BY_NAME, GENERATIONS, INGREDIENTS, folder_of, make_arm
 from transfer_report import write_report
 from transfer_runs import (
@@ -122,7 +123,7 @@ def collect(root: Path, arms: list[str], seeds: list[int]) -> dict[str, Any]:
 def main() -> None:
     """Run the study, or what is left of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of the real photographs")
+    parser.add_argument("--photos", type=folder, required=True, help="folder of the real photographs")
     parser.add_argument("--out", type=Path, required=True, help="folder of the study")
     parser.add_argument("--arms", default=",".join(arm.name for arm in ARMS), help="arms to run, by name")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="seeds of the trainings")

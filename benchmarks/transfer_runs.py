@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,28 @@ def score_run(root: Path, arm: str, seed: int, photographs: Photographs) -> dict
         write_json(out / RESULT, result)
         for name in ("best.pt", "last.pt"):
             (out / name).unlink(missing_ok=True)  # a run is measured once, and weighs 40 MB
+    return read_json(out / RESULT)
+
+
+def train_measured(params: TrainParams, real: Path) -> dict[str, Any]:
+    """Train and measure on the photographs, or read what was measured.
+
+    Args:
+        params: Of the training; the result is kept in its folder, the weights are not.
+        real: What `prepare_photographs` wrote.
+
+    Returns:
+        {seconds, photographs}: CPU time of measuring [s], and what `measure` found.
+    """
+    out = params.out
+    if not (out / RESULT).exists():
+        train(params, lambda event: None)
+        predict, photographs = predictor(out / "last.pt"), read_photographs(real)
+        began = time.process_time()
+        result, _ = measure(predict, photographs)
+        write_json(out / RESULT, {"seconds": time.process_time() - began, "photographs": result})
+        for name in ("best.pt", "last.pt"):
+            (out / name).unlink(missing_ok=True)
     return read_json(out / RESULT)
 
 

@@ -58,29 +58,55 @@ def chosen(found: dict[str, Any]) -> str:
     )
 
 
+INGREDIENT_KEYS = ("polar_iou", "apollo_iou", "boulders_iou", "apollo_flood")
+"""What an ingredient of a training set is judged by."""
+
+
+def compare(before: list[dict[str, float]], after: list[dict[str, float]]) -> tuple[list[str], str]:
+    """Say what a change of a training set did, paired by seed.
+
+    Args:
+        before: Figures of the trainings without it, by seed.
+        after: The same with it.
+
+    Returns:
+        A cell of a table for each of `INGREDIENT_KEYS`, with the difference's interval of 95 % over seeds; and what
+        follows for the change.
+    """
+    cells, better, worse = [], 0, 0
+    for key in INGREDIENT_KEYS:
+        a, b = ([run[key] for run in runs] for runs in (before, after))
+        percent = key.endswith("flood")
+        found = estimate([y - x for x, y in zip(a, b, strict=True)])
+        interval = ""
+        if found is not None and found.lo is not None and found.hi is not None:
+            scale, digits = (100, 1) if percent else (1, 3)
+            low, high = (f"{value * scale:+.{digits}f}".replace("-", "−") for value in (found.lo, found.hi))
+            interval = f" ({low} … {high})"
+            sign = OUTCOMES[key][2]
+            better += min(sign * found.lo, sign * found.hi) > 0
+            worse += max(sign * found.lo, sign * found.hi) < 0
+        cells.append(f"{spread(a, percent)} → {spread(b, percent)}{interval}")
+    word = "both ways" if better and worse else "kept" if better else "dropped" if worse else "no difference seen"
+    return cells, word
+
+
+def comparison_table(title: str, rows: dict[str, tuple[list[dict[str, float]], list[dict[str, float]]]]) -> str:
+    """A line for each change: figures before and after, by seed, as `compare` says it."""
+    titles = [OUTCOMES[key][0] for key in INGREDIENT_KEYS]
+    lines = [f"| {title} | {' | '.join(titles)} | |", "|---" * (len(titles) + 2) + "|"]
+    for name, (before, after) in rows.items():
+        cells, word = compare(before, after)
+        lines.append(f"| {name} | {' | '.join(cells)} | {word} |")
+    return "\n".join(lines)
+
+
 def ingredients(summary: dict[str, Any]) -> str:
     """A line for each ingredient: the same number of frames and steps with and without it, paired by seed."""
     names = [name for name in summary["groups"]["mixtures"] if name in summary["arms"]]
-    keys = ("polar_iou", "apollo_iou", "boulders_iou", "apollo_flood")
-    titles = [OUTCOMES[key][0] for key in keys]
-    lines = [f"| added | {' | '.join(titles)} | |", "|---" * (len(titles) + 2) + "|"]
-    for before, after in itertools.pairwise(names):
-        cells, better, worse = [], 0, 0
-        for key in keys:
-            a, b = ([run[key] for run in summary["arms"][name]["runs"].values()] for name in (before, after))
-            percent = key.endswith("flood")
-            found = estimate([y - x for x, y in zip(a, b, strict=True)])
-            interval = ""
-            if found is not None and found.lo is not None and found.hi is not None:
-                scale, digits = (100, 1) if percent else (1, 3)
-                low, high = (f"{value * scale:+.{digits}f}".replace("-", "−") for value in (found.lo, found.hi))
-                interval = f" ({low} … {high})"
-                sign = OUTCOMES[key][2]
-                better, worse = (
-                    better + (min(sign * found.lo, sign * found.hi) > 0),
-                    worse + (max(sign * found.lo, sign * found.hi) < 0),
-                )
-            cells.append(f"{spread(a, percent)} → {spread(b, percent)}{interval}")
-        word = "both ways" if better and worse else "kept" if better else "dropped" if worse else "no difference seen"
-        lines.append(f"| {after.removeprefix(before + '+')} to {before} | {' | '.join(cells)} | {word} |")
-    return "\n".join(lines)
+    runs = {name: list(summary["arms"][name]["runs"].values()) for name in names}
+    rows = {
+        f"{after.removeprefix(before + '+')} to {before}": (runs[before], runs[after])
+        for before, after in itertools.pairwise(names)
+    }
+    return comparison_table("added", rows)

@@ -21,7 +21,7 @@ from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import CheckError, InputError, Verb, quantity, sole_file
 from regolith.lunar.params.fields import cross_field
 from regolith.lunar.params.training import ARCHITECTURE_NAMES, portable_name, split_folders
-from regolith.lunar.perception.session import SIZE_PX, Views
+from regolith.lunar.perception.views import SIZE_PX, Views
 from regolith.lunar.reading import read_json
 from training.model_file import file_fields, replaced
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar.params import InputError
-from regolith.lunar.perception.session import read_card
+from regolith.lunar.perception.model_files import read_card
 
 
 def file_fields(out: Path, data: bytes) -> dict[str, Any]:

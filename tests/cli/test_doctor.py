@@ -74,7 +74,7 @@ def test_too_little_memory_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_model_that_does_not_load_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regolith.lunar.perception.session.shipped_models", lambda: {})
+    monkeypatch.setattr("regolith.lunar.perception.model_files.shipped_models", lambda: {})
     check = machine_checks.check_inference(gpu=False)
     assert check.stops and "ships no model" in check.found
 

@@ -48,6 +48,8 @@ LINES = {
     "mix --synth synth --real real --out {path}.json": "out",
     "select {path} --model default --by entropy --budget 1 --out queue": "pool",
     "select photos --model default --done {path} --budget 1 --out queue": "done",
+    "traverse --stage {path}.usda --out drives": "stage",
+    "traverse --out {path}": "out",
     "ablate --init random --out {path}": "out",
     "studio --workspace {path}": "workspace",
     "real-photos --download {path}": "download",

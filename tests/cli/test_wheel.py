@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from regolith.lunar import __version__
-from regolith.lunar.perception.session import SEPARATE
+from regolith.lunar.perception.model_files import SEPARATE
 from regolith.lunar.render.backend import find_llvm
 
 ROOT = Path(__file__).parents[2]
@@ -206,7 +206,7 @@ def test_other_models_are_named_until_they_are_installed(installed: Installed, w
     done = installed.run(*line)
     assert done.returncode == 2 and "the wheel regolith-lunar-models holds this one" in done.stderr
     installed.install(wheels[1])
-    code = "from regolith.lunar.perception.session import shipped_models; print(*shipped_models())"
+    code = "from regolith.lunar.perception.model_files import shipped_models; print(*shipped_models())"
     found = installed.run("python", "-P", "-c", code).stdout.split()
     assert found == ["default", "default-fp16", *SEPARATE]
 

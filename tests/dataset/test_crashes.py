@@ -21,7 +21,7 @@ from regolith.lunar.dataset.layout import JOURNAL, parse_lines, scan_lines, writ
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import load_params, load_preset, save_params
 from regolith.lunar.params.training import TrainParams
-from regolith.lunar.perception.session import read_card
+from regolith.lunar.perception.model_files import read_card
 from regolith.lunar.studio.workspace import Workspace
 
 
@@ -78,6 +78,8 @@ RESULTS = {
     "report": "report {results} --out {out}/page.html",
     "doctor": "doctor --json {out}/doctor.json",
     "pack": "pack --splits {split} --out {out}/packs",
+    "traverse": "traverse --preset v1 --relief.enabled false --terrain.cell-m 0.5 --rocks.far-radius-m 0 "
+    "--rocks.diameter-min-m 0.3 --avoid none --soil none --time-max-s 1 --out {out}/drives",
     "distill": "distill --splits {split} --steps 1 --batch 2 --crop-px 64 --threads 1 --out {out}/start",
 }
 """Verb to a command line that writes results, which are complete where the last of them is there."""

@@ -34,8 +34,9 @@ from regolith.lunar.params import InputError, load_params
 from regolith.lunar.params.training import TrainParams, load_train_params
 from regolith.lunar.perception.importing import read_class_map
 from regolith.lunar.perception.masks import decode_mask
+from regolith.lunar.perception.model_files import read_card
 from regolith.lunar.perception.photos import read_photo
-from regolith.lunar.perception.session import Segmenter, read_card
+from regolith.lunar.perception.session import Segmenter
 from regolith.lunar.report.outcome import write_report
 from regolith.lunar.report.split_stats import read_timings
 

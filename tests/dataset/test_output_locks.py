@@ -40,6 +40,7 @@ WRITERS = {
     "generate": ("generate --split val --frames 1 --size 32 --out {out}/data", "data/val/"),
     "demo": ("demo --out {out}/demo", "demo/"),
     "ablate": ("ablate --init random --out {out}/study", "study/"),
+    "traverse": ("traverse --out {out}/drives", "drives/"),
     "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
 }
 """Verb to its command line, and what of it another run holds; a folder that is filled in place ends in a slash."""

@@ -20,8 +20,8 @@ from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError, Interval, load_preset
 from regolith.lunar.randomize import draw_scene, narrowed
 from regolith.lunar.stage.author import build_scene
-from regolith.lunar.stage.edit import camera_matrix
 from regolith.lunar.stage.lens import MIN_SLOPE, Lens
+from regolith.lunar.stage.pose import camera_matrix
 
 WIDTH, HEIGHT = 160, 120
 SIDE = 96

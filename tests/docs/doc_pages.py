@@ -74,6 +74,7 @@ ADDED = {
     "train": ["--epochs", "1", "--batch", "2", "--threads", "1"],
     "select": ["--passes", "2", "--teacher-views", "none", "--threads", "1"],
     "distill": ["--batch", "2", "--crop-px", "64", "--threads", "1"],
+    "traverse": [*GROUND, "--time-max-s", "1"],
     "evaluate real": ["--size", "64", "--tta", "none"],
 }
 """Verb to what is put behind it."""

@@ -17,9 +17,11 @@ from regolith.lunar.labels import ROCK
 from regolith.lunar.params import InputError
 from regolith.lunar.perception import decode, overlay, session
 from regolith.lunar.perception.masks import decode_mask
+from regolith.lunar.perception.model_files import read_card, shipped_models
 from regolith.lunar.perception.overlay import blend, class_layer, draw_overlay
 from regolith.lunar.perception.photos import read_photo
-from regolith.lunar.perception.session import SIZE_PX, Segmenter, read_card, shipped_models
+from regolith.lunar.perception.session import Segmenter
+from regolith.lunar.perception.views import SIZE_PX
 from regolith.lunar.stage.spec import rng
 
 MEGABYTES = 1500

@@ -19,16 +19,10 @@ from hypothesis import strategies as st
 from regolith.lunar.files import file_digest
 from regolith.lunar.labels import CLASSES, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
+from regolith.lunar.perception.model_files import find_model, read_card, shipped_models
 from regolith.lunar.perception.overlay import ROCK_COLOR, contact_sheet, draw_overlay
-from regolith.lunar.perception.session import (
-    VIEWS,
-    Segmenter,
-    Views,
-    _tile_corners,
-    find_model,
-    read_card,
-    shipped_models,
-)
+from regolith.lunar.perception.session import Segmenter, _tile_corners
+from regolith.lunar.perception.views import VIEWS, Views
 from regolith.lunar.stage.spec import rng
 
 
@@ -119,7 +113,7 @@ def test_models_that_do_not_fit_are_refused(
     broken.write_bytes(b"no graph")
     with pytest.raises(InputError, match=r"^model: "):
         Segmenter(broken)
-    monkeypatch.setattr("regolith.lunar.perception.session.__file__", str(tmp_path / "a/b/c/d/e/f/session.py"))
+    monkeypatch.setattr("regolith.lunar.perception.model_files.__file__", str(tmp_path / "a/b/c/d/e/f/session.py"))
     with pytest.raises(InputError, match="ships no model"):
         find_model("default")
 
@@ -205,7 +199,7 @@ def test_shipped_models_go_by_name(
     for name in ("other", "default-fp16", "default"):
         write_model(models / f"{name}.onnx")
     source = tmp_path / "exts/regolith.lunar/regolith/lunar/perception/session.py"
-    monkeypatch.setattr("regolith.lunar.perception.session.__file__", str(source))
+    monkeypatch.setattr("regolith.lunar.perception.model_files.__file__", str(source))
     assert list(shipped_models()) == ["default", "default-fp16", "other"]
     assert Segmenter("default-fp16", threads=1).path == models / "default-fp16.onnx"
     write_model(models / "default-fp16.onnx", variant={"kind": "fp16", "of": "0" * 64})

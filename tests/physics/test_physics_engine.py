@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from small_stage import DRIVES, WHEELS, G, about, bind_friction, ground_stage, solid
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.engine import open_engine
+from regolith.lunar.physics.engines import open_engine
 from regolith.lunar.physics.mujoco import CONTACT_IMPEDANCE, CONTACT_TIME_S
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import rover_viper as viper

@@ -16,7 +16,7 @@ from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.params import Params, change_params, load_preset
-from regolith.lunar.perception.session import find_model
+from regolith.lunar.perception.model_files import find_model
 from regolith.lunar.randomize import draw_values, frame_seed, scene_number
 from regolith.lunar.stage.spec import FrameSpec, rng
 

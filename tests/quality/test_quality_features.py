@@ -15,7 +15,7 @@ from quality_sets import photo_folder, write_set
 from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.apollo_masks import apollo_masks
-from regolith.lunar.perception.session import find_model
+from regolith.lunar.perception.model_files import find_model
 from regolith.lunar.quality import features as module
 from regolith.lunar.quality.features import Encoder, cell_classes, collect_features
 from regolith.lunar.quality.pictures import Pictures, working_px

@@ -9,8 +9,9 @@ import pytest
 
 from regolith.lunar.params import InputError
 from regolith.lunar.stage import camera
-from regolith.lunar.stage.camera import place_camera, point_in_mesh, point_to_mesh
+from regolith.lunar.stage.camera import place_camera
 from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage.point_mesh import point_in_mesh, point_to_mesh
 from regolith.lunar.stage.rocks import RockField
 from regolith.lunar.stage.shapes import icosphere
 from regolith.lunar.stage.spec import rng

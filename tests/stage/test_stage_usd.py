@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
 
 import pytest
 from pxr import Usd
 
+from regolith.lunar.params import change_params
 from regolith.lunar.stage.author import author_stage
 from regolith.lunar.stage.save import save_stage
 
 VARIANTS = [
-    ("v1", "usda", False), ("v2", "usda", False), ("v3", "usda", False), ("v3", "usdc", True),
-    ("boulders", "usdc", False),
+    ("v1", "usda", ""), ("v2", "usda", ""), ("v3", "usda", ""), ("v3", "usdc", "baked"), ("boulders", "usdc", ""),
+    ("v1", "usda", "rover"),
 ]  # fmt: skip
 
 
-@pytest.fixture(name="path", params=VARIANTS, ids=lambda v: f"{v[0]}-baked" if v[2] else v[0])
+@pytest.fixture(name="path", params=VARIANTS, ids=lambda v: f"{v[0]}-{v[2]}" if v[2] else v[0])
 def fixture_path(request, small_scene, tmp_path):
-    preset, ending, baked = request.param
-    path = tmp_path / f"stage.{ending}"
-    save_stage(author_stage(small_scene(preset, 0, 0.0003), baked=baked), path)
+    preset, ending, kind = request.param
+    path, scene = tmp_path / f"stage.{ending}", small_scene(preset, 0, 0.0003)
+    if kind == "rover":
+        scene = dataclasses.replace(scene, params=change_params(scene.params, {"rover.model": "viper"}))
+    save_stage(author_stage(scene, baked=kind == "baked"), path)
     return path
 
 

@@ -18,7 +18,8 @@ from studio_stand import PATIENCE_S, until
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
 from regolith.lunar.panel.host import LiveSettings
 from regolith.lunar.params import InputError, load_preset
-from regolith.lunar.perception.session import SIZE_PX, Prediction, Segmenter, Views
+from regolith.lunar.perception.session import Prediction, Segmenter
+from regolith.lunar.perception.views import SIZE_PX, Views
 from regolith.lunar.randomize import draw_values
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.studio import live

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from toy_split import draw_frame
 
 from regolith.lunar.params import CheckError, InputError
-from regolith.lunar.perception.session import Segmenter, read_card
+from regolith.lunar.perception.model_files import read_card
+from regolith.lunar.perception.session import Segmenter
 from training import variants
 from training.export import ExportModel, export_model
 from training.networks.segformer import fresh_segformer

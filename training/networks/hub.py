@@ -20,7 +20,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
 from transformers.utils import logging as transformers_logging
 
 from regolith.lunar.params import InputError
-from regolith.lunar.perception.session import model_folders
+from regolith.lunar.perception.model_files import model_folders
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from regolith.lunar.machine import cores
 from regolith.lunar.params import CheckError, InputError, PictureSize, PresetVerb, quantity, sole_folder
 from regolith.lunar.params.training import Architecture, TrainParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
+from regolith.lunar.perception.model_files import read_card
 from regolith.lunar.perception.photos import find_photos
-from regolith.lunar.perception.session import read_card
 from regolith.lunar.report.page import number
 from regolith.lunar.report.run import write_run_report
 from training.launch import train

@@ -26,7 +26,8 @@ from regolith.lunar.files import take_lock, write_bytes
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.machine import cores, requirements
 from regolith.lunar.params import InputError, preset_names
-from regolith.lunar.perception.session import Segmenter, shipped_models
+from regolith.lunar.perception.model_files import shipped_models
+from regolith.lunar.perception.session import Segmenter
 from regolith.lunar.render.backend import LIBRARY_VARIABLE, OLDEST_LLVM, find_llvm
 from regolith.lunar.render.rtx import ISAAC_SIM
 from regolith.lunar.system import join_command
@@ -38,6 +39,7 @@ EXTRAS = {
     "studio": "studio",
     "ray": "many machines",
     "export": "export formats",
+    "physics": "physics",
 }
 """Extras of the package, and what each is for."""
 NEEDED = ("", "train")

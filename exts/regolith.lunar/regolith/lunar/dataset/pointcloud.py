@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.params import InputError
-from regolith.lunar.stage.edit import camera_matrix
 from regolith.lunar.stage.lens import TO_USD, Lens
+from regolith.lunar.stage.pose import camera_matrix
+from regolith.lunar.stage.spec import Stance
 
 CAMERA = ("camera_x_m", "camera_y_m", "camera_z_m", "heading_deg", "pitch_deg", "roll_deg", "fov_deg")
-"""Values of a frame's spec that fix its camera; `lens_k1` and `lens_k2` beside them where the lens distorts."""
+"""Values of a frame's spec that fix its camera; `lens_k1` and `lens_k2` beside them where the lens distorts, and
+`rover` where one carries it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,9 @@ class FrameCamera:
             raise InputError(f"spec.{missing[0]}", None, "the camera of a frame drawn by `regolith generate`")
         x, y, z, heading, pitch, roll, fov = (float(spec[name]) for name in CAMERA)
         k1, k2 = float(spec.get("lens_k1", 0.0)), float(spec.get("lens_k2", 0.0))
-        usd = camera_matrix((x, y, z), heading, pitch, roll)
+        rover = spec.get("rover")
+        stance = Stance.from_dict(rover) if rover is not None and rover["carries"] else None
+        usd = camera_matrix((x, y, z), heading, pitch, roll, stance=stance)
         pose = np.eye(4)
         pose[:3, :3] = (TO_USD[:, None] * usd[:3, :3]).T
         pose[:3, 3] = usd[3, :3]

@@ -19,7 +19,7 @@ from regolith.lunar.panel.observe import Change, ChangeKind, Observers
 from regolith.lunar.panel.values import Values
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, field_extra
 from regolith.lunar.perception.apollo_masks import APOLLO
-from regolith.lunar.perception.session import shipped_models
+from regolith.lunar.perception.model_files import shipped_models
 from regolith.lunar.system import PYTHON
 
 NAME_BYTES, PATH_BYTES = 255, 4096 - 512

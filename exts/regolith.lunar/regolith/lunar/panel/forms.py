@@ -40,7 +40,10 @@ SECTIONS: dict[str, str] = {
 CLOSED = frozenset({"rocks", "craters", "camera", "sensor", "test_domain", "quality"})
 """Sections a view shows collapsed at first."""
 
-PLACES = {"terrain": "stage", "relief": "stage", "ground": "stage", "render": "dataset", "randomize": "dataset"}
+PLACES = {
+    "terrain": "stage", "relief": "stage", "ground": "stage", "rover": "camera", "render": "dataset",
+    "randomize": "dataset",
+}  # fmt: skip
 """Group of `Params`, or randomizer, to its section where the two names differ."""
 
 TITLES = {"domain": "Per frame", "test_domain": "Per frame of test_photoreal", "randomize": "Randomizers"}

@@ -53,7 +53,7 @@ def scene_key(shot: Shot) -> tuple[Any, ...]:
     narrow = narrowed(shot.params, shot.split)
     spec = draw_scene(shot.params, shot.seed, shot.split, scene_number(shot.params, shot.frame))
     parts = (narrow.terrain, narrow.craters, narrow.relief, narrow.rocks, narrow.ground.photometry, narrow.light.stars)
-    return spec, *parts, narrow.camera.roam_m
+    return spec, *parts, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig
 
 
 def build(shot: Shot, previous: Built | None, *, baked: bool) -> Built:

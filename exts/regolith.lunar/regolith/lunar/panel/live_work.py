@@ -6,7 +6,7 @@ import contextlib
 
 from regolith.lunar.panel.context import CANCELLED, PanelContext, say
 from regolith.lunar.panel.host import LiveSettings, LiveState, Task
-from regolith.lunar.perception.session import shipped_models
+from regolith.lunar.perception.model_files import shipped_models
 
 
 class LiveWork:

@@ -20,18 +20,12 @@ from regolith.lunar.perception.apollo_masks import APOLLO, BOULDERS, OTHERS, dra
 from regolith.lunar.perception.folders import SHEET, Survey, only_mask, overlay_name, survey
 from regolith.lunar.perception.labelled import LabelledPhotos
 from regolith.lunar.perception.metrics import class_share, rock_scores
+from regolith.lunar.perception.model_files import MODEL_HELP
 from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_overlay, sheet_cell
 from regolith.lunar.perception.photos import read_mask, read_photo
 from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
-from regolith.lunar.perception.session import (
-    MODEL_HELP,
-    PHOTO_MAX_PX,
-    PHOTO_MIN_PX,
-    TTA_HELP,
-    Segmenter,
-    Views,
-    load_model,
-)
+from regolith.lunar.perception.session import Segmenter, load_model
+from regolith.lunar.perception.views import PHOTO_MAX_PX, PHOTO_MIN_PX, TTA_HELP, Views
 
 FLOOD_NOTE = (
     "flood is the share of a photograph's own pixels called rock; a model that never predicts rock scores 0, "

@@ -20,10 +20,12 @@ from regolith.lunar.labels import NAMES, ROCK
 from regolith.lunar.params import Verb, check_values, quantity, sole_folder
 from regolith.lunar.perception.calibration import Reliability
 from regolith.lunar.perception.metrics import SUN_EDGES_DEG, bin_index, confusion_matrix, scores
+from regolith.lunar.perception.model_files import MODEL_HELP
 from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_classes, draw_overlay, sheet_cell
 from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
 from regolith.lunar.perception.rocks import RocksBySize
-from regolith.lunar.perception.session import MODEL_HELP, TTA_HELP, Segmenter, Views, load_model
+from regolith.lunar.perception.session import Segmenter, load_model
+from regolith.lunar.perception.views import TTA_HELP, Views
 
 WORST_MIN_ROCK_PX = 50
 """Frames with less rock than this are never among the worst: a handful of pixels decides their IoU."""

@@ -2,66 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.files import AnyPath, file_digest
+from regolith.lunar.files import AnyPath
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError, one_line
-from regolith.lunar.perception.calibration import TEMPERATURE_MAX, TEMPERATURE_MIN, softmax
+from regolith.lunar.perception.calibration import softmax
+from regolith.lunar.perception.model_files import find_model, is_shipped, read_card
 from regolith.lunar.perception.trial import try_once
-from regolith.lunar.reading import read_json
-from regolith.lunar.system import join_command
+from regolith.lunar.perception.views import SIZE_PX, VIEWS, Views, check_views
 
-SIZE_PX = 512
-"""Default long side a picture is brought to."""
 MULTIPLE = 32
 """Height and width the network takes are multiples of this."""
 TILE_OVERLAP = 0.25
 """Share of a tile's side that neighbours share."""
-Views = Literal["none", "flip", "flip-scale", "pyramid", "fine"]
-"""Views of a picture whose probabilities are averaged."""
-
-
-MODEL_HELP = "Model to score: an .onnx file, or a shipped one by name, `default` or a variant such as `default-fp16`."
-TTA_HELP = (
-    "Views averaged: none, the picture with its mirror image (flip), both at three sizes (flip-scale), or the picture "
-    "at four sizes down to a quarter, where boulders that fill it are seen whole (pyramid), or "
-    "enlarged by half, where small rocks are seen (fine)."
-)
-PHOTO_MIN_PX, PHOTO_MAX_PX = 64, 8192
-"""Long sides a photograph can be brought to [px]."""
-
-
-class ViewSet(NamedTuple):
-    """How often a picture is looked at, and how the answers become one."""
-
-    sizes: dict[float, float]
-    """Size relative to the working size, to its weight."""
-    mirror: bool = False
-    """Whether the mirror image is looked at too."""
-    of_logits: bool = False
-    """Whether the mean is that of logits and not of probabilities: a view that is sure outvotes one that is not."""
-
-
-VIEWS: dict[Views, ViewSet] = {
-    "none": ViewSet({1.0: 1}),
-    "flip": ViewSet({1.0: 1}, mirror=True),
-    "flip-scale": ViewSet({0.75: 1, 1.0: 1, 1.5: 1}, mirror=True),
-    "pyramid": ViewSet({0.25: 2, 0.5: 0.5, 1.0: 1, 1.5: 1.5}, of_logits=True),
-    "fine": ViewSet({1.5: 1}),
-}
-"""A rock too small for the network at one size may be seen at a larger one, a boulder that fills the picture at a
-smaller."""
-SEPARATE = ("segformer-b0", "segformer-b0-fp16")
-"""Shipped models that a distribution of their own holds, `regolith-lunar-models`: one wheel would be too large."""
 STRIP_PX = 1 << 21
 """Pixels of a picture decided at once: what a large one takes beyond itself and its answer does not grow with it."""
 
@@ -74,38 +34,6 @@ class Prediction:
     """Class at each pixel, uint8 [H, W]."""
     confidence: np.ndarray
     """Softmax probability of that class at the temperature of the model's card, float32 [H, W]."""
-
-
-def find_model(model: Path | str) -> Path:
-    """Return the file of a model: a name of a shipped one (`default`, `default-fp16`, …), or a path.
-
-    Raises:
-        InputError: There is no such file.
-    """
-    shipped = shipped_models()
-    if str(model) in shipped:
-        return shipped[str(model)]
-    path = Path(model)
-    with contextlib.suppress(OSError):  # no name of this file system
-        if path.is_file():
-            return path
-    if str(model) in SEPARATE:
-        command = join_command([sys.executable, "-m", "pip", "install"])
-        allowed = f"{', '.join(shipped)}; the wheel regolith-lunar-models holds this one: {command} WHEEL"
-        raise InputError("model", str(model), allowed)
-    if not shipped and str(model) == "default":
-        raise InputError("model", "default", "an .onnx file: this installation ships no model; train and export one")
-    names = ", ".join([*shipped, ""])
-    raise InputError("model", str(model), f"{names}or an .onnx file written by `regolith export-model`")
-
-
-def shipped_models() -> dict[str, Path]:
-    """Return the models that come with this installation by name, `default` first."""
-    found: dict[str, Path] = {}
-    for folder in model_folders():
-        for path in sorted(folder.glob("*.onnx")):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "default", item[0])))
 
 
 def load_model(model: AnyPath = "default", *, threads: int | None = None, cuda: bool = True) -> Segmenter:
@@ -123,17 +51,6 @@ def load_model(model: AnyPath = "default", *, threads: int | None = None, cuda: 
         InputError: The file or its card is missing, damaged, or of other classes, or it takes too much to open.
     """
     return Segmenter(Path(model), threads=threads, cuda=cuda)
-
-
-def model_folders() -> tuple[Path, ...]:
-    """Return where models may lie that come with an installation: of a wheel, of a Kit extension, of a checkout."""
-    package, extension = Path(__file__).parents[1], Path(__file__).parents[3]  # exts/regolith.lunar
-    return package / "models", extension / "data" / "models", extension.parents[1] / "models"
-
-
-def is_shipped(model: Path) -> bool:
-    """Whether a file is one of the models that come along; others are tried before they are opened (`trial`)."""
-    return model in shipped_models().values()
 
 
 class Segmenter:
@@ -262,7 +179,7 @@ class Segmenter:
             raise ValueError(f"picture is {rgb.dtype} {rgb.shape}, expected uint8 [H, W, 3]")
         if size is not None and (type(size) is not int or size < 1):
             raise InputError("size", size, "a whole number at least 1 px")
-        _check_views("tta", tta)
+        check_views("tta", tta)
         height, width = rgb.shape[:2]
         tiled = tile and size is not None and max(height, width) > size
         views: Iterable[WeightedLogits] = self._views(rgb, size, tiled, tta)
@@ -331,61 +248,6 @@ def padded(rgb: np.ndarray) -> np.ndarray:
     """Fill a picture, uint8 [H, W, 3], up to multiples of `MULTIPLE` below and to the right with its edge pixels."""
     height, width = rgb.shape[:2]
     return np.pad(rgb, [(0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)], mode="edge")
-
-
-def read_card(model: Path) -> dict[str, Any]:
-    """Read and check the card beside a model.
-
-    A card is written before its model's file; while the file is still the one before it, the card that one had, which
-    the new card holds as `replaces`, is meant.
-
-    Raises:
-        InputError: It is missing, of another file, of other classes, or of a variant of other weights than the model
-            beside it.
-    """
-    path = model.with_suffix(".json")
-    try:
-        card = read_json(path)
-    except OSError:
-        raise InputError("model", str(model), f"a model with its card {path.name} beside it") from None
-    except ValueError:
-        raise InputError("model", str(path), "a card of well-formed JSON") from None
-    digest = file_digest(model)
-    if isinstance(card, dict) and isinstance(before := card.get("replaces"), dict) and before.get("sha256") == digest:
-        card = before
-    if not isinstance(card, dict) or card.get("classes") != CLASSES:
-        found = card.get("classes") if isinstance(card, dict) else card
-        raise InputError(f"{path.name}: classes", found or "nothing", str(CLASSES))
-    if card.get("sha256") != digest:
-        raise InputError("model", str(model), f"the file its card {path.name} describes: the sha256 differs")
-    size, views = card.get("photo_px", SIZE_PX), card.get("photo_tta", "none")
-    if type(size) is not int or not PHOTO_MIN_PX <= size <= PHOTO_MAX_PX:
-        raise InputError(f"{path.name}: photo_px", size, f"{PHOTO_MIN_PX} … {PHOTO_MAX_PX}")
-    _check_views(f"{path.name}: photo_tta", views)
-    temperature = card.get("temperature", 1.0)
-    if type(temperature) not in (int, float) or not TEMPERATURE_MIN <= temperature <= TEMPERATURE_MAX:
-        raise InputError(f"{path.name}: temperature", temperature, f"{TEMPERATURE_MIN:g} … {TEMPERATURE_MAX:g}")
-    _check_variant(model, card)
-    return card
-
-
-def _check_views(field: str, views: object) -> None:
-    if views not in get_args(Views):
-        raise InputError(field, views, ", ".join(get_args(Views)))
-
-
-def _check_variant(model: Path, card: dict[str, Any]) -> None:
-    """Refuse NAME-fp16 that was made of another NAME than the one beside it: whoever compares them would be misled."""
-    variant = card.get("variant")
-    if not isinstance(variant, dict):
-        return
-    first = model.with_name(f"{model.stem.removesuffix('-' + str(variant.get('kind')))}.json")
-    try:
-        expected = read_json(first)["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # it stands alone
-    if first.stem != model.stem and variant.get("of") != expected:
-        raise InputError("model", str(model), f"a variant of {first.stem}.onnx beside it; this one has other weights")
 
 
 def _resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:

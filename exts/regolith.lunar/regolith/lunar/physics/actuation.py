@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from regolith.lunar.params.dynamics import CONTROL_S
+from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.steering import Command, Layout
 from regolith.lunar.stage.dynamics import NEUTRAL
 from regolith.lunar.stage.schema import ACTUATION
 from regolith.lunar.stage.spec import rng
@@ -75,6 +78,31 @@ class Actuation:
         """Read the true motion, shape [R]; returns what the controller gets, shape [R]."""
         noise = self._reading_rng.standard_normal(self._readings.shape)
         return np.asarray(values, np.float64) + self.channel.proprioception_noise * self._readings * noise
+
+    def drive(
+        self, engine: Engine, layout: Layout, command: Command, simulate: Callable[[int], None], period_s: float
+    ) -> np.ndarray:
+        """Simulate the rover while a command holds: four steering angles [rad], then four rates of wheels [rad/s].
+
+        Args:
+            engine: Engine that holds the rover.
+            layout: Its joints.
+            command: What the controller wants.
+            simulate: Makes steps of the engine.
+            period_s: How long it holds [s].
+
+        Returns:
+            What the drives were given at first, shape [8].
+        """
+        given = np.empty((round(period_s / CONTROL_S), 8))
+        for row in given:
+            row[:] = self.act(np.concatenate([command.steering, command.rates]))
+            for path, angle in zip(layout.steering, row[:4].tolist(), strict=True):
+                engine.drive(path, position=angle)
+            for path, rate in zip(layout.drives, row[4:].tolist(), strict=True):
+                engine.drive(path, velocity=rate)
+            simulate(round(CONTROL_S / engine.timestep_s))
+        return given[0]
 
     def around(self, controller: Callable[[np.ndarray], ArrayLike]) -> Callable[[ArrayLike], np.ndarray]:
         """The controller on this rover: true motion in, shape [R], what the drives are given out, shape [A]."""

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
-from pxr import Usd
 
-from regolith.lunar.physics.read import ROCK_MIN_M, read_world
 from regolith.lunar.physics.world import Pose, World
-
-TIMESTEP_S = 0.005
-"""Step of a simulation [s]."""
-
-EngineName = Literal["mujoco"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,28 +108,3 @@ class Engine(Protocol):
         Only of bodies the engine was opened with as `gripping`.
         """
         ...
-
-
-def open_engine(
-    stage: Usd.Stage,
-    *,
-    engine: EngineName = "mujoco",
-    timestep_s: float = TIMESTEP_S,
-    rock_min_m: float = ROCK_MIN_M,
-    gripping: Sequence[str] = (),
-) -> Engine:
-    """Read a stage into an engine, at its authored state.
-
-    Args:
-        stage: Stage in metres, Z up.
-        engine: Which.
-        timestep_s: Step [s].
-        rock_min_m: Smallest rock that collides [m].
-        gripping: Bodies whose friction on the ground will be set (`Engine.set_grip`).
-
-    Raises:
-        InputError: The engine is not installed, or something on the stage cannot be simulated; names its prim.
-    """
-    from regolith.lunar.physics.mujoco import MujocoEngine
-
-    return MujocoEngine(read_world(stage, rock_min_m=rock_min_m), timestep_s=timestep_s, gripping=gripping)

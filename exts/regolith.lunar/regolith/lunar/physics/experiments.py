@@ -20,7 +20,8 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from regolith.lunar.params.dynamics import CONTROL_S
 from regolith.lunar.physics.actuation import Actuation, Channel
-from regolith.lunar.physics.engine import Engine, open_engine
+from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.engines import open_engine
 from regolith.lunar.physics.measured import Run
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import rover_viper as viper

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engine import Engine
@@ -77,11 +79,16 @@ def read_layout(world: World) -> Layout:
     if lacking:
         raise InputError("stage", lacking[0], "a stage with a rover: author it with --rover.model viper")
     base = bodies[schema.ROVER_CHASSIS].pose
-    pivots = [bodies[joints[path].child].pose.position for path in steering]
+    level = Rotation.from_quat(base.orientation, scalar_first=True).inv()
+
+    def places(paths: Iterable[str]) -> np.ndarray:
+        """Origins of bodies in the chassis' plane [m], shape [4, 2], where the wheels point ahead."""
+        return level.apply(np.array([bodies[path].pose.position for path in paths]) - base.position)[:, :2]
+
     return Layout(
         wheels=find_wheels(world, hubs),
-        pivot=np.array([(place - base.position)[:2] for place in pivots]),
-        hub=np.array([(bodies[path].pose.position - base.position)[:2] for path in hubs]),
+        pivot=places(joints[path].child for path in steering),
+        hub=places(hubs),
         limit=np.array([joints[path].upper for path in steering]),
         steering=steering,
         drives=drives,
@@ -118,7 +125,7 @@ class Route:
     """A way along straight pieces."""
 
     def __init__(self, points: np.ndarray) -> None:
-        """Take the corners of the way [m], shape [N, 2], N at least 2."""
+        """Take the corners of the way [m], shape [N, 2], N at least 2, no two in a row at one place."""
         self.points = np.asarray(points, np.float64)
         self._steps = np.diff(self.points, axis=0)
         self._lengths = np.linalg.norm(self._steps, axis=1)
@@ -139,13 +146,13 @@ class Route:
 
         The nearest is sought no farther than twice the lookahead beyond the last one: a way may come by itself again.
         """
-        share = ((place - self.points[:-1]) * self._steps).sum(axis=1) / np.maximum(self._lengths**2, 1e-12)
-        along = self._starts[:-1] + np.clip(share, 0.0, 1.0) * self._lengths
-        open_ = (along >= self._passed) & (along <= self._passed + 2.0 * lookahead)
-        if open_.any():
-            foot = self.points[:-1] + np.clip(share, 0.0, 1.0)[:, None] * self._steps
-            gap = np.where(open_, np.linalg.norm(foot - place, axis=1), np.inf)
-            self._passed = float(along[int(gap.argmin())])
+        share = ((place - self.points[:-1]) * self._steps).sum(axis=1) / self._lengths**2
+        low = np.maximum(self._starts[:-1], self._passed)
+        high = np.minimum(self._starts[1:], self._passed + 2.0 * lookahead)
+        along = np.minimum(np.maximum(self._starts[:-1] + share * self._lengths, low), high)
+        feet = self.points[:-1] + ((along - self._starts[:-1]) / self._lengths)[:, None] * self._steps
+        gap = np.where(low <= high, ((feet - place) ** 2).sum(axis=1), np.inf)
+        self._passed = float(along[int(gap.argmin())])
         return self.at(self._passed + lookahead)
 
 

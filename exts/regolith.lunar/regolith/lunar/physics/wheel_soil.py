@@ -26,7 +26,7 @@ SLIPS = np.concatenate([np.linspace(0.0, 0.3, 13), np.linspace(0.35, 1.0, 9)])
 LOADS = 12
 """Loads of the table, evenly in their square root."""
 
-HOLD_S = 0.015
+HOLD_S = 0.02
 """Time for which grip and resistance hold [s]."""
 
 
@@ -51,7 +51,9 @@ def find_wheels(world: World, bodies: Sequence[str]) -> Wheels:
     """
     shapes = {body.path: body.shapes for body in world.bodies}
     found = [_cylinder(shapes.get(path, ()), path) for path in bodies]
-    rims = tuple(Rim(shape.size[0], 2.0 * shape.size[1]) for shape in found)
+    rims = tuple(
+        Rim(round(shape.size[0], 6), round(2.0 * shape.size[1], 6)) for shape in found
+    )  # turned ones differ in the last bits
     turn = Rotation.from_quat([shape.pose.orientation for shape in found], scalar_first=True)
     return Wheels(tuple(bodies), rims, turn.apply([0.0, 0.0, 1.0]), np.array([rim.radius for rim in rims]))
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from regolith.lunar.labels import IGNORE
 from regolith.lunar.perception.calibration import softmax
-from regolith.lunar.perception.session import Segmenter, Views, load_model, padded
+from regolith.lunar.perception.session import Segmenter, load_model, padded
+from regolith.lunar.perception.views import Views
 from regolith.lunar.quality.acquisition import Posterior
 from regolith.lunar.quality.features import Encoder
 

@@ -13,7 +13,8 @@ from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import IGNORE, NAMES
 from regolith.lunar.params import InputError, one_line
-from regolith.lunar.perception.session import MULTIPLE, find_model, is_shipped, padded
+from regolith.lunar.perception.model_files import find_model, is_shipped
+from regolith.lunar.perception.session import MULTIPLE, padded
 from regolith.lunar.perception.trial import try_model
 from regolith.lunar.quality.pictures import Labeller, Picture, Pictures
 from regolith.lunar.quality.taps import tensors, with_outputs

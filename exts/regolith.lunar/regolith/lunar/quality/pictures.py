@@ -17,7 +17,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.perception.apollo_masks import APOLLO, draw_masks, find_masks
 from regolith.lunar.perception.folders import Survey, only_mask, survey
 from regolith.lunar.perception.photos import read_mask, read_photo
-from regolith.lunar.perception.session import SIZE_PX
+from regolith.lunar.perception.views import SIZE_PX
 
 PICTURES_MAX = 1000
 """Most pictures of a set that are looked at."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.params import Verb, quantity
-from regolith.lunar.perception.session import Views
+from regolith.lunar.perception.views import Views
 
 By = Literal["bald", "entropy", "random"]
 PERCENTILE = 95

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, get_ar
 
 from regolith.lunar.params import Group, InputError, Interval, Params, RandomizeParams, field_extra, intervals
 from regolith.lunar.randomize.sampling import sobol_point
+from regolith.lunar.stage.rover_viper import rig_ranges
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ SPLITS: tuple[str, ...] = get_args(Split)
 
 APART = ("sun_elevation_deg", "albedo", "roughness", "height_m", "pitch_deg", "fov_deg")
 """Ranges in which `test_photoreal` lies outside the training domain; azimuth, heading, roll, exposure are shared."""
+
+AIM_PASSES = 4
+"""Times a rover is put anew until its lens is where it is held, to a millimetre on ground of usual roughness."""
 
 SCENE_VALUES = {
     "crater_density": ("craters", "density"),
@@ -53,7 +57,8 @@ def narrowed(params: Params, split: str) -> Params:
     """Return the parameters with every range as a split draws from it.
 
     Ranges shrink about their centres by `randomize.strength`; those of a randomizer that is off, and in `train_nodr`
-    all of the appearance, are their centres. The result asks for no further narrowing.
+    all of the appearance, are their centres. A camera on a rover's rig has that rig's height, pitch, roll and field of
+    view. The result asks for no further narrowing.
 
     Raises:
         InputError: There is no such split, or the test domain overlaps the training domain.
@@ -66,6 +71,10 @@ def narrowed(params: Params, split: str) -> Params:
     update = {
         name: _narrow(group, params.randomize, split) for name, group in groups.items() if isinstance(group, Group)
     }
+    if params.camera.rig != "mast":
+        fixed = rig_ranges(params.camera.view)
+        for name in ("domain", "test_domain"):
+            update[name] = update[name].model_copy(update=fixed)
     return params.model_copy(update=update | {"randomize": _wide(params.randomize)})
 
 
@@ -208,14 +217,14 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         scene: The built scene `scene_number(params, index)`, on whose ground the camera is placed.
         attempt: Number of the redraw; each has another place and heading, all other values stay.
     """
-    from regolith.lunar.stage.camera import place_camera
+    from regolith.lunar.stage.camera import seat_camera
 
     values = draw_values(params, seed, split, index)
     place = rng(seed, split, "frame", index, "camera", *([attempt] if attempt else []))
     if attempt:
         values["heading_deg"] = _frame_intervals(params, split)["heading_deg"].at(float(place.random()))
     view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
-    x, y, z = place_camera(scene, rng=place, **view)
+    (x, y, z), rover = seat_camera(scene, rng=place, **view)
     return FrameSpec(
         split=split,
         index=index,
@@ -225,6 +234,7 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         camera_y_m=float(y),
         camera_z_m=float(z),
         values=values,
+        rover=rover,
     )
 
 
@@ -253,6 +263,8 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
         return spec
     values = {name: held.get(name, value) for name, value in spec.values.items()}
     x, y = (held.get(name, spec[name]) for name in ("camera_x_m", "camera_y_m"))
+    if spec.carrier is not None:
+        return _aim_rover(dataclasses.replace(spec, values=values), scene, x, y, turned="heading_deg" in held)
     if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec["height_m"]):
         return dataclasses.replace(spec, values=values)
     check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
@@ -260,3 +272,27 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     check_lens(scene, lens)
     x, y, z = (float(part) for part in lens)
     return dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values)
+
+
+def _aim_rover(spec: FrameSpec, scene: Scene, x: float, y: float, *, turned: bool) -> FrameSpec:
+    """Put the rover of a frame where its camera is held, or turn it there; the rig keeps the lens at its height.
+
+    Raises:
+        InputError: The lens or the rover cannot be there, or another height is held.
+    """
+    import numpy as np
+
+    from regolith.lunar.stage.camera import check_lens, mount_camera
+    from regolith.lunar.stage.rover_stance import check_stance
+
+    height = rig_ranges(scene.params.camera.view)["height_m"]
+    if not height.contains(spec["height_m"]):
+        raise InputError("height_m", spec["height_m"], f"{height.lo:g} m, where the rover's rig has this camera")
+    if (x, y) == (spec.camera_x_m, spec.camera_y_m) and not turned:
+        return spec
+    check_lens(scene, np.array([x, y, np.inf]))
+    lens, stance = mount_camera(scene, x, y, spec["heading_deg"], passes=AIM_PASSES)
+    check_lens(scene, lens)
+    check_stance(scene.terrain, scene.rocks, stance)
+    x, y, z = (float(part) for part in lens)
+    return dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, rover=stance)

@@ -86,7 +86,7 @@ class Renderer(Protocol):
     """Draws the camera's view of a stage.
 
     Geometry is compiled by `load`; light, camera, materials and sensor are read off the stage at every `render`,
-    so moving them costs nothing.
+    so moving them costs nothing. So is where the rover is, and moving that costs less than a `load`.
     """
 
     name: str

@@ -7,6 +7,8 @@ same authored attribute (rocks that reference one prototype) are stored once and
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -79,6 +81,8 @@ class Placed:
     """Rock number + 1, 0 for what is not a rock."""
     patches: np.ndarray | None = None
     """Material number of each face, uint8, shape [F], where subsets of faces have their own."""
+    moves: bool = False
+    """Whether it is a part of the rover, which stands elsewhere in every frame."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +100,9 @@ class Geometry:
         return sum(len(shape.mesh.faces) for shape in self.shapes)
 
     @property
-    def uses(self) -> np.ndarray:
-        """How many objects place each shape, int64, shape [shapes]."""
-        return count_uses(self.objects, len(self.shapes))
+    def fixed(self) -> dict[int, Placed]:
+        """Shape to the object that places it, of those placed once and for good."""
+        return fixed(self.objects)
 
     def shaded(self) -> SceneTables:
         """Shade every shape."""
@@ -115,14 +119,15 @@ class SceneTables:
     """Prim path of each material number; the first, "", stands for none."""
 
     @property
-    def uses(self) -> np.ndarray:
-        """How many objects place each shape, int64, shape [shapes]."""
-        return count_uses(self.objects, len(self.shapes))
+    def fixed(self) -> dict[int, Placed]:
+        """Shape to the object that places it, of those placed once and for good."""
+        return fixed(self.objects)
 
 
-def count_uses(objects: tuple[Placed, ...], shapes: int) -> np.ndarray:
-    """How many objects place each shape, int64, shape [shapes]."""
-    return np.bincount([placed.shape for placed in objects], minlength=shapes)
+def fixed(objects: tuple[Placed, ...]) -> dict[int, Placed]:
+    """Shape to the object that places it, of those placed once and for good."""
+    uses = Counter(placed.shape for placed in objects)
+    return {placed.shape: placed for placed in objects if uses[placed.shape] == 1 and not placed.moves}
 
 
 def creased(points: np.ndarray, faces: np.ndarray) -> Shape:
@@ -259,6 +264,7 @@ class _Reader:
                 material=number,
                 instance=self.rocks if label == ROCK else 0,
                 patches=self._patches(prim, number, len(self.shapes[shape].mesh.faces)),
+                moves=prim.GetPath().HasPrefix(schema.ROVER),
             )
         )
 
@@ -294,6 +300,13 @@ class _Reader:
         if len(pebbles.faces):
             self.shapes.append(Unshaded(pebbles, "flat"))
             self._place(prim, len(self.shapes) - 1, label, material)
+
+
+def read_placements(stage: Usd.Stage, paths: Iterable[str]) -> np.ndarray:
+    """Local-to-world matrices of prims for row vectors, float64, shape [paths, 4, 4]."""
+    cache = UsdGeom.XformCache()
+    found = [np.array(cache.GetLocalToWorldTransform(stage.GetPrimAtPath(path)), np.float64) for path in paths]
+    return np.array(found).reshape(-1, 4, 4)
 
 
 def read_geometry(stage: Usd.Stage) -> Geometry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import drjit as dr  # noqa: TID253 — this module is about it and is itself imported late
@@ -27,6 +28,10 @@ class FusedScene:
     def __init__(self, geometry: Geometry) -> None:
         """Upload a scene."""
         self.kernels = Kernels(geometry)
+
+    def move(self, matrices: Mapping[int, np.ndarray]) -> None:
+        """Place objects that move elsewhere (`scene.CompiledScene.move`)."""
+        self.kernels.move(matrices)
 
     def classes(self, view: View, width: int, height: int) -> np.ndarray:
         """Class at each pixel centre, uint8, shape [H, W]: one traced ray a pixel and nothing else."""

@@ -7,6 +7,7 @@ the same pixel. Camera, sun and materials enter as opaque values: moving them re
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +19,15 @@ from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, material_rows, pack_scene, world_points
+from regolith.lunar.render.tables import (
+    MATERIAL_ROW,
+    ROW_WIDTH,
+    SCENE,
+    material_rows,
+    matrix_row,
+    pack_scene,
+    world_points,
+)
 from regolith.lunar.render.view import Pinhole, View
 
 LENS_STEPS = 256
@@ -147,12 +156,23 @@ class Kernels:
             packed = pack_scene(geometry.shaded())
             self.vertices = mi.Float(_aligned(packed.vertices))
             self.faces = mi.UInt32(_aligned(packed.faces))
+            self.places = packed.matrices
             self.matrices = mi.Float(_aligned(packed.matrices))
             self.objects = mi.UInt32(_aligned(packed.objects))
             self.labels = mi.UInt32(_aligned(packed.labels))
             self.patches = _uint8()(_aligned(packed.patches)) if len(packed.patches) > 1 else None
             self.scene, lookup = building.result()
         self.lookup = mi.UInt32(lookup)
+
+    def move(self, matrices: Mapping[int, np.ndarray]) -> None:
+        """Place objects that move elsewhere: number to local-to-world matrix for row vectors."""
+        self.places = self.places.copy()
+        values = mi.traverse(self.scene)
+        for number, matrix in matrices.items():
+            self.places[number] = matrix_row(matrix)
+            values[f"object{number}.to_world"] = mi.Transform4f(mi.ScalarTransform4f(matrix.T))
+        values.update()
+        self.matrices = mi.Float(_aligned(self.places))
 
     # Reads of the packed tables (`shading.Gather`) -------------------------------------------------------------
 
@@ -407,13 +427,14 @@ def _mesh(name: str, points: np.ndarray, faces: np.ndarray) -> Any:
 def _embree_scene(geometry: Geometry, variant: str) -> tuple[Any, np.ndarray]:
     """Build the acceleration structure and the table from registry number to object number, in any thread."""
     mi.set_variant(variant)
-    uses = geometry.uses
-    single = {o.shape: o.matrix for o in geometry.objects if uses[o.shape] == 1}
+    single = geometry.fixed
     parts: dict[str, Any] = {**SCENE}
     for number, shape in enumerate(geometry.shapes):
         points = shape.mesh.points
         if number in single:
-            parts[f"shape{number}"] = _mesh(f"shape{number}", world_points(points, single[number]), shape.mesh.faces)
+            parts[f"shape{number}"] = _mesh(
+                f"shape{number}", world_points(points, single[number].matrix), shape.mesh.faces
+            )
         else:
             mesh = _mesh(f"shape{number}", points, shape.mesh.faces)
             parts[f"shape{number}"] = {"type": "shapegroup", "mesh": mesh}

@@ -12,7 +12,7 @@ from regolith.lunar.machine import cores
 from regolith.lunar.params import InputError
 from regolith.lunar.render.backend import NAME, VARIANTS, Backend, choose_backend, describe_backend
 from regolith.lunar.render.base import Frame, Quality
-from regolith.lunar.render.compile import Geometry, read_geometry
+from regolith.lunar.render.compile import Geometry, read_geometry, read_placements
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.scene import CompiledScene, DrawOptions, Labels, check_wanted
 from regolith.lunar.render.view import View, read_view
@@ -69,6 +69,10 @@ class MitsubaRenderer:
         self._stage: Usd.Stage | None = None
         self._materials: tuple[str, ...] = ()
         self._scene: CompiledScene | None = None
+        self._moving: dict[int, str] = {}
+        """Number to path of the objects that move."""
+        self._places = np.zeros((0, 4, 4))
+        """Where they are in the scene."""
         self.triangles = 0
         """Triangles stored, of the stage loaded."""
 
@@ -89,7 +93,16 @@ class MitsubaRenderer:
         geometry = read_geometry(stage)
         self._scene = COMPILE[self.backend](geometry)
         self._stage, self._materials, self.triangles = stage, geometry.materials, geometry.triangles
+        self._moving = {number: placed.path for number, placed in enumerate(geometry.objects) if placed.moves}
+        self._places = read_placements(stage, self._moving.values())
         return stage
+
+    def _follow(self, scene: CompiledScene, stage: Usd.Stage) -> None:
+        """Move the rover in the compiled scene to where it is on the stage."""
+        places = read_placements(stage, self._moving.values())
+        if not np.array_equal(places, self._places):
+            scene.move(dict(zip(self._moving, places, strict=True)))
+            self._places = places
 
     def render(
         self,
@@ -208,6 +221,7 @@ class MitsubaRenderer:
         if self._stage is None or self._scene is None:
             raise InputError("stage", None, "a stage given to load() first")
         mi.set_variant(VARIANTS[self.backend])
+        self._follow(self._scene, self._stage)
         view = read_view(self._stage, self._materials)
         if view.camera.distorted and view.camera.lens(width, height).folds:
             k1, k2 = view.camera.k1, view.camera.k2

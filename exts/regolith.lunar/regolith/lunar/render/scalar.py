@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,7 +28,7 @@ from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
 from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
 from regolith.lunar.render.scene import DrawOptions, Labels, check_wanted
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, flatten, material_rows, pack_scene
+from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, flatten, material_rows, matrix_row, pack_scene
 from regolith.lunar.render.view import View
 from regolith.lunar.stage.spec import rng
 
@@ -73,18 +74,29 @@ class ScalarScene:
     def __init__(self, tables: SceneTables) -> None:
         import mitsuba as mi
 
-        packed = pack_scene(tables)
-        self.packed = packed
-        points, faces, self.first = flatten(tables, packed)
+        self.tables, self.packed = tables, pack_scene(tables)
+        self._build()
+        self.centre: Any = mi.load_dict({"type": "aov", "aovs": "pi:prim_index,uv:uv,t:depth"})
+        self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})
+        self.rows = np.zeros((1, ROW_WIDTH), np.float32)
+        self.seeds = np.zeros(1, np.uint32)
+
+    def _build(self) -> None:
+        """Make the flat mesh of where everything is."""
+        import mitsuba as mi
+
+        points, faces, self.first = flatten(self.tables, self.packed)
         if self.first[-1] > MAX_TRIANGLES:
             raise InputError("stage", int(self.first[-1]), f"at most {MAX_TRIANGLES} triangles on the scalar back end")
         sun = {"type": "directional", "direction": [0.0, 0.0, -1.0], "irradiance": {"type": "rgb", "value": 1.0}}
         self.scene: Any = mi.load_dict({**SCENE, "ground": self._mesh(points, faces), "sun": sun})
         self.values = mi.traverse(self.scene)
-        self.centre: Any = mi.load_dict({"type": "aov", "aovs": "pi:prim_index,uv:uv,t:depth"})
-        self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})
-        self.rows = np.zeros((1, ROW_WIDTH), np.float32)
-        self.seeds = np.zeros(1, np.uint32)
+
+    def move(self, matrices: Mapping[int, np.ndarray]) -> None:
+        """Place objects that move elsewhere (`scene.CompiledScene.move`)."""
+        for number, matrix in matrices.items():
+            self.packed.matrices[number] = matrix_row(matrix)
+        self._build()
 
     @staticmethod
     def _mesh(points: Array, faces: Array) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +44,14 @@ class DrawOptions:
 
 class CompiledScene(Protocol):
     """A stage's geometry on a back end; light, camera and materials come with every picture."""
+
+    def move(self, matrices: Mapping[int, np.ndarray]) -> None:
+        """Place objects that move (`compile.Placed.moves`) elsewhere.
+
+        Args:
+            matrices: Number of the object to its local-to-world matrix for row vectors, float64, shape [4, 4].
+        """
+        ...
 
     def draw(self, view: View, width: int, height: int, options: DrawOptions) -> tuple[np.ndarray, Labels | None]:
         """Draw a view.

@@ -16,7 +16,7 @@ FLAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class PackedScene:
-    """Flat arrays of a scene; shapes placed once are already in the world frame."""
+    """Flat arrays of a scene; shapes placed once and for good are already in the world frame."""
 
     vertices: np.ndarray
     """x, y, z [m] and the shading normal as octahedral 2 × 16 bits in the float's bits, float32, shape [V, 4]."""
@@ -49,10 +49,14 @@ def pack_normals(normals: np.ndarray) -> np.ndarray:
     return (low | (high << np.uint32(16))).view(np.float32)
 
 
+def matrix_row(matrix: np.ndarray) -> np.ndarray:
+    """Row of `PackedScene.matrices` of a matrix for row vectors, shape [12]."""
+    return matrix.T[:3].ravel()
+
+
 def pack_scene(tables: SceneTables) -> PackedScene:
     """Lay the compiled scene out for gathering."""
-    uses = tables.uses
-    single = {o.shape: o for o in tables.objects if uses[o.shape] == 1}
+    single = tables.fixed
     first_vertex = np.concatenate([[0], np.cumsum([len(shape.points) for shape in tables.shapes])])
     first_face = np.concatenate([[0], np.cumsum([len(shape.faces) for shape in tables.shapes])])
     vertices = np.empty((first_vertex[-1], 4), np.float32)
@@ -69,7 +73,7 @@ def pack_scene(tables: SceneTables) -> PackedScene:
         corners = faces[first_face[number] : first_face[number + 1]]
         np.add(shape.faces, np.uint32(first_vertex[number]), out=corners[:, :3])
     eye = np.eye(4)
-    matrices = np.stack([(eye if o.shape in single else o.matrix).T[:3].ravel() for o in tables.objects])
+    matrices = np.stack([matrix_row(eye if o.shape in single else o.matrix) for o in tables.objects])
     objects = np.array(
         [[first_face[o.shape], o.material, FLAT * tables.shapes[o.shape].flat, 0] for o in tables.objects], np.uint32
     )
@@ -100,13 +104,13 @@ def flatten(tables: SceneTables, packed: PackedScene) -> tuple[np.ndarray, np.nd
         Points [m], float32, shape [V, 3]; faces, uint32, shape [F, 3]; first face of each object, and the end, int64,
         shape [objects + 1].
     """
-    alone = tables.uses == 1
+    single = tables.fixed
     points, faces, first, offset = [], [], [0], 0
     for number, placed in enumerate(tables.objects):
         lo, hi = packed.shape_vertices[placed.shape : placed.shape + 2]
         local = packed.vertices[lo:hi, :3]
         m = packed.matrices[number].reshape(3, 4)
-        points.append(local if alone[placed.shape] else local @ m[:, :3].T + m[:, 3])
+        points.append(local if placed.shape in single else local @ m[:, :3].T + m[:, 3])
         a, b = packed.shape_faces[placed.shape : placed.shape + 2]
         faces.append(packed.faces[a:b, :3] + np.uint32(offset) - np.uint32(lo))
         offset += len(local)

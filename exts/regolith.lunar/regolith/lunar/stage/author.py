@@ -14,7 +14,7 @@ from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
 from regolith.lunar.params import Params, intervals
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
-from regolith.lunar.stage.camera import place_camera
+from regolith.lunar.stage.camera import seat_camera
 from regolith.lunar.stage.dynamics import apply_dynamics
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
@@ -22,6 +22,7 @@ from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.patches import rock_patches
 from regolith.lunar.stage.rocks import RockField, place_rocks
 from regolith.lunar.stage.rover import write_rover
+from regolith.lunar.stage.rover_stance import park
 from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 from regolith.lunar.stage.terrain import Terrain, build_terrain
@@ -39,7 +40,11 @@ _SIZE = (640, 480)
 def build_scene(params: Params, scene_spec: SceneSpec) -> Scene:
     """Build terrain and rocks; the same arguments always give the same scene."""
     terrain = build_terrain(params, scene_spec)
-    return Scene(params=params, spec=scene_spec, terrain=terrain, rocks=place_rocks(params, scene_spec, terrain))
+    rocks = place_rocks(params, scene_spec, terrain)
+    rover = None
+    if params.has_rover and params.camera.rig == "mast":
+        rover = park(terrain, rocks, roam_m=params.camera.roam_m, random=rng(scene_spec.seed, "rover"))
+    return Scene(params=params, spec=scene_spec, terrain=terrain, rocks=rocks, rover=rover)
 
 
 def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
@@ -299,10 +304,9 @@ def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
     values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
     view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
-    x, y, z = place_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
-    frame = FrameSpec(
-        split="", index=0, scene=0, seed=scene.spec.seed, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values
-    )
+    (x, y, z), rover = seat_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
+    place = {"camera_x_m": x, "camera_y_m": y, "camera_z_m": z}
+    frame = FrameSpec("", 0, 0, scene.spec.seed, **place, values=values, rover=rover)
     apply_frame(stage, scene.params, frame, *_SIZE)
     if scene.params.has_rover:
         apply_dynamics(stage, {name: each.center for name, each in intervals(scene.params, "traverse").items()})

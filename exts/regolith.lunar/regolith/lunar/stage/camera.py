@@ -8,16 +8,94 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regolith.lunar.params.errors import InputError
-from regolith.lunar.stage.mesh import TriMesh
+from regolith.lunar.stage import rover_viper as viper
+from regolith.lunar.stage.point_mesh import point_in_mesh, point_to_mesh
+from regolith.lunar.stage.pose import camera_matrix, rover_matrix
+from regolith.lunar.stage.rover_stance import DRAWS, fits, stand
+from regolith.lunar.stage.spec import Stance
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.scene import Scene
 
-DRAWS = 256
-"""Places tried before giving up."""
-
 WALL_SHARE = 0.75
 """Share of the horizontal field of view a single rock may fill."""
+
+
+def seat_camera(
+    scene: Scene,
+    *,
+    rng: np.random.Generator,
+    height_m: float,
+    pitch_deg: float,
+    heading_deg: float,
+    fov_deg: float,
+) -> tuple[tuple[float, float, float], Stance | None]:
+    """Draw a place for the camera, on its mast or on the rover that carries it.
+
+    A rover is put where its lens, were the ground level, would be over the place drawn: within `camera.roam_m` of the
+    origin. It stands on the ground (`rover_stance.stand`), in no rock (`rover_stance.fits`), and the lens is where its
+    rig then has it. What `place_camera` asks of the lens holds against ground and rocks; the rover itself is no nearer
+    to what the lens sees of it than it is built.
+
+    Args:
+        scene: Scene to stand in.
+        rng: Stream to draw places from.
+        height_m: Lens above the local ground [m]; a rover's rig has its own.
+        pitch_deg: Optical axis above the horizon [deg].
+        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
+        fov_deg: Horizontal field of view [deg].
+
+    Returns:
+        Lens position (x, y, z) in the world frame [m], and the rover's stance where there is a rover.
+
+    Raises:
+        InputError: No place was found; the scene is too full of rocks.
+    """
+    camera = scene.params.camera
+    if camera.rig == "mast":
+        view = {"height_m": height_m, "pitch_deg": pitch_deg, "heading_deg": heading_deg, "fov_deg": fov_deg}
+        return place_camera(scene, rng=rng, **view), scene.rover
+    for _ in range(DRAWS):
+        radius, angle = camera.roam_m * math.sqrt(rng.random()), 2.0 * math.pi * rng.random()
+        lens, stance = mount_camera(scene, radius * math.cos(angle), radius * math.sin(angle), heading_deg)
+        axis = -camera_matrix((0.0, 0.0, 0.0), heading_deg, pitch_deg, 0.0, stance=stance)[2, :3]
+        if not _clear_of_ground(scene, lens, camera.clearance_m) or not fits(scene.terrain, scene.rocks, stance):
+            continue
+        if _clear_of_rocks(scene, lens, camera.clearance_m) and not _walled_off(scene, lens, axis, fov_deg):
+            return (float(lens[0]), float(lens[1]), float(lens[2])), stance
+    share = scene.spec.rock_abundance
+    allowed = f"fewer rocks: no room for the rover in {DRAWS} draws, or smoother ground"
+    raise InputError("rocks.abundance", share, allowed)
+
+
+def mount_camera(
+    scene: Scene, x_m: float, y_m: float, heading_deg: float, *, passes: int = 1
+) -> tuple[np.ndarray, Stance]:
+    """Stand the rover so that the lens of its camera is over a place.
+
+    Args:
+        scene: Scene to stand in.
+        x_m: Place in the world frame [m].
+        y_m: Place in the world frame [m].
+        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
+        passes: Times the rover is put there. After the first the lens is off by what the ground's tilt moves it,
+            decimetres on a mast; each further one takes that away as far as the tilt stays the same.
+
+    Returns:
+        Lens position in the world frame [m], float64, shape [3], and the rover's stance.
+    """
+    view = scene.params.camera.view
+    mount, heading = viper.MOUNTS[view], viper.heading_of(view, heading_deg)
+    cos, sin = math.cos(math.radians(heading)), math.sin(math.radians(heading))
+    x, y, _ = mount.place_m
+    lens = np.array([x_m, y_m, 0.0])
+    at = np.array([x_m - cos * x + sin * y, y_m - sin * x - cos * y])
+    for _ in range(passes):
+        at += (x_m, y_m) - lens[:2]
+        stance = stand(scene.terrain, float(at[0]), float(at[1]), heading, carries=True)
+        matrix = rover_matrix(stance)
+        lens = np.array(mount.place_m) @ matrix[:3, :3] + matrix[3, :3]
+    return lens, stance
 
 
 def place_camera(
@@ -57,7 +135,9 @@ def place_camera(
         lens = lens_above(scene, x, y, height_m)
         if not _clear_of_ground(scene, lens, camera.clearance_m):
             continue
-        if _clear_of_rocks(scene, lens, camera.clearance_m) and not _walled_off(scene, lens, axis, fov_deg):
+        if not _clear_of_rocks(scene, lens, camera.clearance_m) or _walled_off(scene, lens, axis, fov_deg):
+            continue
+        if _clear_of_rover(scene, lens, axis, fov_deg):
             return float(lens[0]), float(lens[1]), float(lens[2])
     if height_m <= camera.clearance_m:
         raise InputError("domain.height_m", height_m, f"above camera.clearance_m, {camera.clearance_m:g} m")
@@ -134,28 +214,16 @@ def _walled_off(scene: Scene, lens: np.ndarray, axis: np.ndarray, fov_deg: float
     return bool((ahead & (span > WALL_SHARE * math.radians(fov_deg))).any())
 
 
-def point_to_mesh(point: np.ndarray, mesh: TriMesh) -> float:
-    """Distance [m] of a point to the nearest triangle (Ericson 2005, Real-Time Collision Detection, 5.1.5)."""
-    a, b, c = mesh.points.astype(np.float64)[mesh.faces].transpose(1, 0, 2)
-    ab, ac, ap = b - a, c - a, point - a
-    d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)
-    d20, d21 = (ap * ab).sum(1), (ap * ac).sum(1)
-    area = np.maximum(d00 * d11 - d01 * d01, 1e-300)
-    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
-    within = (v >= 0) & (w >= 0) & (v + w <= 1)
-    foot = a + v[:, None] * ab + w[:, None] * ac
-    best = np.where(within, ((point - foot) ** 2).sum(1), np.inf).min()
-    for start, edge in ((a, ab), (a, ac), (b, c - b)):
-        t = ((point - start) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-300)
-        near = start + np.clip(t, 0.0, 1.0)[:, None] * edge
-        best = min(best, ((point - near) ** 2).sum(1).min())
-    return math.sqrt(best)
-
-
-def point_in_mesh(point: np.ndarray, mesh: TriMesh) -> bool:
-    """Whether a point lies inside a closed mesh: its winding number by solid angles (Van Oosterom & Strackee 1983)."""
-    a, b, c = (mesh.points.astype(np.float64)[mesh.faces] - point).transpose(1, 0, 2)
-    la, lb, lc = (np.linalg.norm(side, axis=1) for side in (a, b, c))
-    triple = (a * np.cross(b, c)).sum(1)
-    below = la * lb * lc + (a * b).sum(1) * lc + (b * c).sum(1) * la + (c * a).sum(1) * lb
-    return bool(abs(np.arctan2(triple, below).sum()) > math.pi)
+def _clear_of_rover(scene: Scene, lens: np.ndarray, axis: np.ndarray, fov_deg: float) -> bool:
+    """Whether the lens keeps its distance from a rover that does not carry it, and does not look at it alone."""
+    if scene.rover is None:
+        return True
+    matrix, half = rover_matrix(scene.rover), 0.5 * np.array([viper.LENGTH_M, viper.WIDTH_M, viper.HEIGHT_M])
+    toward = matrix[3, :3] + half[2] * matrix[2, :3] - lens
+    outside = np.maximum(np.abs(matrix[:3, :3] @ toward) - half, 0.0)
+    if np.linalg.norm(outside) < scene.params.camera.clearance_m:
+        return False
+    distance = float(np.linalg.norm(toward))
+    span = 2.0 * math.asin(min(half[0] / distance, 1.0))
+    ahead = toward @ axis > math.cos(math.radians(0.5 * fov_deg)) * distance
+    return not (ahead and span > WALL_SHARE * math.radians(fov_deg))

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from pxr import Gf, Usd
 
 from regolith.lunar.params.errors import InputError
@@ -16,7 +15,9 @@ from regolith.lunar.params.models import Params
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.colour import SUN_TEMPERATURE_K, light_colour
 from regolith.lunar.stage.lens import check_view
-from regolith.lunar.stage.spec import FrameSpec
+from regolith.lunar.stage.pose import camera_matrix
+from regolith.lunar.stage.rover_stance import move_rover
+from regolith.lunar.stage.spec import FrameSpec, Stance
 
 TINT = (1.028, 1.0, 0.916)
 """Colour of lunar soil over its luminance (Rec. 709 weights): reflectance rises gently towards red, as in the
@@ -85,32 +86,6 @@ def set_ground(
         _set(stage, schema.LOOK_GROUND, f"{schema.PHOTOMETRY}bump", bump)
 
 
-def camera_matrix(
-    position: tuple[float, float, float], heading_deg: float, pitch_deg: float, roll_deg: float
-) -> np.ndarray:
-    """Pose of a camera that looks along its -Z with +X to the right and +Y up.
-
-    Args:
-        position: Lens in the world frame [m].
-        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
-        pitch_deg: Optical axis above the horizon [deg].
-        roll_deg: Clockwise roll seen from behind the camera [deg].
-
-    Returns:
-        Camera to world for row vectors (USD's convention), float64, shape [4, 4].
-    """
-    h, p, r = (math.radians(angle) for angle in (heading_deg, pitch_deg, roll_deg))
-    forward = np.array([math.cos(p) * math.cos(h), math.cos(p) * math.sin(h), math.sin(p)])
-    level = np.array([math.sin(h), -math.cos(h), 0.0])
-    upright = np.cross(level, forward)
-    matrix = np.eye(4)
-    matrix[0, :3] = math.cos(r) * level - math.sin(r) * upright
-    matrix[1, :3] = math.cos(r) * upright + math.sin(r) * level
-    matrix[2, :3] = -forward
-    matrix[3, :3] = position
-    return matrix
-
-
 def set_camera(
     stage: Usd.Stage,
     position: tuple[float, float, float],
@@ -124,6 +99,7 @@ def set_camera(
     height: int,
     aperture_mm: float,
     near_m: float = 0.05,
+    stance: Stance | None = None,
 ) -> None:
     """Place the camera and set its intrinsics; pixels are square.
 
@@ -139,12 +115,13 @@ def set_camera(
         height: Picture height [px].
         aperture_mm: Horizontal aperture [mm].
         near_m: Near clipping distance [m].
+        stance: Rover that carries the camera, whose tilt comes on top of the angles; None for a level mast.
 
     Raises:
         InputError: The field of view is not an open angle below 180°, or the picture has no pixels.
     """
     check_view(fov_deg, width, height)
-    matrix = camera_matrix(position, heading_deg, pitch_deg, roll_deg)
+    matrix = camera_matrix(position, heading_deg, pitch_deg, roll_deg, stance=stance)
     _set(stage, schema.CAMERA, "xformOp:transform", Gf.Matrix4d(*matrix.ravel().tolist()))
     _set(stage, schema.CAMERA, "focalLength", 0.5 * aperture_mm / math.tan(math.radians(0.5 * fov_deg)))
     _set(stage, schema.CAMERA, "horizontalAperture", aperture_mm)
@@ -224,7 +201,10 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         height=height,
         aperture_mm=params.camera.aperture_mm,
         near_m=params.camera.near_m,
+        stance=frame.carrier,
     )
+    if frame.rover is not None:
+        move_rover(stage, frame.rover)
     set_sensor(
         stage,
         full_well_e=sensor.full_well_e,

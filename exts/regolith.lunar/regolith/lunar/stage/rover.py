@@ -1,24 +1,49 @@
-"""The rover as USD: rigid bodies, joints, drives, collision shapes, looks (layout: `stage.schema`, numbers:
-`stage.rover_viper`).
+"""The rover as USD: rigid bodies, joints, drives, collision shapes and looks.
 
-PhysX in Isaac Sim and MuJoCo simulate the same prims. Units of `UsdPhysics`: kg, m, s, and degrees for the angles of
-joints and drives, so that stiffness is in N m/deg.
+The layout is that of `stage.schema`, the numbers those of `stage.rover_viper`. PhysX in Isaac Sim and MuJoCo simulate
+the same prims. Units of `UsdPhysics`: kg, m, s, and degrees for the angles of joints, so that stiffness is in N m/deg.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from pxr import Gf, Kind, Sdf, Vt
 
 from regolith.lunar.stage import layer as write
+from regolith.lunar.stage import rover_shapes, schema
 from regolith.lunar.stage import rover_viper as viper
-from regolith.lunar.stage import schema
+from regolith.lunar.stage.mesh import TriMesh
 
 _T = Sdf.ValueTypeNames
 _ORDER = Vt.TokenArray(["xformOp:translate", "xformOp:orient"])
 _BEFORE = {"suspension": "", "steering": "suspension", "drive": "steering"}
 """Joint to the part it hangs on; none for the chassis."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """A material of the rover."""
+
+    colour: tuple[float, float, float]
+    """Linear Rec. 709; its luminance is the albedo where a renderer knows no gloss."""
+    roughness: float
+    metallic: float
+
+
+LOOKS = {
+    "Kapton": Look((0.34, 0.20, 0.06), 0.35, 1.0),
+    "Panel": Look((0.22, 0.20, 0.15), 0.5, 0.0),
+    "Cell": Look((0.020, 0.026, 0.055), 0.15, 0.0),
+    "White": Look((0.44, 0.44, 0.42), 0.6, 0.0),
+    "Metal": Look((0.14, 0.14, 0.145), 0.4, 1.0),
+    "Dark": Look((0.03, 0.03, 0.03), 0.6, 0.0),
+    "Glass": Look((0.012, 0.012, 0.015), 0.05, 0.0),
+    "Lamp": Look((0.55, 0.58, 0.62), 0.2, 0.0),
+}
+"""Materials by the names of the meshes they are on. Gold foil and bare metal reflect in one direction most of what they
+do not absorb: their colours are those of the rest, which goes everywhere."""
 
 
 def write_rover(layer: Sdf.Layer) -> None:
@@ -27,13 +52,16 @@ def write_rover(layer: Sdf.Layer) -> None:
     rover = write.prim(layer, schema.ROVER, "Xform", doc="VIPER-like rover: +X ahead, +Y left, origin on the ground.")
     rover.kind = Kind.Tokens.component
     _write_place(rover, (0.0, 0.0, 0.0))
+    _write_looks(layer)
     chassis = _write_body(layer, schema.ROVER_CHASSIS, viper.CHASSIS, (0.0, 0.0, 0.0), "PhysicsArticulationRootAPI")
     _collide_chassis(chassis)
+    _write_shapes(chassis, rover_shapes.chassis())
     write.prim(layer, schema.ROVER_JOINTS, "Scope")
-    for corner in schema.CORNERS:
+    for corner, (_, side) in schema.CORNERS.items():
         places = viper.corner_places(corner)
         for part, body in viper.corner_bodies(corner).items():
             spec = _write_body(layer, schema.rover_body(part, corner), body, places[part])
+            _write_shapes(spec, rover_shapes.corner_shapes(part, left=side > 0))
             if part == "wheel":
                 _collide_wheel(spec)
         for joint in schema.JOINTS:
@@ -70,6 +98,29 @@ def _collide(spec: Sdf.PrimSpec, approximation: str = "") -> None:
         write.attribute(spec, "physics:approximation", _T.Token, approximation, uniform=True)
     relationship = Sdf.RelationshipSpec(spec, "material:binding:physics", False)
     relationship.targetPathList.explicitItems = [Sdf.Path(schema.TRACTION)]
+
+
+def _write_looks(layer: Sdf.Layer) -> None:
+    write.prim(layer, schema.ROVER_LOOKS, "Scope")
+    for name, look in LOOKS.items():
+        path = f"{schema.ROVER_LOOKS}/{name}"
+        material = write.prim(layer, path, "Material")
+        output = write.attribute(material, "outputs:surface", _T.Token)
+        output.connectionPathList.explicitItems = [Sdf.Path(f"{path}/Surface.outputs:surface")]
+        shader = write.prim(layer, f"{path}/Surface", "Shader")
+        write.attribute(shader, "info:id", _T.Token, "UsdPreviewSurface", uniform=True)
+        write.attribute(shader, "inputs:diffuseColor", _T.Color3f, Gf.Vec3f(*look.colour))
+        write.attribute(shader, "inputs:roughness", _T.Float, look.roughness)
+        write.attribute(shader, "inputs:metallic", _T.Float, look.metallic)
+        write.attribute(shader, "outputs:surface", _T.Token)
+
+
+def _write_shapes(body: Sdf.PrimSpec, shapes: dict[str, TriMesh]) -> None:
+    """Write a body's meshes, each named after its material."""
+    for name, shape in shapes.items():
+        spec = write.child(body, name, "Mesh", schemas=["MaterialBindingAPI"])
+        write.mesh(spec, shape)
+        write.bind(spec, f"{schema.ROVER_LOOKS}/{name}")
 
 
 def _write_place(spec: Sdf.PrimSpec, place: tuple[float, float, float]) -> None:

@@ -4,16 +4,15 @@ Rover frame: +X ahead, +Y left (port), +Z up, metres, the origin on level ground
 
 Published, and kept:
 
-- 1.53 m × 1.53 m × 2.45 m, 430 kg, top speed 0.2 m/s (0.8 km/h), wheels of 0.5 m (NASA, VIPER mission pages: "about 5 ft
-  by 5 ft by 8 ft, about 1000 lb"). NASA's own pages round differently: 430 to 450 kg.
-- Solar panels to port, to starboard and aft, none ahead; a mast ahead whose tip is 2.5 m above the wheels' rims, with a
-  stereo pair of navigation cameras on a pan and tilt head, a pair of LED lamps, and antennas of low and high gain (NASA,
-  "VIPER's mast", April 2024). The drill TRIDENT reaches 1 m down. Every wheel is steered and driven by itself and hangs
-  on an active suspension.
+- 1.53 m × 1.53 m × 2.45 m, 430 kg, wheels of 0.5 m, at most 0.8 km/h (NASA's pages on VIPER, which also round: 1.5 m by
+  2.5 m, 430 to 450 kg). A golden chassis; solar panels to port, to starboard and aft, none ahead; every wheel steered,
+  driven and hung on its active suspension by itself; the drill TRIDENT.
+- A mast whose tip is 2.5 m above the wheels' rims, with a stereo pair of navigation cameras on a head that pans and
+  tilts, a pair of LED lamps, and antennas of low and high gain (NASA on the mast's installation, April 2024).
 - Cameras and their names: NavCam left and right, HazCam forward and back, port and starboard, AftCam left and right
-  (`vipersci.pds.pid`, NASA's science software of the mission). Fields of view of 70° (NavCam) and 110° (AftCam), square
-  pictures (Colaprete 2021, VIPER Proposal Information Package, NTRS 20210015009, as two simulations of the rover quote
-  it). 110° is taken for the HazCams as well.
+  (`vipersci.pds.pid`, NASA's software of the science team). Fields of view of 70° for the NavCams and 110° for the
+  AftCams, on square sensors (VIPER Proposal Information Package, Colaprete 2021, NTRS 20210015009, as the Space ROS
+  simulation of a lunar pole rover quotes it). 110° is taken for the HazCams as well.
 
 Chosen, after photographs and after Project Chrono's and Space ROS's models of the rover: how the masses are shared, the
 track and the wheel base (Project Chrono's 1.28 m and 0.5 m wheels are longer than NASA's 1.53 m;
@@ -24,8 +23,8 @@ panels, and where each camera sits and points.
 from __future__ import annotations
 
 import dataclasses
-import math
 
+from regolith.lunar.params.fields import Interval
 from regolith.lunar.stage.schema import CORNERS
 
 LENGTH_M, WIDTH_M, HEIGHT_M = 1.53, 1.53, 2.45
@@ -60,6 +59,12 @@ BODY_M = (1.36, 1.36, 0.62, 1.40)
 
 MAST_M = (0.62, 0.05, 2.40)
 """Mast: place along X, half-width, top above the ground [m]."""
+
+DRILL_M = (0.03, 0.0, 0.17)
+"""Lowest point of the stowed drill in the rover's frame [m]."""
+
+REACH_OUT_M = 1.1
+"""Farthest any part of the rover is from its origin, seen from above [m]."""
 
 FRICTION = (0.6, 0.5)
 """Static and dynamic friction of metal on regolith."""
@@ -137,6 +142,22 @@ def chassis_boxes() -> dict[str, tuple[tuple[float, float, float], tuple[float, 
     return boxes
 
 
+def solid_boxes() -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
+    """Boxes that hold the rover without its wheels: centre in the rover's frame and size [m].
+
+    Those of `chassis_boxes`, wide enough for the skirt of panels, and one for the arms and the drill.
+    """
+    boxes = chassis_boxes()
+    (x, y, z), (_, _, height) = boxes["BodyBox"]
+    boxes["BodyBox"] = ((x, y, z), (LENGTH_M, WIDTH_M, height))
+    for end in (-1.0, 1.0):
+        arms = (0.2, 2.0 * STEERING_Y_M, 0.3)
+        boxes[f"arms{end}"] = ((end * AXLE_X_M, 0.0, WHEEL_RADIUS_M + 0.05), arms)
+    x, y, foot = DRILL_M
+    boxes["drill"] = ((x, y, 0.5 * (foot + FRAME_M[2])), (0.14, 0.14, FRAME_M[2] - foot))
+    return list(boxes.values())
+
+
 def corner_bodies(corner: str) -> dict[str, Body]:
     """Bodies of a corner by part."""
     y = CORNERS[corner][1]
@@ -178,12 +199,12 @@ def preload_deg(corner: str) -> float:
 
 
 MOUNTS: dict[str, Mount] = {
-    "navcam_left": Mount((0.73, 0.20, 2.06), 0.0, -12.0, 70.0),
-    "navcam_right": Mount((0.73, -0.20, 2.06), 0.0, -12.0, 70.0),
-    "hazcam_front_left": Mount((0.74, 0.30, 0.66), 30.0, -35.0, 110.0),
-    "hazcam_front_right": Mount((0.74, -0.30, 0.66), -30.0, -35.0, 110.0),
-    "hazcam_rear_left": Mount((-0.74, 0.30, 0.59), 150.0, -35.0, 110.0),
-    "hazcam_rear_right": Mount((-0.74, -0.30, 0.59), -150.0, -35.0, 110.0),
+    "navcam_left": Mount((0.75, 0.20, 2.06), 0.0, -12.0, 70.0),
+    "navcam_right": Mount((0.75, -0.20, 2.06), 0.0, -12.0, 70.0),
+    "hazcam_front_left": Mount((0.75, 0.30, 0.57), 30.0, -35.0, 110.0),
+    "hazcam_front_right": Mount((0.75, -0.30, 0.57), -30.0, -35.0, 110.0),
+    "hazcam_rear_left": Mount((-0.75, 0.30, 0.57), 150.0, -35.0, 110.0),
+    "hazcam_rear_right": Mount((-0.75, -0.30, 0.57), -150.0, -35.0, 110.0),
     "aftcam_left": Mount((-0.75, -0.10, 1.46), 180.0, -25.0, 110.0),
     "aftcam_right": Mount((-0.75, 0.10, 1.46), 180.0, -25.0, 110.0),
 }
@@ -192,6 +213,13 @@ AftCam) are those of who looks through it, so that the left AftCam sits to starb
 the rover's."""
 
 
+def rig_ranges(view: str) -> dict[str, Interval]:
+    """What a camera on the rover has in place of ranges of the domain: field name to range, each a single value."""
+    mount = MOUNTS[view]
+    fixed = {"height_m": mount.place_m[2], "pitch_deg": mount.pitch_deg, "roll_deg": 0.0, "fov_deg": mount.fov_deg}
+    return {name: Interval(value) for name, value in fixed.items()}
+
+
 def heading_of(view: str, camera_heading_deg: float) -> float:
     """Heading of the rover whose camera has a heading, both anticlockwise from the world's +X, in [0, 360) [deg]."""
-    return math.fmod(camera_heading_deg - MOUNTS[view].yaw_deg + 360.0, 360.0)
+    return (camera_heading_deg - MOUNTS[view].yaw_deg) % 360.0

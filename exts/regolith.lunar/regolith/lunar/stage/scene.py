@@ -6,7 +6,7 @@ import dataclasses
 
 from regolith.lunar.params import Params
 from regolith.lunar.stage.rocks import RockField
-from regolith.lunar.stage.spec import SceneSpec
+from regolith.lunar.stage.spec import SceneSpec, Stance
 from regolith.lunar.stage.terrain import Terrain
 
 
@@ -18,3 +18,5 @@ class Scene:
     spec: SceneSpec
     terrain: Terrain
     rocks: RockField
+    rover: Stance | None = None
+    """Where a rover stands that does not carry the camera."""

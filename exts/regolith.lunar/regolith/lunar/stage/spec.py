@@ -31,6 +31,40 @@ class SceneSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class Stance:
+    """How a rover stands: on the ground under its wheels, its arms bent to where each wheel touches it."""
+
+    x_m: float
+    y_m: float
+    z_m: float
+    """The rover's origin in the world frame."""
+    heading_deg: float
+    """Ahead in the XY plane, anticlockwise from +X."""
+    pitch_deg: float
+    """Ahead above the horizon."""
+    roll_deg: float
+    """Clockwise seen from behind: the left side rises."""
+    arms_deg: tuple[float, float, float, float]
+    """Turn of the suspension joints of fl, fr, rl and rr about +X."""
+    carries: bool
+    """Whether the frame's camera is on it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self) | {"arms_deg": list(self.arms_deg)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Stance:
+        """Rebuild from `to_dict`.
+
+        Raises:
+            TypeError: A value is missing.
+        """
+        values: dict[str, Any] = data | {"arms_deg": tuple(data.get("arms_deg", ()))}
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True)
 class FrameSpec:
     """One frame: everything that turns a scene into its picture.
 
@@ -49,6 +83,13 @@ class FrameSpec:
     """Lens position in the world frame."""
     values: dict[str, float]
     """Field name to the value drawn, of every `Interval` drawn per frame."""
+    rover: Stance | None = None
+    """Where the rover stands, where there is one."""
+
+    @property
+    def carrier(self) -> Stance | None:
+        """The rover that carries the camera; None for a mast."""
+        return self.rover if self.rover is not None and self.rover.carries else None
 
     def __getitem__(self, name: str) -> float:
         """Number the frame is drawn with, by its name: one of `values`, or the lens position's.
@@ -60,9 +101,11 @@ class FrameSpec:
         return place[name] if name in place else self.values[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, drawn ones beside the rest."""
-        fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "values"}
-        return fixed | self.values
+        """Plain values for JSON, drawn ones beside the rest; nothing of a rover where there is none."""
+        apart = ("values", "rover")
+        fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
+        rover = {} if self.rover is None else {"rover": self.rover.to_dict()}
+        return fixed | rover | self.values
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FrameSpec:
@@ -73,6 +116,8 @@ class FrameSpec:
         """
         names = {field.name for field in dataclasses.fields(cls)} - {"values"}
         fixed = {name: value for name, value in data.items() if name in names}
+        if "rover" in fixed:
+            fixed["rover"] = Stance.from_dict(fixed["rover"])
         return cls(**fixed, values={name: value for name, value in data.items() if name not in names})
 
 

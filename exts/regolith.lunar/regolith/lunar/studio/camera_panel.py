@@ -15,7 +15,7 @@ from regolith.lunar.panel.context import say
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
 from regolith.lunar.panel.presentation import labels
-from regolith.lunar.perception.session import shipped_models
+from regolith.lunar.perception.model_files import shipped_models
 from regolith.lunar.studio.camera import RoverCamera, Shown
 from regolith.lunar.studio.edits import Edits
 from regolith.lunar.studio.live import Photo, Seen, StudioInference

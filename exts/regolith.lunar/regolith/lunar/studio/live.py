@@ -19,7 +19,8 @@ from regolith.lunar.machine import cores
 from regolith.lunar.panel.host import LiveSettings
 from regolith.lunar.panel.inference import LiveInference, model_name
 from regolith.lunar.perception.photos import read_photo
-from regolith.lunar.perception.session import SIZE_PX, Prediction, Views
+from regolith.lunar.perception.session import Prediction
+from regolith.lunar.perception.views import SIZE_PX, Views
 from regolith.lunar.studio.camera import Shown
 
 MOVING_PX = 256

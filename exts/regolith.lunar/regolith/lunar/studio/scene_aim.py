@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from regolith.lunar.params import Domain, field_extra
-from regolith.lunar.stage.edit import camera_matrix
 from regolith.lunar.stage.lens import TO_USD
+from regolith.lunar.stage.pose import camera_matrix
 from regolith.lunar.stage.spec import FrameSpec
 
 
@@ -60,7 +60,7 @@ class CameraPose:
             height: Picture height [px]; pixels are square.
         """
         position = (spec.camera_x_m, spec.camera_y_m, spec.camera_z_m)
-        matrix = camera_matrix(position, spec["heading_deg"], spec["pitch_deg"], spec["roll_deg"])
+        matrix = camera_matrix(position, spec["heading_deg"], spec["pitch_deg"], spec["roll_deg"], stance=spec.carrier)
         upright = math.tan(math.radians(0.5 * spec["fov_deg"])) * height / width
         return cls(matrix[3, :3], (matrix[:3, :3] * TO_USD[:, None]).T, 2.0 * math.atan(upright), width / height)
 
