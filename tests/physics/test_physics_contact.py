@@ -8,7 +8,7 @@ from pxr import Sdf, Usd, UsdGeom
 from small_stage import G, bind_friction, ground_stage, solid
 
 from regolith.lunar.physics.contact import rebound_ratio
-from regolith.lunar.physics.engine import open_engine
+from regolith.lunar.physics.engines import open_engine
 from regolith.lunar.stage import schema
 
 BALL, MASS, RADIUS = "/World/Ball", 12.0, 0.25
