@@ -37,6 +37,8 @@ LINES = {
     "score geometry synth --real real --out {path}": "out",
     "calibrate sensor {path} --out sensor.json": "scans",
     "calibrate sensor scans --out {path}.json": "out",
+    "calibrate dynamics {path}.csv --out rover.yaml": "runs",
+    "calibrate dynamics runs --out {path}.yaml": "out",
     "score semantics {path} --real photos --out score": "synth",
     "score appearance {path} --real photos --out score": "synth",
     "score appearance val --real photos --out {path}": "out",

@@ -95,7 +95,7 @@ def test_pictures_and_pages_are_there(site) -> None:
                  "studio", "extend/index", "architecture", "api", "verbs", "parameters", "benchmarks", "models/README",
                  "models/segformer-b0", "ablation/RESULTS", "ablation/pretrained/RESULTS",
                  "quality-features", "quality-gate", "quality-tail", "quality-study", "quality-mixing",
-                 "active-learning", "physics", "contributing", "changelog"):  # fmt: skip
+                 "active-learning", "physics", "calibrate-dynamics", "contributing", "changelog"):  # fmt: skip
         assert (site / f"{page}.html").is_file(), page
 
 
