@@ -91,6 +91,9 @@ def fold_of(name: str) -> str:
 class Study:
     """The steps; each is done once."""
 
+    validated = "wide"
+    """Arm of the two frames that the trainer is given to validate on."""
+
     def __init__(self, photos: Path, out: Path, *, start: str, views: Views, epochs: int) -> None:
         self.out, self.start, self.epochs = out, start, epochs
         self.views: Views = views
@@ -124,7 +127,9 @@ class Study:
         """Split of two rendered frames for the trainer, which validates; nothing is selected by them."""
         folder = self.out / "data" / "val" / SPLIT
         if not folder.exists():
-            frames = sorted(open_split(folder_of(self.out, "wide")), key=lambda frame: -frame.counts["rock"])[:2]
+            frames = sorted(open_split(folder_of(self.out, self.validated)), key=lambda frame: -frame.counts["rock"])[
+                :2
+            ]
             write_derived(folder, [(frame.rgb, frame.mask, frame.spec) for frame in frames], SPLIT)
         return folder
 
@@ -149,20 +154,24 @@ class Study:
         place = self.place(ratio, fold, seed)
         if not (place / "model.json").exists():
             place.mkdir(parents=True, exist_ok=True)
-            mixed = place / "mix.json"
-            if not mixed.exists():
-                Mix.model_validate({
-                    "synth": self.draw(), "real": self.real(fold), "ratio": ratio, "frames": TOTAL,
-                    "stratify": STRATIFY, "seed": seed, "out": mixed,
-                }).run()  # fmt: skip
-            params = recipe(mixed, self.val(), place / "run", seed).model_copy(
-                update=RECIPE | self.begin() | {"epochs": self.epochs, "patience": self.epochs}
-            )
-            train(params, lambda event: None)
-            export_model(place / "run" / "last.pt", place / "model.onnx", photo_px=PHOTO_PX)
-            for name in ("best.pt", "last.pt"):
-                (place / "run" / name).unlink(missing_ok=True)  # 40 MB each, and the model is there
+            export_model(self.fit(ratio, fold, seed, place), place / "model.onnx", photo_px=PHOTO_PX)
+            for path in (place / "run").rglob("*.pt"):
+                path.unlink()  # 40 MB each, and the model is there
         return place / "model.onnx"
+
+    def fit(self, ratio: str, fold: str, seed: int, place: Path) -> Path:
+        """Mix and train in a folder; return the checkpoint of the last weights."""
+        mixed = place / "mix.json"
+        if not mixed.exists():
+            Mix.model_validate({
+                "synth": self.draw(), "real": self.real(fold), "ratio": ratio, "frames": TOTAL,
+                "stratify": STRATIFY, "seed": seed, "out": mixed,
+            }).run()  # fmt: skip
+        params = recipe(mixed, self.val(), place / "run", seed).model_copy(
+            update=RECIPE | self.begin() | {"epochs": self.epochs, "patience": self.epochs}
+        )
+        train(params, lambda event: None)
+        return place / "run" / "last.pt"
 
     def score(self, ratio: str, fold: str, seed: int) -> dict[str, Any]:
         """Train and measure on the held-out terrains and on Apollo: rows by photograph."""
@@ -284,6 +293,25 @@ def say(rows: list[dict[str, Any]]) -> str:
     return " | ".join([*cells, ", ".join(f"{iou:.2f}" for iou in folds)])
 
 
+def score_all(study: Study, ratios: Sequence[str], seeds: Sequence[int]) -> None:
+    """Train and measure what is left, seed by seed; say each rock-IoU and the processor time so far."""
+    began = time.process_time()
+    for seed in seeds:
+        for fold in FOLDS:
+            for ratio in ratios:
+                rows = study.score(ratio, fold, seed)["polar"]
+                found = figures({name: row for name, row in rows.items() if fold_of(name) == fold}, {})
+                spent = time.process_time() - began
+                print(f"seed {seed} {ratio} {fold}: {found['iou']:.3f}, {spent:.0f} s", flush=True)
+
+
+def print_table(title: str, table: dict[str, list[dict[str, Any]]]) -> None:
+    """Print a line for each ratio, or whatever the title says the lines are."""
+    print(f"{title} | IoU | common | tail | ground called rock | false rocks | Apollo | close-ups | IoU of {[*FOLDS]}")
+    for name, rows in table.items():
+        print(f"{name} | {say(rows)}")
+
+
 def main() -> None:
     """Run the study, or what is left of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -302,22 +330,11 @@ def main() -> None:
     study = Study(args.photos, args.out.absolute(), start=args.start, views=args.views, epochs=args.epochs)
     study.draw()
     began = time.process_time()
-    for seed in args.seeds:
-        for fold in FOLDS:
-            for ratio in args.ratios:
-                rows = study.score(ratio, fold, seed)["polar"]
-                found = figures({name: row for name, row in rows.items() if fold_of(name) == fold}, {})
-                print(
-                    f"seed {seed} {ratio} {fold}: {found['iou']:.3f}, {time.process_time() - began:.0f} s", flush=True
-                )
+    score_all(study, args.ratios, args.seeds)
     result = tabulate(study, args.ratios, args.seeds) | {"start": args.start, "views": args.views}
     name = f"ratio-{args.start}-{args.epochs}-{args.views}.json"
     write_json(study.out / name, result | {"cpu_s": time.process_time() - began})
-    print(
-        "ratio | IoU | common | tail | ground called rock | false rocks | Apollo | close-ups | IoU of " + str([*FOLDS])
-    )
-    for ratio, rows in result["ratios"].items():
-        print(f"{ratio} | {say(rows)}")
+    print_table("ratio", result["ratios"])
 
 
 if __name__ == "__main__":

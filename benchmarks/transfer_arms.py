@@ -26,7 +26,7 @@ WIDTH, HEIGHT = 320, 256
 FRAMES, SCENE_FRAMES = 80, 10
 """Frames of an arm, and of them how many share a scene."""
 SEED = 21
-"""Of all renders."""
+"""Of all renders that name no other."""
 BLUR_PX = 3.0
 """Standard deviation of the blurred arm's blur [px]: half the width of the small rocks of a frame."""
 SPLIT = "train_dr"
@@ -48,6 +48,7 @@ class Arm:
     derived: Derivation | None = None
     sources: tuple[str, ...] = ()
     """Arms whose frames it is made of."""
+    seed: int = SEED
 
 
 ROUGH: dict[str, Any] = {
@@ -125,7 +126,7 @@ def make_arm(root: Path, arm: Arm, *, frames: int | None = None, size: tuple[int
     if arm.derived is None:
         width, height = size
         generate(
-            parameters(arm), folder.parent, split=SPLIT, frames=count, width=width, height=height, seed=SEED,
+            parameters(arm), folder.parent, split=SPLIT, frames=count, width=width, height=height, seed=arm.seed,
             executor="in-process",
         )  # fmt: skip
         return folder

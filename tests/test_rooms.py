@@ -30,7 +30,7 @@ ALLOWED = {
     "physics": {*BASE, "params", "stage", "randomize", "jobs"},
     "perception": {*BASE, "params", "dataset", "jobs"},
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
-    "quality": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "jobs"},
+    "quality": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "jobs"},
     "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "quality", "jobs"},
     "rtx_check": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "jobs", "machine_checks"},
     "studio": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "panel", "jobs"},

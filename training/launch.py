@@ -15,11 +15,11 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.machine import install_command, stop_on_signal
 from regolith.lunar.params import CheckError, InputError, as_text, quantity, validate_text, writable_folder
+from regolith.lunar.params.curriculum import CurriculumParams
 from regolith.lunar.params.outputs import refusing
-from regolith.lunar.params.training import TrainParams
 
 
-class Train(TrainParams):
+class Train(CurriculumParams):
     """Train a segmentation network on a labelled split; the same command again resumes a stopped run."""
 
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
@@ -27,7 +27,7 @@ class Train(TrainParams):
     def run(self) -> dict[str, Any]:
         """Train and say where the model is."""
         with show(self.events, "train", "steps") as emit:
-            return train(TrainParams(**self.model_dump(exclude={"events"})), emit)
+            return train(CurriculumParams(**self.model_dump(exclude={"events"})), emit)
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say which epoch was kept and how good it is where it was selected."""
@@ -64,10 +64,10 @@ def train_model(
     """
     given = {"train_split": train_split, "val_split": val_split, "out": out} | options
     texts = {name: as_text(value) for name, value in given.items() if value is not None}
-    return train(validate_text(TrainParams, texts), emit, python)
+    return train(validate_text(CurriculumParams, texts), emit, python)
 
 
-def train(params: TrainParams, emit: Emit, python: str = sys.executable) -> dict[str, Any]:
+def train(params: CurriculumParams, emit: Emit, python: str = sys.executable) -> dict[str, Any]:
     """Train in a process of its own.
 
     Args:

@@ -23,7 +23,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,16 +33,18 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from regolith.lunar.files import file_digest, write_bytes, write_json
-from regolith.lunar.jobs.events import Emit, Event, emit
+from regolith.lunar.jobs.events import Emit, Event, Stop, emit
 from regolith.lunar.labels import CLASSES, IGNORE, NAMES, ROCK
 from regolith.lunar.machine import cores
 from regolith.lunar.params import CheckError, InputError, sole_folder, writable_folder
+from regolith.lunar.params.curriculum import CurriculumParams
 from regolith.lunar.params.training import DISTILLED, TrainParams, load_train_params, portable_start
 from regolith.lunar.perception.metrics import scores
 from regolith.lunar.stage.spec import rng
 from regolith.lunar.system import STOP_SIGNALS
 from training.augment import Augmentation
 from training.checkpoint import Progress, read_checkpoint, read_origin, write_torch
+from training.curriculum import train_as_asked
 from training.data import Frames
 from training.losses import class_weights, segmentation_loss
 from training.machine import describe_machine, git_revision, has_bf16, keep_freed_memory
@@ -50,8 +52,6 @@ from training.memory import choose_micro_batch, measure_need
 from training.networks import build_network, describe_network, load_network, with_start
 from training.networks.base import SegmentationNetwork, Start
 from training.optimization import learning_rate, update_average
-
-Stop = Callable[[], bool]
 
 NORM_MIN_PX = 64
 """Shortest side a network with batch normalisation is trained at: a single frame has to give it several values."""
@@ -436,8 +436,8 @@ def run_companion(config: Path) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, on_signal)
     try:
-        params = load_train_params(config)
-        summary = train(params, send, lambda: stopping)
+        params = load_train_params(config, CurriculumParams)
+        summary = train_as_asked(params, train, send, lambda: stopping)
     except (InputError, CheckError, OSError) as caught:
         error = InputError.from_system(caught) if isinstance(caught, OSError) else caught
         if error is None:
@@ -453,7 +453,7 @@ def main(arguments: list[str]) -> int:
     """Run with `--config FILE` as a companion process, else as `regolith train` with the same flags."""
     if "--config" in arguments:
         parser = argparse.ArgumentParser(prog="training.train", description=__doc__)
-        parser.add_argument("--config", type=Path, required=True, help="JSON file with the fields of TrainParams")
+        parser.add_argument("--config", type=Path, required=True, help="JSON file with the fields of CurriculumParams")
         return run_companion(parser.parse_args(arguments).config)
     from regolith.lunar.cli import main as regolith
 

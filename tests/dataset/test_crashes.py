@@ -69,6 +69,7 @@ RESULTS = {
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
     "calibrate sensor": "calibrate sensor {split} --most 64 --pairs 2 --out {out}/sensor.json",
     "calibrate dynamics": "calibrate dynamics {runs} --starts 1 --out {out}/rover.yaml --json {out}/result.json",
+    "calibrate camera": "calibrate camera {pictures} --masks {masks} --preset v3 --out {out}/camera",
     "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
     "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith --out {out}/gate",
     "tail": "tail {split} --out {out}/tail",

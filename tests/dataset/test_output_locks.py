@@ -25,6 +25,7 @@ WRITERS = {
     "score geometry": ("score geometry {split} --real {split} --out {out}/score", "score/"),
     "calibrate sensor": ("calibrate sensor {split} --out {out}/sensor.json", "sensor.json"),
     "calibrate dynamics": ("calibrate dynamics {split} --out {out}/rover.yaml", "rover.yaml"),
+    "calibrate camera": ("calibrate camera {split}/rgb --out {out}/camera", "camera/"),
     "score semantics": ("score semantics {split} --real {split} --out {out}/score", "score/"),
     "score appearance": ("score appearance {split} --real {split} --out {out}/score", "score/"),
     "gate": ("gate {split} --real {split} --out {out}/gate", "gate/"),
@@ -41,6 +42,7 @@ WRITERS = {
     "generate": ("generate --split val --frames 1 --size 32 --out {out}/data", "data/val/"),
     "demo": ("demo --out {out}/demo", "demo/"),
     "ablate": ("ablate --init random --out {out}/study", "study/"),
+    "sweep dr-strength": ("sweep dr-strength --init random --out {out}/study", "study/"),
     "traverse": ("traverse --out {out}/drives", "drives/"),
     "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
 }

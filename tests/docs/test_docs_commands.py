@@ -38,6 +38,7 @@ NOT_RUN = Counter(
         "docs/generate.md": 2,
         "docs/install.md": 2,
         "docs/isaac-sim.md": 4,
+        "docs/progressive.md": 2,
         "docs/physics.md": 1,
         "docs/quality.md": 1,
         "docs/quality-features.md": 4,

@@ -11,6 +11,7 @@ from regolith.lunar.dataset.generate import Generate
 from regolith.lunar.panel.forms import SECTIONS, SOURCES, Field, FormSource, Section, build_sections
 from regolith.lunar.panel.values import flatten
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, quantity
+from regolith.lunar.params.curriculum import PREFIX, CurriculumParams
 from regolith.lunar.params.training import TrainParams
 
 FIELDS: dict[str, tuple[Section, Field]] = {
@@ -113,5 +114,6 @@ def test_new_parameter_appears_by_itself() -> None:
 
 def test_sources_hide_only_what_the_panel_sets_itself() -> None:
     hidden = {source.prefix: source.hidden & set(source.model.model_fields) for source in SOURCES}
-    plumbing = set(PresetVerb.model_fields) | {"events"}
+    table = {name for name in CurriculumParams.model_fields if name.startswith(PREFIX)}
+    plumbing = set(PresetVerb.model_fields) | {"events"} | table
     assert all(names <= plumbing | {"model", "preset", "threads"} for names in hidden.values())

@@ -52,6 +52,25 @@ def test_trained_model_is_written_and_taken(bench: Bench, toys: Path, speaker: P
     assert bench.model.field("model.path").value == str(out / "model.onnx")
 
 
+def test_training_in_stages_takes_the_splits_of_all(bench: Bench, toys: Path, speaker: Path) -> None:
+    """One field, and several folders in another, wherever the companion is started."""
+    out = enter_training(bench, toys, 1, speaker)
+    bench.model.commit("training.curriculum", "progressive")
+    bench.model.commit("training.train_split", f"{toys / 'train_dr'}, {toys / 'none'}")
+    reason = bench.model.actions["train"].reason
+    assert reason.startswith("train_split: ") and "none' is not allowed" in reason
+    bench.model.commit("training.train_split", f"{toys / 'train_dr'}, {toys / 'val'}")
+    bench.run("train")
+    bench.rest("training")
+    run = bench.model.works["training"]
+    assert run.state == "finished"
+    (config,) = (json.loads(path.read_text()) for path in bench.host.runs_folder.rglob("config.json"))
+    assert config["curriculum"] == "progressive" and config["out"] == str(out)
+    assert config["train_split"] == f"{toys / 'train_dr'},{toys / 'val'}"
+    shown = {field.path for section in bench.model.sections for field in section.fields}
+    assert not [path for path in shown if path.startswith("training.curriculum_")], "the table is taken as it is"
+
+
 def test_training_that_goes_on_shows_its_earlier_epochs(bench: Bench, toys: Path, speaker: Path) -> None:
     out = enter_training(bench, toys, 4, speaker)
     out.mkdir(parents=True)

@@ -23,7 +23,6 @@ from regolith.lunar.stage.scene import Scene
 
 SIZE = (64, 64)
 ALL: frozenset[str] = frozenset({"depth", "normals", "instance"})
-KEY = {"seed": 0, "split": "train_dr"}
 
 
 def rig(view: str) -> Params:
@@ -35,13 +34,13 @@ def rig(view: str) -> Params:
 @functools.cache
 def authored(baked: bool) -> tuple[Scene, Usd.Stage]:
     """Scene 0, shared: whoever draws moves the rover first."""
-    return author_scene(rig("hazcam_front_left"), **KEY, number=0, baked=baked)
+    return author_scene(rig("hazcam_front_left"), seed=0, split="train_dr", number=0, baked=baked)
 
 
 def show(stage: Usd.Stage, view: str, index: int) -> None:
     """Turn the stage into frame `index` of a camera of the rover."""
     params = rig(view)
-    apply_frame(stage, params, draw_frame(params, *KEY.values(), index, authored(False)[0]), *SIZE)
+    apply_frame(stage, params, draw_frame(params, 0, "train_dr", index, authored(False)[0]), *SIZE)
 
 
 def checked(frame: Frame) -> Frame:

@@ -15,10 +15,11 @@ from PIL import Image
 from playwright.sync_api import Page
 from scene_stage import HEIGHT, WIDTH, small_stage
 from scipy.spatial.transform import Rotation
-from studio_stand import Stand, Tabs, until
+from studio_stand import PATIENCE_S, Stand, Tabs, until
 
 from regolith.lunar.render.view import read_camera, read_sun
 from regolith.lunar.stage.spec import FrameSpec
+from regolith.lunar.studio import scene_marks
 from regolith.lunar.studio.scene import SceneView
 from regolith.lunar.studio.scene_aim import direction
 
@@ -195,8 +196,9 @@ def test_calls_from_many_threads_do_no_harm(model: Model) -> None:
     assert not failures
 
 
-def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
+def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Black sky over grey ground; the handles aim; the eye goes through the camera and back."""
+    monkeypatch.setattr(scene_marks, "DOUBLE_CLICK_S", PATIENCE_S)  # a busy page may take longer between two clicks
     page = tabs.open(stand.url, width=900, height=500, scale=1.0)
     client = client_of(stand)
     lit = settled(page, lambda shot: 0.15 < shot[300:, :550].mean() < 0.8)
@@ -208,8 +210,8 @@ def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs) -> None:
     _drags_the_sun(stand, model, page, client, lit)
     _drags_the_camera(stand, model, page, client)
 
-    body = pixel(client, page, node(stand, "/rover/body").position)
-    page.mouse.dblclick(*body)
+    until(lambda: not view_of(model).busy)
+    page.mouse.dblclick(*pixel(client, page, node(stand, "/rover/body").position))
     lens = np.array([model.spec.camera_x_m, model.spec.camera_y_m, model.spec.camera_z_m])
     axis = direction(model.spec["pitch_deg"], model.spec["heading_deg"])
 

@@ -20,7 +20,8 @@ from regolith.lunar.stage.spec import rng
 from training.ablate.collect import Cell, Results, figures_of, read_scenes
 from training.ablate.contrasts import Difference, Estimate, compare, effects, estimate, minus
 from training.ablate.findings import FINDINGS, PUBLISHED, findings, judge, published, weigh
-from training.ablate.report import recipe_differences, summarize, to_markdown
+from training.ablate.parts import recipe_differences
+from training.ablate.report import summarize, to_markdown
 from training.ablate.schedule import Schedule
 from training.ablate.steps import make_steps
 from training.ablate.verb import Ablate
@@ -59,7 +60,7 @@ def make_results(
                         "photographs": {f"q{i}.png": {"flood": 0.1, "rock": rock} for i in range(4)},
                     },
                 }  # fmt: skip
-                rows.append(row | {"metrics": figures_of(row)})
+                rows.append(row | {"metrics": figures_of(row, row["preset"])})
     return Results(study, rows, {f"p{i:02d}.jpg": f"scene {max(i, 3)}" for i in range(PHOTOS)})
 
 
@@ -167,7 +168,7 @@ def test_what_was_not_run_is_not_measured(tmp_path: Path) -> None:
     results = make_results(tmp_path, synth, flood)
     for row in results.rows:
         row["real"], row["polar"] = None, None
-        row["metrics"] = figures_of(row)
+        row["metrics"] = figures_of(row, row["preset"])
     assert verdicts(results)["Realism of the ground makes transfer better"] == "not measured"
 
 
@@ -204,10 +205,10 @@ def test_ends_are_over_the_seeds_of_the_difference(tmp_path: Path) -> None:
     results = make_results(tmp_path, as_published("synth_iou"), as_published("flood_mean"))
     row = results.row(("v1", "dr_1500"), 2)
     row["real"]["flood"]["mean"] = 0.99
-    row["metrics"] = figures_of(row)
+    row["metrics"] = figures_of(row, row["preset"])
     other = results.row(("v2", "dr_1500"), 2)
     other["real"] = None
-    other["metrics"] = figures_of(other)
+    other["metrics"] = figures_of(other, other["preset"])
     text = findings(results)[1]["text"]
     assert "here 44.0 % → 72.6 %, +28.6 points (95 % over 2 seeds +28.6 … +28.6 points;" in text
 
@@ -245,7 +246,7 @@ def test_report_has_every_figure_and_says_what_is_missing(tmp_path: Path) -> Non
     for row in results.rows:
         if row["preset"] == "v2":
             row["polar"] = None
-            row["metrics"] = figures_of(row)
+            row["metrics"] = figures_of(row, row["preset"])
     schedule = Schedule(make_steps(results.study, shown=[]))
     result = summarize(results, schedule)
     json.dumps(result)

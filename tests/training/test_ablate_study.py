@@ -13,9 +13,10 @@ from regolith.lunar.dataset.layout import read_journal
 from regolith.lunar.dataset.subset import link_subset, split_digest
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import TrainParams
+from training.ablate.asked import FIXED, RECIPE, StudyFlags, spaced
 from training.ablate.steps import INITIALIZATION, Generate, Link, Synth, Train, make_steps
 from training.ablate.study import RunSpec, changed_recipe
-from training.ablate.verb import FIXED, RECIPE, Ablate, Asked, spaced
+from training.ablate.verb import Ablate
 
 
 def ablate(*args: str) -> Ablate:
@@ -55,7 +56,7 @@ def test_every_part_of_the_recipe_is_a_flag_and_reaches_every_training() -> None
 
 
 def test_a_study_field_keeps_its_name_beside_a_recipe_field() -> None:
-    assert all((flag == name) == (name not in Asked.model_fields) for flag, name in RECIPE.items())
+    assert all((flag == name) == (name not in StudyFlags.model_fields) for flag, name in RECIPE.items())
 
 
 def test_recipe_of_defaults_has_nothing_changed() -> None:

@@ -10,7 +10,7 @@ from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import append_records
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import REGOLITH, ROCK, SKY
-from regolith.lunar.params import Params
+from regolith.lunar.params import Params, change_params
 from regolith.lunar.stage.spec import rng
 
 
@@ -31,8 +31,16 @@ def draw_frame(seed: int, index: int, size: tuple[int, int], *, sky: bool = True
     return rgb, mask
 
 
-def write_split(split: Path, frames: int, *, size: tuple[int, int] = (32, 32), seed: int = 0, sky: bool = True) -> Path:
-    """Write a split of the dataset layout and return its folder."""
+def write_split(
+    split: Path,
+    frames: int,
+    *,
+    size: tuple[int, int] = (32, 32),
+    seed: int = 0,
+    sky: bool = True,
+    strength: float | None = 1.0,
+) -> Path:
+    """Write a split of the dataset layout and return its folder; without a strength of randomization, an import."""
     for folder in ("rgb", "mask"):
         (split / folder).mkdir(parents=True)
     for i in range(frames):
@@ -40,6 +48,11 @@ def write_split(split: Path, frames: int, *, size: tuple[int, int] = (32, 32), s
         spec = {"sun_elevation_deg": 5.0 + 10 * (i % 4)}
         append_records(split, [write_frame(split, i, {"rgb": rgb, "mask": mask}, seed=i, spec=spec)])
     height, width = size
-    contract = Contract.of(Params(), split="val", frames=frames, seed=seed, width=width, height=height, renderer={})
+    made = {"split": "val", "frames": frames, "width": width, "height": height}
+    if strength is None:
+        contract = Contract.of_import(**made)
+    else:
+        params = change_params(Params(), {"randomize.strength": strength})
+        contract = Contract.of(params, seed=seed, renderer={}, **made)
     contract.write(split)
     return split

@@ -101,7 +101,7 @@ def _row(study: Study, schedule: Schedule, preset: str, run: RunSpec, seed: int)
     name = run_name(preset, run.name, seed)
     steps = {name: schedule.steps[name] for name in schedule.done}
     train = steps.get(f"{Train.kind} {name}")
-    synth = {other: _synth(steps.get(f"{Synth.kind} {name} on {other}")) for other in study.presets}
+    synth = {other: _synth(steps.get(f"{Synth.kind} {name} on {other}")) for other in study.tested}
     real = _real(steps.get(f"{Real.kind} {name} on photographs"))
     polar = _real(steps.get(f"{Real.kind} {name} on labelled"))
     row: dict[str, Any] = {
@@ -115,12 +115,17 @@ def _row(study: Study, schedule: Schedule, preset: str, run: RunSpec, seed: int)
         "real": real,
         "polar": polar,
     }
-    return row | {"metrics": figures_of(row)}
+    return row | {"metrics": figures_of(row, study.home(preset))}
 
 
-def figures_of(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the figures of `METRICS` of a row; None where not measured or not defined."""
-    own, real, polar, train = row["synth"][row["preset"]], row["real"], row["polar"], row["train"]
+def figures_of(row: Mapping[str, Any], home: str) -> dict[str, float | None]:
+    """Return the figures of `METRICS` of a row; None where not measured or not defined.
+
+    Args:
+        row: What is known of a training.
+        home: Preset whose test split counts as its own.
+    """
+    own, real, polar, train = row["synth"][home], row["real"], row["polar"], row["train"]
     rock = polar["rock"] if polar else {}
     return {
         "synth_iou": own and own["iou"],

@@ -38,12 +38,31 @@ def draw_figures(results: Results, cells: list[Cell], shown: list[str], folder: 
     for name, caption, svg in (
         ("bars.svg", "Mean over seeds with its 95 % interval; a dot is a seed", bars(results)),
         ("flood_iou.svg", "Flood against rock-IoU on labelled photographs; a point is a training", flood_iou(results)),
-        ("photographs.svg", "Flood of each photograph; a dot is a seed", photographs(results, cells)),
         ("cross.svg", "Trained on (rows), tested on (columns): rock-IoU", cross(results, cells)),
     ):
         if svg is not None:
             write_bytes(folder / name, svg.encode())
             drawn[caption] = name
+    return drawn | draw_photographs(results, cells, shown, folder)
+
+
+def draw_photographs(results: Results, cells: list[Cell], shown: list[str], folder: Path) -> dict[str, str]:
+    """Draw the photographs: the flood of each, and some with what trainings of each cell call rock.
+
+    Args:
+        results: The study's.
+        cells: Trainings to show.
+        shown: Photographs to show overlays of.
+        folder: Where the pictures go.
+
+    Returns:
+        Caption to file name; earlier overlays are removed where there are none.
+    """
+    drawn: dict[str, str] = {}
+    svg = photographs(results, cells)
+    if svg is not None:
+        write_bytes(folder / "photographs.svg", svg.encode())
+        drawn["Flood of each photograph; a dot is a seed"] = "photographs.svg"
     sheet = overlays(results, cells, shown)
     if sheet is not None:
         with replacing(folder / "overlays.jpg") as temporary:
@@ -54,7 +73,8 @@ def draw_figures(results: Results, cells: list[Cell], shown: list[str], folder: 
     return drawn
 
 
-def _figure(width: float, height: float) -> Any:
+def make_figure(width: float, height: float) -> Any:
+    """Return an empty figure with the report's background [inches]."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), facecolor=CARD, layout="constrained")
@@ -71,7 +91,7 @@ def bars(results: Results) -> str | None:
     metrics = [key for key in BARS if any(results.values(cell, key) for cell in cells)]
     if not metrics:
         return None
-    figure = _figure(11, 2.9 * len(metrics))
+    figure = make_figure(11, 2.9 * len(metrics))
     width = 0.8 / len(study.runs)
     for axes, key in zip(np.ravel(figure.subplots(len(metrics), 1)), metrics, strict=True):
         for column, run in enumerate(study.runs):
@@ -103,7 +123,7 @@ def _first(results: Results, run: str, key: str) -> int:
 def flood_iou(results: Results) -> str | None:
     """Draw flood against rock-IoU on labelled photographs, a point a training."""
     study = results.study
-    figure = _figure(8, 5)
+    figure = make_figure(8, 5)
     axes = figure.subplots()
     count = 0
     for color, preset in enumerate(study.presets):
@@ -143,7 +163,7 @@ def photographs(results: Results, cells: list[Cell]) -> str | None:
             for name, value in table.items():
                 means.setdefault(name, []).append(value)
     names = sorted(means, key=lambda name: sum(means[name]) / len(means[name]))
-    figure = _figure(11, max(3.0, 0.27 * len(names) + 1.0))
+    figure = make_figure(11, max(3.0, 0.27 * len(names) + 1.0))
     axes = figure.subplots()
     for color, (cell, tables) in enumerate(floods.items()):
         shift = 0.5 * (color - (len(floods) - 1) / 2) / len(floods)
@@ -169,7 +189,7 @@ def cross(results: Results, cells: list[Cell]) -> str | None:
             table[i, j] = np.nan if found is None else found.mean
     if np.isnan(table).all():
         return None
-    figure = _figure(1.6 + 1.2 * len(presets), 1.2 + 0.9 * len(cells))
+    figure = make_figure(1.6 + 1.2 * len(presets), 1.2 + 0.9 * len(cells))
     axes = figure.subplots()
     top = float(np.nanmax(table)) or 1.0
     axes.imshow(table, cmap="cividis", vmin=0, vmax=top, aspect="auto")

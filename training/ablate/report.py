@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from regolith.lunar.files import write_bytes, write_json
-from regolith.lunar.report.page import number
 from training.ablate.collect import METRICS, Cell, Results, collect
-from training.ablate.contrasts import Estimate, compare, effects, estimate
+from training.ablate.contrasts import compare, effects, estimate
 from training.ablate.figures import cross_values, draw_figures
 from training.ablate.findings import PUBLISHED, VERDICTS, findings, say_difference, say_value
-from training.ablate.schedule import Schedule, duration
-from training.ablate.study import SCHEMA_VERSION, Study
+from training.ablate.parts import (
+    NOT_MEASURED,
+    common_results,
+    estimate_fields,
+    figure_lines,
+    head_lines,
+    mean_lines,
+    photograph_lines,
+    plus_minus,
+    say_spread,
+    table_lines,
+    training_lines,
+)
+from training.ablate.schedule import Schedule
+from training.ablate.study import Study
 
-TABLE = ("synth_iou", "flood_mean", "flood_median", "flood_worst", "polar_iou", "polar_precision", "polar_recall")
 EFFECTS = ("synth_iou", "flood_mean", "polar_iou", "polar_recall")
-NOT_MEASURED = "not measured"
 
 
 def write_report(study: Study, schedule: Schedule, shown: list[str]) -> dict[str, Any]:
@@ -49,25 +58,7 @@ def references(study: Study) -> list[Cell]:
 def summarize(results: Results, schedule: Schedule) -> dict[str, Any]:
     """Return everything RESULTS.md says, as JSON."""
     study = results.study
-    cells = [(preset, run.name) for preset in study.presets for run in study.runs]
-    kinds: dict[str, float] = {}
-    for name, step in schedule.steps.items():  # in their order, not that in which they were done: sums are equal then
-        if name in schedule.done:
-            kinds[step.kind] = kinds.get(step.kind, 0.0) + schedule.done[name].seconds
-    return {
-        "schema": SCHEMA_VERSION,
-        "study": study.settings() | {
-            "presets": list(study.presets),
-            "runs": {run.name: study.scaled(run.frames) for run in study.runs},
-            "seeds": list(study.seeds),
-        },
-        "steps": {"done": len(schedule.done), "all": len(schedule.steps), "failed": dict(schedule.failed)},
-        "process_seconds": {kind: round(seconds, 1) for kind, seconds in kinds.items()},
-        "machines": _distinct(_made(results, "machine")),
-        "revisions": _distinct(_made(results, "git")),
-        "recipe_differences": recipe_differences(results),
-        "trainings": results.rows,
-        "cells": [{"preset": p, "run": r, "metrics": _estimates(results, (p, r))} for p, r in cells],
+    return common_results(results, schedule) | {
         "effects": [
             {key: each[key] for key in ("preset", "effect", "from", "to")}
             | {"differences": _differences(results, each["weights"])}
@@ -75,8 +66,9 @@ def summarize(results: Results, schedule: Schedule) -> dict[str, Any]:
         ],
         "cross": [
             {"trained": preset, "run": run, "tested": other}
-            | _dict(estimate(cross_values(results, (preset, run), other)))
-            for preset, run in cells
+            | estimate_fields(estimate(cross_values(results, (preset, run), other)))
+            for preset in study.presets
+            for run in (each.name for each in study.runs)
             for other in study.presets
         ],
         "published": [{"preset": p, "run": r, **values} for (p, r), values in PUBLISHED.items()],
@@ -84,40 +76,9 @@ def summarize(results: Results, schedule: Schedule) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _estimates(results: Results, cell: Cell) -> dict[str, Any]:
-    return {key: _dict(estimate(list(results.values(cell, key).values()))) for key in METRICS}
-
-
-def _dict(found: Estimate | None) -> dict[str, Any]:
-    return {"mean": None, "seeds": 0, "sd": None, "lo": None, "hi": None} if found is None else found.to_dict()
-
-
 def _differences(results: Results, weights: dict[Cell, float]) -> dict[str, Any]:
     found = {key: compare(results, key, weights) for key in EFFECTS}
     return {key: difference and difference.to_dict() for key, difference in found.items()}
-
-
-def _made(results: Results, field: str) -> list[Any]:
-    return [row["train"][field] for row in results.rows if row["train"] is not None]
-
-
-def _distinct(items: Iterable[Any]) -> list[Any]:
-    found: list[Any] = []
-    for item in items:
-        if item not in found:
-            found.append(item)
-    return found
-
-
-def recipe_differences(results: Results) -> dict[str, list[Any]]:
-    """Return the fields in which the recipes of the trainings differ, as their own summaries have them.
-
-    A field that only later code knows of is missing in the older ones, which is said by `None`.
-    """
-    recipes = _made(results, "recipe")
-    fields = dict.fromkeys(name for recipe in recipes for name in recipe)
-    values = {name: _distinct(recipe.get(name) for recipe in recipes) for name in fields}
-    return {name: found for name, found in values.items() if len(found) > 1}
 
 
 # -- RESULTS.md ------------------------------------------------------------------------------------------------------
@@ -126,95 +87,18 @@ def recipe_differences(results: Results) -> dict[str, list[Any]]:
 def to_markdown(results: Results, result: dict[str, Any], figures: dict[str, str]) -> str:
     """Write the report."""
     parts = [
-        *_head(results, result),
-        *_means(results),
+        *head_lines(results, result, "Ablation: scene generation, domain randomization, number of frames"),
+        *mean_lines(results, "the preset's own test_photoreal"),
         *_decomposition(results),
         *_cross(results),
         *_findings(result),
         *_published(results),
-        *_figures(figures),
-        *_photographs(results),
-        *_trainings(results),
+        *figure_lines(figures),
+        *photograph_lines(results, references(results.study)),
+        *training_lines(results),
         *_method(results, result),
     ]
     return "\n".join(parts).rstrip() + "\n"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def _head(results: Results, result: dict[str, Any]) -> list[str]:
-    study, steps = results.study, result["steps"]
-    runs = ", ".join(f"{run.name} = {study.scaled(run.frames)} frames" for run in study.runs)
-    part = "" if steps["done"] == steps["all"] else f" **Unfinished: {steps['done']} of {steps['all']} steps.**"
-    spent = sum(result["process_seconds"].values())
-    lines = [
-        "# Ablation: scene generation, domain randomization, number of frames",
-        "",
-        f"**Scale {study.scale:g}** of the full study ({study.base_side} px, {study.base_epochs} epochs, run names say "
-        f"the frames): {study.side} × {study.side} px, at most {study.epochs} epochs, {runs}; val "
-        f"{study.split_frames('val')}, test_photoreal {study.split_frames('test_photoreal')} frames. "
-        f"Presets {', '.join(study.presets)}; seeds {', '.join(map(str, study.seeds))}.{part}",
-        "",
-        f"Process time {duration(spent)}: "
-        + ", ".join(f"{kind} {duration(seconds)}" for kind, seconds in result["process_seconds"].items()) + ".",
-    ]  # fmt: skip
-    lines += [f"Trained on {_machine(machine)}." for machine in result["machines"]]
-    for name in ("real", "polar"):
-        if getattr(study, name) is None:
-            lines.append(f"Not measured: {'flood' if name == 'real' else 'POLAR'} (no --{name} folder was given).")
-    lines += [f"Failed: {name}: {message}" for name, message in steps["failed"].items()]
-    return [*lines, ""]
-
-
-def _machine(machine: dict[str, Any]) -> str:
-    cpu = f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads a training"
-    device = "" if machine["device"] == "cpu" else f"{machine['device']}; "
-    return f"{device}{cpu}, {machine['arithmetic']}, PyTorch {machine['torch']}"
-
-
-def _means(results: Results) -> list[str]:
-    study = results.study
-    rows = [
-        [preset, run.name, str(study.scaled(run.frames)), *(_spread(results, (preset, run.name), key) for key in TABLE)]
-        for preset in study.presets
-        for run in study.runs
-    ]
-    head = ["preset", "run", "frames", *(METRICS[key].title for key in TABLE)]
-    text = (
-        "Mean ± standard deviation over seeds of training, which share their frames; one seed has no spread. Synthetic "
-        "rock-IoU is over all pixels of the preset's own test_photoreal. Flood is the share of a photograph's own "
-        "pixels called rock, without padding; read it beside recall, since a model that sees no rock floods nothing. "
-        "POLAR figures are pooled over all labelled pixels."
-    )
-    return ["## Results", "", *_table(head, rows), text, "", *_baseline(results)]
-
-
-def _baseline(results: Results) -> list[str]:
-    """Say what a threshold without any training reaches on the labelled photographs."""
-    found = [row["polar"]["baseline"] for row in results.rows if row["polar"] and row["polar"].get("baseline")]
-    if not found:
-        return []
-    figures = ", ".join(f"{key} {number(found[0][key])}" for key in ("iou", "precision", "recall"))
-    return [f"For scale, a local-contrast threshold tuned on the very labelled photographs: rock {figures}.", ""]
-
-
-def _spread(results: Results, cell: Cell, key: str) -> str:
-    found = estimate(list(results.values(cell, key).values()))
-    if found is None:
-        return NOT_MEASURED
-    if METRICS[key].percent:
-        return f"{100 * found.mean:.1f}" + (f" ± {100 * found.sd:.1f} %" if found.sd is not None else " %")
-    digits = 1 if key == "best_epoch" else 3
-    return _plus_minus(found, digits=digits)
-
-
-def _plus_minus(found: Estimate | None, *, digits: int = 3) -> str:
-    if found is None:
-        return NOT_MEASURED
-    return f"{found.mean:.{digits}f}" + (f" ± {found.sd:.{digits}f}" if found.sd is not None else "")
 
 
 def _decomposition(results: Results) -> list[str]:
@@ -230,7 +114,7 @@ def _decomposition(results: Results) -> list[str]:
         "Differences are paired by seed. Two intervals of 95 %: over seeds (Student's t), and over the scenes the "
         "photographs show (bootstrap, the trainings as they are)."
     )
-    return ["## Randomization at equal size, size at equal randomization", "", *_table(head, rows), text, ""]
+    return ["## Randomization at equal size, size at equal randomization", "", *table_lines(head, rows), text, ""]
 
 
 def _cross(results: Results) -> list[str]:
@@ -240,14 +124,14 @@ def _cross(results: Results) -> list[str]:
         found = [estimate(cross_values(results, cell, other)) for other in study.presets]
         rows.append([
             " ".join(cell),
-            *(_plus_minus(each) for each in found),
+            *(plus_minus(each) for each in found),
         ])  # fmt: skip
     head = ["trained on", *(f"tested on {preset}" for preset in study.presets)]
     text = (
         "Rock-IoU on each preset's test_photoreal. Along a row the test changes, down a column the training: only a "
         "column compares trainings on one and the same test."
     )
-    return ["## Across versions", "", *_table(head, rows), text, "", *_cross_words(results)]
+    return ["## Across versions", "", *table_lines(head, rows), text, "", *_cross_words(results)]
 
 
 def _cross_words(results: Results) -> list[str]:
@@ -283,85 +167,12 @@ def _published(results: Results) -> list[str]:
     rows = []
     for cell, values in PUBLISHED.items():
         for key, value in values.items():
-            rows.append([" ".join(cell), METRICS[key].title, say_value(key, value), _spread(results, cell, key)])
+            rows.append([" ".join(cell), METRICS[key].title, say_value(key, value), say_spread(results, cell, key)])
     text = (
         "The published series has one seed, RTX renders of 1500 frames, the epoch selected on the test split, and "
         "counts letterbox bars as pixels of the photographs."
     )
-    return ["## Beside the published figures", "", *_table(["run", "figure", "published", "here"], rows), text, ""]
-
-
-def _figures(figures: dict[str, str]) -> list[str]:
-    if not figures:
-        return []
-    lines = ["## Figures", ""]
-    for caption, name in figures.items():
-        lines += [f"![{caption}](figures/{name})", "", f"*{caption}.*", ""]
-    return lines
-
-
-def _photographs(results: Results) -> list[str]:
-    cells = references(results.study)
-    lines = []
-    flood = {cell: results.photographs(cell, "real") for cell in cells}
-    rock = {cell: results.photographs(cell, "polar") for cell in cells}
-    head = [" ".join(cell) for cell in cells]
-    rows = [
-        [
-            name,
-            results.scene(name),
-            *(_mean([t[name]["flood"] for t in flood[c].values() if name in t]) for c in cells),
-        ]
-        for name in _names(flood)
-    ]
-    if rows:
-        lines += [
-            "## Each photograph",
-            "",
-            "Flood, mean over seeds:",
-            "",
-            *_table(["photograph", "scene", *head], rows),
-        ]
-    rows = []
-    for name in _names(rock):
-        found = {c: [t[name]["rock"] for t in rock[c].values() if name in t and t[name]["rock"]] for c in cells}
-        said = []
-        for cell in cells:
-            words = [
-                _mean([r[key] for r in found[cell] if r[key] is not None], percent=False) for key in ("iou", "recall")
-            ]
-            said.append(" / ".join(words))
-        rows.append([name, results.scene(name), *said])
-    if rows:
-        lines += ["Labelled photographs, rock-IoU / recall, mean over seeds:", ""]
-        lines += _table(["photograph", "scene", *head], rows)
-    problems = _distinct(p for row in results.rows for f in ("real", "polar") if row[f] for p in row[f]["problems"])
-    return [*lines, *(f"Not scored: {problem}" for problem in problems), *([""] if problems else [])]
-
-
-def _names(tables: dict[Cell, dict[int, dict[str, Any]]]) -> list[str]:
-    return sorted({name for by_seed in tables.values() for table in by_seed.values() for name in table})
-
-
-def _mean(values: Sequence[float], *, percent: bool = True) -> str:
-    if not values:
-        return "–"
-    return f"{100 * statistics.fmean(values):.1f} %" if percent else f"{statistics.fmean(values):.3f}"
-
-
-def _trainings(results: Results) -> list[str]:
-    rows = []
-    for row in results.rows:
-        train = row["train"]
-        epoch = f"{train['best_epoch']} of {train['epochs']}" if train else NOT_MEASURED
-        said = [_value(key, row["metrics"][key]) for key in ("val_iou", *TABLE)]
-        rows.append([row["preset"], row["run"], str(row["seed"]), epoch, *said, number(row["scale"])])
-    head = ["preset", "run", "seed", "best epoch", *(METRICS[key].title for key in ("val_iou", *TABLE)), "scale"]
-    return ["## Each training", "", *_table(head, rows)]
-
-
-def _value(key: str, value: float | None) -> str:
-    return NOT_MEASURED if value is None else say_value(key, value)
+    return ["## Beside the published figures", "", *table_lines(["run", "figure", "published", "here"], rows), text, ""]
 
 
 def _method(results: Results, result: dict[str, Any]) -> list[str]:

@@ -361,7 +361,7 @@ def make_steps(study: Study, *, shown: list[str]) -> list[Step]:
     drawn = {
         (preset, split): Generate(study, preset, split)
         for split in ("train_dr", "train_nodr", "val", TEST)
-        for preset in study.presets
+        for preset in (study.tested if split in ("val", TEST) else study.presets)
         if study.split_frames(split)
     }
     steps: list[Step] = list(drawn.values())
@@ -378,7 +378,7 @@ def make_steps(study: Study, *, shown: list[str]) -> list[Step]:
     for seed in study.seeds:
         for preset in study.presets:
             for run in study.runs:
-                needs = (sources[preset, run.name], drawn[preset, "val"].name)
+                needs = (sources[preset, run.name], drawn[study.home(preset), "val"].name)
                 steps += run_steps(study, preset, run, seed, needs, drawn, shown)
     return steps
 
@@ -397,7 +397,7 @@ def run_steps(
     export = Export(study, preset, run, seed, train)
     name = run_name(preset, run.name, seed)
     steps: list[Step] = [train, export]
-    steps += [Synth(study, name, export, drawn[other, TEST]) for other in study.presets]
+    steps += [Synth(study, name, export, drawn[other, TEST]) for other in study.tested]
     if study.real is not None:
         steps.append(Real(study, name, export, study.real, None, shown))
     if study.polar is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from regolith.lunar.dataset.contract import first_difference
 from regolith.lunar.files import file_digest, write_json
@@ -75,6 +75,17 @@ class Study:
     masks: Path | None = None
     command: str = "regolith ablate"
     """Command line that asks for it, without folders and workers."""
+    noun: ClassVar[str] = "presets"
+    """What `presets` are in the plural: the training sets that are compared."""
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """Those of which there is a val and a test split; every training is scored on all of the latter."""
+        return self.presets
+
+    def home(self, preset: str) -> str:
+        """Return whose val chooses the epoch of a training on a preset, and whose test counts as its own."""
+        return preset
 
     @property
     def side(self) -> int:
@@ -123,7 +134,7 @@ class Study:
         """Parameters of one training; the recipe is the same in all of them."""
         fields = self.recipe | {
             "train_split": self.split_folder(preset, run.split, self.scaled(run.frames)),
-            "val_split": self.split_folder(preset, "val"),
+            "val_split": self.split_folder(self.home(preset), "val"),
             "out": self.run_folder(preset, run, seed) / "train",
             "seed": seed,
             "epochs": self.epochs,
@@ -159,10 +170,9 @@ class Study:
         Raises:
             InputError: The first field that does not fit.
         """
-        for preset in self.presets:
-            if preset not in preset_names():
-                raise InputError("presets", preset, ", ".join(preset_names()))
-            for split in ("train_dr", "val", TEST):
+        self.check_presets()
+        for split in ("train_dr", "val", TEST):
+            for preset in self.presets if split == "train_dr" else self.tested:
                 check_lens(frame_intervals(self.params(preset), split), self.side, self.side)
         for name in ("real", "polar", "masks"):
             folder = getattr(self, name)
@@ -171,6 +181,16 @@ class Study:
         if (self.polar is None) != (self.masks is None):
             raise InputError("masks", str(self.masks) if self.masks else None, "together with --polar, and only so")
         self.settings()  # refuses a checkpoint that cannot be read
+
+    def check_presets(self) -> None:
+        """Refuse a preset that is none.
+
+        Raises:
+            InputError: It is none.
+        """
+        for preset in self.presets:
+            if preset not in preset_names():
+                raise InputError("presets", preset, ", ".join(preset_names()))
 
     def agree(self) -> bool:
         """Hold the study against the one its folder was begun with; whether there is one.

@@ -59,6 +59,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "CalibrateDynamics",
         "Fit the rover's dynamics to measured runs: narrowed ranges as a parameter file.",
     ),
+    "calibrate camera": (
+        "regolith.lunar.quality.calibrate_camera",
+        "CalibrateCamera",
+        "Narrow a preset's camera to what photographs show of a real one.",
+    ),
     "score semantics": (
         "regolith.lunar.quality.semantics",
         "ScoreSemantics",
@@ -98,6 +103,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "training.ablate.verb",
         "Ablate",
         "Measure what fidelity, domain randomization and the number of frames do; run again to resume.",
+    ),
+    "sweep dr-strength": (
+        "training.sweep.strength",
+        "SweepStrength",
+        "Measure what the strength of domain randomization does to a detector; run again to resume.",
     ),
     "traverse": (
         "regolith.lunar.physics.traverse",

@@ -22,6 +22,8 @@ from typing import Any, TextIO
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
+Stop = Callable[[], bool]
+"""Asked now and then by long work: once true, it saves itself and returns."""
 
 NUMBER = (int, float)
 FIELDS: dict[str, dict[str, tuple[type, ...]]] = {

@@ -17,7 +17,7 @@ from regolith.lunar.dataset.generate import Generate
 from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.panel.settings import CompanionSettings, GenerateSettings, ModelSettings, ShotSettings
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, describe_allowed, field_extra, is_group
-from regolith.lunar.params.training import TrainParams
+from regolith.lunar.params.curriculum import PREFIX, CurriculumParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 
 Kind = Literal["bool", "int", "float", "choice", "text", "interval", "path"]
@@ -88,6 +88,8 @@ class FormSource:
 
 
 _VERB = frozenset(PresetVerb.model_fields) | {"events"}
+_TABLE = frozenset(name for name in CurriculumParams.model_fields if name.startswith(PREFIX))
+"""What the stages of a curriculum are: the panel takes the table as it is."""
 
 SOURCES: tuple[FormSource, ...] = (
     FormSource("shot", ShotSettings, "stage", "Frame on show"),
@@ -99,7 +101,7 @@ SOURCES: tuple[FormSource, ...] = (
     FormSource("evaluate", EvaluateSynth, "model", "Evaluate on a split", _VERB | {"model"}),
     FormSource("photos", EvaluateReal, "model", "Evaluate on photographs", _VERB | {"model"}),
     FormSource("companion", CompanionSettings, "training", "Process"),
-    FormSource("training", TrainParams, "training", "Run", _VERB),
+    FormSource("training", CurriculumParams, "training", "Run", _VERB | _TABLE),
 )
 """Every model in the panel, in the order its fields have inside a section."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.params import Verb
 from regolith.lunar.quality.appearance import ScoreAppearance
+from regolith.lunar.quality.calibrate_camera import CalibrateCamera
 from regolith.lunar.quality.drift import Drift
 from regolith.lunar.quality.gate import Gate
 from regolith.lunar.quality.gate_report import REPORT as GATE_PAGE
@@ -121,6 +122,12 @@ def _say_select(result: dict[str, Any]) -> str:
     return f"{len(result['chosen'])} of {counted(len(result['units']), 'unit')} to label{ends}"
 
 
+def _say_camera(result: dict[str, Any]) -> str:
+    found = result["found"].values()
+    written = sum(row["written"] is not None for row in found)
+    return f"{counted(written, 'range')} narrowed, by {counted(result['photographs'], 'photograph')}"
+
+
 def _out(key: str) -> dict[str, str]:
     return {"out": f"quality/{key}"}
 
@@ -162,6 +169,11 @@ QUALITY: tuple[QualityVerb, ...] = (
         "mix", "mix", Mix, "Mixture", "Mix frames",
         "Mix synthetic and real frames in a ratio, as a manifest that training takes as a split.",
         "", _say_mix, {"synth": SPLIT, "out": "quality/mix.json"}, splits=(), files=("out",),
+    ),
+    QualityVerb(
+        "calibrate_camera", "calibrate camera", CalibrateCamera, "Camera", "Calibrate the camera",
+        "Narrow a preset's camera to what photographs show of a real one.",
+        "photographs", _say_camera, {"images": "photographs"} | _out("camera"), splits=(),
     ),
     QualityVerb(
         "select", "select", SelectParams, "Labels", "Choose what to label",

@@ -14,10 +14,13 @@ from regolith.lunar.panel.host import Question
 from regolith.lunar.panel.run_work import RESULT, RunWork
 from regolith.lunar.panel.work import WorkState
 from regolith.lunar.params import InputError
-from regolith.lunar.params.training import TrainParams
+from regolith.lunar.params.curriculum import CurriculumParams
+from regolith.lunar.params.training import split_folders
 from regolith.lunar.reading import read_json_lines
 
 USE, LATER = "Use this model", "Not now"
+SPLITS = ("train_split", "val_split", "test_split")
+"""Fields of a training that name splits, of each one or several."""
 
 
 def split_problem(name: str, folder: Path) -> str:
@@ -50,21 +53,22 @@ class TrainWork(RunWork):
         if problem:
             return problem
         params = values.models["training"]
-        assert isinstance(params, TrainParams)
-        for name in ("train_split", "val_split", "test_split"):
-            folder: Path | None = getattr(params, name)
-            problem = split_problem(name, self._context.absolute(folder)) if folder is not None else ""
-            if problem:
-                return problem
+        assert isinstance(params, CurriculumParams)
+        for name in SPLITS:
+            entered: Path | None = getattr(params, name)
+            for folder in [] if entered is None else split_folders(entered) or [entered]:
+                problem = split_problem(name, self._context.absolute(folder))
+                if problem:
+                    return problem
         return "" if self._context.training_python is not None else self._context.no_python()
 
     def begin(self) -> None:
         """Train what is entered; a run of the same recipe in the same folder goes on."""
         params, python = self._context.values.models["training"], self._context.training_python
-        assert isinstance(params, TrainParams) and python is not None
-        names = ("train_split", "val_split", "test_split", "out")
-        places = {name: getattr(params, name) for name in names}
-        absolute = {name: self._context.absolute(place) for name, place in places.items() if place is not None}
+        assert isinstance(params, CurriculumParams) and python is not None
+        entered = {name: getattr(params, name) for name in SPLITS}
+        absolute = {name: self._folders(place) for name, place in entered.items() if place is not None}
+        absolute["out"] = self._context.absolute(params.out)
         config = params.model_copy(update=absolute).model_dump(mode="json")
         try:
             self._context.check_inside("out", absolute["out"])
@@ -77,6 +81,10 @@ class TrainWork(RunWork):
             return
         self._read_history(absolute["out"])
         self.work.folder = absolute["out"]
+
+    def _folders(self, entered: Path) -> Path:
+        """A folder, or several with commas between them, wherever the companion is started."""
+        return Path(",".join(str(self._context.absolute(folder)) for folder in split_folders(entered)))
 
     def adopt(self, run: Run) -> None:
         """Follow a training that was started before the host was, its earlier epochs with it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError, model_validator
 
@@ -309,8 +309,15 @@ class TrainParams(Verb):
         return cls(train_split=Path(), val_split=Path(), out=Path()).recipe()
 
 
-def load_train_params(path: Path) -> TrainParams:
+T = TypeVar("T", bound=TrainParams)
+
+
+def load_train_params(path: Path, model: type[T] = TrainParams) -> T:
     """Read the parameters of a run from a JSON file.
+
+    Args:
+        path: The file.
+        model: What it holds.
 
     Raises:
         InputError: The file is missing or not JSON, or a field does not fit.
@@ -323,6 +330,6 @@ def load_train_params(path: Path) -> TrainParams:
     except (ValueError, RecursionError) as error:
         raise InputError("config", str(path), f"well-formed JSON ({error})") from None
     try:
-        return TrainParams.model_validate_json(text, strict=True)
+        return model.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise input_error(TrainParams, data, error) from None
+        raise input_error(model, data, error) from None

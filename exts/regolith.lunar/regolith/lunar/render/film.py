@@ -52,11 +52,17 @@ def tinted(linear: np.ndarray, *, saturation: float, tint: tuple[float, float, f
     return linear[..., None] * colour.astype(np.float32)
 
 
+def transfer(value: np.ndarray, *, encoding: Encoding, gamma: float = 1.0) -> np.ndarray:
+    """Transfer curve before it is rounded: encoded values in [0, 1] of values in [0, 1], float, any shape."""
+    if encoding == "srgb":
+        value = np.where(value <= 0.0031308, 12.92 * value, 1.055 * np.power(value, 1.0 / 2.4) - 0.055)
+    return value if gamma == 1.0 else value**gamma
+
+
 @lru_cache(maxsize=8)
 def _curve(gamma: float) -> np.ndarray:
     x = np.arange(65536) / 65535.0
-    y = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1.0 / 2.4) - 0.055)
-    return np.round(255.0 * (y if gamma == 1.0 else y**gamma)).astype(np.uint8)
+    return np.round(255.0 * transfer(x, encoding="srgb", gamma=gamma)).astype(np.uint8)
 
 
 def encode(linear: np.ndarray, *, encoding: Encoding, gamma: float = 1.0) -> np.ndarray:
@@ -71,7 +77,7 @@ def encode(linear: np.ndarray, *, encoding: Encoding, gamma: float = 1.0) -> np.
     """
     clipped = np.clip(linear, 0.0, 1.0)
     if encoding == "linear":
-        return np.round((clipped if gamma == 1.0 else clipped**gamma) * np.float32(255.0)).astype(np.uint8)
+        return np.round(transfer(clipped, encoding="linear", gamma=gamma) * np.float32(255.0)).astype(np.uint8)
     return _curve(gamma)[(clipped * np.float32(65535.0) + np.float32(0.5)).astype(np.uint16)]
 
 

@@ -88,9 +88,11 @@ def _training(folder: Path) -> tuple[Facts, list[ReportSection]]:
         raise InputError("folder", str(folder), f"a training with an epoch in {METRICS}")
     try:
         summary = _read(folder / SUMMARY) if (folder / SUMMARY).is_file() else None
-        best = max(epochs, key=lambda epoch: -1.0 if epoch["selection_iou"] is None else epoch["selection_iou"])
+        last = [epoch for epoch in epochs if epoch.get("stage") == epochs[-1].get("stage")]
+        best = max(last, key=lambda epoch: -1.0 if epoch["selection_iou"] is None else epoch["selection_iou"])
         facts = _training_facts(epochs, best, summary)
-        return facts, [_curves(epochs, best, summary), _best(best), _epochs(epochs), *_recipe(summary)]
+        sections = [_curves(epochs, best, summary), *_stages(summary), _best(best), _epochs(epochs)]
+        return facts, [*sections, *_recipe(summary)]
     except InputError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, OSError) as error:
@@ -117,6 +119,20 @@ def _curves(epochs: Sequence[dict[str, Any]], best: dict[str, Any], summary: dic
         (text,),
         pictures=(drawing(training_curves(epochs, best["epoch"]), "Loss and IoU by epoch", wide=True),),
     )
+
+
+def _stages(summary: dict[str, Any] | None) -> list[ReportSection]:
+    """The stages of a curriculum, each with its own best epoch; a run without stages has no such section."""
+    if summary is None or "stages" not in summary:
+        return []
+    rows = [
+        [stage["name"], stage["strength"], f"{stage['synth']:.0%}", stage["frames"],
+         f"{stage['epochs']} of {stage['epochs_at_most']}", f"{stage['lr']:.2e}", stage["best_rock_iou"]]
+        for stage in summary["stages"]
+    ]  # fmt: skip
+    head = ["stage", "DR strength", "synthetic", "frames a pass", "epochs", "peak learning rate", "best rock-IoU"]
+    text = "Each stage goes on from the weights of the one before, and has a page of its own in its folder."
+    return [ReportSection("Stages", (text,), (Table(head, rows),))]
 
 
 def _best(best: dict[str, Any]) -> ReportSection:

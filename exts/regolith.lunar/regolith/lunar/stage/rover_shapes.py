@@ -117,7 +117,8 @@ def _frame() -> Parts:
     for a, b in zip(cycle, cycle[1:] + cycle[:1], strict=True):
         quad = np.array([[*a, low], [*b, low], [*b, high], [*a, high]])
         parts["Kapton"].append(foil(quad, 0.05, 0.005, random))
-    foot = np.array([[-x, y, low], [x, y, low], [x, -y, low], [-x, -y, low]])
+    z = low + 0.002
+    foot = np.array([[-x, y, z], [x, y, z], [x, -y, z], [-x, -y, z]])
     parts["Kapton"].append(foil(foot, 0.06, 0.004, random))
     for end in (-1, 1):  # pivots of the arms
         for side in (-1, 1):
@@ -137,7 +138,7 @@ def _deck_things() -> Parts:
     foot = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
     centre = foot.mean(axis=0)
     crown = centre + 0.78 * (foot - centre)
-    for square, z, other, w in ((foot, top, foot, top + 0.30), (foot, top + 0.30, crown, top + 0.36)):
+    for square, z, other, w in ((foot, top, foot, top + 0.30), (foot, top + 0.301, crown, top + 0.36)):
         corners = [np.column_stack([square, np.full(4, z)]), np.column_stack([other, np.full(4, w)])]
         parts["White"].append(block(np.concatenate(corners)))
     for y in (-0.40, 0.40):  # star trackers look up and aft
@@ -170,7 +171,7 @@ def _mast() -> Parts:
         parts["Metal"].append(tube((front - 0.03, y, head), (front + 0.008, y, head), 0.046, 24))
         parts["Lamp"].append(tube((front + 0.008, y, head), (front + 0.009, y, head), 0.038, 24))
     gimbal = head + 0.14
-    parts["Metal"].append(tube((x, 0.0, gimbal), (x, 0.0, gimbal + 0.06), 0.034, 16))
+    parts["Metal"].append(tube((x, 0.0, gimbal - 0.01), (x, 0.0, gimbal + 0.06), 0.034, 16))
     parts["Metal"].append(tube((x, -0.06, gimbal + 0.09), (x, 0.06, gimbal + 0.09), 0.036, 16))
     dish = (x - 0.01, 0.0, gimbal + 0.12)
     aim = (-0.32, 0.0, 0.95)  # the Earth stands low over the pole; stowed, it looks up

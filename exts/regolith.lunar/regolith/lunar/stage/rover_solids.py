@@ -18,13 +18,17 @@ _SIDES = np.array([[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3
 
 
 def merge(parts: Iterable[TriMesh]) -> TriMesh:
-    """One mesh of several."""
+    """One mesh of several: points in one place are one point, and no face has two of it."""
     points, faces, count = [], [], 0
     for part in parts:
         points.append(part.points)
         faces.append(part.faces + count)
         count += len(part.points)
-    return TriMesh(np.concatenate(points).astype(np.float32), np.concatenate(faces).astype(np.int32))
+    where = np.round(np.concatenate(points), 6) + 0.0  # to a micrometre; no negative zeros
+    kept, number = np.unique(where.astype(np.float32), axis=0, return_inverse=True)
+    corners = number.ravel()[np.concatenate(faces)]
+    a, b, c = corners.T
+    return TriMesh(kept, corners[(a != b) & (b != c) & (c != a)].astype(np.int32))
 
 
 def mirrored(part: TriMesh) -> TriMesh:
