@@ -27,14 +27,14 @@ values = st.fixed_dictionaries({name: st.floats(each["ge"], each["le"]) for name
 def told(stage: Usd.Stage) -> dict:
     """What an engine and a controller are told of a rover."""
     world = read_world(stage)
-    bodies = {body.path: (body.mass, body.inertia.tolist(), body.shapes[:1]) for body in world.bodies}
+    assert world.ground is not None
     drives = {joint.path: joint.drive for joint in world.joints}
     shapes = {
         shape.path: (shape.friction, shape.restitution, shape.stiffness, shape.damping)
         for body in world.bodies
         for shape in body.shapes
     }
-    masses = {path: body[:2] for path, body in bodies.items()}
+    masses = {body.path: (body.mass, np.asarray(body.inertia).tolist()) for body in world.bodies}
     return {
         "gravity": world.gravity.tolist(),
         "bodies": masses,
