@@ -33,8 +33,9 @@ def spec(index: int, *, split: str = "val", params: Params = PARAMS) -> FrameSpe
     """Draw the values of a frame; its camera is nowhere in particular."""
     values = draw_values(params, 0, split, index)
     seed = int(rng(0, split, "frame", index, "seed").integers(2**62))
-    place = {"camera_x_m": 0.0, "camera_y_m": 0.0, "camera_z_m": 2.0}
-    return FrameSpec(split, index, scene_number(params, index), seed, **place, values=values)
+    return FrameSpec(
+        split, index, scene_number(params, index), seed, camera_x_m=0.0, camera_y_m=0.0, camera_z_m=2.0, values=values
+    )
 
 
 def seen_apart(depth: np.ndarray, drawn: FrameSpec) -> np.ndarray:

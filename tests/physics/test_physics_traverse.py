@@ -174,7 +174,7 @@ def test_drawn_ways_depend_on_the_seed_alone(course: Path, tmp_path: Path) -> No
     ],
 )
 def test_bad_input_is_one_line(course: Path, tmp_path: Path, capsys, words: str, field: str) -> None:
-    line = f"traverse --stage {course} --out {tmp_path}/drives --soil none --events {words}"
+    line = f"traverse --stage {course} --out {tmp_path}/drives --soil none {words}"
     assert cli.main(line.split()) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1

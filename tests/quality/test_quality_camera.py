@@ -230,5 +230,5 @@ def test_several_assumptions_are_joined_to_the_widest() -> None:
 
 def test_a_levels_fit_says_how_well_it_tells() -> None:
     """Of one brightness shot noise and read noise are not told apart."""
-    levels = Levels(np.array([0.5]), np.array([1e-4]), np.array([1e5]), 255.0)
+    levels = Levels(np.array([0.5]), np.array([1e-4]), np.array([1e5]), np.array([1e-4]), 255.0)
     assert find_noise(levels, STRAIGHT).full_scale_e.status == "unknown"

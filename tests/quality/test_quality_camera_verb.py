@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from quality_sets import SAYS
 
@@ -101,6 +102,16 @@ def test_repeats_brackets_masks_and_parts_of_frames(tmp_path: Path) -> None:
     assert rows[FULL_SCALE]["estimate"] == pytest.approx(6000.0, rel=0.2)
 
 
+def test_pictures_without_a_scene_tell_nothing_and_break_nothing(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name, grey in (("black", 0), ("white", 255), ("grey", 90)):
+        level = np.full((48, 64), grey) + random.integers(0, 2, (48, 64)) * (grey == 90)
+        save(Photograph(name, (level / 255).astype(np.float32), 255.0, grey=True), tmp_path / "in" / f"{name}.png")
+    found = calibrate_camera(tmp_path / "in", tmp_path / "out")["found"]
+    told = {name for name, row in found.items() if row["written"] is not None}
+    assert told <= {"sensor.saturation"} and load_params(tmp_path / "out" / PARAMS).preset == "v4"
+
+
 def test_a_bound_takes_from_a_range_and_never_widens_it() -> None:
     params = load_preset("v4")  # psf_px 0 … 0.9, hot_pixels 0 … 60
     noise = {FULL_SCALE: unknown("why"), READ_NOISE: unknown("why")}
@@ -128,6 +139,7 @@ def test_a_bound_takes_from_a_range_and_never_widens_it() -> None:
         ("{photos} --repeats {photos}/0.png --out {tmp}/out", "repeats: "),
         ("{photos} --fov-deg 400 --out {tmp}/out", "fov_deg: "),
         ("{torn} --out {tmp}/out", "torn.png: "),
+        ("{small} --out {tmp}/out", "small.tif: "),
     ],
 )
 def test_what_cannot_be_used_is_one_line(
@@ -136,7 +148,10 @@ def test_what_cannot_be_used_is_one_line(
     torn = tmp_path / "torn"
     torn.mkdir()
     (torn / "torn.png").write_bytes((photographs / "0.png").read_bytes()[:2000])
-    line = words.format(tmp=tmp_path, photos=photographs, torn=torn)
+    (tmp_path / "small").mkdir()
+    speckle = np.random.default_rng(0).integers(0, 65535, (20, 20), np.uint16)
+    tifffile.imwrite(tmp_path / "small" / "small.tif", speckle)
+    line = words.format(tmp=tmp_path, photos=photographs, torn=torn, small=tmp_path / "small")
     assert cli.main(["calibrate", "camera", *line.split()]) == 2
     *_, told = capsys.readouterr().err.splitlines()
     assert said in told and len(told) <= 300

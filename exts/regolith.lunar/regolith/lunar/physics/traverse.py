@@ -91,14 +91,12 @@ class Traverse(PresetVerb):
 
     def _runs(self, waypoints: np.ndarray | None, emit: Emit) -> Iterator[dict[str, Any]]:
         total = self.stages * len(self._ways)
-        emit({"event": "progress", "done": 0, "total": total})
         for number in range(self.stages):
             stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
             course = Course(self, stage, number)
             places = waypoints if waypoints is not None else course.draw()
             for index, how in enumerate(self._ways):
-                run = course.drive(places, how)
-                yield run
+                yield course.drive(places, how)
                 emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
 
     def summary(self, result: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,26 +185,33 @@ def calibrate_camera(
         curves = curves_of(params) if tone is None else _curves_found(params, tone)
         levels = None if repeats is None else _repeated(Path(repeats), notes)
         tally = Tally(Setting.of(params, curves, whole=not cropped, fov_deg=fov_deg, pitch_deg=pitch_deg))
-        for number, path in enumerate(files.photos):
-            emit({"event": "progress", "done": number, "total": len(files.photos)})
-            tally.add(_labelled(path, files, masks, notes))
-        emit({"event": "progress", "done": len(files.photos), "total": len(files.photos)})
+        _measure(tally, files, masks, notes, emit)
         found = tally.found(params, levels) | _tone_words(params, tone)
         written = narrowed(params, found)
-        result = {
-            "images": str(images),
-            "photographs": len(files.photos),
-            "left_out": [{"file": shown_name(item.path), "reason": item.reason} for item in files.left_out],
-            "preset": preset,
-            "curves": [dataclasses.asdict(curve) for curve in curves],
-            "found": {name: row.words() | {"written": _as_pair(written.get(name))} for name, row in found.items()},
-            "sun": tally.sun_words(),
-            "params": PARAMS,
-            "notes": notes,
-        }
+        result = _words(images, files, params, curves, found, written)
+        result |= {"sun": tally.sun_words(), "params": PARAMS, "notes": notes}
         write_bytes(folder / PARAMS, params_text(params, written).encode())
         write_json(folder / RESULT, result)
     return result
+
+
+def _words(
+    images: AnyPath,
+    files: Survey,
+    params: Params,
+    curves: Sequence[Curve],
+    found: Mapping[str, Found],
+    written: Mapping[str, Interval | float],
+) -> dict[str, Any]:
+    """What was looked at, what was assumed, what was found, as plain values."""
+    return {
+        "images": str(images),
+        "photographs": len(files.photos),
+        "left_out": [{"file": shown_name(item.path), "reason": item.reason} for item in files.left_out],
+        "preset": params.preset,
+        "curves": [dataclasses.asdict(curve) for curve in curves],
+        "found": {name: row.words() | {"written": _as_pair(written.get(name))} for name, row in found.items()},
+    }
 
 
 def _numbers(text: str) -> list[float]:
@@ -222,6 +229,14 @@ def _survey(images: Path, masks: AnyPath | None) -> Survey:
     if beside is not None and not beside.is_dir():
         raise InputError("masks", str(beside), f"a folder of masks, or `{APOLLO}`")
     return survey(images, beside)
+
+
+def _measure(tally: Tally, files: Survey, masks: AnyPath | None, notes: list[str], emit: Emit) -> None:
+    """Measure all photographs, one after the other."""
+    for number, path in enumerate(files.photos):
+        emit({"event": "progress", "done": number, "total": len(files.photos)})
+        tally.add(_labelled(path, files, masks, notes))
+    emit({"event": "progress", "done": len(files.photos), "total": len(files.photos)})
 
 
 def _labelled(path: Path, files: Survey, masks: AnyPath | None, notes: list[str]) -> Photograph:

@@ -56,6 +56,8 @@ class Levels:
     """Of saved values, [K]; rounding to steps included, JPEG's taken off."""
     freedom: np.ndarray
     """Degrees of freedom of each variance, [K]."""
+    most: np.ndarray
+    """What it is at most, were the noise not white: [K]."""
     white: float
     """Steps from black to white."""
     excess: float = 0.0
@@ -74,6 +76,8 @@ class Blocks:
     """The same of `BETWEEN`."""
     high: np.ndarray
     """The same of `HIGH`."""
+    whole: np.ndarray
+    """The same of all coefficients but the mean, [n]."""
     white: float
     """Steps from black to white."""
 
@@ -93,7 +97,7 @@ def flat_levels(parts: Sequence[Blocks | None]) -> Levels | str:
         return f"JPEG has taken the noise away in all {len(parts)} pictures"
     if len({part.white for part in usable}) > 1:
         return "the pictures are of several bit depths"
-    columns = ([getattr(part, name) for part in usable] for name in ("saved", "low", "between", "high"))
+    columns = ([getattr(part, name) for part in usable] for name in ("saved", "low", "between", "high", "whole"))
     blocks = Blocks(*map(np.concatenate, columns), white=usable[0].white)
     best: Levels | None = None
     for share in SHARES:
@@ -122,28 +126,31 @@ def measure_blocks(photo: Photograph) -> Blocks | None:
     whole = _cut(photo.saved)[_cut(photo.clipped).mean(axis=(1, 2)) <= CLIPPED_MAX].astype(np.float64)
     energy = np.asarray(fft.dctn(whole, axes=(1, 2), norm="ortho")) ** 2
     steps = np.zeros((SIDE, SIDE)) if photo.steps is None else photo.steps
-    taken = [(energy[:, part] - (steps[part] / photo.white) ** 2 / 12.0).mean(axis=1) for part in (LOW, BETWEEN, HIGH)]
+    parts = (LOW, BETWEEN, HIGH, _ORDER > 0)
+    taken = [(energy[:, part] - (steps[part] / photo.white) ** 2 / 12.0).mean(axis=1) for part in parts]
     return Blocks(whole.mean(axis=(1, 2)), *taken, white=photo.white)
 
 
 def _levels(blocks: Blocks, share: float) -> Levels | None:
     """Variance by brightness of a share of the blocks of each level; None where they are too few."""
     place = np.minimum((blocks.saved * BINS).astype(int), BINS - 1)
-    rows: list[tuple[float, float, float, float]] = []
+    rows: list[tuple[float, ...]] = []
     count = int(HIGH.sum())
     for level in range(BINS):
         here = np.flatnonzero(place == level)
+        most = np.median(blocks.whole[here]) if len(here) else 0.0
         here = here[np.argsort(blocks.low[here], kind="stable")[: int(np.ceil(share * len(here)))]]
         if len(here) < LEVEL_BLOCKS_MIN:
             continue
         here = here[_usual(blocks.high[here], count)]
-        rows.append((blocks.saved[here].mean(), blocks.high[here].mean(), blocks.between[here].mean(), len(here)))
-    if not rows or sum(row[3] for row in rows) < BLOCKS_MIN:
+        energies = (blocks.high[here].mean(), blocks.between[here].mean())
+        rows.append((blocks.saved[here].mean(), *energies, most, len(here)))
+    if not rows or sum(row[-1] for row in rows) < BLOCKS_MIN:
         return None
-    saved, variance, between, number = np.array(rows).T
+    saved, variance, between, mosts, number = np.array(rows).T
     weight = number / np.maximum(variance, 1e-12)  # each level by its own noise
     excess = float((weight * between).sum() / max((weight * variance).sum(), 1e-12) - 1.0)
-    return Levels(saved, variance, number * count, blocks.white, excess)
+    return Levels(saved, variance, number * count, mosts, blocks.white, excess)
 
 
 def _usual(variances: np.ndarray, freedom: int) -> np.ndarray:
@@ -169,10 +176,13 @@ def repeated_levels(stack: Sequence[Photograph]) -> Levels:
         if len(here) >= LEVEL_BLOCKS_MIN:
             kept = here[_usual(spread[here], each)]
             rows.append((level[kept].mean(), spread[kept].mean(), len(kept) * each))
-    return Levels(*np.array(rows).reshape(-1, 3).T, white=stack[0].white)
+    saved, variance, freedom = np.array(rows).reshape(-1, 3).T
+    return Levels(saved, variance, freedom, variance, stack[0].white)
 
 
 def joined_levels(parts: Sequence[Levels]) -> Levels:
     """Levels of several scenes of one camera together; those of its first bit depth."""
-    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("saved", "variance", "freedom"))
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("saved", "variance", "freedom", "most")
+    )
     return Levels(*columns, white=parts[0].white)

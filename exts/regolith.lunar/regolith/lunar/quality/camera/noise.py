@@ -164,12 +164,16 @@ def _crossing(function: Callable[[float], float], start: float, end: float) -> f
 
 
 def _least_full_scale(levels: Levels, curve: Curve) -> float:
-    """Electrons at full scale that there are at least [e-]: at no level is shot noise more than all that varies."""
+    """Electrons at full scale that there are at least [e-]: at no level is shot noise more than all that varies there.
+
+    Half of a level's blocks vary more than the median; smoothed noise lies in the lower coefficients, and is counted.
+    """
     linear = curve.decode(levels.saved)
     step = 1e-3
     slope = (curve.decode(np.minimum(levels.saved + step, 1.0)) - curve.decode(levels.saved - step)) / (2.0 * step)
     chance = np.maximum(1.0 - 3.0 * np.sqrt(2.0 / levels.freedom), 0.0)
-    return float((chance * linear / np.maximum(levels.variance * slope**2, 1e-12)).max())
+    least = (chance * linear / np.maximum(levels.most * slope**2, 1e-12)).max()
+    return float(min(least, FULL_SCALE_E[1]))
 
 
 def find_noise(levels: Levels | str, curve: Curve) -> NoiseFound:

@@ -11,7 +11,7 @@ from regolith.lunar.files import shown_name
 from regolith.lunar.params import InputError
 from regolith.lunar.perception.decode import opened, orientation, turn_upright
 from regolith.lunar.perception.depth import full_scale, is_deep, read_deep
-from regolith.lunar.perception.photos import read_photo
+from regolith.lunar.perception.photos import SIDE_MIN_PX, read_photo
 from regolith.lunar.quality.camera.response import Curve
 
 COLOUR_LEVELS = 2
@@ -76,6 +76,9 @@ def read_photograph(path: Path, notes: list[str]) -> Photograph:
                 steps = np.array(tables[0], np.float64).reshape(8, 8)
     if colors is None:
         colors = read_photo(path, notes=notes)
+    height, width = colors.shape[:2]
+    if min(height, width) < SIDE_MIN_PX:
+        raise InputError(name, f"{width}×{height} px", f"a photograph of at least {SIDE_MIN_PX} px on each side")
     spread = np.ptp(colors.astype(np.int32), axis=2).mean() if colors.shape[2] == 3 else 0.0
     chosen = colors[..., 1 if colors.shape[2] == 3 else 0]
     saved = np.clip(chosen.astype(np.float32) / np.float32(white), 0.0, 1.0)

@@ -15,9 +15,9 @@ from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
 from regolith.lunar.render.optics import PLATE_LINE_MM, PLATE_MM, reseau_cover
 
 SHIFTS_MM = tuple((dy, dx) for dy in (-3.2, -2.3, 2.3, 3.2) for dx in (-3.2, -2.3, 2.3, 3.2))
-"""Down and across that crosses are shifted by for comparison [mm of the plate]: past the central one's arms."""
+"""Down and across that crosses are shifted by for comparison [mm], past the central one's arms."""
 UNEVEN_MAX = 0.2
-"""Largest standard deviation of what is around a pixel, over its mean: edges of rocks and shadows are darker."""
+"""Largest standard deviation of what is around a pixel, over its mean: rocks and shadows differ by more."""
 LIT = 0.02
 """Least linear value around a line that can be darkened."""
 WINDOW = 5

@@ -101,11 +101,11 @@ class Tally:
         """Sun direction over the views the camera may have had."""
         views = itertools.product(self._setting.pitches_deg, self._setting.fovs_deg)
         rows = [find_sun(linear, classes, View(pitch, fov)) for pitch, fov in views]
-        azimuths = [row.azimuth_deg for row in rows]
+        azimuths = _told([row.azimuth_deg for row in rows])
         first = azimuths[0].estimate
         if first is not None:  # all within half a turn of the first, so that the hull does not go round
             azimuths = [_near(found, first) for found in azimuths]
-        return SunFound(hull(azimuths), hull(row.elevation_deg for row in rows))
+        return SunFound(hull(azimuths), hull(_told([row.elevation_deg for row in rows])))
 
     def found(self, params: Params, levels: Levels | str | None) -> dict[str, Found]:
         """What the photographs tell of each parameter, by its dotted name.
@@ -159,6 +159,12 @@ class Tally:
             {"image": name, "azimuth_deg": sun.azimuth_deg.words(), "elevation_deg": sun.elevation_deg.words()}
             for name, sun in self.suns.items()
         ]
+
+
+def _told(rows: Sequence[Found]) -> list[Found]:
+    """What is told by the views that tell something, where that is half of them: a wrong one often tells nothing."""
+    told = [row for row in rows if row.status != "unknown"]
+    return told if 2 * len(told) >= len(rows) else [next(row for row in rows if row.status == "unknown")]
 
 
 def _near(found: Found, place: float) -> Found:
