@@ -121,12 +121,6 @@ def scene(params):
     return build_scene(narrowed(params, "val"), draw_scene(params, 0, "val", 0))
 
 
-def offset_of(scene, values) -> np.ndarray | None:
-    """Right lens from the left one, of a frame or of a pose."""
-    heading, pitch, roll = (values[name] for name in ("heading_deg", "pitch_deg", "roll_deg"))
-    return right_offset(scene, heading_deg=heading, pitch_deg=pitch, roll_deg=roll)
-
-
 def test_the_stage_has_the_right_camera_beside_the_left_one(params, scene) -> None:
     """Axes and lens as the left one's, by the baseline along its +X; the same sensor with noise of its own."""
     stage = author_stage(scene)
@@ -136,7 +130,9 @@ def test_the_stage_has_the_right_camera_beside_the_left_one(params, scene) -> No
     poses = [np.array(UsdGeom.Xformable(p).ComputeLocalToWorldTransform(Usd.TimeCode.Default())) for p in (left, right)]
     np.testing.assert_allclose(poses[1][:3], poses[0][:3], atol=1e-12)
     np.testing.assert_allclose(poses[1][3, :3] - poses[0][3, :3], BASELINE * poses[0][0, :3], atol=1e-12)
-    offset = offset_of(scene, spec)
+    offset = right_offset(
+        scene, heading_deg=spec["heading_deg"], pitch_deg=spec["pitch_deg"], roll_deg=spec["roll_deg"]
+    )
     assert offset is not None
     np.testing.assert_allclose(offset, BASELINE * poses[0][0, :3], atol=1e-12)
     own = {"xformOp:transform", "xformOp:translate", "xformOpOrder", "stereoRole", f"{schema.SENSOR}noiseSeed"}
@@ -175,7 +171,7 @@ def test_the_right_lens_is_as_clear_as_the_left_one(params, scene) -> None:
     """On ground strewn with rocks; places that suit the left lens alone are passed over."""
     wide = with_baseline(scene, 1.5)
     pose = {"height_m": 0.6, "pitch_deg": -6.0, "heading_deg": 40.0, "fov_deg": 60.0, "roll_deg": 10.0}
-    offset = offset_of(wide, pose)
+    offset = right_offset(wide, heading_deg=pose["heading_deg"], pitch_deg=pose["pitch_deg"], roll_deg=pose["roll_deg"])
     assert offset is not None and np.linalg.norm(offset) == pytest.approx(1.5) and offset[2] < -0.2
     moved = 0
     for draw in range(40):

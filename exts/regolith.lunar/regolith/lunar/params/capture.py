@@ -194,6 +194,7 @@ class RandomizeParams(Group):
     craters: bool = quantity(True, "Draw density and freshness of craters; off, centres.")
     camera: bool = quantity(True, "Draw height, attitude and field of view; off, centres. Its place always varies.")
     sensor: bool = quantity(True, "Draw exposure, noise, lens and film; off, centres.")
+    dynamics: bool = quantity(True, "Draw the rover's dynamics; off, centres.")
     strength: float = quantity(
         1.0, "Factor on the width of every interval about its centre; 0 randomizes nothing.", ge=0, le=1, step=0.05
     )

@@ -158,7 +158,7 @@ def quantity(
     le: float | None = None,
     step: float | None = None,
     randomizer: str = "",
-    per: Literal["", "frame", "scene", "item"] = "",
+    per: Literal["", "frame", "scene", "item", "traverse"] = "",
     appearance: bool = False,
     positional: bool = False,
     flag: str = "",
@@ -174,7 +174,7 @@ def quantity(
         le: Largest allowed value.
         step: Step of a slider; left out, 1 for whole numbers.
         randomizer: Switch of `RandomizeParams` that lets the `Interval` vary; off, it is its centre.
-        per: How often a value is drawn from the `Interval`: per frame, per scene, or per item (rock, crater).
+        per: How often a value is drawn from the `Interval`: per frame, scene, item (rock, crater), or traverse.
         appearance: Whether `train_nodr` freezes the value at the centre of its interval.
         positional: Whether the command line takes the value without its name.
         flag: Name on the command line where it differs from the field's.
@@ -204,7 +204,7 @@ def drawn(
     help: str,
     *,
     randomizer: str,
-    per: Literal["frame", "scene", "item"] = "frame",
+    per: Literal["frame", "scene", "item", "traverse"] = "frame",
     appearance: bool = False,
     **extra: Any,
 ) -> Any:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
+from regolith.lunar.params.dynamics import DynamicsParams
 from regolith.lunar.params.fields import Group, GrownGroup, Interval, field_extra, quantity
 from regolith.lunar.params.plugins import plugin_names
 from regolith.lunar.params.rover import RoverParams
@@ -80,6 +81,7 @@ class Params(Group):
     light: LightParams = LightParams()
     camera: CameraParams = CameraParams()
     rover: RoverParams = RoverParams()
+    dynamics: DynamicsParams = DynamicsParams()
     sensor: SensorParams = SensorParams()
     domain: Domain = Domain()
     test_domain: Domain = Domain(
@@ -107,10 +109,14 @@ class Params(Group):
             data.pop("rover", None)
             for name in ("rig", "view"):
                 data.get("camera", {}).pop(name, None)
+            if self.dynamics == DynamicsParams():
+                data.pop("dynamics", None)
+                if self.randomize.dynamics:
+                    data.get("randomize", {}).pop("dynamics", None)
         return data
 
 
-def intervals(params: Params, per: Literal["frame", "scene", "item"]) -> dict[str, Interval]:
+def intervals(params: Params, per: Literal["frame", "scene", "item", "traverse"]) -> dict[str, Interval]:
     """Field name to range of every `Interval` drawn that often, of the training domain and all other groups."""
     found: dict[str, Interval] = {}
     for group_name in Params.model_fields:

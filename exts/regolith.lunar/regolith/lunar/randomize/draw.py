@@ -4,7 +4,8 @@
 changes no other. *sobol*: frame i takes point i of a scrambled Sobol sequence whose axes are the `Interval`s drawn per
 frame in the order of their fields (`frame_intervals`), those of a single value included, so that freezing a range
 changes no other value; scene n takes point n of a sequence over the intervals drawn per scene. A new field is a new
-axis: it changes the draws of every field, of this sampling only.
+axis: it changes the draws of every field, of this sampling only. Traverse k takes point k of a third sequence, over the
+intervals drawn per traverse: frames and scenes do not depend on them.
 """
 
 from __future__ import annotations
@@ -142,11 +143,25 @@ def draw_values(params: Params, seed: int, split: str, index: int) -> dict[str, 
     return _draw(params, seed, split, "frame", index, _frame_intervals(params, split))
 
 
+def traverse_intervals(params: Params, split: str) -> dict[str, Interval]:
+    """Field name to the range a split draws it from, of every value drawn per traverse.
+
+    Raises:
+        InputError: As `narrowed`.
+    """
+    return intervals(narrowed(params, split), "traverse")
+
+
+def draw_dynamics(params: Params, seed: int, split: str, number: int) -> dict[str, float]:
+    """Draw the dynamics of traverse `number` of a split: field of `DynamicsParams` to value."""
+    return _draw(params, seed, split, "traverse", number, traverse_intervals(params, split))
+
+
 def _draw(
     params: Params,
     seed: int,
     split: str,
-    kind: Literal["frame", "scene"],
+    kind: Literal["frame", "scene", "traverse"],
     number: int,
     ranges: Mapping[str, Interval],
 ) -> dict[str, float]:

@@ -15,6 +15,7 @@ from regolith.lunar.params import Params, intervals
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import VIEW, seat_camera
+from regolith.lunar.stage.dynamics import apply_dynamics
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
@@ -316,7 +317,7 @@ def _write_camera(layer: Sdf.Layer, path: str, doc: str, op: str, kind: Sdf.Valu
 
 
 def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
-    """Light and aim the stage at the centre of the training domain, looking across the sun."""
+    """Light and aim the stage at the centre of the training domain, looking across the sun; a rover moves as there."""
     values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
     view = {name: values[name] for name in VIEW}
@@ -324,3 +325,5 @@ def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
     place = {"camera_x_m": x, "camera_y_m": y, "camera_z_m": z}
     frame = FrameSpec("", 0, 0, scene.spec.seed, **place, values=values, rover=rover)
     apply_frame(stage, scene.params, frame, *_SIZE)
+    if scene.params.has_rover:
+        apply_dynamics(stage, {name: each.center for name, each in intervals(scene.params, "traverse").items()})

@@ -79,6 +79,19 @@ JOINTS = {"suspension": "suspension", "steering": "steering", "drive": "wheel"}
 """Joint of a corner to the body it moves, from the chassis outwards."""
 
 
+DYNAMICS = "regolith:dynamics:"
+"""Prefix on Rover of what no physics schema has, where it is not neutral: `ACTUATION`."""
+
+ACTUATION: dict[str, tuple[str, str]] = {
+    "action_gain": ("actionGain", "Speed a wheel's drive aims at over the speed commanded."),
+    "action_delay_steps": ("actionDelaySteps", "Steps of 20 ms between a command and its effect."),
+    "action_noise": ("actionNoise", "Standard deviation of actions over the largest action."),
+    "proprioception_noise": ("proprioceptionNoise", "Standard deviation of readings over the largest reading."),
+}
+"""What lies between a controller and the drives, and between motion and what it reads: name of the parameter to name
+(double, prefixed) and documentation on Rover."""
+
+
 def rover_body(part: str, corner: str) -> str:
     """Path of a body of a corner: part `suspension`, `steering` or `wheel`."""
     return f"{ROVER}/{part}_{corner}"
