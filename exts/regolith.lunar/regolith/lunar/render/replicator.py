@@ -287,8 +287,7 @@ class ReplicatorRenderer:
             arrays["right"] = self._picture(taken[schema.CAMERA_RIGHT], right.view)
         if right is not None and "disparity" in outputs:
             arrays["disparity"] = disparity(arrays["depth"], view.camera.lens(width, height), right.baseline_m)
-        extras = {name: arrays[name] for name in outputs}
-        return Frame(rgb=self._picture(arrays, view), mask=arrays["mask"], extras=extras)
+        return Frame(self._picture(arrays, view), arrays["mask"], {name: arrays[name] for name in outputs})
 
     def _picture(self, arrays: dict[str, np.ndarray], view: View) -> np.ndarray:
         """Picture of what a camera's annotators returned, uint8, shape [H, W, 3]."""
