@@ -44,8 +44,8 @@ class CameraParams(GrownGroup):
     near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1, step=0.01)
     rig: Literal["mast", "viper"] = quantity(
         "mast",
-        "What carries the camera: a mast nobody sees, or the rover, whose rig then gives height, pitch, roll and field "
-        "of view in place of what the domain draws.",
+        "What carries the camera: a mast nobody sees, or the rover, whose rig then says how high it stands, how it is "
+        "turned and how wide it sees, in place of what the domain draws.",
     )
     view: CameraView = quantity("navcam_left", "Camera of the rover that looks, on a rover's rig.")
     baseline_m: float = quantity(
