@@ -17,6 +17,7 @@ from regolith.lunar.machine import install_command, stop_on_signal
 from regolith.lunar.params import CheckError, InputError, as_text, quantity, validate_text, writable_folder
 from regolith.lunar.params.curriculum import CurriculumParams
 from regolith.lunar.params.outputs import refusing
+from regolith.lunar.params.training import TrainParams
 
 
 class Train(CurriculumParams):
@@ -67,11 +68,11 @@ def train_model(
     return train(validate_text(CurriculumParams, texts), emit, python)
 
 
-def train(params: CurriculumParams, emit: Emit, python: str = sys.executable) -> dict[str, Any]:
+def train(params: TrainParams, emit: Emit, python: str = sys.executable) -> dict[str, Any]:
     """Train in a process of its own.
 
     Args:
-        params: Parameters of the run.
+        params: Parameters of the run, `CurriculumParams` of one in stages.
         emit: Receives the companion's progress and metric events.
         python: Interpreter that has torch.
 

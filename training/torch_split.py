@@ -41,6 +41,10 @@ class TorchSplit(Dataset[Any]):
             item["instance"] = torch.from_numpy(instance.astype(np.int64))  # [H, W]
         if normals is not None:
             item["normals"] = _channels_first(normals.astype(np.float32))  # [3, H, W]
+        if (right := frame.right) is not None:
+            item["right"] = _channels_first(right)  # uint8 [3, H, W]
+        if (disparity := frame.disparity) is not None:
+            item["disparity"] = torch.from_numpy(disparity)  # float32 [H, W]
         return item if self.transform is None else self.transform(item)
 
 

@@ -37,6 +37,8 @@ LINES = {
     "score geometry synth --real real --out {path}": "out",
     "calibrate sensor {path} --out sensor.json": "scans",
     "calibrate sensor scans --out {path}.json": "out",
+    "calibrate dynamics {path}.csv --out rover.yaml": "runs",
+    "calibrate dynamics runs --out {path}.yaml": "out",
     "calibrate camera {path} --out camera": "images",
     "calibrate camera photos --out {path}": "out",
     "calibrate camera photos --masks {path} --out camera": "masks",

@@ -15,7 +15,7 @@ from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import load_preset
 
 WIDTH, HEIGHT = 150, 110
-EXTRAS = ("depth", "normals", "instance")
+EXTRAS = ("depth", "normals", "instance", "right", "disparity")
 
 
 def rocky(seed: int) -> dict[str, np.ndarray]:
@@ -40,6 +40,8 @@ def rocky(seed: int) -> dict[str, np.ndarray]:
         "depth": np.where(sky, np.inf, 2 + draw.random(sky.shape)).astype(np.float32),
         "normals": np.where(sky[..., None], 0, normals),
         "instance": np.where(mask == ROCK, rocks, 0).astype(np.uint16),
+        "right": draw.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8),
+        "disparity": np.where(sky, 0.0, 9 + draw.random(sky.shape)).astype(np.float32),
     }
 
 

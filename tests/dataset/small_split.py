@@ -14,13 +14,18 @@ from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
 from regolith.lunar.params import Params, load_preset
 from regolith.lunar.randomize import draw_values, scene_number
+from regolith.lunar.stage.lens import Lens
 from regolith.lunar.stage.spec import FrameSpec, rng
+from regolith.lunar.stage.stereo import baseline_m, disparity
 
 SIZE = 32
-OUTPUTS = ["rgb", "mask", "depth", "normals", "instance"]
+OUTPUTS = ["rgb", "mask", "depth", "normals", "instance", "right", "disparity"]
 BASE = load_preset("v3")
 PARAMS: Params = BASE.model_copy(
-    update={"dataset": BASE.dataset.model_copy(update={"depth": True, "normals": True, "instance": True})}
+    update={
+        "camera": BASE.camera.model_copy(update={"baseline_m": 0.3}),
+        "dataset": BASE.dataset.model_copy(update=dict.fromkeys(OUTPUTS[2:], True)),
+    }
 )
 
 
@@ -28,8 +33,15 @@ def spec(index: int, *, split: str = "val", params: Params = PARAMS) -> FrameSpe
     """Draw the values of a frame; its camera is nowhere in particular."""
     values = draw_values(params, 0, split, index)
     seed = int(rng(0, split, "frame", index, "seed").integers(2**62))
-    place = {"camera_x_m": 0.0, "camera_y_m": 0.0, "camera_z_m": 2.0}
-    return FrameSpec(split, index, scene_number(params, index), seed, **place, values=values)
+    return FrameSpec(
+        split, index, scene_number(params, index), seed, camera_x_m=0.0, camera_y_m=0.0, camera_z_m=2.0, values=values
+    )
+
+
+def seen_apart(depth: np.ndarray, drawn: FrameSpec) -> np.ndarray:
+    """Disparity of a frame of `PARAMS` with that depth."""
+    k1, k2 = drawn["lens_k1"], drawn["lens_k2"]
+    return disparity(depth, Lens.from_fov(drawn["fov_deg"], *depth.shape[::-1], k1=k1, k2=k2), baseline_m(PARAMS))
 
 
 def arrays(index: int, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray]:
@@ -44,14 +56,19 @@ def arrays(index: int, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray
         "depth": np.where(mask == SKY, np.inf, 1 + draw.random((SIZE, SIZE))).astype(np.float32),
         "normals": np.where(mask[..., None] == SKY, 0, normals),
         "instance": np.where(mask == ROCK, draw.integers(1, 65536, (SIZE, SIZE)), 0).astype(np.uint16),
+        "right": draw.integers(0, 256, (SIZE, SIZE, 3), np.uint8),
     }
+    found["disparity"] = seen_apart(found["depth"], spec(index))
     return {name: found[name] for name in outputs}
 
 
 def write(split: Path, index: int, outputs: Sequence[str] = OUTPUTS, **changes: Any) -> FrameRecord:
     """Write one frame, with changes to its arrays, and return its journal line."""
-    drawn = spec(index)
-    return write_frame(split, index, arrays(index, outputs) | changes, seed=drawn.seed, spec=drawn.to_dict())
+    drawn, pixels = spec(index), arrays(index, outputs) | changes
+    if "disparity" in pixels and "disparity" not in changes:
+        with np.errstate(all="ignore"):  # a changed depth may be none
+            pixels["disparity"] = seen_apart(pixels["depth"], drawn)
+    return write_frame(split, index, pixels, seed=drawn.seed, spec=drawn.to_dict())
 
 
 def write_split(folder: Path, frames: int = 3, *, split: str = "val", params: Params = PARAMS) -> Path:
@@ -65,6 +82,8 @@ def write_split(folder: Path, frames: int = 3, *, split: str = "val", params: Pa
     for index in range(frames):
         drawn = spec(index, split=split, params=params)
         pixels = arrays(sum(split.encode()) * 1000 + index, contract.outputs)
+        if "disparity" in pixels:
+            pixels["disparity"] = seen_apart(pixels["depth"], drawn)
         records[index] = write_frame(folder, index, pixels, seed=drawn.seed, spec=drawn.to_dict())
     write_journal(folder, records)
     return folder

@@ -16,7 +16,10 @@ FRAMES = 5
 BASE = load_preset("v1")
 PARAMS: Params = BASE.model_copy(
     update={
-        "dataset": BASE.dataset.model_copy(update={"frames_per_scene": 2, "depth": True, "instance": True}),
+        "camera": BASE.camera.model_copy(update={"baseline_m": 0.3}),
+        "dataset": BASE.dataset.model_copy(
+            update={"frames_per_scene": 2, "depth": True, "instance": True, "right": True, "disparity": True}
+        ),
         "terrain": BASE.terrain.model_copy(update={"cell_m": 0.4}),
         "rocks": BASE.rocks.model_copy(update={"diameter_min_m": 0.3}),
     }

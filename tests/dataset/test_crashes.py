@@ -22,6 +22,7 @@ from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import load_params, load_preset, save_params
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.perception.model_files import read_card
+from regolith.lunar.physics.measured import Run, save_run
 from regolith.lunar.studio.workspace import Workspace
 
 
@@ -67,6 +68,7 @@ RESULTS = {
     "evaluate synth": "evaluate synth --split {split} --out {out}/synth --worst 1",
     "evaluate real": "evaluate real --images {pictures} --masks {masks} --size 64 --tta none --out {out}/real",
     "calibrate sensor": "calibrate sensor {split} --most 64 --pairs 2 --out {out}/sensor.json",
+    "calibrate dynamics": "calibrate dynamics {runs} --starts 1 --out {out}/rover.yaml --json {out}/result.json",
     "calibrate camera": "calibrate camera {pictures} --masks {masks} --preset v3 --out {out}/camera",
     "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
     "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith --out {out}/gate",
@@ -105,7 +107,12 @@ def test_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> 
         run("calibrate", "sensor", split, "--most", "64", "--pairs", "2", "--out", tmp_path / "sensor.json")
     if verb == "report":
         run("evaluate", "synth", "--split", split, "--out", tmp_path / "results", "--worst", "0")
-    places = {kind: tmp_path / kind for kind in ("pictures", "masks", "results", "album")}
+    if verb == "calibrate dynamics":  # of a wheel that rolls freely
+        at = np.arange(0.0, 1.0, 0.05)
+        wheel = Run("rolling", "rolling", {"slope": 0.2}, at, {"distance": 0.09 * at**2})
+        (tmp_path / "runs").mkdir()
+        save_run(wheel, tmp_path / "runs/rolling.csv")
+    places = {kind: tmp_path / kind for kind in ("pictures", "masks", "results", "album", "runs")}
     places["sensor"] = tmp_path / "sensor.json"
 
     def work(out: Path) -> None:

@@ -12,6 +12,7 @@ from rocky_split import EXTRAS, HEIGHT, WIDTH, write_rocky
 from regolith.lunar.dataset.export import export
 from regolith.lunar.dataset.formats import huggingface
 from regolith.lunar.dataset.layout import read_journal
+from regolith.lunar.dataset.outputs import ALWAYS, OUTPUTS
 from regolith.lunar.params import InputError
 
 
@@ -58,10 +59,11 @@ def test_depth_and_normals_are_arrays(tmp_path) -> None:
         row: dict[str, Any] = rows[index]
         assert row["depth"].shape == (HEIGHT, WIDTH) and (row["depth"] == arrays["depth"]).all()
         assert (row["normals"] == arrays["normals"].astype(np.float16)).all()
+        assert (row["right"] == arrays["right"]).all() and (row["disparity"] == arrays["disparity"]).all()
 
 
 def test_large_frames_lie_fewer_to_a_row_group(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(huggingface, "HELD_BYTES", 2 * WIDTH * HEIGHT * 22)
+    monkeypatch.setattr(huggingface, "HELD_BYTES", 2 * WIDTH * HEIGHT * 29)
     write_rocky(tmp_path / "val", 3, seed=4)
     export(tmp_path / "val", tmp_path / "out", to="hf")
     file = parquet.ParquetFile(tmp_path / "out/data/val-00000-of-00001.parquet")
@@ -83,4 +85,4 @@ def test_splits_of_other_columns_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="val: 'rgb and mask alone' is not allowed; allowed: outputs as train_dr"):
         export(tmp_path / "in", tmp_path / "out", to="hf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
-    assert EXTRAS == ("depth", "normals", "instance")
+    assert set(EXTRAS) == set(OUTPUTS) - set(ALWAYS)

@@ -35,7 +35,7 @@ def test_samples_hold_the_frames(shards) -> None:
         assert (sample["rgb.png"] == arrays["rgb"]).all()
         assert (sample["mask.png"] == arrays["mask"][..., None]).all()
         for output in EXTRAS:
-            stored = sample[f"{output}.npy"]
+            stored = sample[f"{output}.npy" if output != "right" else "right.png"]
             assert (stored == arrays[output].astype(stored.dtype)).all()
         assert sample["instance.npy"].dtype == np.uint16
         assert sample["json"]["index"] == index and sample["json"]["classes"]["ignore"] == 255

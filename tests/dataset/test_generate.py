@@ -50,6 +50,19 @@ def test_split_is_whole(undisturbed: Path) -> None:
     assert Contract.read(undisturbed).parameters == PARAMS.model_dump(mode="json")
 
 
+def test_the_left_picture_does_not_tell_whether_there_is_a_right_one(undisturbed: Path, tmp_path: Path) -> None:
+    """Splits from before there were pairs have the bytes they had: pictures, labels and, but for the pair, contract."""
+    camera = PARAMS.camera.model_copy(update={"baseline_m": 0.0})
+    dataset = PARAMS.dataset.model_copy(update={"right": False, "disparity": False})
+    draw(tmp_path, PARAMS.model_copy(update={"camera": camera, "dataset": dataset}))
+    pair, plain = digest(undisturbed), digest(tmp_path / "val")
+    left = [name for name in pair if name.split("/")[0] in ("rgb", "mask", "depth", "instance")]
+    assert len(left) == 4 * FRAMES and {name: pair[name] for name in left}.items() <= plain.items()
+    assert not any("right" in name or "disparity" in name for name in plain)
+    written = Contract.read(tmp_path / "val").parameters
+    assert "baseline_m" not in written["camera"] and not written["dataset"].keys() & {"right", "disparity"}
+
+
 @pytest.mark.usefixtures("shadowing")
 @pytest.mark.parametrize("changes", [{"workers": 2, "chunk_frames": 2}, {"workers": 1}])
 def test_processes_write_the_same_bytes(undisturbed: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -177,6 +190,9 @@ def test_other_parameters_are_refused_naming_the_first_difference(undisturbed: P
         draw(undisturbed.parent, seed=6)
     with pytest.raises(InputError, match="size: '32x48' is not allowed; allowed: '64x48'"):
         draw(undisturbed.parent, width=32)
+    wider = PARAMS.model_copy(update={"camera": PARAMS.camera.model_copy(update={"baseline_m": 0.0})})
+    with pytest.raises(InputError, match=r"camera\.baseline_m: 0.0 is not allowed; allowed: above 0 m"):
+        draw(undisturbed.parent, wider)
     deeper = PARAMS.model_copy(update={"dataset": PARAMS.dataset.model_copy(update={"normals": True})})
     with pytest.raises(InputError, match=r"dataset\.normals: True is not allowed; allowed: False"):
         draw(undisturbed.parent, deeper)

@@ -24,6 +24,7 @@ WRITERS = {
     "evaluate real": ("evaluate real --images {split}/rgb --out {out}/real", "real/"),
     "score geometry": ("score geometry {split} --real {split} --out {out}/score", "score/"),
     "calibrate sensor": ("calibrate sensor {split} --out {out}/sensor.json", "sensor.json"),
+    "calibrate dynamics": ("calibrate dynamics {split} --out {out}/rover.yaml", "rover.yaml"),
     "calibrate camera": ("calibrate camera {split}/rgb --out {out}/camera", "camera/"),
     "score semantics": ("score semantics {split} --real {split} --out {out}/score", "score/"),
     "score appearance": ("score appearance {split} --real {split} --out {out}/score", "score/"),

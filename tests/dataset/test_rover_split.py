@@ -15,7 +15,13 @@ from regolith.lunar.labels import REGOLITH
 from regolith.lunar.params import change_params
 from regolith.lunar.randomize import draw_frame
 
-RIG = change_params(PARAMS, {"camera.rig": "viper", "camera.view": "hazcam_front_left"})
+RIG = change_params(
+    PARAMS,
+    {
+        "camera.rig": "viper", "camera.view": "hazcam_front_left", "camera.baseline_m": 0.0, "dataset.right": False,
+        "dataset.disparity": False,
+    },
+)  # fmt: skip
 
 
 def test_a_split_of_the_rover_is_whole_and_resumes_to_the_same_bytes(tmp_path: Path) -> None:

@@ -40,13 +40,14 @@ def test_whole_split_passes_every_check(whole) -> None:
     result = verify(whole)
     assert result["problems"] == [] and result["notes"] == [] and result["frames"] == 3
     assert checks(result) == {
-        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 15, "mask values": 3, "class counts": 3,
-        "instances": 3, "depth": 3, "normals": 3, "parameters": 3, "draws": 3, "quarantine": None, "columns": None,
+        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 21, "mask values": 3, "class counts": 3,
+        "instances": 3, "depth": 3, "normals": 3, "disparity": 3, "triangulation": 3, "parameters": 3, "draws": 3,
+        "quarantine": None, "columns": None,
         "splits": None, "domains": None, "duplicates": 3,
     }  # fmt: skip
 
 
-FILES = [CONTRACT, COPY, JOURNAL, *(file_name(output, 1) for output in ("rgb", "mask", "depth", "normals", "instance"))]
+FILES = [CONTRACT, COPY, JOURNAL, *(file_name(output, 1) for output in OUTPUTS)]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -129,6 +130,12 @@ MASK = arrays(1)["mask"]
         ("depth", "depth", np.ones((SIZE, SIZE), np.float32)),
         ("depth", "depth", np.full((SIZE, SIZE), np.inf, np.float32)),
         ("depth", "depth", np.where(MASK == 2, np.inf, np.nan)),
+        ("pictures", "right", arrays(1)["right"][..., 0]),
+        ("disparity", "disparity", np.zeros((SIZE, SIZE), np.float32)),
+        ("disparity", "disparity", np.ones((SIZE, SIZE), np.float32)),
+        ("triangulation", "disparity", np.nextafter(arrays(1)["disparity"], 9e9) * (1 + 2e-6)),
+        ("triangulation", "disparity", arrays(1)["disparity"][:, ::-1]),
+        ("triangulation", "disparity", 1.5 * arrays(1)["disparity"]),
         ("normals", "normals", 1.01 * arrays(1)["normals"]),
         ("normals", "normals", np.where(MASK[..., None] == 2, [0, 0, 1], arrays(1)["normals"])),
     ],
@@ -137,7 +144,9 @@ def test_frames_that_were_written_wrong_are_found(split, check: str, output: str
     """Size and hash are as journaled: only what is in the file tells."""
     rewrite(split, 1, **{output: array})
     assert (check, file_name(output, 1)) in found(split)
-    assert {where for _, where in found(split)} <= {file_name(name, 1) for name in (output, "instance", "depth")}
+    assert {where for _, where in found(split)} <= {
+        file_name(name, 1) for name in (output, "instance", "depth", "disparity")
+    }
 
 
 def test_file_of_another_kind_is_found(split) -> None:
@@ -180,8 +189,8 @@ def test_frames_drawn_elsewhere_are_found(split, changes: dict[str, Any], text: 
 
 def test_frames_of_another_seed_are_found(split) -> None:
     """Inside every interval, but not what the split's seed gives."""
-    other = draw_values(PARAMS, 1, "val", 1)
     record = read_journal(split)[1]
+    other = draw_values(PARAMS, 1, "val", 1) | {"fov_deg": record.spec["fov_deg"]}  # the lens is the disparity's
     change_record(split, 1, spec=record.spec | other)
     (only,) = verify(split)["problems"]
     assert (only["check"], only["where"]) == ("draws", "frame 1")
@@ -193,6 +202,18 @@ def test_frames_of_another_seed_are_found(split) -> None:
     assert found(split) == [("draws", "frame 1")]
     change_contract(split, seed=1)
     assert found(split) == [("draws", f"frame {index}") for index in range(3)]
+
+
+def test_a_frame_of_another_lens_or_pair_is_found(split) -> None:
+    """The disparity tells, whatever the journal and the contract say of camera and baseline."""
+    spec, where = read_journal(split)[1].spec, ("triangulation", file_name("disparity", 1))
+    change_record(split, 1, spec=spec | {"fov_deg": 0.5 * (spec["fov_deg"] + 60.0)})
+    assert where in found(split)
+    change_record(split, 1, spec=spec)
+    contract = Contract.read(split)
+    camera = contract.parameters["camera"] | {"baseline_m": 0.31}
+    change_contract(split, parameters=contract.parameters | {"camera": camera})
+    assert found(split) == [("triangulation", file_name("disparity", index)) for index in range(3)]
 
 
 def test_a_redrawn_frame_may_look_another_way(split) -> None:
@@ -207,7 +228,8 @@ def test_a_redrawn_frame_may_look_another_way(split) -> None:
 
 
 def test_draws_of_another_version_are_not_judged(split) -> None:
-    change_record(split, 1, spec=read_journal(split)[1].spec | draw_values(PARAMS, 1, "val", 1))
+    spec = read_journal(split)[1].spec
+    change_record(split, 1, spec=spec | draw_values(PARAMS, 1, "val", 1) | {"fov_deg": spec["fov_deg"]})
     change_contract(split, version="0.0.9")
     result = verify(split)
     assert result["problems"] == [] and checks(result)["draws"] is None

@@ -34,9 +34,12 @@ def split(whole, tmp_path) -> Path:
 def generated(tmp_path_factory) -> Path:
     """A real split: six frames of two scenes."""
     base = load_preset("v1")
-    dataset = base.dataset.model_copy(update={"frames_per_scene": 3, "instance": True})
+    switches = {"instance": True, "depth": True, "right": True, "disparity": True}
+    dataset = base.dataset.model_copy(update={"frames_per_scene": 3, **switches})
+    camera = base.camera.model_copy(update={"baseline_m": 0.3})
     out = tmp_path_factory.mktemp("generated")
-    generate(base.model_copy(update={"dataset": dataset}), out, split="val", frames=6, width=48, height=48, seed=3)
+    params = base.model_copy(update={"camera": camera, "dataset": dataset})
+    generate(params, out, split="val", frames=6, width=48, height=48, seed=3)
     return out / "val"
 
 
@@ -53,15 +56,16 @@ def test_repair_restores_the_same_bytes(generated, tmp_path) -> None:
     kept = (split / file_name("rgb", 5)).stat().st_mtime_ns
     change_record(split, 4, spec=read_journal(split)[4].spec | {"albedo": 0.9})
     (split / file_name("mask", 0)).unlink()
+    (split / file_name("right", 2)).unlink()
     data = bytearray((split / file_name("rgb", 1)).read_bytes())
     data[len(data) // 2] ^= 1
     (split / file_name("rgb", 1)).write_bytes(data)
     journal = bytearray((split / JOURNAL).read_bytes())
     journal[journal.index(b'"index":3') + 8] ^= 1
     (split / JOURNAL).write_bytes(journal)
-    assert len(verify(split)["problems"]) == 5
+    assert len(verify(split)["problems"]) == 6
     result = repair(split)
-    assert result["problems"] == [] and result["repaired"] == {"val": 4}
+    assert result["problems"] == [] and result["repaired"] == {"val": 5}
     assert files(split) == before
     assert (split / file_name("rgb", 5)).stat().st_mtime_ns == kept
     assert repair(split)["repaired"] == {}

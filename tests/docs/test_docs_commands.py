@@ -34,6 +34,7 @@ NOT_RUN = Counter(
         "docs/benchmarks.md": 8,
         "docs/calibrate-camera.md": 2,
         "docs/active-learning.md": 2,
+        "docs/calibrate-dynamics.md": 1,
         "docs/export-import.md": 1,
         "docs/generate.md": 2,
         "docs/install.md": 2,

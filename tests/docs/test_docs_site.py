@@ -95,8 +95,8 @@ def test_pictures_and_pages_are_there(site) -> None:
                  "studio", "extend/index", "architecture", "api", "verbs", "parameters", "benchmarks", "models/README",
                  "models/segformer-b0", "ablation/RESULTS", "ablation/pretrained/RESULTS",
                  "quality-features", "quality-gate", "quality-tail", "quality-study", "quality-mixing",
-                 "calibrate-camera", "active-learning", "rover", "physics", "progressive", "sweep", "contributing",
-                 "changelog"):  # fmt: skip
+                 "calibrate-camera", "active-learning", "rover", "physics", "calibrate-dynamics", "progressive",
+                 "sweep", "contributing", "changelog"):  # fmt: skip
         assert (site / f"{page}.html").is_file(), page
 
 

@@ -180,6 +180,15 @@ def test_new_export_format(data: Path, tmp_path: Path) -> None:
     check_picture(tmp_path / "picture.jpg")
 
 
+def test_stereo_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it says of the pair is so: disparity leads to the same ground, within the noise of a few samples."""
+    load(13).main(out=tmp_path, preset="v1", baseline=0.2, frames=1, size=64)
+    said = capsys.readouterr().out
+    levels = re.search(r"the same to (\d+) of 255 levels", said)
+    assert levels is not None and int(levels[1]) <= 8 and "px of disparity, the nearest point" in said
+    check_picture(tmp_path / "picture.jpg")
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
     """Address of a cluster of one node on this machine."""

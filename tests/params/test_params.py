@@ -131,7 +131,7 @@ BAD = [
     ({"light": {"sun": 3}}, "light.sun: 3 is not allowed; "
      "allowed: no such field; fields here are sun_angle_deg, irradiance, sun_temperature_k, stars"),
     ({"terain": {}}, "terain: {} is not allowed; allowed: no such field; fields here are preset, terrain, craters, "
-     "relief, rocks, ground, light, camera, rover, sensor, domain, test_domain, randomize, render, dataset "
+     "relief, rocks, ground, light, camera, rover, dynamics, sensor, domain, test_domain, randomize, render, dataset "
      "(did you mean terrain?)"),
 ]  # fmt: skip
 

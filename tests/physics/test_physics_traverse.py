@@ -14,6 +14,7 @@ from regolith.lunar.physics.steering import CURVATURE_MAX
 from regolith.lunar.physics.traverse import RESULT, read_waypoints
 from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.dynamics import apply_dynamics
 from regolith.lunar.stage.shapes import icosphere
 
 COLUMNS = {
@@ -174,7 +175,7 @@ def test_drawn_ways_depend_on_the_seed_alone(course: Path, tmp_path: Path) -> No
     ],
 )
 def test_bad_input_is_one_line(course: Path, tmp_path: Path, capsys, words: str, field: str) -> None:
-    line = f"traverse --stage {course} --out {tmp_path}/drives --soil none --events {words}"
+    line = f"traverse --stage {course} --out {tmp_path}/drives --soil none {words}"
     assert cli.main(line.split()) == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
@@ -194,3 +195,18 @@ def test_a_stage_without_a_rover_is_refused(tmp_path: Path, capsys) -> None:
 def test_waypoints() -> None:
     assert read_waypoints(None) is None
     assert read_waypoints("0,1; 2.5,-3;4,4") == pytest.approx(np.array([(0.0, 1.0), (2.5, -3.0), (4.0, 4.0)]))
+
+
+def test_delay_and_gain_on_the_stage_are_those_of_the_drives(course: Path, tmp_path: Path) -> None:
+    """Of 10 steps of 20 ms the drives get the first command after 0.2 s, and half of every speed."""
+    stage = Usd.Stage.Open(Sdf.Layer.OpenAsAnonymous(str(course)))
+    apply_dynamics(stage, {"action_delay_steps": 10, "action_gain": 0.5})
+    stage.Export(str(tmp_path / "late.usdc"))
+    rows = {}
+    for name, path in (("plain", course), ("late", tmp_path / "late.usdc")):
+        line = ("--avoid", "none", "--soil", "none", "--time-max-s", "3")
+        result = traverse(path, tmp_path / name, *line)
+        with np.load(tmp_path / name / result["runs"][0]["trajectory"]) as file:
+            rows[name] = file["applied"][:-1, 4:]
+    assert (rows["late"][:2] == 0.0).all() and (rows["late"][2:12] > 0.0).all()
+    assert rows["late"][2:12] == pytest.approx(0.5 * rows["plain"][:10], rel=0.01)

@@ -82,12 +82,12 @@ def test_every_interval_belongs_to_a_randomizer() -> None:
     assert free == {"randomize.rock_share"}
     for path, (_, extra) in found.items():
         if path not in free:
-            assert extra["randomizer"] in SWITCHES and extra["per"] in ("frame", "scene", "item"), path
+            assert extra["randomizer"] in SWITCHES and extra["per"] in ("frame", "scene", "item", "traverse"), path
     assert {extra["randomizer"] for _, extra in found.values() if extra["randomizer"]} == set(SWITCHES)
 
 
-@pytest.mark.parametrize("per", ["frame", "scene", "item"])
-def test_names_are_unique_across_groups(per: Literal["frame", "scene", "item"]) -> None:
+@pytest.mark.parametrize("per", ["frame", "scene", "item", "traverse"])
+def test_names_are_unique_across_groups(per: Literal["frame", "scene", "item", "traverse"]) -> None:
     """Values are known by their field's name alone: two groups must not share one."""
     paths = [p for p, (_, extra) in declared(V3).items() if extra["per"] == per and not p.startswith("test_domain.")]
     assert set(intervals(V3, per)) == {path.split(".")[1] for path in paths}

@@ -214,3 +214,13 @@ def test_input_that_cannot_be_drawn_is_refused(capsys) -> None:
     assert cli.main(["randomize", "--split", "test_photoreal", "--test-domain.albedo", "0.1,0.3"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[1].strip() for line in lines] == ["split", "frames", "test_domain.albedo"]
+
+
+def test_dynamics_are_shown_where_they_are_not_neutral() -> None:
+    """As many traverses as frames; a split whose rover moves as it is drawn is shown without them."""
+    dynamics = V3.dynamics.model_copy(update={"friction_scale": Interval(0.6, 1.2)})
+    shown = {draw.name: draw for draw in draw_split(V3.model_copy(update={"dynamics": dynamics}), 0, "val", 6)}
+    assert {name for name, draw in shown.items() if draw.per == "traverse"} == set(intervals(V3, "traverse"))
+    friction = shown["friction_scale"]
+    assert len(set(friction.values)) == 6 and not len(friction.stray) and friction.asked == Interval(0.6, 1.2)
+    assert not [draw for draw in draw_split(V3, 0, "val", 6) if draw.per == "traverse"]

@@ -120,6 +120,19 @@ def aim_camera(
     set_sensor(stage, k1=k1, k2=k2)
 
 
+def add_right(stage: Usd.Stage, baseline: float, *, noise_seed: int = 7) -> None:
+    """Put a right camera beside the camera as it is now."""
+    left = stage.GetPrimAtPath(schema.CAMERA)
+    right = UsdGeom.Camera.Define(stage, schema.CAMERA_RIGHT)
+    right.ClearXformOpOrder()
+    right.AddTranslateOp().Set(Gf.Vec3d(baseline, 0.0, 0.0))
+    for attribute in left.GetAuthoredAttributes():
+        if not attribute.GetName().startswith("xformOp"):
+            right.GetPrim().CreateAttribute(attribute.GetName(), attribute.GetTypeName()).Set(attribute.Get())
+    name = schema.SENSOR + "noiseSeed"
+    right.GetPrim().CreateAttribute(name, Sdf.ValueTypeNames.Int64).Set(noise_seed)
+
+
 def set_sensor(stage: Usd.Stage, **values: float) -> None:
     """Set sensor attributes by their names on the stage."""
     camera = stage.GetPrimAtPath(schema.CAMERA)

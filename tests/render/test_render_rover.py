@@ -33,8 +33,8 @@ def rig(view: str) -> Params:
 
 @functools.cache
 def authored(baked: bool) -> tuple[Scene, Usd.Stage]:
-    """Scene 0, shared: whoever draws moves the rover first."""
-    return author_scene(rig("hazcam_front_left"), seed=0, split="train_dr", number=0, baked=baked)
+    """Scene 0, shared: whoever draws moves the rover first. It has a right camera, as some views have."""
+    return author_scene(rig("navcam_left"), seed=0, split="train_dr", number=0, baked=baked)
 
 
 def show(stage: Usd.Stage, view: str, index: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from kit_doubles import KitApp
 from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics  # type: ignore[attr-defined]
-from render_stage import aim_camera, make_stage, set_sensor
+from render_stage import add_right, aim_camera, make_stage, set_sensor
 
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
@@ -79,6 +79,54 @@ def test_frames_equal_those_of_the_embedded_renderer(kit: KitApp, quirks: dict[s
     assert seen == {REGOLITH, ROCK, SKY} and set(np.unique(frames[2].mask)) == {SKY}
     assert frames[3].rgb.mean() > 1.2 * frames[1].rgb.mean()  # our exposure counts, the camera's is neutral
     assert {delta for _, delta in kit.rep.quirks.steps} == {0.0}
+
+
+PAIR: frozenset[Any] = frozenset({"right", "disparity", "instance"})
+
+
+def test_a_stereo_pair_equals_that_of_the_embedded_renderer(kit: KitApp) -> None:
+    """The right picture by a render product of its own, which goes when it is not asked for; noise of its own."""
+    stage = make_stage()
+    set_sensor(stage, fullWell=10000.0, readNoise=5.0, noiseSeed=3.0)
+    plain = embedded(stage)
+    add_right(stage, 0.4, noise_seed=7)
+    renderer = MitsubaRenderer(threads=1)
+    renderer.load(stage)
+    wanted: Any = renderer.render(*SIZE, quality="draft", outputs=PAIR)
+
+    async def run() -> list[Any]:
+        renderer = ReplicatorRenderer()
+        opened = await renderer.load_async(stage)
+        frames = []
+        for outputs in (PAIR, frozenset[Any](), frozenset[Any]({"disparity"}), frozenset[Any]({"right"})):
+            frames.append(await renderer.render_async(*SIZE, quality="draft", outputs=outputs))
+            products = sum(name.startswith("/Render/") for name in kit.rep.leftovers())
+            assert products == 1 + ("right" in outputs)
+        right = opened.GetPrimAtPath(schema.CAMERA_RIGHT)
+        assert UsdGeom.Camera(right).GetExposureAttr().Get() == 0.0  # neutral: exposure is our sensor's
+        await renderer.close_async()
+        return frames
+
+    frames = asyncio.run(run())
+    for frame in frames:
+        assert (frame.mask == plain.mask).all() and np.abs(frame.rgb.astype(int) - plain.rgb).max() <= 2
+    for frame in (frames[0], frames[3]):
+        off = np.abs(frame.right.astype(int) - wanted.right)
+        assert off.max() <= 2 and off.mean() < 0.1
+    for frame in (frames[0], frames[2]):
+        np.testing.assert_allclose(frame.disparity, wanted.disparity, rtol=1e-6)
+    assert frames[1].right is None and frames[1].disparity is None
+    assert np.abs(wanted.right.astype(int) - wanted.rgb).max() > 50  # two cameras, not one
+
+
+def test_a_pair_without_right_camera_is_refused(kit: KitApp) -> None:
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        await renderer.render_async(*SIZE, outputs=PAIR)
+
+    with pytest.raises(InputError, match="a stage with a right camera, /World/Camera/Right"):
+        asyncio.run(run())
 
 
 def test_nested_and_missing_labels(kit: KitApp) -> None:

@@ -36,7 +36,17 @@ from regolith.lunar.report.split_stats import (
     spread,
 )
 
-SECTIONS = ["Frames", "Classes", "Apparent rock sizes", "Light", "Parameters", "Redraws", "Timings", "Contract"]
+SECTIONS = [
+    "Frames",
+    "Stereo pairs",
+    "Classes",
+    "Apparent rock sizes",
+    "Light",
+    "Parameters",
+    "Redraws",
+    "Timings",
+    "Contract",
+]
 CHUNK = {"event": "chunk", "frames": 20, "seconds": {"start": 1.0, "render": 4.0, "encode": 0.5, "write": 0.3},
          "peak_rss": 2**30, "host": "a"}  # fmt: skip
 
@@ -87,10 +97,10 @@ def test_page_is_whole_and_needs_no_network(whole, html) -> None:
     assert all(source.startswith(("data:image/", "#")) for source in sources)
     assert not re.findall(r"@import|url\(|<script|<link", html)
     pictures = [source for source in sources if source.startswith("data:image/")]
-    assert len(pictures) == 24 + 7 and len(set(pictures)) == len(pictures)
+    assert len(pictures) == 24 + 6 + 7 and len(set(pictures)) == len(pictures)
     for source in pictures:
         kind, data = source.split(";base64,")
-        assert base64.b64decode(data, validate=True)[:5] in (b"\xff\xd8\xff\xe0\x00", b"<?xml"), kind
+        assert base64.b64decode(data, validate=True)[:5] in (b"\xff\xd8\xff\xe0\x00", b"\x89PNG\r", b"<?xml"), kind
     facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html))
     assert facts["frames"] == "30" and facts["size"] == f"{SIZE} × {SIZE} px" and facts["preset"] == "v3"
     assert facts["digest"] == Contract.read(whole).digest[:12] and facts["scenes"] == "2"
@@ -155,6 +165,21 @@ def test_values_are_the_journals_beside_the_range_asked_for(whole, split, html) 
     strayed = dataclasses.replace(records[0], spec=records[0].spec | {"pitch_deg": -60})
     write_journal(split, dict(records) | {0: strayed})
     assert "Outside their range: 1 values" in section(page(split), "Parameters")
+
+
+def test_pairs_are_shown_with_the_range_of_their_disparity(whole, tmp_path, html) -> None:
+    """Of evenly spread frames; nothing is said of pairs where a split keeps none."""
+    values = []
+    for index in spread(30, 6):
+        disparity, mask = np.load(whole / file_name("disparity", index)), Image.open(whole / file_name("mask", index))
+        values.append(disparity[np.asarray(mask) != 2])
+    half, most, largest = np.quantile(np.concatenate(values), [0.5, 0.99, 1.0])
+    told = section(html, "Stereo pairs")
+    assert "6 frames" in told and f"at most {half:.1f} px" in told
+    assert f"99 % of it {most:.1f} px and all {largest:.1f} px" in told
+    dataset = BASE.dataset.model_copy(update={"depth": True})
+    alone = write_split(tmp_path / "val", 2, params=FEW.model_copy(update={"dataset": dataset}))
+    assert "Stereo" not in page(alone)
 
 
 def test_redraws_are_counted(whole, html) -> None:

@@ -90,9 +90,10 @@ def open_torch_split(
         transform: What is done to each item; left out, nothing.
 
     Returns:
-        Items {image, mask, index}, and {depth, instance, normals} where the split has them: `image` uint8 [3, H, W];
+        Items {image, mask, index}, and the other outputs where the split has them: `image` uint8 [3, H, W];
         `mask` int64 [H, W], classes and 255 for ignored pixels; `depth` float32 [H, W] along the ray [m], inf on sky;
-        `instance` int64 [H, W], rock ids and 0; `normals` float32 [3, H, W] in the world frame.
+        `instance` int64 [H, W], rock ids and 0; `normals` float32 [3, H, W] in the world frame; `right` uint8
+        [3, H, W], the picture of the right camera; `disparity` float32 [H, W] of the rectified pair [px], 0 on sky.
 
     Raises:
         InputError: torch is not installed, or the folder is no split.

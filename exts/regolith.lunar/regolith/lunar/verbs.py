@@ -54,6 +54,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "CalibrateSensor",
         "Measure what repeated real scans of one sensor differ by.",
     ),
+    "calibrate dynamics": (
+        "regolith.lunar.physics.calibrate",
+        "CalibrateDynamics",
+        "Fit the rover's dynamics to measured runs: narrowed ranges as a parameter file.",
+    ),
     "calibrate camera": (
         "regolith.lunar.quality.calibrate_camera",
         "CalibrateCamera",

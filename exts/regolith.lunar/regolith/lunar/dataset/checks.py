@@ -19,7 +19,10 @@ from regolith.lunar.dataset.outputs import ALWAYS, OUTPUTS, file_name
 from regolith.lunar.dataset.splits import is_part
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params
+from regolith.lunar.randomize import outside
 from regolith.lunar.reading import open_regular, read_bytes
+from regolith.lunar.stage.lens import Lens
+from regolith.lunar.stage.stereo import baseline_m, disparity
 
 CHECKS = {
     "contract": "dataset.json and its copy are as written",
@@ -30,6 +33,7 @@ CHECKS = {
     "mask values": "0, 1, 2 and 255 alone",
     "class counts": "the journal's are the mask's",
     **{row.check.name: row.check.holds for row in OUTPUTS.values() if row.check is not None},
+    "triangulation": "disparity is focal length · baseline / depth along the axis",
     "parameters": "inside the split's intervals",
     "draws": "as the dataset's seed gives them",
     "quarantine": "quarantine.json is as written, of these frames",
@@ -39,6 +43,11 @@ CHECKS = {
     "duplicates": "no two frames show one picture",
 }
 """Name of a check to what holds where it finds nothing, in the order of the table."""
+
+
+DISPARITY_TOLERANCE = 1e-6
+"""Largest relative error of a disparity: rounding errors 2^-24 of focal length and aperture on the stage, of the depth
+and of the disparity itself, with a margin of 4."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,6 +253,8 @@ def check_frame(split: SplitCheck, record: FrameRecord) -> FrameCheck:
         found.bits = picture_bits(arrays["rgb"])
     if "mask" in arrays:
         _check_mask(found, record, arrays)
+    if {"depth", "disparity"} <= arrays.keys() and contract is not None and split.params is not None:
+        _check_triangulation(found, contract, split.params, record, arrays)
     return found
 
 
@@ -270,6 +281,23 @@ def _check_mask(found: FrameCheck, record: FrameRecord, arrays: dict[str, np.nda
             wrong = int(np.count_nonzero(check.disagree(pixels, mask)))
             if wrong:
                 report(check.name, output, f"{wrong} pixels do not go with the mask; should be: {check.holds}")
+
+
+def _check_triangulation(
+    found: FrameCheck, contract: Contract, params: Params, record: FrameRecord, arrays: dict[str, np.ndarray]
+) -> None:
+    """Check that disparity and depth are of the same points, by the frame's own lens and the pair's baseline."""
+    if outside(params, contract.split, record.spec):  # reported; such a frame may have no lens
+        return
+    found.checked.append("triangulation")
+    values = {name: float(record.spec[name]) for name in ("fov_deg", "lens_k1", "lens_k2")}
+    lens = Lens.from_fov(values["fov_deg"], contract.width, contract.height, k1=values["lens_k1"], k2=values["lens_k2"])
+    with np.errstate(all="ignore"):  # what is no depth is found by that output's own check
+        wanted = disparity(arrays["depth"], lens, baseline_m(params))
+    wrong = int(np.count_nonzero(~(np.abs(arrays["disparity"] - wanted) <= DISPARITY_TOLERANCE * wanted)))
+    if wrong:
+        problem = f"{wrong} pixels do not go with the depth; should be: {CHECKS['triangulation']}"
+        found.problems.append(("triangulation", file_name("disparity", record.index), problem))
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -113,6 +113,10 @@ def _instance_pixels(instance: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return (instance > 0) != (mask == ROCK)
 
 
+def _disparity_pixels(disparity: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return np.where(mask == SKY, disparity != 0, ~(np.isfinite(disparity) & (disparity > 0)))
+
+
 OUTPUTS: dict[str, Output] = {
     row.name: row
     for row in (
@@ -129,6 +133,11 @@ OUTPUTS: dict[str, Output] = {
         Output(
             "instance", np.dtype("<u2"), "I;16",
             check=PixelCheck("instances", "ids on rock, on all of it and only there", _instance_pixels),
+        ),
+        Output("right", np.dtype("u1"), "RGB", channels=3),
+        Output(
+            "disparity", np.dtype("<f4"),
+            check=PixelCheck("disparity", "0 on the sky and only there", _disparity_pixels),
         ),
     )
 }  # fmt: skip

@@ -25,6 +25,7 @@ from regolith.lunar.params.fields import SIDE_MAX_PX, SIDE_MIN_PX
 from regolith.lunar.randomize import SPLITS, frame_intervals
 from regolith.lunar.reading import read_json
 from regolith.lunar.stage.lens import check_lens
+from regolith.lunar.stage.stereo import check_pair
 
 _T = TypeVar("_T")
 
@@ -38,7 +39,8 @@ def begin(
         Folder of the split, and its contract without the renderer.
 
     Raises:
-        InputError: Unknown split, a number of frames or a size that is not allowed, a lens that folds.
+        InputError: Unknown split, a number of frames or a size that is not allowed, a lens that folds, outputs of a
+            stereo pair without one.
     """
     if split not in SPLITS:
         raise InputError("split", split, ", ".join(SPLITS))
@@ -49,6 +51,7 @@ def begin(
         if type(value) is not int or not least <= value <= most:
             raise InputError(field, value, f"a whole number {least} … {most}")
     check_lens(frame_intervals(params, split), width, height)
+    check_pair(params)
     contract = Contract.of(params, split=split, frames=frames, seed=seed, width=width, height=height)
     return out / split, contract
 

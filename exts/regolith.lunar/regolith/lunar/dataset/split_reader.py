@@ -95,11 +95,21 @@ class StoredFrame:
         """Geometric normal in the world frame, float16, shape [H, W, 3], 0 on sky; None if not kept."""
         return self._optional("normals")
 
+    @property
+    def right(self) -> np.ndarray | None:
+        """Picture of the right camera of a stereo pair, uint8, shape [H, W, 3]; None if not kept."""
+        return self._optional("right")
+
+    @property
+    def disparity(self) -> np.ndarray | None:
+        """Disparity of the rectified pair [px], float32, shape [H, W], 0 on sky; None if not kept."""
+        return self._optional("disparity")
+
     def _optional(self, output: str) -> np.ndarray | None:
         return self._source.array(output, self._record) if self._source.has(output) else None
 
     def path(self, output: str = "rgb") -> Path:
-        """Path of the file of an output: rgb, mask, depth, instance or normals."""
+        """Path of the file of an output: rgb, mask, depth, normals, instance, right or disparity."""
         return self._source.folder / file_name(output, self.index)
 
     def __eq__(self, other: object) -> bool:
@@ -146,7 +156,7 @@ class SplitReader(Sequence[StoredFrame]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Outputs every frame has: rgb, mask, and of depth, normals, instance those that are kept."""
+        """Outputs every frame has: rgb, mask, and of depth, normals, instance, right, disparity those that are kept."""
         return ("rgb", "mask", *self._source.extras)
 
     @property

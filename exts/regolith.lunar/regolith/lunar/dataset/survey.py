@@ -71,7 +71,7 @@ def agree(split: Path, contract: Contract, *, extend: bool) -> Contract | None:
     difference = first_difference(_comparable(begun, grown=grown), _comparable(contract, grown=grown))
     if difference is not None:
         field, old, new = difference
-        allowed = f"{old!r}, with which {split} was begun"
+        allowed = f"{'its default' if old is None else repr(old)}, with which {split} was begun"
         if field == "frames":
             allowed += ", or --extend and a larger number to grow it"
         raise InputError(field.removeprefix("parameters."), new, allowed)

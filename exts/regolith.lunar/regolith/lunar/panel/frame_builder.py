@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.randomize import draw_frame, draw_scene, narrowed, scene_number
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
+from regolith.lunar.stage.stereo import baseline_m
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -53,7 +54,7 @@ def scene_key(shot: Shot) -> tuple[Any, ...]:
     narrow = narrowed(shot.params, shot.split)
     spec = draw_scene(shot.params, shot.seed, shot.split, scene_number(shot.params, shot.frame))
     parts = (narrow.terrain, narrow.craters, narrow.relief, narrow.rocks, narrow.ground.photometry, narrow.light.stars)
-    return spec, *parts, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig
+    return spec, *parts, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig, baseline_m(narrow) > 0.0
 
 
 def build(shot: Shot, previous: Built | None, *, baked: bool) -> Built:

@@ -1,6 +1,7 @@
 """Parameters: models, presets, files and validation messages."""
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
+from regolith.lunar.params.dynamics import DynamicsParams
 from regolith.lunar.params.errors import CheckError, InputError, one_line
 from regolith.lunar.params.fields import (
     Group,
@@ -37,6 +38,7 @@ __all__ = [
     "CraterParams",
     "DatasetParams",
     "Domain",
+    "DynamicsParams",
     "GroundParams",
     "Group",
     "InputError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from regolith.lunar.params.fields import Group, Interval, drawn, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, drawn, quantity
 from regolith.lunar.params.rover import CameraView
 
 REDRAWS_MAX = 256
@@ -31,7 +31,7 @@ class LightParams(Group):
     stars: int = quantity(0, "Stars on the sky; the lunar day sky of a photograph has none.", ge=0, le=20000, step=100)
 
 
-class CameraParams(Group):
+class CameraParams(GrownGroup):
     """The rover camera: what does not vary with the domain."""
 
     aperture_mm: float = quantity(20.955, "Horizontal aperture of the sensor.", unit="mm", ge=1, le=100, step=0.1)
@@ -44,10 +44,20 @@ class CameraParams(Group):
     near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1, step=0.01)
     rig: Literal["mast", "viper"] = quantity(
         "mast",
-        "What carries the camera: a mast nobody sees, or the rover, whose rig then gives height, pitch, roll and field "
-        "of view in place of what the domain draws.",
+        "What carries the camera: a mast nobody sees, or the rover, whose rig then says how high it stands, how it is "
+        "turned and how wide it sees, in place of what the domain draws.",
     )
     view: CameraView = quantity("navcam_left", "Camera of the rover that looks, on a rover's rig.")
+    baseline_m: float = quantity(
+        0.0,
+        "Distance to a second camera, to the right along the first one's +X and parallel to it; 0 for none, as on a "
+        "rover's rig, which has pairs of its own.",
+        unit="m",
+        ge=0,
+        le=5,
+        step=0.01,
+        later=True,
+    )
 
 
 class SensorParams(Group):
@@ -184,6 +194,7 @@ class RandomizeParams(Group):
     craters: bool = quantity(True, "Draw density and freshness of craters; off, centres.")
     camera: bool = quantity(True, "Draw height, attitude and field of view; off, centres. Its place always varies.")
     sensor: bool = quantity(True, "Draw exposure, noise, lens and film; off, centres.")
+    dynamics: bool = quantity(True, "Draw the rover's dynamics; off, centres.")
     strength: float = quantity(
         1.0, "Factor on the width of every interval about its centre; 0 randomizes nothing.", ge=0, le=1, step=0.05
     )

@@ -7,12 +7,14 @@ import math
 import re
 import types
 import typing
+from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -156,10 +158,11 @@ def quantity(
     le: float | None = None,
     step: float | None = None,
     randomizer: str = "",
-    per: Literal["", "frame", "scene", "item"] = "",
+    per: Literal["", "frame", "scene", "item", "traverse"] = "",
     appearance: bool = False,
     positional: bool = False,
     flag: str = "",
+    later: bool = False,
 ) -> Any:
     """Declare a parameter: default, one sentence of help, unit, limits and slider step.
 
@@ -171,10 +174,12 @@ def quantity(
         le: Largest allowed value.
         step: Step of a slider; left out, 1 for whole numbers.
         randomizer: Switch of `RandomizeParams` that lets the `Interval` vary; off, it is its centre.
-        per: How often a value is drawn from the `Interval`: per frame, per scene, or per item (rock, crater).
+        per: How often a value is drawn from the `Interval`: per frame, scene, item (rock, crater), or traverse.
         appearance: Whether `train_nodr` freezes the value at the centre of its interval.
         positional: Whether the command line takes the value without its name.
         flag: Name on the command line where it differs from the field's.
+        later: Whether it came after datasets and stages whose bytes stay as they are: at its default nothing is written
+            of it.
     """
     if step is None and isinstance(default, int) and not isinstance(default, bool):
         step = 1
@@ -188,6 +193,7 @@ def quantity(
         "appearance": appearance,
         "positional": positional,
         "flag": flag,
+        "later": later,
     }
     return Field(default, description=help, json_schema_extra=extra)
 
@@ -198,7 +204,7 @@ def drawn(
     help: str,
     *,
     randomizer: str,
-    per: Literal["frame", "scene", "item"] = "frame",
+    per: Literal["frame", "scene", "item", "traverse"] = "frame",
     appearance: bool = False,
     **extra: Any,
 ) -> Any:
@@ -217,7 +223,7 @@ def drawn(
 
 
 def field_extra(field: FieldInfo) -> dict[str, Any]:
-    """Return what `quantity` recorded: unit, ge, le, step, randomizer, per, appearance, positional, flag."""
+    """Return what `quantity` recorded: unit, ge, le, step, randomizer, per, appearance, positional, flag, later."""
     extra = field.json_schema_extra
     return dict(extra) if isinstance(extra, dict) else {}
 
@@ -279,6 +285,25 @@ class Group(BaseModel):
             if (ge is not None and end < ge) or (le is not None and end > le) or endless:
                 raise PydanticCustomError("limits", "outside the limits")
         return value
+
+
+class GrownGroup(Group):
+    """A group that has got fields since datasets were drawn with it: those that are `later` (`quantity`)."""
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of later fields at their defaults."""
+        data = write(self)
+        for name, default in _later(type(self)).items():
+            if getattr(self, name) == default:
+                data.pop(name, None)
+        return data
+
+
+@cache
+def _later(model: type[Group]) -> dict[str, Any]:
+    """Name to default of the fields of a model that are `later`."""
+    return {name: field.default for name, field in model.model_fields.items() if field_extra(field).get("later")}
 
 
 def find_field(model: type[BaseModel], path: tuple[str | int, ...]) -> FieldInfo | None:

@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
-from regolith.lunar.params.fields import Group, Interval, field_extra, quantity
+from regolith.lunar.params.dynamics import DynamicsParams
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, field_extra, quantity
 from regolith.lunar.params.plugins import plugin_names
 from regolith.lunar.params.rover import RoverParams
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
@@ -53,13 +54,19 @@ class RenderParams(Group):
         return value if stored and isinstance(value, str) else check(value)
 
 
-class DatasetParams(Group):
+class DatasetParams(GrownGroup):
     """Layout of a generated split."""
 
     frames_per_scene: int = quantity(20, "Consecutive frames that share a scene.", ge=1, le=200)
     depth: bool = quantity(False, "Also write depth along the ray, float32 metres, as `.npy`.")
     normals: bool = quantity(False, "Also write geometric normals in the world frame, float16, as `.npy`.")
     instance: bool = quantity(False, "Also write rock instance ids as 16-bit PNG.")
+    right: bool = quantity(
+        False, "Also write the picture of the right camera (`camera.baseline_m`), as PNG.", later=True
+    )
+    disparity: bool = quantity(
+        False, "Also write the disparity of the rectified stereo pair, float32 pixels, as `.npy`.", later=True
+    )
 
 
 class Params(Group):
@@ -74,6 +81,7 @@ class Params(Group):
     light: LightParams = LightParams()
     camera: CameraParams = CameraParams()
     rover: RoverParams = RoverParams()
+    dynamics: DynamicsParams = DynamicsParams()
     sensor: SensorParams = SensorParams()
     domain: Domain = Domain()
     test_domain: Domain = Domain(
@@ -101,10 +109,14 @@ class Params(Group):
             data.pop("rover", None)
             for name in ("rig", "view"):
                 data.get("camera", {}).pop(name, None)
+            if self.dynamics == DynamicsParams():
+                data.pop("dynamics", None)
+                if self.randomize.dynamics:
+                    data.get("randomize", {}).pop("dynamics", None)
         return data
 
 
-def intervals(params: Params, per: Literal["frame", "scene", "item"]) -> dict[str, Interval]:
+def intervals(params: Params, per: Literal["frame", "scene", "item", "traverse"]) -> dict[str, Interval]:
     """Field name to range of every `Interval` drawn that often, of the training domain and all other groups."""
     found: dict[str, Interval] = {}
     for group_name in Params.model_fields:

@@ -11,7 +11,8 @@ steering_rad        float64 [T, 4]  angles of the steering joints
 wheel_rate_rad_s    float64 [T, 4]  rates of the drive joints
 drive_torque_n_m    float64 [T, 4]  of the drives
 commanded           float64 [T, 8]  steering [rad], then wheel rates [rad/s], as the controller wants them
-applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration
+applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration,
+                                    and after delay, gain and noise
 slip                float64 [T, 4]  slip ratio in [-1, 1]; 0 for a wheel that stands
 load_n              float64 [T, 4]  normal force of the ground
 sinkage_m           float64 [T, 4]  into the soil; 0 on hard ground
@@ -29,6 +30,7 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from regolith.lunar.physics.actuation import Actuation
 from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
@@ -156,6 +158,7 @@ def drive_route(
     mode: Mode,
     time_max_s: float,
     soil: WheelSoil | None = None,
+    actuation: Actuation | None = None,
 ) -> Drive:
     """Drive along a way until its end, or until it goes no further.
 
@@ -168,6 +171,7 @@ def drive_route(
         mode: How turns are made.
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
+        actuation: Delay, gain and noise between the controller and the drives; None for none of these.
     """
     began = time.process_time()
     simulate = engine.step if soil is None else soil.step
@@ -191,7 +195,10 @@ def drive_route(
         if (ended := _ended(rows, route[-1])) is not None:
             outcome = ended
             break
-        simulate(round(PERIOD_S / engine.timestep_s))
+        if actuation is None:
+            simulate(round(PERIOD_S / engine.timestep_s))
+        else:
+            state["applied"] = actuation.drive(engine, layout, applied, simulate, PERIOD_S)
     trajectory = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
 

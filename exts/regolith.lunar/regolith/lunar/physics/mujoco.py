@@ -23,6 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
+from regolith.lunar.physics.contact import REBOUND_RATE, REBOUND_STEP, rebound_ratio
 from regolith.lunar.physics.engine import Contact, JointState, Motion
 from regolith.lunar.physics.world import Body, Joint, Pose, Shape, World
 
@@ -35,6 +36,9 @@ CONTACT_TIME_S = 0.02
 CONTACT_IMPEDANCE = (0.01, 0.95, 0.01, 0.5, 2.0)
 """Impedance of contacts, from that at the surface to that 1 cm below it (MuJoCo's `solimp`): what rests sinks in by
 some 2 mm under lunar gravity. Harder contacts make what slides hop."""
+
+SPRING_IMPEDANCE = 0.5
+"""Impedance of contacts that are springs: their stiffness is exact at rest whatever it is."""
 
 COLLISION_TOLERANCE_M = 1e-4
 """Precision of the depth of contacts of convex solids [m]: a tenth of a millimetre of what sinks in by two."""
@@ -191,7 +195,7 @@ class _Spec:
         option.ccd_tolerance = COLLISION_TOLERANCE_M
         option.integrator, option.cone = mujoco.mjtIntegrator.mjINT_IMPLICITFAST, mujoco.mjtCone.mjCONE_ELLIPTIC
         option.disableflags |= mujoco.mjtDisableBit.mjDSBL_FILTERPARENT  # what may collide is listed
-        self._soft = {"solref": (CONTACT_TIME_S, 1.0), "solimp": CONTACT_IMPEDANCE}
+        self._timestep_s = timestep_s
         fixed = [shape.friction for shape in world.fixed] + ([world.ground.friction] if world.ground else [])
         self._most = world.ground.friction if world.ground else Counter(fixed).most_common(1)[0][0] if fixed else 0.0
         self._bodies: dict[str, Any] = {}
@@ -211,7 +215,31 @@ class _Spec:
             if body.center is not None and body.inertia is None:
                 model.body_ipos[number] = body.center
         self._mujoco.mj_setConst(model, self._mujoco.MjData(model))
+        for body in self._world.bodies:
+            for shape in body.shapes:
+                if shape.stiffness:
+                    self._make_springs(model, shape, float(model.body_invweight0[model.body(body.path).id, 0]))
         return model
+
+    def _make_springs(self, model: Any, shape: Shape, give: float) -> None:
+        """Make the contacts of a shape springs; `give` is the inverse of the mass that presses on them [1/kg]."""
+        factor = give * (1.0 - SPRING_IMPEDANCE)
+        solref = (-shape.stiffness * factor, -shape.damping * factor)
+        geom = model.geom(shape.path).id
+        pairs = model.pair_geom1 == geom
+        for reference, impedance, rows in (
+            (model.geom_solref, model.geom_solimp, geom), (model.pair_solref, model.pair_solimp, pairs),
+        ):  # fmt: skip
+            reference[rows] = solref
+            impedance[rows] = (SPRING_IMPEDANCE, SPRING_IMPEDANCE, 0.001, 0.5, 2.0)
+
+    def _contact(self, shape: Shape | None) -> dict[str, tuple[float, ...]]:
+        """How the contacts of a shape that moves give way; of what is fixed it does not count."""
+        if shape is None or not shape.restitution:
+            return {"solref": (CONTACT_TIME_S, 1.0), "solimp": CONTACT_IMPEDANCE}
+        ratio, impedance = rebound_ratio(shape.restitution), CONTACT_IMPEDANCE[1]
+        time = 1.0 / (min(REBOUND_STEP / self._timestep_s, REBOUND_RATE) * ratio)
+        return {"solref": (time, ratio / impedance**0.5), "solimp": (impedance, impedance, 0.001, 0.5, 2.0)}
 
     @staticmethod
     def geoms(model: Any) -> list[str]:
@@ -231,7 +259,7 @@ class _Spec:
         field.userdata = ((ground.z - low) / height).ravel()
         self.spec.worldbody.add_geom(
             name=ground.path, type=self._mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname=ground.path, pos=(0.0, 0.0, low),
-            contype=0, conaffinity=1, condim=3, friction=(ground.friction, 0.0, 0.0), **self._soft,
+            contype=0, conaffinity=1, condim=3, friction=(ground.friction, 0.0, 0.0), **self._contact(None),
         )  # fmt: skip
 
     def _add_body(self, body: Body, joint: Joint | None) -> None:
@@ -263,7 +291,7 @@ class _Spec:
         geom = body.add_geom(
             name=shape.path, type=kind, pos=shape.pose.position, quat=shape.pose.orientation, density=shape.density,
             contype=int(moves), conaffinity=int(not moves), condim=3, priority=int(moves),
-            friction=(friction, 0.0, 0.0), **self._soft,
+            friction=(friction, 0.0, 0.0), **self._contact(shape if moves else None),
         )  # fmt: skip
         if shape.points is None:
             geom.size = (*shape.size, *[0.0] * (3 - len(shape.size)))
@@ -309,7 +337,7 @@ class _Spec:
         mean = 0.5 * (first.friction + second.friction)
         self.spec.add_pair(
             geomname1=first.path, geomname2=second.path, condim=3, friction=(mean, mean, 0.0, 0.0, 0.0),
-            **self._soft,
+            **self._contact(first),
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -52,6 +53,18 @@ def friction_of(prim: Usd.Prim) -> tuple[float, float]:
     return float(physics.GetDynamicFrictionAttr().Get()), float(physics.GetDensityAttr().Get()) or DENSITY
 
 
+def _give_of(prim: Usd.Prim) -> dict[str, float]:
+    """How the contacts of a prim give way by its physics material: fields of `Shape`."""
+    material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
+    if not material or not material.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
+        return {}
+    return {
+        "restitution": float(UsdPhysics.MaterialAPI(material.GetPrim()).GetRestitutionAttr().Get()),
+        "stiffness": _number(material.GetPrim(), "physxMaterial:compliantContactStiffness", 0.0),
+        "damping": _number(material.GetPrim(), "physxMaterial:compliantContactDamping", 0.0),
+    }
+
+
 def read_shapes(prims: Iterable[Usd.Prim], cache: UsdGeom.XformCache) -> dict[str, list[Shape]]:
     """Read collision shapes, by the path of their body; "" for those of the world.
 
@@ -66,6 +79,7 @@ def read_shapes(prims: Iterable[Usd.Prim], cache: UsdGeom.XformCache) -> dict[st
         body = owner(prim)
         frame = rigid(cache.GetLocalToWorldTransform(body)) if body else Gf.Matrix4d(1.0)
         shape = _read_shape(prim, cache.GetLocalToWorldTransform(prim) * frame.GetInverse(), moves=body is not None)
+        shape = dataclasses.replace(shape, **_give_of(prim))
         found.setdefault(str(body.GetPath()) if body else "", []).append(shape)
     return found
 

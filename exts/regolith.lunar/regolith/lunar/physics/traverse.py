@@ -17,6 +17,7 @@ from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Params, PresetVerb, quantity, sole_folder
+from regolith.lunar.physics.actuation import Actuation, Channel
 from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
 from regolith.lunar.physics.plan import Clearance
@@ -25,8 +26,9 @@ from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import Layout, Mode, read_layout
 from regolith.lunar.physics.wheel_soil import WheelSoil
 from regolith.lunar.physics.world import World
-from regolith.lunar.randomize import Split, draw_scene, narrowed
+from regolith.lunar.randomize import Split, draw_dynamics, draw_scene, narrowed
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.dynamics import apply_dynamics, read_actuation
 from regolith.lunar.stage.spec import rng
 
 RESULT = "traverse.json"
@@ -91,14 +93,12 @@ class Traverse(PresetVerb):
 
     def _runs(self, waypoints: np.ndarray | None, emit: Emit) -> Iterator[dict[str, Any]]:
         total = self.stages * len(self._ways)
-        emit({"event": "progress", "done": 0, "total": total})
         for number in range(self.stages):
             stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
             course = Course(self, stage, number)
             places = waypoints if waypoints is not None else course.draw()
             for index, how in enumerate(self._ways):
-                run = course.drive(places, how)
-                yield run
+                yield course.drive(places, how)
                 emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
 
     def summary(self, result: dict[str, Any]) -> str:
@@ -133,6 +133,7 @@ class Course:
         rocks = [shape for shape in world.fixed if shape.path.startswith(f"{schema.ROCKS}/")]
         self._half = min(self._terrain.grid.half_x, self._terrain.grid.half_y)
         self._clearance = Clearance(rocks, half=self._half)
+        self._channel = Channel.of(read_actuation(stage))
         self._soil = None
         if verb.soil == "lunar":
             load = LOAD_SHARE * _weight(world) / len(wheels)
@@ -171,10 +172,21 @@ class Course:
         drive = drive_route(
             self._engine, self._layout, route, start=place_rover(self._terrain, self._layout, route[0], heading),
             speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s, soil=self._soil,
+            actuation=self._actuation(),
         )  # fmt: skip
         file = verb.out / f"trajectory_{self._number:05d}_{how}.npz"
         write_trajectory(file, drive)
         return {"scene": self._number, "avoid": how, "trajectory": file.name, **describe(drive, places)}
+
+    def _actuation(self) -> Actuation | None:
+        """What the stage says of delay, gain and noise; None where it says none. Every drive has the same noise."""
+        if self._channel == Channel():
+            return None
+        verb, layout = self._verb, self._layout
+        rates = np.full(4, verb.speed_m_s / layout.radius)
+        seed = int(rng(verb.seed, verb.split, "traverse", self._number, "noise").integers(2**62))
+        speeds = np.repeat([False, True], 4)
+        return Actuation(self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
 
     def _around(self, places: np.ndarray) -> np.ndarray:
         """Join the ways round the rocks from place to place."""
@@ -227,13 +239,15 @@ def open_stage(path: Path) -> Usd.Stage:
 
 
 def author(params: Params, seed: int, split: str, number: int) -> Usd.Stage:
-    """Author scene `number` of a split, with the rover on it."""
+    """Author scene `number` of a split, with the rover on it, moving as it is drawn to."""
     from regolith.lunar.stage.author import author_stage, build_scene
 
     narrow = narrowed(params, split)
     if not narrow.has_rover:
         narrow = narrow.model_copy(update={"rover": narrow.rover.model_copy(update={"model": "viper"})})
-    return author_stage(build_scene(narrow, draw_scene(params, seed, split, number)))
+    stage = author_stage(build_scene(narrow, draw_scene(params, seed, split, number)))
+    apply_dynamics(stage, draw_dynamics(params, seed, split, number))
+    return stage
 
 
 def write_trajectory(path: Path, drive: Drive) -> None:

@@ -50,6 +50,12 @@ class Shape:
     """Coefficient of its material; that of a contact is the mean of both."""
     density: float = DENSITY
     """[kg/m³]; counts where its body has no mass."""
+    restitution: float = 0.0
+    """Speed after an impact over that before it, of one that moves; without effect beside a stiffness."""
+    stiffness: float = 0.0
+    """Of each of its contacts, of one that moves [N/m]; 0 for hard ones."""
+    damping: float = 0.0
+    """Of such contacts [N s/m]."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from regolith.lunar.randomize.draw import (
     SPLITS,
     Split,
     aim_frame,
+    draw_dynamics,
     draw_frame,
     draw_scene,
     draw_values,
@@ -15,6 +16,7 @@ from regolith.lunar.randomize.draw import (
     outside,
     scene_intervals,
     scene_number,
+    traverse_intervals,
 )
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "SPLITS",
     "Split",
     "aim_frame",
+    "draw_dynamics",
     "draw_frame",
     "draw_scene",
     "draw_values",
@@ -32,4 +35,5 @@ __all__ = [
     "outside",
     "scene_intervals",
     "scene_number",
+    "traverse_intervals",
 ]

@@ -4,7 +4,8 @@
 changes no other. *sobol*: frame i takes point i of a scrambled Sobol sequence whose axes are the `Interval`s drawn per
 frame in the order of their fields (`frame_intervals`), those of a single value included, so that freezing a range
 changes no other value; scene n takes point n of a sequence over the intervals drawn per scene. A new field is a new
-axis: it changes the draws of every field, of this sampling only.
+axis: it changes the draws of every field, of this sampling only. Traverse k takes point k of a third sequence, over the
+intervals drawn per traverse: frames and scenes do not depend on them.
 """
 
 from __future__ import annotations
@@ -142,11 +143,25 @@ def draw_values(params: Params, seed: int, split: str, index: int) -> dict[str, 
     return _draw(params, seed, split, "frame", index, _frame_intervals(params, split))
 
 
+def traverse_intervals(params: Params, split: str) -> dict[str, Interval]:
+    """Field name to the range a split draws it from, of every value drawn per traverse.
+
+    Raises:
+        InputError: As `narrowed`.
+    """
+    return intervals(narrowed(params, split), "traverse")
+
+
+def draw_dynamics(params: Params, seed: int, split: str, number: int) -> dict[str, float]:
+    """Draw the dynamics of traverse `number` of a split: field of `DynamicsParams` to value."""
+    return _draw(params, seed, split, "traverse", number, traverse_intervals(params, split))
+
+
 def _draw(
     params: Params,
     seed: int,
     split: str,
-    kind: Literal["frame", "scene"],
+    kind: Literal["frame", "scene", "traverse"],
     number: int,
     ranges: Mapping[str, Interval],
 ) -> dict[str, float]:
@@ -202,13 +217,13 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         scene: The built scene `scene_number(params, index)`, on whose ground the camera is placed.
         attempt: Number of the redraw; each has another place and heading, all other values stay.
     """
-    from regolith.lunar.stage.camera import seat_camera
+    from regolith.lunar.stage.camera import VIEW, seat_camera
 
     values = draw_values(params, seed, split, index)
     place = rng(seed, split, "frame", index, "camera", *([attempt] if attempt else []))
     if attempt:
         values["heading_deg"] = _frame_intervals(params, split)["heading_deg"].at(float(place.random()))
-    view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
+    view = {name: values[name] for name in VIEW}
     (x, y, z), rover = seat_camera(scene, rng=place, **view)
     return FrameSpec(
         split=split,
@@ -238,7 +253,7 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     """
     import numpy as np
 
-    from regolith.lunar.stage.camera import check_lens, lens_above
+    from regolith.lunar.stage.camera import check_lens, check_right, lens_above
 
     known = {*spec.values, "camera_x_m", "camera_y_m"}
     for name, value in held.items():
@@ -248,15 +263,18 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
         return spec
     values = {name: held.get(name, value) for name, value in spec.values.items()}
     x, y = (held.get(name, spec[name]) for name in ("camera_x_m", "camera_y_m"))
+    moved = (x, y, values["height_m"]) != (spec.camera_x_m, spec.camera_y_m, spec["height_m"])
+    spec = dataclasses.replace(spec, values=values)
     if spec.carrier is not None:
-        return _aim_rover(dataclasses.replace(spec, values=values), scene, x, y, turned="heading_deg" in held)
-    if (x, y, values["height_m"]) == (spec.camera_x_m, spec.camera_y_m, spec["height_m"]):
-        return dataclasses.replace(spec, values=values)
-    check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
-    lens = lens_above(scene, x, y, values["height_m"])
-    check_lens(scene, lens)
-    x, y, z = (float(part) for part in lens)
-    return dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=values)
+        spec = _aim_rover(spec, scene, x, y, turned="heading_deg" in held)
+    elif moved:
+        check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground to stand on
+        lens = lens_above(scene, x, y, values["height_m"])
+        check_lens(scene, lens)
+        x, y, z = (float(part) for part in lens)
+        spec = dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z)
+    check_right(scene, spec)
+    return spec
 
 
 def _aim_rover(spec: FrameSpec, scene: Scene, x: float, y: float, *, turned: bool) -> FrameSpec:

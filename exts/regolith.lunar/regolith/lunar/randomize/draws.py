@@ -20,14 +20,14 @@ class Draws:
     """Group of parameters the range is set in."""
     randomizer: str
     """Switch of `RandomizeParams` it belongs to."""
-    per: Literal["frame", "scene", "item"]
+    per: Literal["frame", "scene", "item", "traverse"]
     unit: str
     """Unit of the values; empty for dimensionless ones."""
     asked: Interval
     """The range the split draws from, after strength, switches and what the split freezes."""
     values: np.ndarray
-    """Values in the order of frames, scenes or items, shape [N], NaN where a frame lacks one; empty for what is drawn
-    per item where no scene was built."""
+    """Values in the order of frames, scenes, items or traverses, shape [N], NaN where a frame lacks one; empty for what
+    is drawn per item where no scene was built."""
 
     @property
     def varies(self) -> bool:

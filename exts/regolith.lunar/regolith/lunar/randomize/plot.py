@@ -24,6 +24,7 @@ _COLORS = {
     "craters": "#6cb6ff",
     "camera": "#7bd88f",
     "sensor": "#c792ea",
+    "dynamics": "#4dd0c4",
 }
 _ROSE = 2  # cells on a side
 _WIDTH_IN, _CELL_IN, _HEAD_IN, _LINE_IN = 14.0, 1.85, 1.0, 0.2
@@ -103,7 +104,7 @@ def _histogram(axes: Any, draw: Draws, built: int) -> None:
     axes.set_xlabel(f"[{draw.unit}]" if draw.unit else "[1]", color=_DIM, fontsize=7.5, labelpad=0.5)
     axes.set_title(draw.name, color=_INK, fontsize=9, loc="left", pad=4)
     scenes = count if draw.per == "scene" else built
-    scope = draw.randomizer if draw.per == "frame" else f"{scenes} scene{'s' * (scenes > 1)}"
+    scope = draw.randomizer if draw.per in ("frame", "traverse") else f"{scenes} scene{'s' * (scenes > 1)}"
     if draw.per == "item":
         scope = f"{count:,} {draw.randomizer} of {scope}"
     axes.set_title(scope, color=color, fontsize=7.5, loc="right", pad=4)

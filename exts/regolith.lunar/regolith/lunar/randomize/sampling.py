@@ -14,8 +14,10 @@ BLOCK = 256
 """Points made, and kept, at a time; consecutive numbers cost one look-up."""
 
 
-def sobol_point(seed: int, split: str, kind: Literal["frame", "scene"], number: int, dimensions: int) -> np.ndarray:
-    """Point `number` of the scrambled Sobol sequence of a split's frames or scenes.
+def sobol_point(
+    seed: int, split: str, kind: Literal["frame", "scene", "traverse"], number: int, dimensions: int
+) -> np.ndarray:
+    """Point `number` of the scrambled Sobol sequence of a split's frames, scenes or traverses.
 
     The sequence is that of Joe & Kuo (2008), as scipy has it, with Owen-type scrambling by a random linear matrix and
     a digital shift (Matoušek 1998). Every aligned run of 2^k points has each of 2^k equal slices of every axis exactly
@@ -24,7 +26,7 @@ def sobol_point(seed: int, split: str, kind: Literal["frame", "scene"], number: 
     Args:
         seed: Seed of the dataset.
         split: Split the values are drawn for.
-        kind: Whether the points are of frames or of scenes.
+        kind: What the points are of.
         number: Number of the point, from 0.
         dimensions: Number of axes, at least 1.
 

@@ -12,6 +12,7 @@ import numpy as np
 from regolith.lunar.files import writes_through
 from regolith.lunar.params import (
     CheckError,
+    DynamicsParams,
     Group,
     InputError,
     Params,
@@ -24,12 +25,14 @@ from regolith.lunar.params import (
 from regolith.lunar.randomize.draw import (
     SCENE_VALUES,
     Split,
+    draw_dynamics,
     draw_scene,
     draw_values,
     frame_intervals,
     narrowed,
     scene_intervals,
     scene_number,
+    traverse_intervals,
 )
 from regolith.lunar.randomize.draws import Draws
 from regolith.lunar.randomize.sampling import centred_discrepancy, expected_discrepancy, pair_discrepancy
@@ -42,7 +45,7 @@ BUILT = 2
 
 
 def draw_split(params: Params, seed: int, split: str, frames: int, *, built: int = 0) -> list[Draws]:
-    """Draw the values of the first frames of a split and of the scenes that serve them.
+    """Draw the values of the first frames of a split, of the scenes that serve them, and of as many traverses.
 
     Args:
         params: Parameters.
@@ -60,7 +63,9 @@ def draw_split(params: Params, seed: int, split: str, frames: int, *, built: int
     rows = [draw_values(params, seed, split, index) for index in range(frames)]
     scenes = draw_scenes(params, seed, split, range(scene_number(params, frames - 1) + 1))
     items = [_build_items(params, seed, split, number) for number in range(min(built, len(scenes)))]
-    return tabulate(params, split, rows, scenes, items)
+    driven = frames if params.dynamics != DynamicsParams() else 0
+    traverses = [draw_dynamics(params, seed, split, number) for number in range(driven)]
+    return tabulate(params, split, rows, scenes, items, traverses)
 
 
 def draw_scenes(params: Params, seed: int, split: str, numbers: Sequence[int]) -> list[dict[str, Any]]:
@@ -86,6 +91,7 @@ def tabulate(
     rows: Sequence[Mapping[str, Any]],
     scenes: Sequence[Mapping[str, Any]],
     items: Sequence[Mapping[str, np.ndarray]] = (),
+    traverses: Sequence[Mapping[str, Any]] = (),
 ) -> list[Draws]:
     """Lay the values of frames and scenes beside the ranges a split draws them from.
 
@@ -95,6 +101,7 @@ def tabulate(
         rows: Values of each frame by name; one that is missing becomes NaN.
         scenes: Values of each scene by name.
         items: Values of each built scene's rocks or craters by name; one that is missing has none.
+        traverses: Values of each traverse by name; without any, what is drawn per traverse is left out.
 
     Returns:
         One entry for every `Interval` that is drawn from, in the order of the groups and their fields.
@@ -103,7 +110,8 @@ def tabulate(
         InputError: There is no such split, or the test domain overlaps the training domain.
     """
     narrow = narrowed(params, split)
-    asked = frame_intervals(params, split) | scene_intervals(params, split)
+    asked = frame_intervals(params, split) | scene_intervals(params, split) | traverse_intervals(params, split)
+    drawn = {"frame": rows, "scene": scenes, "traverse": traverses}
     scene_names = {place: name for name, place in SCENE_VALUES.items()}
     found: list[Draws] = []
     for group_name in Params.model_fields:
@@ -112,14 +120,13 @@ def tabulate(
             continue
         for field_name, field in type(group).model_fields.items():
             extra = field_extra(field)
-            if not extra["per"]:
+            if not extra["per"] or (extra["per"] == "traverse" and not traverses):
                 continue
             name = scene_names.get((group_name, field_name), field_name)
             if extra["per"] == "item":
                 values = np.concatenate([np.zeros(0), *(built[name] for built in items if name in built)])
             else:
-                drawn = rows if extra["per"] == "frame" else scenes
-                values = np.array([row.get(name) for row in drawn], np.float64)
+                values = np.array([row.get(name) for row in drawn[extra["per"]]], np.float64)
             found.append(
                 Draws(
                     name=name,

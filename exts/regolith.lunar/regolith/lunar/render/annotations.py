@@ -14,6 +14,7 @@ import numpy as np
 
 from regolith.lunar.labels import CLASSES, IGNORE, REGOLITH, ROCK, SKY, TAXONOMY
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.colour import LUMINANCE
 
 BACKGROUND = "BACKGROUND"
 """Replicator's name of pixels that nothing is seen in: the black sky."""
@@ -93,6 +94,35 @@ def instances(ids: np.ndarray, id_to_labels: Mapping[Any, Any]) -> np.ndarray:
     if max(table.values(), default=0) > np.iinfo(np.uint16).max:
         raise RuntimeError(f"{schema.ROCKS} holds more than 65535 rocks, the instance ids")
     return _mapped(ids, table, 0, np.uint16)
+
+
+def radiance(hdr: np.ndarray, gain: float) -> np.ndarray:
+    """Radiance of `HdrColor`.
+
+    Args:
+        hdr: Linear light, float16, shape [H, W, 3 or more].
+        gain: Radiance over it.
+
+    Returns:
+        float32, shape [H, W].
+    """
+    weights = gain * LUMINANCE.astype(np.float32)
+    return np.nan_to_num(hdr[..., :3].astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ weights
+
+
+def settled(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Hold what else was seen to the classes: depth is infinite and normals are 0 on the sky, instances are rocks.
+
+    Args:
+        arrays: By our names: mask, depth, and of normals, instance those there are; others stay as they are.
+    """
+    sky = arrays["mask"] == SKY
+    found = {**arrays, "depth": np.where(sky, np.float32(np.inf), arrays["depth"].astype(np.float32))}
+    if "normals" in found:
+        found["normals"] = np.where(sky[..., None], np.float32(0.0), found["normals"].astype(np.float32))
+    if "instance" in found:
+        found["instance"] = np.where(found["mask"] == ROCK, found["instance"], np.uint16(0))
+    return found
 
 
 def _mapped(ids: np.ndarray, table: Mapping[int, int], other: int, kind: type) -> np.ndarray:

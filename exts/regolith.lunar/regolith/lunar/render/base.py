@@ -68,6 +68,16 @@ class Frame:
         """Rock number + 1 in stage order, 0 elsewhere, uint16, shape [H, W]."""
         return self.extras.get("instance")
 
+    @property
+    def right(self) -> np.ndarray | None:
+        """Picture of the right camera of a stereo pair, uint8, shape [H, W, 3]."""
+        return self.extras.get("right")
+
+    @property
+    def disparity(self) -> np.ndarray | None:
+        """Disparity of the rectified pair (`stage.stereo`) [px], float32, shape [H, W]; 0 on sky."""
+        return self.extras.get("disparity")
+
     def arrays(self, outputs: Iterable[str]) -> dict[str, np.ndarray]:
         """Arrays by the dataset's names of outputs.
 
@@ -119,7 +129,8 @@ class Renderer(Protocol):
             width: Picture width in pixels.
             height: Picture height in pixels; pixels are square, the vertical field of view follows.
             quality: Samples and light transport.
-            outputs: Which outputs to return beside rgb and mask: depth, normals, instance.
+            outputs: Which outputs to return beside rgb and mask: depth, normals, instance, and where the stage has a
+                right camera right, disparity.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from regolith.lunar.render.base import Frame, Quality
 from regolith.lunar.render.compile import Geometry, read_geometry, read_placements
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.scene import CompiledScene, DrawOptions, Labels, check_wanted
+from regolith.lunar.render.stereo import read_right
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.stereo import PAIR, disparity
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -121,21 +124,27 @@ class MitsubaRenderer:
             height: Picture height in pixels.
             quality: draft (4 samples, direct light), default (8 samples, reduced one-bounce pass) or reference (256
                 samples, brute-force bounce).
-            outputs: Which of depth, normals and instance to return.
+            outputs: Which of depth, normals, instance, right and disparity to return.
             samples: Samples per pixel instead of the quality's; a power of two.
             stop: Asked every few milliseconds whether to give the picture up. It changes no pixel.
 
         Raises:
-            InputError: A size or quality that is not allowed, or no stage was loaded.
+            InputError: A size or quality that is not allowed, no stage was loaded, or it has no right camera for
+                outputs of a stereo pair.
             StoppedError: `stop` returned true.
         """
-        radiance, view, found = self._draw(width, height, quality, samples, stop, labels=True)
+        scene, view, count = self._view(width, height, quality, samples)
+        assert self._stage is not None
+        right = read_right(self._stage, view) if outputs & {*PAIR} else None
+        options = DrawOptions(count, quality, self.threads, labels=True, stop=stop)
+        radiance, found = _light(scene, view, width, height, options)
         assert found is not None
-        return Frame(
-            rgb=develop_view(radiance, view),
-            mask=found.mask,
-            extras={name: getattr(found, name) for name in outputs},
-        )
+        extras = {name: getattr(found, name) for name in outputs - {*PAIR}}
+        if right is not None and "right" in outputs:
+            extras["right"] = develop_view(_light(scene, right.view, width, height, options)[0], right.view)
+        if right is not None and "disparity" in outputs:
+            extras["disparity"] = disparity(found.depth, view.camera.lens(width, height), right.baseline_m)
+        return Frame(rgb=develop_view(radiance, view), mask=found.mask, extras=extras)
 
     def mask(self, width: int, height: int) -> np.ndarray:
         """Draw the classes the stage's camera sees, without any light: equal to `render`'s.
@@ -171,7 +180,7 @@ class MitsubaRenderer:
             InputError: A size that is not allowed, or no stage was loaded.
             StoppedError: `stop` returned true.
         """
-        radiance, view, _ = self._draw(width, height, "draft", samples, stop)
+        radiance, view = self._draw(width, height, "draft", samples, stop)
         return develop_view(radiance, view)
 
     def radiance(
@@ -187,24 +196,12 @@ class MitsubaRenderer:
         return self._draw(width, height, quality, samples)[0]
 
     def _draw(
-        self,
-        width: int,
-        height: int,
-        quality: Quality,
-        samples: int | None,
-        stop: Callable[[], bool] | None = None,
-        *,
-        labels: bool = False,
-    ) -> tuple[np.ndarray, View, Labels | None]:
-        """Radiance with stars, the view it shows, and the labels where asked for or where stars need them."""
+        self, width: int, height: int, quality: Quality, samples: int | None, stop: Callable[[], bool] | None = None
+    ) -> tuple[np.ndarray, View]:
+        """Radiance with stars, and the view it shows."""
         scene, view, count = self._view(width, height, quality, samples)
-        starry = len(view.stars) > 0
-        options = DrawOptions(count, quality, self.threads, labels=labels or starry, stop=stop)
-        radiance, found = scene.draw(view, width, height, options)
-        if starry and found is not None:
-            add_stars(radiance, view, found.mask == SKY)
-        check_wanted(stop)
-        return radiance, view, found
+        options = DrawOptions(count, quality, self.threads, labels=False, stop=stop)
+        return _light(scene, view, width, height, options)[0], view
 
     def _view(self, width: int, height: int, quality: Quality, samples: int | None) -> tuple[CompiledScene, View, int]:
         """Check what was asked for: the scene, the view on the stage, the samples per pixel."""
@@ -232,3 +229,15 @@ class MitsubaRenderer:
     def close(self) -> None:
         """Free what the renderer holds."""
         self._scene = self._stage = None
+
+
+def _light(
+    scene: CompiledScene, view: View, width: int, height: int, options: DrawOptions
+) -> tuple[np.ndarray, Labels | None]:
+    """Radiance with stars, and the labels where asked for or where stars need them."""
+    starry = len(view.stars) > 0
+    radiance, found = scene.draw(view, width, height, dataclasses.replace(options, labels=options.labels or starry))
+    if starry and found is not None:
+        add_stars(radiance, view, found.mask == SKY)
+    check_wanted(options.stop)
+    return radiance, found

@@ -16,26 +16,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from pxr import Sdf, Usd
 
-from regolith.lunar.labels import ROCK, SKY
+from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
-from regolith.lunar.render import rtx
+from regolith.lunar.render import annotations, rtx
 from regolith.lunar.render.base import Frame, Quality, run_through
 from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.develop import add_stars, develop_view
-from regolith.lunar.render.product import Product
+from regolith.lunar.render.product import Products
 from regolith.lunar.render.rtx_quality import PATH_TRACING, SUBFRAMES, gathered_frames
 from regolith.lunar.render.settings_scope import SettingsScope
+from regolith.lunar.render.stereo import RightCamera, read_right
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.scratch import scratch_folder
 from regolith.lunar.stage import schema
-from regolith.lunar.stage.colour import LUMINANCE
+from regolith.lunar.stage.stereo import PAIR, disparity
 from regolith.lunar.system import discard
 
 Picture = Literal["hdr", "ldr"]
@@ -95,7 +96,7 @@ class ReplicatorRenderer:
         """End of the address of the one we opened last."""
         self._stage: Usd.Stage | None = None
         self._layer: CaptureLayer | None = None
-        self._product: Product | None = None
+        self._products: Products | None = None
         self._closing: Any = None  # an observation of stages lasts as long as this
 
     def describe(self) -> dict[str, Any]:
@@ -181,8 +182,8 @@ class ReplicatorRenderer:
         async with self._closed_on_failure():
             self._prepare(width, height, quality)
             count = subframes or gathered_frames()[quality]
-            arrays = await self._take(width, height, {"hdr", *LABELS}, count, self._guest)
-        return _radiance(arrays["hdr"], self.gain)
+            taken = await self._take(width, height, {schema.CAMERA: {"hdr", *LABELS}}, count, self._guest)
+        return annotations.radiance(taken[schema.CAMERA]["hdr"], self.gain)
 
     async def aside(self, work: Callable[[], _T]) -> _T:
         """Do slow work that touches nothing of the app that runs by itself."""
@@ -276,25 +277,30 @@ class ReplicatorRenderer:
     ) -> Frame:
         async with self._closed_on_failure():
             view = self._prepare(width, height, quality)
-            names = {self.picture, *LABELS, *outputs}
-            arrays = await self._take(width, height, names, gathered_frames()[quality], pace)
-        mask = arrays["mask"]
-        sky = mask == SKY
-        if "depth" in arrays:
-            arrays["depth"] = np.where(sky, np.float32(np.inf), arrays["depth"].astype(np.float32))
-        if "normals" in arrays:
-            arrays["normals"] = np.where(sky[..., None], np.float32(0.0), arrays["normals"].astype(np.float32))
-        if "instance" in arrays:
-            arrays["instance"] = np.where(mask == ROCK, arrays["instance"], np.uint16(0))
-        rgb = arrays[self.picture][..., :3]
-        if self.picture == "hdr":
-            rgb = _developed(rgb, view, sky, self.gain)
-        return Frame(rgb=np.ascontiguousarray(rgb), mask=mask, extras={name: arrays[name] for name in outputs})
+            wanted = {schema.CAMERA: {self.picture, *LABELS, *(outputs - {*PAIR})}}
+            right = self._prepare_right(view, width, height) if outputs & {*PAIR} else None
+            if "right" in outputs:
+                wanted[schema.CAMERA_RIGHT] = {self.picture, *LABELS}
+            taken = await self._take(width, height, wanted, gathered_frames()[quality], pace)
+        arrays = annotations.settled(taken[schema.CAMERA])
+        if right is not None and "right" in outputs:
+            arrays["right"] = self._picture(taken[schema.CAMERA_RIGHT], right.view)
+        if right is not None and "disparity" in outputs:
+            arrays["disparity"] = disparity(arrays["depth"], view.camera.lens(width, height), right.baseline_m)
+        return Frame(self._picture(arrays, view), arrays["mask"], {name: arrays[name] for name in outputs})
+
+    def _picture(self, arrays: dict[str, np.ndarray], view: View) -> np.ndarray:
+        """Picture of what a camera's annotators returned, uint8, shape [H, W, 3]."""
+        if self.picture == "ldr":
+            return np.ascontiguousarray(arrays["ldr"][..., :3])
+        radiance = annotations.radiance(arrays["hdr"], self.gain)
+        add_stars(radiance, view, arrays["mask"] == SKY)
+        return np.ascontiguousarray(develop_view(radiance, view))
 
     async def _mask(self, width: int, height: int, pace: rtx.Pace) -> np.ndarray:
         async with self._closed_on_failure():
             self._prepare(width, height, "draft")
-            return (await self._take(width, height, {*LABELS}, 1, pace))["mask"]
+            return (await self._take(width, height, {schema.CAMERA: {*LABELS}}, 1, pace))[schema.CAMERA]["mask"]
 
     def _prepare(self, width: int, height: int, quality: Quality) -> View:
         """Read the view off the stage, and put lens, neutral exposure and render mode in place."""
@@ -305,35 +311,44 @@ class ReplicatorRenderer:
                 raise InputError(field, value, "1 … 8192 pixels")
         self.check()
         assert self._stage is not None and self._layer is not None and self._settings is not None
-        camera = self._stage.GetPrimAtPath(schema.CAMERA)
-        if not camera:
+        if not self._stage.GetPrimAtPath(schema.CAMERA):
             raise InputError("stage", self._stage.GetRootLayer().identifier, f"a stage with {schema.CAMERA}")
-        view = read_view(self._stage, ())
-        exposure = self._layer.own_exposure(camera)
-        view = dataclasses.replace(view, sensor=dataclasses.replace(view.sensor, exposure_ev=exposure))
-        self._layer.bend(camera, view.camera.lens(width, height))
-        if self.picture == "hdr":
-            self._layer.expose_neutrally(camera)
+        view = self._equip(schema.CAMERA, read_view(self._stage, ()), width, height)
         mode = PATH_TRACING if quality == "reference" else {"/rtx/rendermode": rtx.real_time_mode()}
         self._settings.set(rtx.capture_settings() | mode)  # opening a stage brings settings of its own
         return view
 
+    def _prepare_right(self, left: View, width: int, height: int) -> RightCamera:
+        """Read what the right camera sees, and put its lens and neutral exposure in place."""
+        assert self._stage is not None
+        right = read_right(self._stage, left)
+        return right._replace(view=self._equip(schema.CAMERA_RIGHT, right.view, width, height))
+
+    def _equip(self, path: str, view: View, width: int, height: int) -> View:
+        """Put a camera's lens and neutral exposure in place; its view with the exposure that the stage has for it."""
+        assert self._stage is not None and self._layer is not None
+        camera = self._stage.GetPrimAtPath(path)
+        exposure = self._layer.own_exposure(camera)
+        self._layer.bend(camera, view.camera.lens(width, height))
+        if self.picture == "hdr":
+            self._layer.expose_neutrally(camera)
+        return dataclasses.replace(view, sensor=dataclasses.replace(view.sensor, exposure_ev=exposure))
+
     async def _take(
-        self, width: int, height: int, names: set[str], subframes: int, pace: rtx.Pace
-    ) -> dict[str, np.ndarray]:
-        """Take a frame: arrays by our names of the annotators."""
-        if self._product is not None and self._product.size != (width, height):
-            self._let_go_of_product()
-        if self._product is None:
-            self._product = Product((width, height))
-        product = self._product
-        if not names <= product.names:
-            product.attach(names)
+        self, width: int, height: int, wanted: Mapping[str, set[str]], subframes: int, pace: rtx.Pace
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Take a frame: arrays by camera and by our names of the annotators."""
+        if self._products is not None and self._products.size != (width, height):
+            self._let_go_of_products()
+        if self._products is None:
+            self._products = Products((width, height))
+        products = self._products
+        if products.attach(wanted):
             await self._step(subframes, pace)  # shows what was on screen before, or nothing
         problem = ""
         for _ in range(TRIES):
             await self._step(subframes, pace)
-            arrays, problem = product.read(names)
+            arrays, problem = products.read(wanted)
             if not problem:
                 return arrays
         raise RuntimeError(f"Replicator {problem}, after {TRIES} frames")
@@ -352,17 +367,17 @@ class ReplicatorRenderer:
             self._settings = SettingsScope(rtx.capture_settings(), keep=PATH_TRACING)
             self._held.callback(self._settings.close)
             # what outlives its stage keeps its memory, and would be taken off the next one
-            self._closing = rtx.observe_stage("CLOSING", lambda _: self._let_go_of_product())
+            self._closing = rtx.observe_stage("CLOSING", lambda _: self._let_go_of_products())
 
-    def _let_go_of_product(self) -> None:
-        product, self._product = self._product, None
-        if product is not None:
-            product.close()
+    def _let_go_of_products(self) -> None:
+        products, self._products = self._products, None
+        if products is not None:
+            products.close()
 
     def _let_go_of_stage(self) -> None:
         layer, self._stage, self._layer = self._layer, None, None
         try:
-            self._let_go_of_product()
+            self._let_go_of_products()
         finally:
             if layer is not None:
                 layer.remove()
@@ -378,19 +393,6 @@ class ReplicatorRenderer:
         for other in path.parent.iterdir():
             if other != path:
                 discard(other)
-
-
-def _radiance(hdr: np.ndarray, gain: float) -> np.ndarray:
-    """Radiance of `HdrColor`, float32, shape [H, W]."""
-    weights = gain * LUMINANCE.astype(np.float32)
-    return np.nan_to_num(hdr[..., :3].astype(np.float32), nan=0.0, posinf=65504.0, neginf=0.0) @ weights
-
-
-def _developed(hdr: np.ndarray, view: View, sky: np.ndarray, gain: float) -> np.ndarray:
-    """Picture of linear light as the view's sensor saves it, uint8, shape [H, W, 3]."""
-    radiance = _radiance(hdr, gain)
-    add_stars(radiance, view, sky)
-    return develop_view(radiance, view)
 
 
 def _export(root: Sdf.Layer, path: Path) -> None:

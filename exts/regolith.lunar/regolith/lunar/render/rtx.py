@@ -206,15 +206,16 @@ def stage_url() -> str:
     return _context().get_stage_url() or ""
 
 
-def make_product(camera: str, size: tuple[int, int]) -> Any:
+def make_product(camera: str, size: tuple[int, int], name: str) -> Any:
     """Make a render product of a camera on the open stage; `destroy()` ends it.
 
     Args:
         camera: Prim path.
         size: (width, height) [px].
+        name: Of the product.
     """
     rep = replicator()
-    return rep.create.render_product(camera, size, name="regolith", force_new=True)
+    return rep.create.render_product(camera, size, name=name, force_new=True)
 
 
 def attach_annotator(name: str, product: Any, options: Mapping[str, Any]) -> Any:

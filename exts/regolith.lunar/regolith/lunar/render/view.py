@@ -140,6 +140,15 @@ def read_camera(stage: Usd.Stage) -> Pinhole:
         prim = next((p for p in stage.Traverse() if UsdGeom.Camera(p)), None)
     if prim is None:
         raise InputError("stage", stage.GetRootLayer().identifier, f"a stage with a camera, as at {schema.CAMERA}")
+    return read_pinhole(prim)
+
+
+def read_pinhole(prim: Usd.Prim) -> Pinhole:
+    """Read the pinhole of a `UsdGeom.Camera`.
+
+    Raises:
+        InputError: Its focal length or aperture is none.
+    """
     camera = UsdGeom.Camera(prim)
     focal, aperture = camera.GetFocalLengthAttr().Get(), camera.GetHorizontalApertureAttr().Get()
     if not focal or focal <= 0 or not aperture or aperture <= 0:
@@ -210,15 +219,15 @@ def _diffuse(prim: Usd.Prim) -> float:
     return 0.18
 
 
-def read_sensor(stage: Usd.Stage) -> Sensor:
-    """Read exposure, noise, optics, film and encoding of the camera, and the colour of what it sees."""
-    prim = stage.GetPrimAtPath(schema.CAMERA)
+def read_sensor(stage: Usd.Stage, path: str = schema.CAMERA) -> Sensor:
+    """Read exposure, noise, optics, film and encoding of a camera, and the colour of what it sees."""
+    prim = stage.GetPrimAtPath(path)
     if not prim:
         return Sensor()
     defaults = Sensor()
     encoding = str(_sensor(prim, "encoding", defaults.encoding))
     if encoding not in ("srgb", "linear"):
-        raise InputError(f"{schema.CAMERA}.{schema.SENSOR}encoding", encoding, "srgb, linear")
+        raise InputError(f"{path}.{schema.SENSOR}encoding", encoding, "srgb, linear")
     return Sensor(
         exposure_ev=float(UsdGeom.Camera(prim).GetExposureAttr().Get() or 0.0),
         full_well_e=float(_sensor(prim, "fullWell", defaults.full_well_e)),

@@ -32,6 +32,7 @@ from regolith.lunar.report.split_stats import (
     read_timings,
     spread,
 )
+from regolith.lunar.report.stereo import stereo_section
 
 SAMPLES = 24
 """Frames on the contact sheet."""
@@ -103,8 +104,10 @@ def write_card(source: Source, path: Path, *, emit: Emit = _silent) -> dict[str,
     drawn = collect_drawn(params, source) if params else []
     timings = read_timings(source.folder / LOG)
     counts = {name: sum(record.counts[name] for record in records) for name in (*NAMES, "ignore")}
+    pairs = stereo_section(source)
     sections = [
         _frames_section(source, pixels),
+        *([pairs] if pairs else []),
         _classes_section(records, counts, params),
         _rocks_section(pixels, len(records)),
         _light_section(pixels, drawn),

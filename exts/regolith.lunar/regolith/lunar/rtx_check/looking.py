@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SPLIT, SEED, FRAMES = "val", 1, 3
 """Split, seed and frames of the exports."""
+BASELINE_M = 0.3
+"""Baseline of the stereo pair [m]."""
 SHOWN = ("/app/viewport/grid/enabled", "/app/viewport/outline/enabled")
 """Settings that Replicator changes while it runs, beside those that rendering sets."""
 
@@ -30,8 +32,10 @@ SHOWN = ("/app/viewport/grid/enabled", "/app/viewport/outline/enabled")
 def check_params() -> Params:
     """Parameters of the scenes: preset v1 with every output, in scenes of two frames."""
     base = load_preset("v1")
-    outputs = {"depth": True, "normals": True, "instance": True}
-    return base.model_copy(update={"dataset": base.dataset.model_copy(update={"frames_per_scene": 2, **outputs})})
+    outputs = dict.fromkeys(("depth", "normals", "instance", "right", "disparity"), True)
+    camera = base.camera.model_copy(update={"baseline_m": BASELINE_M})
+    dataset = base.dataset.model_copy(update={"frames_per_scene": 2, **outputs})
+    return base.model_copy(update={"camera": camera, "dataset": dataset})
 
 
 def author(context: Context) -> tuple[Usd.Stage, FrameSpec]:

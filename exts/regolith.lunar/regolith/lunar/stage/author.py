@@ -14,7 +14,8 @@ from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
 from regolith.lunar.params import Params, intervals
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
-from regolith.lunar.stage.camera import seat_camera
+from regolith.lunar.stage.camera import VIEW, seat_camera
+from regolith.lunar.stage.dynamics import apply_dynamics
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
@@ -24,6 +25,7 @@ from regolith.lunar.stage.rover import write_rover
 from regolith.lunar.stage.rover_stance import park
 from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
+from regolith.lunar.stage.stereo import baseline_m
 from regolith.lunar.stage.terrain import Terrain, build_terrain
 
 _T = Sdf.ValueTypeNames
@@ -74,6 +76,8 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         if scene.params.light.stars > 0:
             _write_stars(layer, scene)
         write_camera(layer)
+        if baseline_m(scene.params) > 0.0:
+            write_right_camera(layer)
         if scene.params.has_rover:
             write_rover(layer)
     stage = Usd.Stage.Open(layer)
@@ -279,14 +283,27 @@ def _write_stars(layer: Sdf.Layer, scene: Scene) -> None:
 
 def write_camera(layer: Sdf.Layer) -> None:
     """Write the camera; `edit.set_camera` places it."""
-    camera = write.prim(layer, schema.CAMERA, "Camera", doc="Rover camera: looks along -Z, +X right.")
+    _write_camera(layer, schema.CAMERA, "Rover camera: looks along -Z, +X right.", "transform", _T.Matrix4d)
+
+
+def write_right_camera(layer: Sdf.Layer) -> None:
+    """Write the right camera of a stereo pair, whose left one is written; `edit.set_baseline` places it."""
+    doc = "Right camera of the stereo pair: the left one's, displaced along its +X."
+    right = _write_camera(layer, schema.CAMERA_RIGHT, doc, "translate", _T.Double3)
+    for camera, role in ((layer.GetPrimAtPath(schema.CAMERA), "left"), (right, "right")):
+        write.attribute(camera, "stereoRole", _T.Token, role, uniform=True)
+
+
+def _write_camera(layer: Sdf.Layer, path: str, doc: str, op: str, kind: Sdf.ValueTypeName) -> Sdf.PrimSpec:
+    """Write a camera whose pose is one `xformOp` of that name and type; returns its prim."""
+    camera = write.prim(layer, path, "Camera", doc=doc)
     write.attribute(camera, "projection", _T.Token, "perspective")
     for name in ("focalLength", "horizontalAperture", "verticalAperture", "exposure"):
         write.attribute(camera, name, _T.Float)
     write.attribute(camera, "fStop", _T.Float, 0.0, doc="0: no depth of field.")
     write.attribute(camera, "clippingRange", _T.Float2)
-    write.attribute(camera, "xformOp:transform", _T.Matrix4d)
-    write.attribute(camera, "xformOpOrder", _T.TokenArray, Vt.TokenArray(["xformOp:transform"]), uniform=True)
+    write.attribute(camera, f"xformOp:{op}", kind)
+    write.attribute(camera, "xformOpOrder", _T.TokenArray, Vt.TokenArray([f"xformOp:{op}"]), uniform=True)
     sensor = (
         ("resolution", _T.Int2, "Picture (width, height) [px]."),
         ("fullWell", _T.Double, "Electrons at linear pixel value 1; sets the shot noise, 0 for none."),
@@ -294,16 +311,19 @@ def write_camera(layer: Sdf.Layer) -> None:
         ("noiseSeed", _T.Int64, "Seed of the frame's noise."),
     )
     drawn = ((name, _T.Double, doc) for name, doc in schema.SENSOR_VALUES.values())
-    for name, kind, doc in (*sensor, *drawn):
-        write.attribute(camera, schema.SENSOR + name, kind, doc=doc, custom=True)
+    for name, value_kind, value_doc in (*sensor, *drawn):
+        write.attribute(camera, schema.SENSOR + name, value_kind, doc=value_doc, custom=True)
+    return camera
 
 
 def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
-    """Light and aim the stage at the centre of the training domain, looking across the sun."""
+    """Light and aim the stage at the centre of the training domain, looking across the sun; a rover moves as there."""
     values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
-    view = {name: values[name] for name in ("height_m", "pitch_deg", "heading_deg", "fov_deg")}
+    view = {name: values[name] for name in VIEW}
     (x, y, z), rover = seat_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
     place = {"camera_x_m": x, "camera_y_m": y, "camera_z_m": z}
     frame = FrameSpec("", 0, 0, scene.spec.seed, **place, values=values, rover=rover)
     apply_frame(stage, scene.params, frame, *_SIZE)
+    if scene.params.has_rover:
+        apply_dynamics(stage, {name: each.center for name, each in intervals(scene.params, "traverse").items()})

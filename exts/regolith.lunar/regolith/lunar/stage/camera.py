@@ -12,10 +12,14 @@ from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage.point_mesh import point_in_mesh, point_to_mesh
 from regolith.lunar.stage.pose import camera_matrix, rover_matrix
 from regolith.lunar.stage.rover_stance import DRAWS, fits, stand
-from regolith.lunar.stage.spec import Stance
+from regolith.lunar.stage.spec import FrameSpec, Stance
+from regolith.lunar.stage.stereo import baseline_m
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.scene import Scene
+
+VIEW = ("height_m", "pitch_deg", "roll_deg", "heading_deg", "fov_deg")
+"""Values of a frame that its place depends on."""
 
 WALL_SHARE = 0.75
 """Share of the horizontal field of view a single rock may fill."""
@@ -29,6 +33,7 @@ def seat_camera(
     pitch_deg: float,
     heading_deg: float,
     fov_deg: float,
+    roll_deg: float = 0.0,
 ) -> tuple[tuple[float, float, float], Stance | None]:
     """Draw a place for the camera, on its mast or on the rover that carries it.
 
@@ -44,6 +49,7 @@ def seat_camera(
         pitch_deg: Optical axis above the horizon [deg].
         heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
         fov_deg: Horizontal field of view [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
 
     Returns:
         Lens position (x, y, z) in the world frame [m], and the rover's stance where there is a rover.
@@ -52,16 +58,16 @@ def seat_camera(
         InputError: No place was found; the scene is too full of rocks.
     """
     camera = scene.params.camera
+    attitude = {"heading_deg": heading_deg, "pitch_deg": pitch_deg, "roll_deg": roll_deg}
     if camera.rig == "mast":
-        view = {"height_m": height_m, "pitch_deg": pitch_deg, "heading_deg": heading_deg, "fov_deg": fov_deg}
+        view = {"height_m": height_m, "fov_deg": fov_deg} | attitude
         return place_camera(scene, rng=rng, **view), scene.rover
     for _ in range(DRAWS):
         radius, angle = camera.roam_m * math.sqrt(rng.random()), 2.0 * math.pi * rng.random()
         lens, stance = mount_camera(scene, radius * math.cos(angle), radius * math.sin(angle), heading_deg)
-        axis = -camera_matrix((0.0, 0.0, 0.0), heading_deg, pitch_deg, 0.0, stance=stance)[2, :3]
-        if not _clear_of_ground(scene, lens, camera.clearance_m) or not fits(scene.terrain, scene.rocks, stance):
-            continue
-        if _clear_of_rocks(scene, lens, camera.clearance_m) and not _walled_off(scene, lens, axis, fov_deg):
+        axis = -camera_matrix((0.0, 0.0, 0.0), **attitude, stance=stance)[2, :3]
+        right = right_offset(scene, **attitude, stance=stance)
+        if fits(scene.terrain, scene.rocks, stance) and _pair_sees_freely(scene, lens, right, axis, fov_deg):
             return (float(lens[0]), float(lens[1]), float(lens[2])), stance
     share = scene.spec.rock_abundance
     allowed = f"fewer rocks: no room for the rover in {DRAWS} draws, or smoother ground"
@@ -106,11 +112,13 @@ def place_camera(
     pitch_deg: float,
     heading_deg: float,
     fov_deg: float,
+    roll_deg: float = 0.0,
 ) -> tuple[float, float, float]:
     """Draw a place for the lens within `camera.roam_m` of the origin.
 
     The lens is `height_m` above the ground below it, at least `camera.clearance_m` from every surface, in no rock, and
-    no rock fills more than three quarters of its field of view.
+    no rock fills more than three quarters of its field of view. The same holds for the right lens of a stereo pair, but
+    for its height.
 
     Args:
         scene: Scene to stand in.
@@ -119,6 +127,7 @@ def place_camera(
         pitch_deg: Optical axis above the horizon [deg].
         heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
         fov_deg: Horizontal field of view [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
 
     Returns:
         Lens position (x, y, z) in the world frame [m].
@@ -129,15 +138,12 @@ def place_camera(
     camera = scene.params.camera
     pitch, heading = math.radians(pitch_deg), math.radians(heading_deg)
     axis = np.array([math.cos(pitch) * math.cos(heading), math.cos(pitch) * math.sin(heading), math.sin(pitch)])
+    right = right_offset(scene, heading_deg=heading_deg, pitch_deg=pitch_deg, roll_deg=roll_deg)
     for _ in range(DRAWS):
         radius, angle = camera.roam_m * math.sqrt(rng.random()), 2.0 * math.pi * rng.random()
         x, y = radius * math.cos(angle), radius * math.sin(angle)
         lens = lens_above(scene, x, y, height_m)
-        if not _clear_of_ground(scene, lens, camera.clearance_m):
-            continue
-        if not _clear_of_rocks(scene, lens, camera.clearance_m) or _walled_off(scene, lens, axis, fov_deg):
-            continue
-        if _clear_of_rover(scene, lens, axis, fov_deg):
+        if _pair_sees_freely(scene, lens, right, axis, fov_deg):
             return float(lens[0]), float(lens[1]), float(lens[2])
     if height_m <= camera.clearance_m:
         raise InputError("domain.height_m", height_m, f"above camera.clearance_m, {camera.clearance_m:g} m")
@@ -158,6 +164,26 @@ def lens_above(scene: Scene, x: float, y: float, height_m: float) -> np.ndarray:
         Position in the world frame [m], float64, shape [3].
     """
     return np.array([x, y, float(scene.terrain.height(np.array([x]), np.array([y]))[0]) + height_m])
+
+
+def right_offset(
+    scene: Scene, *, heading_deg: float, pitch_deg: float, roll_deg: float, stance: Stance | None = None
+) -> np.ndarray | None:
+    """Right lens of the stereo pair from the left one.
+
+    Args:
+        scene: Scene with the pair's baseline.
+        heading_deg: Optical axis in the XY plane, anticlockwise from +X [deg].
+        pitch_deg: Optical axis above the horizon [deg].
+        roll_deg: Clockwise roll seen from behind the camera [deg].
+        stance: Rover that carries the pair (`pose.camera_matrix`).
+
+    Returns:
+        Vector in the world frame [m], float64, shape [3]; None where there is no right camera.
+    """
+    baseline = baseline_m(scene.params)
+    matrix = camera_matrix((0.0, 0.0, 0.0), heading_deg, pitch_deg, roll_deg, stance=stance)
+    return baseline * matrix[0, :3] if baseline > 0.0 else None
 
 
 def check_lens(scene: Scene, lens: np.ndarray) -> None:
@@ -181,6 +207,43 @@ def check_lens(scene: Scene, lens: np.ndarray) -> None:
     if not _clear_of_ground(scene, lens, clearance) or not _clear_of_rocks(scene, lens, clearance):
         where = f"({lens[0]:.2f}, {lens[1]:.2f}, {lens[2]:.2f}) m"
         raise InputError("camera", where, f"a place {clearance:g} m or more from ground and rocks")
+
+
+def check_right(scene: Scene, spec: FrameSpec) -> None:
+    """Refuse a frame whose right lens, where it has one, cannot be where it is (`check_lens`).
+
+    Raises:
+        InputError: It cannot be there.
+    """
+    attitude = {name: spec[name] for name in ("heading_deg", "pitch_deg", "roll_deg")}
+    right = right_offset(scene, **attitude, stance=spec.carrier)
+    if right is not None:
+        lens = np.array([spec.camera_x_m, spec.camera_y_m, spec.camera_z_m]) + right
+        check_lens(scene, np.array([lens[0], lens[1], np.inf]))  # beyond the working area there may be no ground
+        check_lens(scene, lens)
+
+
+def _pair_sees_freely(
+    scene: Scene, lens: np.ndarray, right: np.ndarray | None, axis: np.ndarray, fov_deg: float
+) -> bool:
+    """`_sees_freely` of a lens and, by its offset where there is one, of the right lens, over the working area."""
+    if not _sees_freely(scene, lens, axis, fov_deg):
+        return False
+    return right is None or (_has_ground(scene, lens + right) and _sees_freely(scene, lens + right, axis, fov_deg))
+
+
+def _sees_freely(scene: Scene, lens: np.ndarray, axis: np.ndarray, fov_deg: float) -> bool:
+    """Whether a lens is clear of ground, rocks and a rover that stands by, and none of these walls off its view."""
+    clearance = scene.params.camera.clearance_m
+    if not _clear_of_ground(scene, lens, clearance) or not _clear_of_rocks(scene, lens, clearance):
+        return False
+    return not _walled_off(scene, lens, axis, fov_deg) and _clear_of_rover(scene, lens, axis, fov_deg)
+
+
+def _has_ground(scene: Scene, lens: np.ndarray) -> bool:
+    """Whether a lens is over the working area."""
+    grid, clearance = scene.terrain.grid, scene.params.camera.clearance_m
+    return abs(lens[0]) <= grid.half_x - clearance and abs(lens[1]) <= grid.half_y - clearance
 
 
 def _clear_of_ground(scene: Scene, lens: np.ndarray, clearance: float) -> bool:

@@ -17,7 +17,8 @@ from regolith.lunar.stage.colour import SUN_TEMPERATURE_K, light_colour
 from regolith.lunar.stage.lens import check_view
 from regolith.lunar.stage.pose import camera_matrix
 from regolith.lunar.stage.rover_stance import move_rover
-from regolith.lunar.stage.spec import FrameSpec, Stance
+from regolith.lunar.stage.spec import FrameSpec, Stance, rng
+from regolith.lunar.stage.stereo import baseline_m
 
 TINT = (1.028, 1.0, 0.916)
 """Colour of lunar soil over its luminance (Rec. 709 weights): reflectance rises gently towards red, as in the
@@ -101,7 +102,7 @@ def set_camera(
     near_m: float = 0.05,
     stance: Stance | None = None,
 ) -> None:
-    """Place the camera and set its intrinsics; pixels are square.
+    """Place the camera and set its intrinsics, and those of the right one where there is one; pixels are square.
 
     Args:
         stage: Stage of the `stage.schema` layout.
@@ -123,31 +124,47 @@ def set_camera(
     check_view(fov_deg, width, height)
     matrix = camera_matrix(position, heading_deg, pitch_deg, roll_deg, stance=stance)
     _set(stage, schema.CAMERA, "xformOp:transform", Gf.Matrix4d(*matrix.ravel().tolist()))
-    _set(stage, schema.CAMERA, "focalLength", 0.5 * aperture_mm / math.tan(math.radians(0.5 * fov_deg)))
-    _set(stage, schema.CAMERA, "horizontalAperture", aperture_mm)
-    _set(stage, schema.CAMERA, "verticalAperture", aperture_mm * height / width)
-    _set(stage, schema.CAMERA, "clippingRange", Gf.Vec2f(near_m, FAR_CLIP_M))
-    _set(stage, schema.CAMERA, "exposure", exposure_ev)
-    _set(stage, schema.CAMERA, f"{schema.SENSOR}resolution", Gf.Vec2i(width, height))
+    for camera in _cameras(stage):
+        _set(stage, camera, "focalLength", 0.5 * aperture_mm / math.tan(math.radians(0.5 * fov_deg)))
+        _set(stage, camera, "horizontalAperture", aperture_mm)
+        _set(stage, camera, "verticalAperture", aperture_mm * height / width)
+        _set(stage, camera, "clippingRange", Gf.Vec2f(near_m, FAR_CLIP_M))
+        _set(stage, camera, "exposure", exposure_ev)
+        _set(stage, camera, f"{schema.SENSOR}resolution", Gf.Vec2i(width, height))
+
+
+def set_baseline(stage: Usd.Stage, baseline: float) -> None:
+    """Place the right camera beside the left one.
+
+    Args:
+        stage: Stage of the `stage.schema` layout, with a right camera.
+        baseline: Distance of the two along the left one's +X [m].
+
+    Raises:
+        InputError: The stage has no right camera.
+    """
+    _set(stage, schema.CAMERA_RIGHT, "xformOp:translate", Gf.Vec3d(baseline, 0.0, 0.0))
 
 
 def set_sensor(
     stage: Usd.Stage, *, full_well_e: float, encoding: str, noise_seed: int, values: Mapping[str, float]
 ) -> None:
-    """Set the sensor.
+    """Set the sensor, and that of the right camera where there is one: the same, with noise of its own.
 
     Args:
         stage: Stage of the `stage.schema` layout.
         full_well_e: Electrons at linear pixel value 1; 0 for no shot noise.
         encoding: `srgb` or `linear`.
-        noise_seed: Seed of the frame's noise; its 63 low bits count.
+        noise_seed: Seed of the frame's noise, from which that of the right picture follows; its 63 low bits count.
         values: Values of lens, noise and film by the names of `schema.SENSOR_VALUES`.
     """
-    _set(stage, schema.CAMERA, f"{schema.SENSOR}fullWell", full_well_e)
-    _set(stage, schema.CAMERA, f"{schema.SENSOR}encoding", encoding)
-    _set(stage, schema.CAMERA, f"{schema.SENSOR}noiseSeed", noise_seed & 0x7FFF_FFFF_FFFF_FFFF)
-    for field, value in values.items():
-        _set(stage, schema.CAMERA, schema.SENSOR + schema.SENSOR_VALUES[field][0], value)
+    for camera in _cameras(stage):
+        seed = noise_seed if camera == schema.CAMERA else int(rng(noise_seed, "right").integers(2**62))
+        _set(stage, camera, f"{schema.SENSOR}fullWell", full_well_e)
+        _set(stage, camera, f"{schema.SENSOR}encoding", encoding)
+        _set(stage, camera, f"{schema.SENSOR}noiseSeed", seed & 0x7FFF_FFFF_FFFF_FFFF)
+        for field, value in values.items():
+            _set(stage, camera, schema.SENSOR + schema.SENSOR_VALUES[field][0], value)
 
 
 def exposure_for(key: float, albedo: float, irradiance: float, elevation_deg: float) -> float:
@@ -205,6 +222,8 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
     )
     if frame.rover is not None:
         move_rover(stage, frame.rover)
+    if (baseline := baseline_m(params)) > 0.0:
+        set_baseline(stage, baseline)
     set_sensor(
         stage,
         full_well_e=sensor.full_well_e,
@@ -236,6 +255,11 @@ def note_frame(stage: Usd.Stage, params: Params, frame: FrameSpec) -> None:
 def ground_bump(params: Params, roughness: float) -> float:
     """Strength of the ground's shading relief at a roughness; 0 where the ground is meant smooth."""
     return params.relief.bump * roughness if params.relief.enabled else 0.0
+
+
+def _cameras(stage: Usd.Stage) -> tuple[str, ...]:
+    """Paths of the cameras: the left one, and the right one where there is one."""
+    return (schema.CAMERA, *((schema.CAMERA_RIGHT,) if stage.GetPrimAtPath(schema.CAMERA_RIGHT) else ()))
 
 
 def _set(stage: Usd.Stage, path: str, name: str, value: Any) -> None:

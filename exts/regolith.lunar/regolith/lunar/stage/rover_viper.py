@@ -23,6 +23,7 @@ panels, and where each camera sits and points.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from regolith.lunar.params.fields import Interval
 from regolith.lunar.stage.schema import CORNERS
@@ -218,6 +219,23 @@ def rig_ranges(view: str) -> dict[str, Interval]:
     mount = MOUNTS[view]
     fixed = {"height_m": mount.place_m[2], "pitch_deg": mount.pitch_deg, "roll_deg": 0.0, "fov_deg": mount.fov_deg}
     return {name: Interval(value) for name, value in fixed.items()}
+
+
+def pair_baseline_m(view: str) -> float:
+    """Distance of a camera from its partner to the right, along its own +X [m].
+
+    Returns:
+        0 where it has none: it is the right one itself, or the two do not look the same way.
+    """
+    mount, right = MOUNTS[view], MOUNTS.get(view.removesuffix("_left") + "_right")
+    alike = right is not None and (mount.yaw_deg, mount.pitch_deg, mount.fov_deg) == (
+        right.yaw_deg, right.pitch_deg, right.fov_deg,
+    )  # fmt: skip
+    if not view.endswith("_left") or right is None or not alike:
+        return 0.0
+    yaw = math.radians(mount.yaw_deg)
+    offset = [there - here for here, there in zip(mount.place_m, right.place_m, strict=True)]
+    return offset[0] * math.sin(yaw) - offset[1] * math.cos(yaw)
 
 
 def heading_of(view: str, camera_heading_deg: float) -> float:

@@ -18,6 +18,7 @@ A stage is Z up, in metres, default prim `/World`:
   Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
+    Right                   Camera: the right one of a stereo pair, along the left one's +X; where there is one
   PhysicsScene              PhysicsScene: lunar gravity along -Z; only where there is a rover, as are the two below
   Traction                  Material with PhysicsMaterialAPI: friction of wheels, chassis, ground and rocks
   Rover                     Xform, kind "component", no label; origin on the ground under the chassis, +X ahead, +Y left
@@ -62,6 +63,7 @@ LOOK_DARK = "/World/Looks/DarkClast"
 SUN = "/World/Sun"
 STARS = "/World/Stars"
 CAMERA = "/World/Camera"
+CAMERA_RIGHT = "/World/Camera/Right"
 PROTOTYPES = "/Prototypes"
 PHYSICS_SCENE = "/World/PhysicsScene"
 TRACTION = "/World/Traction"
@@ -75,6 +77,19 @@ CORNERS = {"fl": (1, 1), "fr": (1, -1), "rl": (-1, 1), "rr": (-1, -1)}
 
 JOINTS = {"suspension": "suspension", "steering": "steering", "drive": "wheel"}
 """Joint of a corner to the body it moves, from the chassis outwards."""
+
+
+DYNAMICS = "regolith:dynamics:"
+"""Prefix on Rover of what no physics schema has, where it is not neutral: `ACTUATION`."""
+
+ACTUATION: dict[str, tuple[str, str]] = {
+    "action_gain": ("actionGain", "Speed a wheel's drive aims at over the speed commanded."),
+    "action_delay_steps": ("actionDelaySteps", "Steps of 20 ms between a command and its effect."),
+    "action_noise": ("actionNoise", "Standard deviation of actions over the largest action."),
+    "proprioception_noise": ("proprioceptionNoise", "Standard deviation of readings over the largest reading."),
+}
+"""What lies between a controller and the drives, and between motion and what it reads: name of the parameter to name
+(double, prefixed) and documentation on Rover."""
 
 
 def rover_body(part: str, corner: str) -> str:

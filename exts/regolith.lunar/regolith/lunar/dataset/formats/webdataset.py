@@ -1,8 +1,9 @@
 """WebDataset: tar shards, a sample a frame.
 
 `SPLIT-000000.tar` holds `00000.rgb.png`, `00000.mask.png`, `00000.json` and, where the split has them,
-`00000.depth.npy`, `00000.normals.npy`, `00000.instance.npy`. Instance ids travel as an array: the stock image decoders
-would cut their 16 bits to 8. Bytes are deterministic: fixed times, owners and order.
+`00000.depth.npy`, `00000.normals.npy`, `00000.instance.npy`, `00000.right.png`, `00000.disparity.npy`. Instance ids
+travel as an array: the stock image decoders would cut their 16 bits to 8. Bytes are deterministic: fixed times, owners
+and order.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ def sample(source: Source, record: FrameRecord) -> dict[str, str | bytes]:
         "json": json.dumps(description, sort_keys=True).encode(),
     }
     for output in source.extras:
-        if OUTPUTS[output].ending == "npy":
-            files[f"{output}.npy"] = source.data(output, record)
+        row = OUTPUTS[output]
+        if row.ending == "npy" or row.dtype.itemsize == 1:
+            files[f"{output}.{row.ending}"] = source.data(output, record)
         else:
             with io.BytesIO() as stream:
                 np.save(stream, source.array(output, record))

@@ -9,7 +9,7 @@ import omni.kit.app
 import omni.usd
 from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics
 
-TERRAIN, STARS, SUN = "/World/Ground/Terrain", "/World/Stars", "/World/Sun"
+TERRAIN, STARS, SUN, CAMERA = "/World/Ground/Terrain", "/World/Stars", "/World/Sun", "/World/Camera"
 GRID_SHAPE, SENSOR = "regolith:grid:shape", "regolith:sensor:"
 LENS = "omni:lensdistortion:opencvPinhole:"
 
@@ -65,6 +65,7 @@ class _Eye:
 
         prim = stage.GetPrimAtPath(camera)
         for copy in self.stages:
+            self._aim(copy, prim)
             self._bend(copy, prim)
         lit, told = self.renderers
         stars = self.stages[0].GetPrimAtPath(STARS)
@@ -91,6 +92,16 @@ class _Eye:
                        [label for label, _ in named], [prim for _, prim in named])  # fmt: skip
 
     @staticmethod
+    def _aim(copy: Usd.Stage, camera: Usd.Prim) -> None:
+        """Let the camera that is drawn stand where the one looked through does, and sample as that one's noise."""
+        there = copy.GetPrimAtPath(CAMERA)
+        pose = UsdGeom.Xformable(camera).ComputeLocalToWorldTransform(Usd.TimeCode.Default())
+        there.GetAttribute("xformOp:transform").Set(pose)
+        seed, drawn = camera.GetAttribute(SENSOR + "noiseSeed"), there.GetAttribute(SENSOR + "noiseSeed")
+        if seed and seed.HasValue() and drawn:
+            drawn.Set(seed.Get())
+
+    @staticmethod
     def _bend(copy: Usd.Stage, camera: Usd.Prim) -> None:
         """Let the lens be the one of Omniverse's schema where that is applied, else a straight one."""
         applied = "OmniLensDistortionOpenCvPinholeAPI" in camera.GetPrimTypeInfo().GetAppliedAPISchemas()
@@ -101,12 +112,12 @@ class _Eye:
             size, fx = camera.GetAttribute(LENS + "imageSize").Get(), camera.GetAttribute(LENS + "fx").Get()
             assert camera.GetAttribute(LENS + "cx").Get() == 0.5 * size[0]
             assert camera.GetAttribute(LENS + "cy").Get() == 0.5 * size[1]
-            there = copy.GetPrimAtPath(camera.GetPath())
+            there = copy.GetPrimAtPath(CAMERA)
             UsdGeom.Camera(there).GetFocalLengthAttr().Set(
                 fx * UsdGeom.Camera(there).GetHorizontalApertureAttr().Get() / size[0]
             )
         for name, value in values.items():
-            attribute = copy.GetPrimAtPath(camera.GetPath()).GetAttribute(SENSOR + name)
+            attribute = copy.GetPrimAtPath(CAMERA).GetAttribute(SENSOR + name)
             if attribute:
                 attribute.Set(float(value))
 
