@@ -11,19 +11,18 @@ from conftest import OUT, Kit
 from panel import Panel
 from test_kit_training import PYTHON, no_torch
 
-from regolith.lunar import open_split
-from regolith.lunar.dataset.contract import Contract
-from regolith.lunar.dataset.layout import append_records
-from regolith.lunar.dataset.write import write_frame
-from regolith.lunar.labels import ROCK
-from regolith.lunar.params import Params
-
 FRAMES = 6
 
 
 @pytest.fixture
-def split(tmp_path: Path) -> Path:
-    """A split of frames that show one rock each, the last of them three."""
+def split(lunar: Kit, tmp_path: Path) -> Path:
+    """A split of frames that show one rock each, the last of them three; Kit has the library on its path by then."""
+    from regolith.lunar.dataset.contract import Contract
+    from regolith.lunar.dataset.layout import append_records
+    from regolith.lunar.dataset.write import write_frame
+    from regolith.lunar.labels import ROCK
+    from regolith.lunar.params import Params
+
     folder = tmp_path / "val"
     for i in range(FRAMES):
         mask = np.zeros((32, 32), np.uint8)
@@ -46,6 +45,8 @@ def panel(lunar: Kit, split: Path) -> Iterator[Panel]:
 
 
 def test_judged_by_a_click_and_its_columns_written(panel: Panel, split: Path, tmp_path: Path) -> None:
+    from regolith.lunar import open_split
+
     panel.open("quality")
     assert not panel.model.actions["tail"].enabled and panel.model.actions["tail"].reason.startswith("split: ")
     panel.enter("tail.split", str(split))
