@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import os
 import statistics
 import sys
 import time
@@ -18,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar.machine import cores
+from bench_rows import finish, say_load
+
 from regolith.lunar.panel.frame_builder import Shot, build
 from regolith.lunar.params import Interval, Params, load_preset
 from regolith.lunar.randomize import draw_values
@@ -60,8 +59,7 @@ def main() -> int:
     parser.add_argument("--preset", default="v3")
     parser.add_argument("--count", type=int, default=200, help="calls of each")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {cores()} cores (needs an idle machine)")
+    load = say_load()
     params, count = load_preset(options.preset), options.count
     rows = []
     for how in ("independent", "sobol"):
@@ -80,10 +78,7 @@ def main() -> int:
         apply_frame(stage, wish.params, built.spec, SIZE, SIZE)
 
     rows.append(row("from a slider to the stage", 33.0, slide, count))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(entry["ok"] for entry in rows) else 1
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":

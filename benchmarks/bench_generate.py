@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_rows import finish, row, say_load
 from PIL import Image
 
 from regolith.lunar.dataset.contract import Contract
@@ -30,7 +31,6 @@ from regolith.lunar.dataset.layout import write_journal
 from regolith.lunar.dataset.outputs import OUTPUTS, PNG_LEVEL
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.write import write_frame
-from regolith.lunar.machine import cores
 from regolith.lunar.params import load_preset
 from regolith.lunar.randomize import draw_values
 
@@ -38,12 +38,6 @@ ROWS = ("speed", "resume", "png")
 RENDERER = ("load", "render")
 WRITER = ("encode", "write")
 RESUMED = 10_000
-
-
-def row(name: str, demand: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    """Print and return a row; `ok` is None where nothing is demanded."""
-    print(f"{name:<64} {demand:<10} {measured:<28} {'' if ok is None else 'ok' if ok else 'NOT MET'}", flush=True)
-    return {"name": name, "demand": demand, "measured": measured, "ok": ok}
 
 
 def run(out: Path, options: argparse.Namespace, *, workers: int, cores: int) -> tuple[float, list[dict[str, Any]]]:
@@ -144,8 +138,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="groups of rows to measure")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {cores()} cores (speed rows need an idle machine)")
+    load = say_load()
     folder = Path(tempfile.mkdtemp(prefix="regolith-bench-"))
     try:
         rows = speed_rows(folder, options) if "speed" in options.rows else []
@@ -153,10 +146,7 @@ def main() -> int:
         rows += png_rows(folder, options) if "png" in options.rows else []
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(entry["ok"] is not False for entry in rows) else 1
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -24,8 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from bench_rows import finish, row, say_load
 
-from regolith.lunar.machine import cores
 from regolith.lunar.perception.model_files import find_model, shipped_models
 from regolith.lunar.perception.session import Segmenter
 from regolith.lunar.stage.spec import rng
@@ -41,12 +40,6 @@ REST_S = 0.02
 EAGER = "PyTorch eager"
 
 Infer = Callable[[np.ndarray], object]
-
-
-def row(name: str, demand: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    """Print and return a row; `ok` is None where nothing is demanded."""
-    print(f"{name:<48} {demand:<10} {measured:<44} {'' if ok is None else 'ok' if ok else 'NOT MET'}", flush=True)
-    return {"name": name, "demand": demand, "measured": measured, "ok": ok}
 
 
 def eager(model: SegmentationNetwork, device: str) -> Infer:
@@ -116,8 +109,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {cores()} cores, {options.threads} threads a model")
+    load = say_load()
     file = find_model(options.model)
     network = (
         load_network(read_checkpoint(options.checkpoint))
@@ -149,10 +141,7 @@ def main() -> int:
             models = {EAGER: eager(network, device), **{name: s.logits for name, s in sessions.items()}}
             for size in options.sizes:
                 rows += rows_of(models, file.stem, size, options.turns, device)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(entry["ok"] is not False for entry in rows) else 1
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,13 @@ driven `ROUNDS` times, and the fastest counts: others' work on the machine only 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from bench_rows import finish, row, say_load
 
-from regolith.lunar.machine import cores
 from regolith.lunar.params import load_preset
 from regolith.lunar.physics.drive import drive_route, place_rover
 from regolith.lunar.physics.engines import open_engine
@@ -35,13 +32,6 @@ ROUNDS = 3
 LOAD_MAX_N = 700.0
 
 
-def row(name: str, demanded: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    """Print and return a row."""
-    verdict = "" if ok is None else "ok" if ok else "NOT MET"
-    print(f"{name:<52} {demanded:<10} {measured:<28} {verdict}", flush=True)
-    return {"name": name, "demanded": demanded, "measured": measured, "ok": ok}
-
-
 def main() -> int:
     """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -49,8 +39,7 @@ def main() -> int:
     parser.add_argument("--preset", default="v3", help="preset of the stage")
     parser.add_argument("--seed", type=int, default=0, help="seed of the stage")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {cores()} cores (needs an idle machine)")
+    load = say_load()
     stage = author(load_preset(options.preset), options.seed, "train_dr", 0)
     began = time.process_time()
     world = read_world(stage)
@@ -72,10 +61,7 @@ def main() -> int:
         rows.append(
             row(f"traverse on {name}, {drive.time_s:.0f} s", f">= {DEMANDED:g} ×", told, max(factors) >= DEMANDED)
         )
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(entry["ok"] is not False for entry in rows) else 1
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from regolith.lunar.machine import cores
+from bench_rows import finish, row, say_load
 
 SECONDS, BYTES = 60.0, 2 << 30
 """What two cores are allowed for a million points against a million."""
@@ -40,21 +38,13 @@ print(json.dumps(found | {"peak": peak_bytes()}))
 """
 
 
-def row(name: str, demanded: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    """Print and return a row."""
-    verdict = "" if ok is None else "ok" if ok else "NOT MET"
-    print(f"{name:<52} {demanded:<10} {measured:<28} {verdict}", flush=True)
-    return {"name": name, "demanded": demanded, "measured": measured, "ok": ok}
-
-
 def main() -> int:
     """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--points", type=int, default=1_000_000, help="points of each cloud")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {cores()} cores (needs an idle machine)")
+    load = say_load()
     command = [sys.executable, "-c", SCRIPT, str(options.points)]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     rows = []
@@ -66,10 +56,7 @@ def main() -> int:
         row(f"both, {options.points:,} × {options.points:,} points", "<= 60 s", f"{seconds:.1f} s", seconds <= SECONDS)
     )
     rows.append(row("peak memory of the process", "<= 2 GiB", f"{peak / 2**30:.2f} GiB", peak <= BYTES))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(entry["ok"] is not False for entry in rows) else 1
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":

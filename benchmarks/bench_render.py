@@ -30,11 +30,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_render_scenes import SIZE, row, scene_params
+from bench_render_scenes import SIZE, scene_params
+from bench_rows import finish, row, say_load
 from PIL import Image
 
 from regolith.lunar.labels import SKY
-from regolith.lunar.machine import cores
 from regolith.lunar.render.backend import PROBED_VARIABLE
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec
 
@@ -335,8 +335,7 @@ def main() -> int:
         return 0
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="regolith-bench-"))
     folder.mkdir(parents=True, exist_ok=True)
-    load = os.getloadavg()[0]
-    print(f"load average before the start: {load:.1f} on {cores()} cores (speed rows need an idle machine)")
+    load = say_load()
     try:
         for name in SCENES:
             build(name, folder)
@@ -355,10 +354,7 @@ def main() -> int:
     finally:
         if arguments.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps({"load_average": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(row["ok"] is not False for row in rows) else 1
+    return finish(rows, load, arguments.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_render_scenes import SIZE, row, scene_params
+from bench_render_scenes import SIZE, scene_params
+from bench_rows import row
 
 ALBEDO = {"Regolith": 0.12, "Rock": 0.15}
 SUN_TURN_DEG = 3.0

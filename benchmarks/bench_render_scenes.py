@@ -22,11 +22,3 @@ def scene_params(name: str) -> tuple[Params, float]:
         scene["rocks"] = {"shape_count": 12}
     groups = {group: getattr(params, group).model_copy(update=values) for group, values in changes[name].items()}
     return params.model_copy(update=groups), {"S512": 0.0095, "S1024": 0.0068, "RICH": 0.0095}[name]
-
-
-def row(metric: str, demand: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    """Print a metric beside its demand, and return it as a row."""
-    row = {"metric": metric, "demanded": demand, "measured": measured, "ok": ok}
-    mark = {True: "ok", False: "NO", None: "not measured"}[ok]
-    print(f"{metric:<66} {demand:<28} {measured:<34} {mark}", flush=True)
-    return row

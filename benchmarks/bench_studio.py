@@ -11,7 +11,6 @@ cores: in a browser with a graphics card, or on another machine, everything here
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench_rows import finish, row, say_load
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROWS = ("start", "change", "overlay", "memory")
@@ -57,12 +57,6 @@ new MutationObserver((changes) => {
 }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ["src"]});
 """
 """Notes when pictures and keys come, in milliseconds since 1970."""
-
-
-def row(name: str, demand: str, measured: str, ok: bool | None) -> dict[str, Any]:
-    """Print and return a row; `ok` is None where nothing is demanded."""
-    print(f"{name:<72} {demand:<12} {measured:<34} {'' if ok is None else 'ok' if ok else 'NOT MET'}", flush=True)
-    return {"name": name, "demand": demand, "measured": measured, "ok": ok}
 
 
 def open_page(browser: Browser, url: str) -> tuple[Page, float]:
@@ -246,7 +240,7 @@ def main() -> int:
     parser.add_argument("--changes", type=int, default=40)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    load, rows = say_load(), list[dict[str, Any]]()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         folder = Path(name)
@@ -261,10 +255,7 @@ def main() -> int:
         if "memory" in options.rows:
             rows += memory_rows(browser, options, folder)
         browser.close()
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"rows": rows, "load": os.getloadavg()}, indent=2) + "\n")
-    return int(any(entry["ok"] is False for entry in rows))
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from regolith.lunar.machine import cores
+from bench_rows import finish, say_load
+
 from regolith.lunar.params.training import TrainParams
 
 RECIPE: dict[str, Any] = {
@@ -104,8 +104,8 @@ def main() -> int:
     parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS))
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    load = os.getloadavg()[0]
-    print(f"{cores()} cores, load {load:.1f}, {options.threads} threads, batch {options.batch}")
+    load = say_load()
+    print(f"{options.threads} threads, batch {options.batch}")
     with tempfile.TemporaryDirectory() as name:
         split = options.train_split or generate(Path(name) / "data", options)
         for row in options.rows:
@@ -120,9 +120,7 @@ def main() -> int:
                 f"of {got['need'] / 1e9:.2f} GB foreseen  {'ok' if ok else 'NOT MET'}",
                 flush=True,
             )
-    if options.json:
-        options.json.write_text(json.dumps({"load": load, "rows": rows}, indent=2) + "\n")
-    return 0 if all(row["ok"] for row in rows) else 1
+    return finish(rows, load, options.json)
 
 
 if __name__ == "__main__":
