@@ -55,6 +55,8 @@ LINES = {
     "select photos --model default --done {path} --budget 1 --out queue": "done",
     "traverse --stage {path}.usda --out drives": "stage",
     "traverse --out {path}": "out",
+    "traverse --avoid policy --policy {path}.onnx --out drives": "policy",
+    "train-policy --out {path}": "out",
     "ablate --init random --out {path}": "out",
     "sweep dr-strength --init random --out {path}": "out",
     "studio --workspace {path}": "workspace",

@@ -114,6 +114,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Traverse",
         "Drive the rover over a stage under lunar gravity: trajectory, slip, and rocks it touched.",
     ),
+    "train-policy": (
+        "training.policy.verb",
+        "TrainPolicy",
+        "Teach a small network to drive by the hazard cameras, and measure how often it succeeds; run again to resume.",
+    ),
     "studio": (
         "regolith.lunar.studio.serve",
         "Studio",
