@@ -109,6 +109,16 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "SweepStrength",
         "Measure what the strength of domain randomization does to a detector; run again to resume.",
     ),
+    "sweep gap": (
+        "training.sweep.gap",
+        "SweepGap",
+        "Measure what known differences to a \"real\" simulation cost a detector and a policy, and what wins it back.",
+    ),
+    "sweep visual-vs-dynamics": (
+        "training.sweep.visual_dynamics",
+        "SweepVisualDynamics",
+        "Measure which randomization, of what is seen or of how the rover moves, helps a detector and a policy.",
+    ),
     "traverse": (
         "regolith.lunar.physics.traverse",
         "Traverse",
