@@ -59,6 +59,8 @@ LINES = {
     "train-policy --out {path}": "out",
     "ablate --init random --out {path}": "out",
     "sweep dr-strength --init random --out {path}": "out",
+    "sweep gap --init random --out {path}": "out",
+    "sweep visual-vs-dynamics --init random --out {path}": "out",
     "studio --workspace {path}": "workspace",
     "real-photos --download {path}": "download",
     "real-photos --list --manifest {path}.json": "manifest",

@@ -43,6 +43,8 @@ WRITERS = {
     "demo": ("demo --out {out}/demo", "demo/"),
     "ablate": ("ablate --init random --out {out}/study", "study/"),
     "sweep dr-strength": ("sweep dr-strength --init random --out {out}/study", "study/"),
+    "sweep gap": ("sweep gap --init random --out {out}/study", "study/"),
+    "sweep visual-vs-dynamics": ("sweep visual-vs-dynamics --init random --out {out}/study", "study/"),
     "traverse": ("traverse --out {out}/drives", "drives/"),
     "train-policy": ("train-policy --out {out}/policy", "policy/"),
     "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
