@@ -36,11 +36,12 @@ from regolith.lunar.stage.pose import rover_matrix
 from regolith.lunar.stage.shapes import icosphere
 
 CLEARANCE_M = 1.1
+UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
 
 
 def rock(x: float, y: float, diameter: float = 1.0) -> Shape:
     points = 0.5 * diameter * icosphere(2)[0]
-    return Shape("/World/Rocks/rock", "hull", Pose(np.array([x, y, 0.0])), points=points)
+    return Shape("/World/Rocks/rock", "hull", Pose(np.array([x, y, 0.0]), UPRIGHT), (), points)
 
 
 def follow(guide: Guide, place: np.ndarray, goal: np.ndarray, *, step: float = 0.1) -> np.ndarray:
@@ -162,7 +163,7 @@ def test_each_hazard_camera_sees_the_rock_on_its_own_side() -> None:
         engine = open_engine(read_world(stage))
         engine.reset()
         sight = Sight(renderer, stage, size, params=params, seed=0, split="val")
-        engine.reset({schema.ROVER_CHASSIS: Pose(np.array([0.0, 0.0, 0.0]))})
+        engine.reset({schema.ROVER_CHASSIS: Pose(np.zeros(3), UPRIGHT)})
         stance = read_stance(engine)
         sight.light(0)
         pictures = sight.look(stance).astype(float)

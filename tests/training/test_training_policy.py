@@ -22,7 +22,7 @@ from training.policy.samples import Samples, recipe
 from training.policy.verb import TrainPolicy
 
 SCENE = ["--preset", "v1", "--relief.enabled", "false", "--terrain.cell-m", "0.5", "--rocks.far-radius-m", "0",
-         "--rocks.subdivision", "3", "--rocks.diameter-min-m", "0.3"]  # fmt: skip
+         "--rocks.subdivision", "3", "--rocks.diameter-min-m", "0.3", "--rocks.abundance", "0.005"]  # fmt: skip
 TINY = ["--size", "48x32", "--stages", "2", "--drives", "1", "--rounds", "2", "--held-out", "2", "--distance-m", "3",
         "--epochs", "1", "--batch", "16", "--soil", "none", "--threads", "1", "--events"]  # fmt: skip
 

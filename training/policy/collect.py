@@ -15,7 +15,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.params.policy import PolicyParams
 from regolith.lunar.physics.drive import heading_of
 from regolith.lunar.physics.plan import Guide
-from regolith.lunar.physics.policy import ACTIONS, DECIDE_S, Decide, Observation, Policy, encode_aim
+from regolith.lunar.physics.policy import ACTIONS, DECIDE_S, READINGS, Decide, Observation, Policy, encode_aim
 from regolith.lunar.physics.steering import LOOKAHEAD_M, seen_from
 from regolith.lunar.physics.success import succeeded
 from regolith.lunar.physics.traverse import Course, Traverse, author, describe
@@ -148,6 +148,9 @@ def collect_stage(params: PolicyParams, round_: int, index: int, policy: Policy 
         ends.append(len(readings))
         success.append(succeeded(describe(drive, places)))
     return Drives(
-        np.concatenate(pictures), np.array(readings, np.float32).reshape(len(readings), -1),
-        np.array(shares, np.float32).reshape(len(shares), -1), np.array(ends, np.int64), np.array(success, bool),
-    )  # fmt: skip
+        pictures=np.concatenate(pictures),
+        readings=np.array(readings, np.float32).reshape(len(readings), len(READINGS)),
+        shares=np.array(shares, np.float32).reshape(len(shares), len(ACTIONS)),
+        ends=np.array(ends, np.int64),
+        success=np.array(success, bool),
+    )

@@ -41,13 +41,16 @@ class Samples:
     def __init__(self, drives: Sequence[Drives]) -> None:
         """Put drives together; those of no decision add nothing."""
         self._pictures = np.concatenate([each.pictures for each in drives])
-        self._readings = np.concatenate([each.readings for each in drives if len(each.readings)])
-        self._shares = np.concatenate([each.shares for each in drives if len(each.shares)])
+        self._readings = np.concatenate([each.readings for each in drives])
+        self._shares = np.concatenate([each.shares for each in drives])
         firsts: list[np.ndarray] = []
+        count = 0
         for each in drives:
-            for start, end in zip([0, *each.ends[:-1].tolist()], each.ends.tolist(), strict=True):
-                firsts.append(np.full(end - start, sum(map(len, firsts))))
+            for length in np.diff(each.ends, prepend=0).tolist():
+                firsts.append(np.full(length, count))
+                count += length
         self._first = np.concatenate(firsts)
+        """First decision of the drive each is of."""
 
     def __len__(self) -> int:
         return len(self._readings)
