@@ -44,7 +44,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "dataset/test_output_locks.py::test_every_verb_that_writes_holds_what_it_writes[ablate",
         "dataset/test_output_locks.py::test_every_verb_that_writes_holds_what_it_writes[blend",
         "dataset/test_output_locks.py::test_every_verb_that_writes_holds_what_it_writes[distill",
-        "dataset/test_output_locks.py::test_every_verb_that_writes_holds_what_it_writes[sweep dr-strength",
+        "dataset/test_output_locks.py::test_every_verb_that_writes_holds_what_it_writes[sweep",
         "dataset/test_output_locks.py::test_every_verb_that_writes_holds_what_it_writes[train",
     ),
     "the check of an installation by pip, and Isaac Sim has the package on its path": (

@@ -25,14 +25,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.physics.actuation import Actuation
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import Actuators, Command, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
@@ -59,6 +60,14 @@ TIPPED_COS = math.cos(math.radians(45.0))
 """Cosine of the tilt at which a rover has tipped over."""
 
 Outcome = Literal["reached", "stuck", "tipped", "timeout"]
+
+
+class Pilot(Protocol):
+    """Says what the joints are to do, asked every `PERIOD_S`."""
+
+    def command(self, state: Mapping[str, np.ndarray]) -> Command:
+        """What they are to do in a state: a row of a trajectory, but for what is commanded."""
+        ...
 
 
 @dataclasses.dataclass
@@ -159,6 +168,7 @@ def drive_route(
     time_max_s: float,
     soil: WheelSoil | None = None,
     actuation: Actuation | None = None,
+    pilot: Pilot | None = None,
 ) -> Drive:
     """Drive along a way until its end, or until it goes no further.
 
@@ -172,6 +182,7 @@ def drive_route(
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
         actuation: Delay, gain and noise between the controller and the drives; None for none of these.
+        pilot: Drives instead of following the way; at its last corner it has reached the goal.
     """
     began = time.process_time()
     simulate = engine.step if soil is None else soil.step
@@ -184,8 +195,10 @@ def drive_route(
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
-        heading = _heading(state)
-        command = follower.command(state["position_m"][:2], heading)
+        if pilot is None:
+            command = follower.command(state["position_m"][:2], heading_of(state))
+        else:
+            command = pilot.command(state)
         applied = actuators.apply(command)
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
@@ -221,7 +234,7 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
     }
 
 
-def _heading(state: dict[str, np.ndarray]) -> float:
+def heading_of(state: Mapping[str, np.ndarray]) -> float:
     """Heading of a row, anticlockwise from +X [rad]."""
     w, x, y, z = state["orientation"]
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
@@ -239,6 +252,6 @@ def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | Non
     if len(rows) > span:
         then = rows[-1 - span]
         moved = np.linalg.norm(state["position_m"] - then["position_m"])
-        if moved < STUCK_M and abs(math.remainder(_heading(state) - _heading(then), 2.0 * math.pi)) < STUCK_RAD:
+        if moved < STUCK_M and abs(math.remainder(heading_of(state) - heading_of(then), 2.0 * math.pi)) < STUCK_RAD:
             return "stuck"
     return None

@@ -121,6 +121,25 @@ def turn_on_spot(layout: Layout, *, rate: float) -> Command:
     return Command(steering, -np.sign(y) * rate * arm / layout.radius)
 
 
+def seen_from(point: np.ndarray, place: np.ndarray, heading: float) -> tuple[float, float]:
+    """A point [m] from a place [m] with a heading [rad], anticlockwise from +X: how far ahead and to the left [m]."""
+    east, north = point - place
+    ahead = math.cos(heading) * east + math.sin(heading) * north
+    aside = -math.sin(heading) * east + math.cos(heading) * north
+    return ahead, aside
+
+
+def pursuit_curvature(ahead: float, aside: float) -> float:
+    """Curvature [1/m] of the arc to a point ahead and to the left [m], within `CURVATURE_MAX`."""
+    curvature = 2.0 * aside / max(ahead * ahead + aside * aside, 1e-6)
+    return float(np.clip(curvature, -CURVATURE_MAX, CURVATURE_MAX))
+
+
+def spot_rate(layout: Layout, speed: float) -> float:
+    """Rate [rad/s] of a turn on the spot at which no wheel's middle is faster than `speed` [m/s]."""
+    return speed / float(np.linalg.norm(layout.hub, axis=1).max())
+
+
 class Route:
     """A way along straight pieces."""
 
@@ -174,17 +193,12 @@ class Follower:
 
     def command(self, place: np.ndarray, heading: float) -> Command:
         """What the joints are to do at a place [m] with a heading [rad], anticlockwise from +X."""
-        east, north = self._path.ahead(place, LOOKAHEAD_M) - place
-        ahead = math.cos(heading) * east + math.sin(heading) * north
-        aside = -math.sin(heading) * east + math.cos(heading) * north
+        ahead, aside = seen_from(self._path.ahead(place, LOOKAHEAD_M), place, heading)
         bearing = math.atan2(aside, ahead)
         self._turning = abs(bearing) > (0.25 * self._aim if self._turning else self._aim)
         if self._turning:
-            arm = float(np.linalg.norm(self._layout.hub, axis=1).max())
-            return turn_on_spot(self._layout, rate=math.copysign(self._speed / arm, bearing))
-        curvature = 2.0 * aside / max(ahead * ahead + aside * aside, 1e-6)
-        bounded = float(np.clip(curvature, -CURVATURE_MAX, CURVATURE_MAX))
-        return turn_about(self._layout, speed=self._speed, curvature=bounded)
+            return turn_on_spot(self._layout, rate=math.copysign(spot_rate(self._layout, self._speed), bearing))
+        return turn_about(self._layout, speed=self._speed, curvature=pursuit_curvature(ahead, aside))
 
 
 class Actuators:

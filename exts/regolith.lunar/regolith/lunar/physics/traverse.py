@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import itertools
@@ -16,17 +17,21 @@ from pxr import Tf, Usd
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import InputError, Params, PresetVerb, quantity, sole_folder
+from regolith.lunar.params import InputError, Params, PictureSize, PresetVerb, quantity, sole_folder
 from regolith.lunar.physics.actuation import Actuation, Channel
-from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
+from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, Touch, drive_route, place_rover
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
-from regolith.lunar.physics.plan import Clearance
+from regolith.lunar.physics.plan import Clearance, Guide
+from regolith.lunar.physics.policy import READINGS, Decide, Policy, SeeingPilot
 from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
+from regolith.lunar.physics.sight import Sight
 from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import Layout, Mode, read_layout
+from regolith.lunar.physics.success import success_rate
 from regolith.lunar.physics.wheel_soil import WheelSoil
 from regolith.lunar.physics.world import World
 from regolith.lunar.randomize import Split, draw_dynamics, draw_scene, narrowed
+from regolith.lunar.render import Renderer, open_renderer
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.dynamics import apply_dynamics, read_actuation
 from regolith.lunar.stage.spec import rng
@@ -37,7 +42,20 @@ TRIES = 200
 LOAD_SHARE = 4.0
 """Largest load of a wheel that soil is tabulated for, over its share of the rover's weight."""
 
-Avoid = Literal["none", "labels"]
+Avoid = Literal["none", "labels", "policy"]
+
+WAYS: dict[str, tuple[Avoid, ...]] = {
+    "none": ("none",),
+    "labels": ("labels",),
+    "both": ("none", "labels"),
+    "policy": ("policy",),
+    "all": ("none", "labels", "policy"),
+}
+"""Value of `avoid` to the ways each stage is driven, in their order."""
+
+TOLD: dict[Avoid, str] = {
+    "none": "straight on", "labels": "round the labelled rocks", "policy": "by the policy",
+}  # fmt: skip
 
 
 class Traverse(PresetVerb):
@@ -53,9 +71,12 @@ class Traverse(PresetVerb):
     distance_m: float = quantity(
         10.0, "From start to goal in a straight line, where they are drawn.", unit="m", ge=1, le=1000
     )
-    avoid: Literal["none", "labels", "both"] = quantity(
-        "both", "Drive straight on, or round what is labelled rock; or first one and then the other on each stage."
+    avoid: Literal["none", "labels", "both", "policy", "all"] = quantity(
+        "both",
+        "Drive straight on, round what is labelled rock, or by what a policy sees; both is the first two on each "
+        "stage, all is all three.",
     )
+    policy: Path | None = quantity(None, "policy.onnx of `regolith train-policy`, to drive by.")
     clearance_m: float = quantity(
         1.1, "From the middle of the rover to a rock that is avoided.", unit="m", ge=0.1, le=5, step=0.05
     )
@@ -80,35 +101,49 @@ class Traverse(PresetVerb):
         waypoints = read_waypoints(self.waypoints)
         if self.stage is not None and self.stages != 1:
             raise InputError("stages", self.stages, "1 where --stage names the stage")
+        if ("policy" in self._ways) != (self.policy is not None):
+            raise InputError("policy", self.policy and str(self.policy), "a policy with --avoid policy or all alone")
+        policy = None if self.policy is None else Policy(self.policy)
         with show(self.events, "traverse", "drives") as emit, sole_folder("out", self.out):
-            runs = list(self._runs(waypoints, emit))
+            runs = list(self._runs(waypoints, policy, emit))
             result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
-            result["totals"] = {how: sum_up([run for run in runs if run["avoid"] == how]) for how in self._ways}
+            totals = {how: sum_up([run for run in runs if run["avoid"] == how]) for how in self._ways}
+            if policy is not None:
+                result["policy"] = policy.card["sha256"]
+                for how, row in totals.items():
+                    row["success"] = success_rate([run for run in runs if run["avoid"] == how])
+            result["totals"] = totals
             write_json(self.out / RESULT, result)
         return result
 
     @property
     def _ways(self) -> tuple[Avoid, ...]:
-        return ("none", "labels") if self.avoid == "both" else (self.avoid,)
+        return WAYS[self.avoid]
 
-    def _runs(self, waypoints: np.ndarray | None, emit: Emit) -> Iterator[dict[str, Any]]:
+    def _runs(self, waypoints: np.ndarray | None, policy: Policy | None, emit: Emit) -> Iterator[dict[str, Any]]:
         total = self.stages * len(self._ways)
-        for number in range(self.stages):
-            stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
-            course = Course(self, stage, number)
-            places = waypoints if waypoints is not None else course.draw()
-            for index, how in enumerate(self._ways):
-                yield course.drive(places, how)
-                emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
+        with contextlib.ExitStack() as held:
+            driver = None
+            if policy is not None:
+                driver = policy, held.enter_context(contextlib.closing(open_renderer(self.params.render.backend)))
+            for number in range(self.stages):
+                stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
+                course = Course(self, stage, number)
+                places = waypoints if waypoints is not None else course.draw()
+                for index, how in enumerate(self._ways):
+                    yield course.drive(places, how, driver)
+                    emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
 
     def summary(self, result: dict[str, Any]) -> str:
         """Give a line for each way of driving."""
         lines = []
         for how, row in result["totals"].items():
-            name = "round the labelled rocks" if how == "labels" else "straight on"
+            success = ""
+            if "success" in row:
+                success = "success {share:.0%} (95 %: {lo:.0%} … {hi:.0%}), ".format(**row["success"])
             lines.append(
-                f"{name}: reached {row['reached']} of {row['runs']}, {row['rocks']['mean']:.2f} rocks touched a "
-                f"drive, {row['distance_m']['mean']:.1f} m, slip {row['slip']['mean']:.3f}, "
+                f"{TOLD[how]}: {success}reached {row['reached']} of {row['runs']}, {row['rocks']['mean']:.2f} rocks "
+                f"touched a drive, {row['distance_m']['mean']:.1f} m, slip {row['slip']['mean']:.3f}, "
                 f"{row['real_time_factor']:.0f} × real time"
             )
         return "\n".join([*lines, str(self.out / RESULT)])
@@ -123,7 +158,7 @@ class Course:
         Raises:
             InputError: It has no rover, no ground, or something the engine does not know.
         """
-        self._verb, self._number = verb, number
+        self._verb, self._number, self._stage = verb, number, stage
         wheels = [schema.rover_body("wheel", corner) for corner in schema.CORNERS]
         gripping = wheels if verb.soil == "lunar" else []
         world = read_world(stage, rock_min_m=verb.rock_min_m)
@@ -139,13 +174,17 @@ class Course:
             load = LOAD_SHARE * _weight(world) / len(wheels)
             self._soil = WheelSoil(self._engine, self._layout.wheels, Soil(), load_max=load)
 
-    def draw(self) -> np.ndarray:
+    def draw(self, again: int = 0) -> np.ndarray:
         """Draw start and goal [m], shape [2, 2], at equal distances from the origin and clear of rocks.
+
+        Args:
+            again: Number of the way, where there are several over the stage.
 
         Raises:
             InputError: There is no room, or no way round the rocks.
         """
-        verb, random = self._verb, rng(self._verb.seed, self._verb.split, "traverse", self._number)
+        verb, keys = self._verb, (self._number, again)[: 1 + bool(again)]
+        random = rng(verb.seed, verb.split, "traverse", *keys)
         radius = 0.5 * verb.distance_m
         if radius + verb.clearance_m > self._half:
             allowed = f"at most {2.0 * (self._half - verb.clearance_m):.3g} m on this ground"
@@ -158,8 +197,13 @@ class Course:
         allowed = f"a stage of seed {verb.seed} with a way round its rocks (scene {self._number} has none)"
         raise InputError("clearance_m", verb.clearance_m, allowed)
 
-    def drive(self, places: np.ndarray, how: Avoid) -> dict[str, Any]:
+    def drive(self, places: np.ndarray, how: Avoid, driver: tuple[Policy, Renderer] | None = None) -> dict[str, Any]:
         """Drive from the first place by the others to the last, and say what came of it.
+
+        Args:
+            places: Start, places between and goal [m], shape [N, 2].
+            how: Way of driving.
+            driver: Policy, and what draws its pictures, where it drives.
 
         Raises:
             InputError: Places beyond the ground, or no way round the rocks.
@@ -167,26 +211,62 @@ class Course:
         verb = self._verb
         if (np.abs(places) > self._half).any():
             raise InputError("waypoints", verb.waypoints, f"places within {self._half:g} m of the origin")
-        route = places if how == "none" else self._around(places)
-        heading = math.atan2(*(route[1] - route[0])[::-1])
-        drive = drive_route(
-            self._engine, self._layout, route, start=place_rover(self._terrain, self._layout, route[0], heading),
-            speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s, soil=self._soil,
-            actuation=self._actuation(),
-        )  # fmt: skip
+        if how == "policy" and driver is not None:
+            policy, renderer = driver
+            drive = self.ride(places, self.sight(renderer, policy.size), policy.decide)
+        else:
+            drive = self._follow(places if how == "none" else self._around(places), self._actuation())
         file = verb.out / f"trajectory_{self._number:05d}_{how}.npz"
         write_trajectory(file, drive)
         return {"scene": self._number, "avoid": how, "trajectory": file.name, **describe(drive, places)}
 
-    def _actuation(self) -> Actuation | None:
+    def sight(self, renderer: Renderer, size: PictureSize) -> Sight:
+        """What the rover sees on this stage; an authored one is lit as the frame of the scene's number is."""
+        verb = self._verb
+        sight = Sight(renderer, self._stage, size, params=verb.params, seed=verb.seed, split=verb.split)
+        if verb.stage is None:
+            sight.light(self._number)
+        return sight
+
+    def guide(self, goal: np.ndarray, distance: float) -> Guide:
+        """Ways to a goal from everywhere on this stage, a distance from its rocks where there is room [m]."""
+        return Guide(self._clearance, goal, distance)
+
+    def ride(self, places: np.ndarray, sight: Sight, decide: Decide, *, again: int = 0) -> Drive:
+        """Drive from place to place by what is seen.
+
+        Args:
+            places: Start, places between and goal [m], shape [N, 2].
+            sight: Pictures.
+            decide: Takes the decisions.
+            again: Number of the way, where there are several over the stage: each has noise of its own.
+        """
+        actuation = self._actuation(again)
+        pilot = SeeingPilot(
+            sight, self._engine, self._layout, places, speed=self._verb.speed_m_s, decide=decide,
+            read=(lambda readings: readings) if actuation is None else actuation.read, period_s=PERIOD_S,
+        )  # fmt: skip
+        return self._follow(places, actuation, pilot)
+
+    def _follow(self, route: np.ndarray, actuation: Actuation | None, pilot: Pilot | None = None) -> Drive:
+        verb = self._verb
+        heading = math.atan2(*(route[1] - route[0])[::-1])
+        return drive_route(
+            self._engine, self._layout, route, start=place_rover(self._terrain, self._layout, route[0], heading),
+            speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s, soil=self._soil,
+            actuation=actuation, pilot=pilot,
+        )  # fmt: skip
+
+    def _actuation(self, again: int = 0) -> Actuation | None:
         """What the stage says of delay, gain and noise; None where it says none. Every drive has the same noise."""
         if self._channel == Channel():
             return None
         verb, layout = self._verb, self._layout
         rates = np.full(4, verb.speed_m_s / layout.radius)
-        seed = int(rng(verb.seed, verb.split, "traverse", self._number, "noise").integers(2**62))
-        speeds = np.repeat([False, True], 4)
-        return Actuation(self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
+        keys = ("traverse", self._number, "noise", again)[: 3 + bool(again)]
+        seed = int(rng(verb.seed, verb.split, *keys).integers(2**62))
+        speeds, largest = np.repeat([False, True], 4), np.concatenate([layout.limit, rates])
+        return Actuation(self._channel, actions=largest, readings=np.ones(len(READINGS)), speeds=speeds, seed=seed)
 
     def _around(self, places: np.ndarray) -> np.ndarray:
         """Join the ways round the rocks from place to place."""
