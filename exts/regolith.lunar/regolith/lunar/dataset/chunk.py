@@ -224,7 +224,7 @@ def author_scene(params: Params, *, seed: int, split: str, number: int, baked: b
     return scene, author_stage(scene, baked=baked)
 
 
-def _scene_of(views: Views | None, params: Params, **scene: Any) -> tuple[Scene | None, Usd.Stage]:
+def _open_scene(views: Views | None, params: Params, **scene: Any) -> tuple[Scene | None, Usd.Stage]:
     """A scene and its stage (`author_scene`); of a stage file that frames were chosen on, that stage alone."""
     from pxr import Usd
 
@@ -255,7 +255,7 @@ async def _frames(
     for number, indices in scenes.items():
         if stopped():
             return
-        build = partial(_scene_of, views, params, seed=seed, split=split, number=number, baked=renderer.baked)
+        build = partial(_open_scene, views, params, seed=seed, split=split, number=number, baked=renderer.baked)
         scene, stage = await renderer.aside(build)
         clock.lap("scene")
         stage = await renderer.load_async(stage)
