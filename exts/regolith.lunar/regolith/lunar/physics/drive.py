@@ -7,9 +7,13 @@ time_s              float64 [T]     since the start; the pose at the time, then 
 position_m          float64 [T, 3]  of the rover's origin, world frame
 orientation         float64 [T, 4]  unit quaternion (w, x, y, z), rover to world
 velocity_m_s        float64 [T, 3]  of the chassis' centre of mass, world frame
+suspension_rad      float64 [T, 4]  angles of the suspension joints
 steering_rad        float64 [T, 4]  angles of the steering joints
+wheel_rad           float64 [T, 4]  angles of the drive joints, whole turns included
 wheel_rate_rad_s    float64 [T, 4]  rates of the drive joints
 drive_torque_n_m    float64 [T, 4]  of the drives
+measured            float64 [T, 11] as the controller reads them, noise included: x and y [m], heading [rad], steering
+                                    [rad], wheel rates [rad/s]
 commanded           float64 [T, 8]  steering [rad], then wheel rates [rad/s], as the controller wants them
 applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration,
                                     and after delay, gain and noise
@@ -33,7 +37,7 @@ from scipy.spatial.transform import Rotation
 
 from regolith.lunar.physics.actuation import Actuation
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import Actuators, Command, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Command, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
@@ -181,7 +185,8 @@ def drive_route(
         mode: How turns are made.
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
-        actuation: Delay, gain and noise between the controller and the drives; None for none of these.
+        actuation: Delay, gain and noise between the controller and the rover, whose readings are `largest_readings`;
+            None for none of these.
         pilot: Drives instead of following the way; at its last corner it has reached the goal.
     """
     began = time.process_time()
@@ -195,11 +200,12 @@ def drive_route(
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
+        state["measured"] = measured = _measure(state, actuation)
         if pilot is None:
-            command = follower.command(state["position_m"][:2], heading_of(state))
+            command = follower.command(measured[:2], float(measured[2]))
         else:
             command = pilot.command(state)
-        applied = actuators.apply(command)
+        applied = actuators.apply(command, measured[3:7])
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
         state["sinkage_m"] = np.zeros(4) if soil is None else soil.sinkage
@@ -216,9 +222,27 @@ def drive_route(
     return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
 
 
+def largest_readings(layout: Layout, speed: float) -> np.ndarray:
+    """Largest value of each column of `measured`, that noise is a share of, shape [11].
+
+    Of a place it is the lookahead of the controller, of a heading half a turn, of a wheel's rate that of the rover's
+    speed.
+    """
+    place = (LOOKAHEAD_M, LOOKAHEAD_M, math.pi)
+    return np.concatenate([place, layout.limit, np.full(4, speed / layout.radius)])
+
+
+def _measure(state: dict[str, np.ndarray], actuation: Actuation | None) -> np.ndarray:
+    """What the controller reads of a row, shape [11]."""
+    motion = (state["position_m"][:2], [_heading(state)], state["steering_rad"], state["wheel_rate_rad_s"])
+    truth = np.concatenate(motion)
+    return truth if actuation is None else actuation.read(truth)
+
+
 def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.ndarray]:
     """A row of a trajectory, but for what is commanded."""
     motion, rolling = engine.motion([schema.ROVER_CHASSIS]), read_rolling(engine, layout.wheels)
+    suspension = [engine.joint(schema.rover_joint("suspension", corner)) for corner in schema.CORNERS]
     steering = [engine.joint(path) for path in layout.steering]
     drives = [engine.joint(path) for path in layout.drives]
     return {
@@ -226,7 +250,9 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
         "position_m": motion.position[0],
         "orientation": motion.orientation[0],
         "velocity_m_s": motion.velocity[0],
+        "suspension_rad": np.array([joint.position for joint in suspension]),
         "steering_rad": np.array([joint.position for joint in steering]),
+        "wheel_rad": np.array([joint.position for joint in drives]),
         "wheel_rate_rad_s": np.array([joint.velocity for joint in drives]),
         "drive_torque_n_m": np.array([joint.effort for joint in drives]),
         "slip": rolling.slip,

@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from regolith.lunar.params import InputError, PictureSize, one_line
-from regolith.lunar.physics.drive import heading_of
 from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.sight import HAZCAMS, Sight, read_stance
 from regolith.lunar.physics.steering import (
@@ -78,7 +77,7 @@ Decide = Callable[[Observation, Mapping[str, np.ndarray]], np.ndarray]
 
 
 def read_readings(state: Mapping[str, np.ndarray], layout: Layout, goal: np.ndarray, speed: float) -> np.ndarray:
-    """Proprioception without noise, float64, shape [13].
+    """Proprioception, float64, shape [13]: of place, heading, wheels and steering what is measured.
 
     Args:
         state: Row of a trajectory (`physics.drive`).
@@ -87,13 +86,14 @@ def read_readings(state: Mapping[str, np.ndarray], layout: Layout, goal: np.ndar
         speed: Full speed of the rover [m/s].
     """
     w, x, y, z = state["orientation"]
-    ahead, aside = seen_from(goal, state["position_m"][:2], heading_of(state))
+    measured = state["measured"]
+    ahead, aside = seen_from(goal, measured[:2], float(measured[2]))
     gap = max(math.hypot(ahead, aside), 1e-6)
     pitch = -math.asin(max(-1.0, min(1.0, 2.0 * (w * y - z * x))))
     roll = math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
     return np.array([
         min(gap / GOAL_M, 1.0), ahead / gap, aside / gap,
-        *(state["wheel_rate_rad_s"] * layout.radius / speed), *(state["steering_rad"] / layout.limit),
+        *(measured[7:] * layout.radius / speed), *(measured[3:7] / layout.limit),
         pitch / TILT_RAD, roll / TILT_RAD,
     ])  # fmt: skip
 
@@ -147,7 +147,6 @@ class SeeingPilot:
         *,
         speed: float,
         decide: Decide,
-        read: Callable[[np.ndarray], np.ndarray],
         period_s: float,
     ) -> None:
         """Take a way.
@@ -159,11 +158,10 @@ class SeeingPilot:
             places: Start, places between and goal [m], shape [N, 2]; one between counts as reached a metre away.
             speed: Of the rover's centre [m/s].
             decide: Takes the decisions.
-            read: What a sensor makes of readings, shape [13] both ways.
             period_s: Time between commands [s].
         """
         self._sight, self._engine, self._layout, self._speed = sight, engine, layout, speed
-        self._goals, self._decide, self._read = list(places[1:]), decide, read
+        self._goals, self._decide = list(places[1:]), decide
         self._every = round(DECIDE_S / period_s)
         self._tick = 0
         self._seen: list[np.ndarray] = []
@@ -176,7 +174,7 @@ class SeeingPilot:
             self._goals.pop(0)
         if self._command is None or self._tick % self._every == 0:
             self._seen = [*self._seen, self._sight.look(read_stance(self._engine))][-1 - LAG :]
-            readings = self._read(read_readings(state, self._layout, self._goals[0], self._speed))
+            readings = read_readings(state, self._layout, self._goals[0], self._speed)
             shown = Observation(np.stack([self._seen[-1], self._seen[0]]), readings.astype(np.float32))
             self._command = command_of(self._layout, self._decide(shown, state), self._speed)
         self._tick += 1
