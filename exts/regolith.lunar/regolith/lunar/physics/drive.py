@@ -25,7 +25,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -59,6 +60,14 @@ TIPPED_COS = math.cos(math.radians(45.0))
 """Cosine of the tilt at which a rover has tipped over."""
 
 Outcome = Literal["reached", "stuck", "tipped", "timeout"]
+
+
+class Look(Protocol):
+    """Looks at a drive while it goes on."""
+
+    def __call__(self, rows: Sequence[dict[str, np.ndarray]], touched: Iterable[str], *, last: bool) -> object:
+        """Take the rows of its trajectory so far, and the rocks touched, by their prims."""
+        ...
 
 
 @dataclasses.dataclass
@@ -159,6 +168,7 @@ def drive_route(
     time_max_s: float,
     soil: WheelSoil | None = None,
     actuation: Actuation | None = None,
+    watch: Look | None = None,
 ) -> Drive:
     """Drive along a way until its end, or until it goes no further.
 
@@ -172,8 +182,9 @@ def drive_route(
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
         actuation: Delay, gain and noise between the controller and the drives; None for none of these.
+        watch: Looks at each row, and once more at the end; its time counts for nothing.
     """
-    began = time.process_time()
+    began, watched = time.process_time(), 0.0
     simulate = engine.step if soil is None else soil.step
     engine.reset({schema.ROVER_CHASSIS: start})
     simulate(round(SETTLE_S / engine.timestep_s))
@@ -192,6 +203,7 @@ def drive_route(
         state["sinkage_m"] = np.zeros(4) if soil is None else soil.sinkage
         rows.append(state)
         rocks.see(engine, tick * PERIOD_S)
+        watched += _look(watch, rows, rocks, last=False)
         if (ended := _ended(rows, route[-1])) is not None:
             outcome = ended
             break
@@ -199,8 +211,18 @@ def drive_route(
             simulate(round(PERIOD_S / engine.timestep_s))
         else:
             state["applied"] = actuation.drive(engine, layout, applied, simulate, PERIOD_S)
+    watched += _look(watch, rows, rocks, last=True)
     trajectory = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
+    cpu_s = time.process_time() - began - watched
+    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), cpu_s)
+
+
+def _look(watch: Look | None, rows: list[dict[str, np.ndarray]], rocks: _Rocks, *, last: bool) -> float:
+    """Let somebody look; returns the processor time that took [s]."""
+    began = time.process_time()
+    if watch is not None:
+        watch(rows, rocks.touches, last=last)
+    return time.process_time() - began
 
 
 def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.ndarray]:

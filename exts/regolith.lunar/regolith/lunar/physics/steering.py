@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.engine import Joints
 from regolith.lunar.physics.wheel_soil import Wheels, find_wheels
 from regolith.lunar.physics.world import World
 from regolith.lunar.stage import schema
@@ -190,15 +190,15 @@ class Follower:
 class Actuators:
     """The rover's joints: commands within limits, at rates they can do, and no driving while wheels still turn."""
 
-    def __init__(self, engine: Engine, layout: Layout, *, period_s: float) -> None:
-        """Take the joints of an engine that are commanded every `period_s`."""
-        self._engine, self._layout, self._period = engine, layout, period_s
+    def __init__(self, joints: Joints, layout: Layout, *, period_s: float) -> None:
+        """Take the joints that are commanded every `period_s`."""
+        self._joints, self._layout, self._period = joints, layout, period_s
         self._rates = np.zeros(4)
 
     def apply(self, command: Command) -> Command:
         """Set the drives, and say to what."""
         layout = self._layout
-        steered = np.array([self._engine.joint(path).position for path in layout.steering])
+        steered = np.array([self._joints.joint(path).position for path in layout.steering])
         wanted = np.clip(command.steering, -layout.limit, layout.limit)
         reach = STEERING_RATE * self._period
         steering = np.clip(wanted, steered - reach, steered + reach)
@@ -206,7 +206,7 @@ class Actuators:
         reach = WHEEL_ACCELERATION * self._period
         self._rates = np.clip(command.rates * share, self._rates - reach, self._rates + reach)
         for path, angle in zip(layout.steering, steering, strict=True):
-            self._engine.drive(path, position=float(angle))
+            self._joints.drive(path, position=float(angle))
         for path, rate in zip(layout.drives, self._rates, strict=True):
-            self._engine.drive(path, velocity=float(rate))
+            self._joints.drive(path, velocity=float(rate))
         return Command(steering, self._rates.copy())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
 from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import Layout, Mode, read_layout
+from regolith.lunar.physics.sketch import Sketch
+from regolith.lunar.physics.watch import Camera, Watch, first_frame, frame_shown
 from regolith.lunar.physics.wheel_soil import WheelSoil
 from regolith.lunar.physics.world import World
 from regolith.lunar.randomize import Split, draw_dynamics, draw_scene, narrowed
@@ -69,6 +72,10 @@ class Traverse(PresetVerb):
     engine: EngineName = quantity("mujoco", "Physics engine.")
     timestep_s: float = quantity(TIMESTEP_S, "Step of the simulation.", unit="s", ge=0.0005, le=0.01, step=0.0005)
     out: Path = quantity(Path("out/traverse"), f"Folder of {RESULT} and the trajectories.")
+    watch_m: float | None = quantity(
+        None, "Draw a map of each drive and what the rover sees (--camera.view) anew after each so many metres; left "
+        "out, neither.", unit="m", ge=0.05, le=1000, step=0.05,
+    )  # fmt: skip
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
     def run(self) -> dict[str, Any]:
@@ -97,9 +104,14 @@ class Traverse(PresetVerb):
             stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
             course = Course(self, stage, number)
             places = waypoints if waypoints is not None else course.draw()
-            for index, how in enumerate(self._ways):
-                yield course.drive(places, how)
-                emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
+            with course.watched(stage, places, emit):
+                for done, how in enumerate(self._ways, number * len(self._ways)):
+
+                    def tell(share: float, done: int = done) -> None:
+                        emit({"event": "progress", "done": done + share, "total": total})
+
+                    yield course.drive(places, how, tell)
+                    tell(1.0)
 
     def summary(self, result: dict[str, Any]) -> str:
         """Give a line for each way of driving."""
@@ -130,9 +142,10 @@ class Course:
         self._layout: Layout = read_layout(world)
         self._terrain = read_terrain(stage)
         self._engine = open_engine(world, engine=verb.engine, timestep_s=verb.timestep_s, gripping=gripping)
-        rocks = [shape for shape in world.fixed if shape.path.startswith(f"{schema.ROCKS}/")]
+        self._rocks = [shape for shape in world.fixed if shape.path.startswith(f"{schema.ROCKS}/")]
         self._half = min(self._terrain.grid.half_x, self._terrain.grid.half_y)
-        self._clearance = Clearance(rocks, half=self._half)
+        self._clearance = Clearance(self._rocks, half=self._half)
+        self._watch: Watch | None = None
         self._channel = Channel.of(read_actuation(stage))
         self._soil = None
         if verb.soil == "lunar":
@@ -158,8 +171,33 @@ class Course:
         allowed = f"a stage of seed {verb.seed} with a way round its rocks (scene {self._number} has none)"
         raise InputError("clearance_m", verb.clearance_m, allowed)
 
-    def drive(self, places: np.ndarray, how: Avoid) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def watched(self, stage: Usd.Stage, places: np.ndarray, emit: Emit) -> Iterator[None]:
+        """Draw the drives between places that are made meanwhile, where that is asked for; edits the stage."""
+        verb = self._verb
+        if verb.watch_m is None:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            camera = None
+            try:
+                frame = frame_shown(stage) or first_frame(verb.params, verb.seed, verb.split, self._number)
+                camera = stack.enter_context(Camera(stage, *frame, verb.params.camera.view))
+            except InputError as error:
+                emit({"event": "note", "message": f"a map, but nothing of what the rover sees: {error}"})
+            sketch = Sketch(self._terrain, self._rocks, places)
+            self._watch = Watch(
+                verb.out, sketch, emit, every_m=verb.watch_m, joints=self._engine, camera=camera
+            )  # fmt: skip
+            yield
+
+    def drive(self, places: np.ndarray, how: Avoid, tell: Callable[[float], object]) -> dict[str, Any]:
         """Drive from the first place by the others to the last, and say what came of it.
+
+        Args:
+            places: Where to, shape [N, 2] [m].
+            how: How rocks are dealt with.
+            tell: Takes the share that is driven, of a drive that is watched.
 
         Raises:
             InputError: Places beyond the ground, or no way round the rocks.
@@ -169,14 +207,18 @@ class Course:
             raise InputError("waypoints", verb.waypoints, f"places within {self._half:g} m of the origin")
         route = places if how == "none" else self._around(places)
         heading = math.atan2(*(route[1] - route[0])[::-1])
+        name, pictures = f"{self._number:05d}_{how}", {}
+        if self._watch is not None:
+            self._watch.begin(name, route, tell)
+            pictures = self._watch.pictures
         drive = drive_route(
             self._engine, self._layout, route, start=place_rover(self._terrain, self._layout, route[0], heading),
             speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s, soil=self._soil,
-            actuation=self._actuation(),
+            actuation=self._actuation(), watch=None if self._watch is None else self._watch.see,
         )  # fmt: skip
-        file = verb.out / f"trajectory_{self._number:05d}_{how}.npz"
+        file = verb.out / f"trajectory_{name}.npz"
         write_trajectory(file, drive)
-        return {"scene": self._number, "avoid": how, "trajectory": file.name, **describe(drive, places)}
+        return {"scene": self._number, "avoid": how, "trajectory": file.name, **pictures, **describe(drive, places)}
 
     def _actuation(self) -> Actuation | None:
         """What the stage says of delay, gain and noise; None where it says none. Every drive has the same noise."""

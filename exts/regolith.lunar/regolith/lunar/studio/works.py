@@ -12,7 +12,7 @@ import numpy as np
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.presentation import CURVES, Curve, curve_words, plot_scale, thin
-from regolith.lunar.panel.quality import QUALITY
+from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.panel.work import Work
 from regolith.lunar.studio.parts import QUIET, ActionButton, assign, markup
 from regolith.lunar.studio.style import CURVE_COLORS
@@ -26,7 +26,7 @@ BUTTONS: dict[str, tuple[str, ...]] = {
     "generate": ("pause", "cancel", "report"),
     "training": ("train", "use_model", "open_run"),
     "evaluate": ("evaluate",),
-    **{row.key: (row.report,) for row in QUALITY if row.page},
+    **{row.key: row.buttons[1:] for row in ROWS if row.buttons[1:]},
 }
 """Buttons beside a work's progress, by the keys of the model's actions."""
 
