@@ -48,8 +48,9 @@ class SectionView:
     """One collapsable section."""
 
     def __init__(
-        self, model: PanelModel, section: Section, choose: Choose, *, collapsed: bool, toggled: Callable[[bool], None]
-    ) -> None:
+        self, model: PanelModel, section: Section, choose: Choose, *, collapsed: bool,
+        toggled: Callable[[bool], None], more: Iterable[Action] = (),
+    ) -> None:  # fmt: skip
         """Build it in the present container.
 
         Args:
@@ -58,6 +59,7 @@ class SectionView:
             choose: Lets the user choose a path.
             collapsed: Whether it starts collapsed.
             toggled: Told when the user collapses or opens it.
+            more: Buttons beside those of the model.
         """
         self.rows: dict[str, Row] = {}
         self.buttons: dict[str, ActionButton] = {}
@@ -82,6 +84,8 @@ class SectionView:
                 with ui.HStack(height=0, spacing=style.GAP):
                     for key in (key for key in keys if key in model.actions):
                         self.buttons[key] = ActionButton(model.actions[key])
+            for action in more:
+                self.buttons[action.key] = ActionButton(action)
             for key in WORKS.get(section.key, ()):
                 self.works[key] = work_views(model, key)
 

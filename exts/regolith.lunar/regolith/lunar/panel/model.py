@@ -25,7 +25,7 @@ from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.train_work import TrainWork
 from regolith.lunar.panel.values import enter, start_values
 from regolith.lunar.panel.verb_rows import row_defaults
-from regolith.lunar.params import Params, load_preset, preset_names
+from regolith.lunar.params import Group, InputError, Params, load_preset, preset_names
 from regolith.lunar.stage.spec import FrameSpec
 
 PYTHON_KEY = "python"
@@ -172,6 +172,18 @@ class PanelModel(ParameterEditor):
     def params(self) -> Params:
         """The parameters that count: with the last allowed value where what is entered is not."""
         return self._context.values.params
+
+    def entered(self, prefix: str) -> Group:
+        """The model that some fields make, by what their paths begin with: `traverse`.
+
+        Raises:
+            InputError: One of them is missing or not allowed.
+        """
+        values = self._context.values
+        model, problem = values.models[prefix], values.problem(prefix)
+        if problem or model is None:
+            raise InputError.from_line(problem or f"{prefix}: incomplete")
+        return model
 
     @property
     def valid(self) -> bool:

@@ -195,7 +195,7 @@ def drive_route(
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
-        heading = _heading(state)
+        heading = heading_of(state)
         command = follower.command(state["position_m"][:2], heading)
         applied = actuators.apply(command)
         state["commanded"] = np.concatenate([command.steering, command.rates])
@@ -204,7 +204,7 @@ def drive_route(
         rows.append(state)
         rocks.see(engine, tick * PERIOD_S)
         watched += _look(watch, rows, rocks, last=False)
-        if (ended := _ended(rows, route[-1])) is not None:
+        if (ended := ended(rows, route[-1])) is not None:
             outcome = ended
             break
         if actuation is None:
@@ -243,14 +243,19 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
     }
 
 
-def _heading(state: dict[str, np.ndarray]) -> float:
-    """Heading of a row, anticlockwise from +X [rad]."""
+def heading_of(state: dict[str, np.ndarray]) -> float:
+    """Heading of a row of a trajectory, anticlockwise from +X [rad]."""
     w, x, y, z = state["orientation"]
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
-def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
-    """How it ended; None where it goes on."""
+def ended(rows: Sequence[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
+    """How a drive ended; None where it goes on.
+
+    Args:
+        rows: Of its trajectory so far, one every `PERIOD_S`; of their columns position and orientation count.
+        goal: Where to, shape [2] [m].
+    """
     state = rows[-1]
     _, x, y, _ = state["orientation"]
     if 1.0 - 2.0 * (x * x + y * y) < TIPPED_COS:
@@ -261,6 +266,6 @@ def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | Non
     if len(rows) > span:
         then = rows[-1 - span]
         moved = np.linalg.norm(state["position_m"] - then["position_m"])
-        if moved < STUCK_M and abs(math.remainder(_heading(state) - _heading(then), 2.0 * math.pi)) < STUCK_RAD:
+        if moved < STUCK_M and abs(math.remainder(heading_of(state) - heading_of(then), 2.0 * math.pi)) < STUCK_RAD:
             return "stuck"
     return None

@@ -179,8 +179,19 @@ def move_rover(stage: Usd.Stage, stance: Stance) -> None:
     Raises:
         InputError: The stage has no rover.
     """
+    for path, (place, turn) in rover_places(stance).items():
+        _place(stage, path, place, turn)
+
+
+def rover_places(stance: Stance) -> dict[str, tuple[tuple[float, float, float], Gf.Quatd]]:
+    """Where a rover is that stands so, and where its arms, uprights and wheels are on it.
+
+    Returns:
+        Path of the rover and of each of these bodies to place [m] and turn: of the rover in the world frame, of the
+        bodies in the rover's.
+    """
     turn = Gf.Matrix4d(*rover_matrix(stance).ravel().tolist()).ExtractRotationQuat()
-    _place(stage, schema.ROVER, (stance.x_m, stance.y_m, stance.z_m), turn)
+    found = {schema.ROVER: ((stance.x_m, stance.y_m, stance.z_m), turn)}
     for corner, bend_deg in zip(schema.CORNERS, stance.arms_deg, strict=True):
         bend = math.radians(bend_deg)
         turn = Gf.Quatd(math.cos(0.5 * bend), math.sin(0.5 * bend), 0.0, 0.0)
@@ -189,7 +200,8 @@ def move_rover(stage: Usd.Stage, stance: Stance) -> None:
         for part, (_, y, _) in places.items():  # all as high as the pivot
             out = y - pivot
             place = (x, pivot + math.cos(bend) * out, z + math.sin(bend) * out)
-            _place(stage, schema.rover_body(part, corner), place, turn)
+            found[schema.rover_body(part, corner)] = place, turn
+    return found
 
 
 def _place(stage: Usd.Stage, path: str, place: tuple[float, float, float], turn: Gf.Quatd) -> None:
