@@ -71,9 +71,7 @@ FILES = frozenset({"model.path", "companion.python", "evaluate.model"}) | {
 PROGRAMS = frozenset({"companion.python", "generate.command"})
 """Fields that name what a companion executes: a host whose users may not run what they like withholds them."""
 
-OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"}) | {
-    f"{row.key}.out" for row in ROWS
-}
+OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"}) | {f"{row.key}.out" for row in ROWS}
 """Fields that name a folder or file a companion writes."""
 
 

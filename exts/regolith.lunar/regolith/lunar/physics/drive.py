@@ -204,7 +204,7 @@ def drive_route(
         rows.append(state)
         rocks.see(engine, tick * PERIOD_S)
         watched += _look(watch, rows, rocks, last=False)
-        if (ended := ended(rows, route[-1])) is not None:
+        if (ended := outcome_of(rows, route[-1])) is not None:
             outcome = ended
             break
         if actuation is None:
@@ -249,7 +249,7 @@ def heading_of(state: dict[str, np.ndarray]) -> float:
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
-def ended(rows: Sequence[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
+def outcome_of(rows: Sequence[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
     """How a drive ended; None where it goes on.
 
     Args:

@@ -15,7 +15,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdPhysics
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.drive import PERIOD_S, Outcome, ended, heading_of
+from regolith.lunar.physics.drive import PERIOD_S, Outcome, heading_of, outcome_of
 from regolith.lunar.physics.engine import JointState
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
@@ -190,7 +190,7 @@ class Pilot:
         position, turn = self._joints.pose(schema.ROVER_CHASSIS)
         row = {"time_s": np.array(now_s), "position_m": position, "orientation": turn.as_quat(scalar_first=True)}
         self.rows.append(row)
-        if (outcome := ended(self.rows, self._goal)) is not None:
+        if (outcome := outcome_of(self.rows, self._goal)) is not None:
             return outcome
         if now_s >= self._time_max:
             return "timeout"

@@ -106,9 +106,7 @@ class Sketch:
         (start_x, start_y), (goal_x, goal_y) = self._at(route[[0, -1]])
         small, large = 3 * FINER, 7 * FINER
         pen.ellipse((start_x - small, start_y - small, start_x + small, start_y + small), fill=PLANNED)
-        pen.ellipse(
-            (goal_x - large, goal_y - large, goal_x + large, goal_y + large), outline=PLANNED, width=2 * FINER
-        )
+        pen.ellipse((goal_x - large, goal_y - large, goal_x + large, goal_y + large), outline=PLANNED, width=2 * FINER)
         if len(driven) > 1:
             pen.line(self._at(driven), fill=DRIVEN, width=3 * FINER, joint="curve")
         pen.polygon(self._at(_outline(driven[-1], heading)), outline=ROVER, width=2 * FINER)

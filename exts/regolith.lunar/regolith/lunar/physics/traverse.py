@@ -23,9 +23,9 @@ from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
+from regolith.lunar.physics.sketch import Sketch
 from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import Layout, Mode, read_layout
-from regolith.lunar.physics.sketch import Sketch
 from regolith.lunar.physics.watch import Camera, Watch, first_frame, frame_shown
 from regolith.lunar.physics.wheel_soil import WheelSoil
 from regolith.lunar.physics.world import World
