@@ -39,7 +39,6 @@ def test_the_camera_is_on_the_rover() -> None:
     """On the stage it is where its mount says, and looks as that says, however the rover is tilted."""
     params = load_preset("v1")
     stage = author(params, 0, "train_dr", 0)
-    assert frame_shown(stage) is None
     narrow, spec = first_frame(params, 0, "train_dr", 0)
     stance = Stance(1.0, -2.0, 0.5, 130.0, -8.0, 5.0, (1.0, -2.0, 3.0, 0.5), carries=True)
     apply_frame(stage, narrow, mounted(spec, "hazcam_front_left", stance), 96, 72)
@@ -58,6 +57,7 @@ def test_the_camera_is_on_the_rover() -> None:
 
 def test_a_stage_that_says_nonsense_of_its_frame_is_refused() -> None:
     stage = ground_stage()
+    assert frame_shown(stage) is None
     stage.GetPrimAtPath(schema.WORLD).SetCustomDataByKey(schema.SHOWN, {"parameters": "{}", "frame": "[]"})
     with pytest.raises(InputError, match="customData"):
         frame_shown(stage)

@@ -181,7 +181,8 @@ class Course:
         with contextlib.ExitStack() as stack:
             camera = None
             try:
-                frame = frame_shown(stage) or first_frame(verb.params, verb.seed, verb.split, self._number)
+                drawn = verb.params, verb.seed, verb.split, self._number
+                frame = (frame_shown(stage) if verb.stage else None) or first_frame(*drawn)
                 camera = stack.enter_context(Camera(stage, *frame, verb.params.camera.view))
             except InputError as error:
                 emit({"event": "note", "message": f"a map, but nothing of what the rover sees: {error}"})

@@ -84,7 +84,7 @@ def frame_shown(stage: Usd.Stage) -> tuple[Params, FrameSpec] | None:
         return None
     try:
         return validate(Params, json.loads(shown["parameters"])), FrameSpec.from_dict(json.loads(shown["frame"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         allowed = "a frame written by regolith author"
         raise InputError(f"{schema.WORLD}.customData", type(error).__name__, allowed) from None
 
