@@ -26,7 +26,7 @@ MARGIN_M = 3.0
 """Ground shown beyond start and goal [m]."""
 LIGHT = np.array([-1.0, 1.0, 1.0]) / math.sqrt(3.0)
 """From where the hillshade is lit, as maps are: from the upper left."""
-STEEP = 3.0
+STEEP = 2.0
 """Heights over what they are, so that gentle ground shows."""
 
 GROUND, ROCK, TOUCHED = (118, 114, 108), (206, 178, 132), (242, 84, 66)
