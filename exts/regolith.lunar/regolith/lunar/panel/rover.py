@@ -82,7 +82,7 @@ ROVER: tuple[VerbRow, ...] = (
         "traverse", "traverse", Traverse, "Drive", "Drive",
         "Let the rover drive over stages of these parameters under lunar gravity, in a process of its own.",
         "drives", _say_traverse, {"out": "traverse"}, {"watch_m": WATCH_M}, splits=(), files=("stage",),
-        section="traverse", unused=frozenset({"engine"}), pictures={MAP: "Map", VIEW: "Rover's camera"},
+        section="traverse", pictures={MAP: "Map", VIEW: "Rover's camera"},
         table=_table_traverse,
     ),
     VerbRow(

@@ -48,8 +48,6 @@ class VerbRow:
     """Whether it needs the interpreter of training."""
     section: str = "quality"
     """Section its fields are in."""
-    unused: frozenset[str] = frozenset()
-    """Fields of no use in the panel, beside those that are of none for any verb."""
     pictures: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Kind of the artifacts that are shown while it runs to what they are called: PNGs in the folder `out`."""
     table: Callable[[Any], Table] = _no_table
@@ -82,7 +80,7 @@ class VerbRow:
         """Fields of no use in the panel, and the model where it is the panel's own."""
         base = PresetVerb if self.starts_from_params else Verb
         own = {"model"} if self.takes_model else set()
-        return frozenset(base.model_fields) | {"events", "threads"} | self.unused | own
+        return frozenset(base.model_fields) | {"events", "threads"} | own
 
     @property
     def takes_model(self) -> bool:
