@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from regolith.lunar.panel.work import Table
 from regolith.lunar.params import PresetVerb, Verb
@@ -77,10 +77,12 @@ class VerbRow:
 
     @property
     def hidden(self) -> frozenset[str]:
-        """Fields of no use in the panel, and the model where it is the panel's own."""
+        """Fields of no use in the panel, those with a single choice, and the model where it is the panel's own."""
         base = PresetVerb if self.starts_from_params else Verb
+        fields = self.model.model_fields.items()
+        single = {name for name, info in fields if len(get_args(info.annotation)) == 1}
         own = {"model"} if self.takes_model else set()
-        return frozenset(base.model_fields) | {"events", "threads"} | own
+        return frozenset(base.model_fields) | {"events", "threads"} | single | own
 
     @property
     def takes_model(self) -> bool:
