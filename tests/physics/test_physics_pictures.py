@@ -25,7 +25,8 @@ from regolith.lunar.dataset.verify import repair, verify
 from regolith.lunar.dataset.views import VIEWS, read_views
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engines import open_engine
-from regolith.lunar.physics.pictures import picked, stance_at
+from regolith.lunar.physics.pictures import picked
+from regolith.lunar.physics.stance import read_stance
 from regolith.lunar.physics.traverse import RESULT
 from regolith.lunar.randomize import draw_values, frame_seed
 from regolith.lunar.render.view import read_camera
@@ -134,12 +135,7 @@ def test_the_stage_has_the_rover_as_the_engine_has_it(rover_stage: Usd.Stage) ->
     for joint, rate in zip(DRIVES, (0.9, 0.8, 0.9, 0.7), strict=True):
         engine.drive(joint, velocity=rate)
     engine.step(8000)
-    motion = engine.motion([schema.ROVER_CHASSIS])
-    trajectory = {"position_m": motion.position, "orientation": motion.orientation}
-    for name, joint in (("suspension_rad", "suspension"), ("steering_rad", "steering"), ("wheel_rad", "drive")):
-        angles = [engine.joint(schema.rover_joint(joint, corner)).position for corner in schema.CORNERS]
-        trajectory[name] = np.array([angles])
-    stance = stance_at(trajectory, 0)
+    stance = read_stance(engine)
     assert all(abs(angle) > 10.0 for angle in stance.steering_deg) and all(abs(a) > 90.0 for a in stance.wheels_deg)
     move_rover(rover_stage, stance)
     cache, there = UsdGeom.XformCache(), engine.motion(BODIES)

@@ -27,7 +27,7 @@ from regolith.lunar.physics.policy import (
     read_readings,
 )
 from regolith.lunar.physics.read import read_world
-from regolith.lunar.physics.sight import read_stance
+from regolith.lunar.physics.stance import read_stance
 from regolith.lunar.physics.steering import CURVATURE_MAX, read_layout, turn_about
 from regolith.lunar.physics.success import success_rate, wilson
 from regolith.lunar.physics.world import Pose, Shape
@@ -54,7 +54,7 @@ def follow(guide: Guide, place: np.ndarray, goal: np.ndarray, *, step: float = 0
 
 
 def test_a_guide_leads_round_a_rock_as_the_shortest_way_does() -> None:
-    clearance, goal, start = Clearance([rock(0.0, 0.2)], half=6.0), np.array([4.0, 0.0]), np.array([-4.0, 0.0])
+    clearance, goal, start = Clearance.of_rocks([rock(0.0, 0.2)], half=6.0), np.array([4.0, 0.0]), np.array([-4.0, 0.0])
     places = follow(Guide(clearance, goal, CLEARANCE_M), start, goal)
     way = clearance.way(start, goal, CLEARANCE_M)
     assert way is not None
@@ -65,7 +65,7 @@ def test_a_guide_leads_round_a_rock_as_the_shortest_way_does() -> None:
 
 
 def test_a_guide_leads_away_from_a_rock_it_is_too_near_to() -> None:
-    clearance, goal = Clearance([rock(0.0, 0.0)], half=6.0), np.array([4.0, 0.0])
+    clearance, goal = Clearance.of_rocks([rock(0.0, 0.0)], half=6.0), np.array([4.0, 0.0])
     start = np.array([-1.0, 0.1])  # half a metre from the rock, which lies between it and the goal
     assert clearance.way(start, goal, CLEARANCE_M) is None
     guide = Guide(clearance, goal, CLEARANCE_M)
@@ -76,7 +76,7 @@ def test_a_guide_leads_away_from_a_rock_it_is_too_near_to() -> None:
 
 
 def test_a_guide_goes_straight_where_nothing_is_in_the_way() -> None:
-    guide = Guide(Clearance([], half=6.0), np.array([4.0, 1.0]), CLEARANCE_M)
+    guide = Guide(Clearance.of_rocks([], half=6.0), np.array([4.0, 1.0]), CLEARANCE_M)
     toward = guide.ahead(np.array([1.0, -1.0]), 1.0) - (1.0, -1.0)
     assert np.linalg.norm(toward) == pytest.approx(1.0)
     assert math.atan2(toward[1], toward[0]) == pytest.approx(math.atan2(2.0, 3.0), abs=0.06)
@@ -113,8 +113,9 @@ def test_actions_and_readings_have_a_mirror(rover_stage: Usd.Stage) -> None:
 
     def state(corners: list[np.ndarray], steering: float, quaternion: np.ndarray, y: float) -> dict[str, np.ndarray]:
         rates, angles = np.array(corners).T
-        return {"position_m": np.array([1.0, y, 0.0]), "orientation": quaternion, "wheel_rate_rad_s": rates,
-                "steering_rad": steering * angles}  # fmt: skip
+        qw, qx, qy, qz = quaternion
+        heading = math.atan2(2.0 * (qw * qz + qx * qy), 1.0 - 2.0 * (qy * qy + qz * qz))
+        return {"orientation": quaternion, "measured": np.array([1.0, y, heading, *(steering * angles), *rates])}
 
     one = read_readings(state([fl, fr, rl, rr], 1.0, tilt, 2.0), layout, np.array([5.0, 3.0]), 0.2)
     flipped = tilt * (1.0, -1.0, 1.0, -1.0)  # of a reflection in the XZ plane
@@ -144,7 +145,7 @@ def test_each_hazard_camera_sees_the_rock_on_its_own_side() -> None:
     pytest.importorskip("mitsuba")
     from regolith.lunar.params import change_params
     from regolith.lunar.physics.sight import Sight
-    from regolith.lunar.randomize import draw_scene, narrowed
+    from regolith.lunar.randomize import draw_scene, lit_frame, narrowed
     from regolith.lunar.render import open_renderer
     from regolith.lunar.stage.author import author_stage, build_scene
 
@@ -162,10 +163,9 @@ def test_each_hazard_camera_sees_the_rock_on_its_own_side() -> None:
         mesh.CreateFaceVertexIndicesAttr(faces.ravel().tolist())
         engine = open_engine(read_world(stage))
         engine.reset()
-        sight = Sight(renderer, stage, size, params=params, seed=0, split="val")
+        sight = Sight(renderer, stage, size, params=params, frame=lit_frame(params, 0, "val", 0))
         engine.reset({schema.ROVER_CHASSIS: Pose(np.zeros(3), UPRIGHT)})
         stance = read_stance(engine)
-        sight.light(0)
         pictures = sight.look(stance).astype(float)
         again = sight.look(stance).astype(float)
     assert pictures.shape == (2, 48, 64) and (pictures == again).mean() > 0.9

@@ -14,11 +14,13 @@ from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError
 from regolith.lunar.params.policy import PolicyParams
 from regolith.lunar.physics.drive import heading_of
+from regolith.lunar.physics.outcome import describe
 from regolith.lunar.physics.plan import Guide
 from regolith.lunar.physics.policy import ACTIONS, DECIDE_S, READINGS, Decide, Observation, Policy, encode_aim
 from regolith.lunar.physics.steering import LOOKAHEAD_M, seen_from
 from regolith.lunar.physics.success import succeeded
-from regolith.lunar.physics.traverse import Course, Traverse, author, describe
+from regolith.lunar.physics.traverse import Course, Traverse, author
+from regolith.lunar.randomize import lit_frame
 from regolith.lunar.render import Renderer
 from regolith.lunar.stage.spec import rng
 
@@ -136,7 +138,7 @@ def collect_stage(params: PolicyParams, round_: int, index: int, policy: Policy 
                 raise
             break
         sight = sight or course.sight(renderer, params.size)
-        sight.light(number * params.drives + again)
+        sight.light(lit_frame(params.params, params.seed, SPLIT, number * params.drives + again))
         planner = Planner(
             course.guide(places[-1], params.clearance_m), driving=policy and policy.decide, stray=params.stray,
             random=rng(params.seed, "policy", "stray", number, again),

@@ -8,14 +8,18 @@ from typing import Any
 
 from regolith.lunar.params import InputError
 from regolith.lunar.params.policy import PolicyParams
+from regolith.lunar.physics.outcome import sum_up
 from regolith.lunar.physics.policy import Policy
-from regolith.lunar.physics.success import success_rate
-from regolith.lunar.physics.traverse import WAYS, Course, author, sum_up
+from regolith.lunar.physics.traverse import Avoid, Course, Driver, author
 from regolith.lunar.reading import read_json
 from regolith.lunar.render import Renderer
 from training.policy.collect import course_verb
 
 SPLIT = "val"
+
+
+COMPARED: tuple[Avoid, ...] = ("none", "labels", "policy")
+"""Ways of driving that held-out stages are driven in."""
 
 
 def measure_stage(params: PolicyParams, number: int, policy: Policy, renderer: Renderer, out: Path) -> dict[str, Any]:
@@ -40,7 +44,7 @@ def measure_stage(params: PolicyParams, number: int, policy: Policy, renderer: R
         if error.field != "clearance_m":
             raise
         return result
-    result["runs"] = [course.drive(places, how, (policy, renderer)) for how in WAYS["all"]]
+    result["runs"] = [course.drive(places, how, Driver(renderer, policy)) for how in COMPARED]
     return result
 
 
@@ -61,8 +65,8 @@ def measured(paths: Iterable[Path]) -> dict[str, Any]:
     stages = [read_json(path)["runs"] for path in paths]
     runs = [run for stage in stages for run in stage]
     ways = {}
-    for how in WAYS["all"]:
+    for how in COMPARED:
         if mine := [run for run in runs if run["avoid"] == how]:
-            ways[how] = sum_up(mine) | {"success": success_rate(mine)}
+            ways[how] = sum_up(mine)
     driven = sum(bool(stage) for stage in stages)
     return {"stages": driven, "without_room": len(stages) - driven, "ways": ways}

@@ -112,7 +112,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "sweep gap": (
         "training.sweep.gap",
         "SweepGap",
-        "Measure what known differences to a \"real\" simulation cost a detector and a policy, and what wins it back.",
+        'Measure what known differences to a "real" simulation cost a detector and a policy, and what wins it back.',
     ),
     "sweep visual-vs-dynamics": (
         "training.sweep.visual_dynamics",

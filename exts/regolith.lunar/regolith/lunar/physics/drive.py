@@ -29,7 +29,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -71,6 +71,14 @@ class Pilot(Protocol):
 
     def command(self, state: Mapping[str, np.ndarray]) -> Command:
         """What they are to do in a state: a row of a trajectory, but for what is commanded."""
+        ...
+
+
+class Look(Protocol):
+    """Looks at a drive while it goes on."""
+
+    def __call__(self, rows: Sequence[dict[str, np.ndarray]], touched: Iterable[str], *, last: bool) -> object:
+        """Take the rows of its trajectory so far, and the rocks touched, by their prims."""
         ...
 
 
@@ -173,6 +181,7 @@ def drive_route(
     soil: WheelSoil | None = None,
     actuation: Actuation | None = None,
     pilot: Pilot | None = None,
+    watch: Look | None = None,
 ) -> Drive:
     """Drive along a way until its end, or until it goes no further.
 
@@ -188,8 +197,9 @@ def drive_route(
         actuation: Delay, gain and noise between the controller and the rover, whose readings are `largest_readings`;
             None for none of these.
         pilot: Drives instead of following the way; at its last corner it has reached the goal.
+        watch: Looks at each row, and once more at the end; its time counts for nothing.
     """
-    began = time.process_time()
+    began, watched = time.process_time(), 0.0
     simulate = engine.step if soil is None else soil.step
     engine.reset({schema.ROVER_CHASSIS: start})
     simulate(round(SETTLE_S / engine.timestep_s))
@@ -201,25 +211,33 @@ def drive_route(
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
         state["measured"] = measured = _measure(state, actuation)
-        if pilot is None:
-            command = follower.command(measured[:2], float(measured[2]))
-        else:
-            command = pilot.command(state)
+        command = pilot.command(state) if pilot else follower.command(measured[:2], float(measured[2]))
         applied = actuators.apply(command, measured[3:7])
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
         state["sinkage_m"] = np.zeros(4) if soil is None else soil.sinkage
         rows.append(state)
         rocks.see(engine, tick * PERIOD_S)
-        if (ended := _ended(rows, route[-1])) is not None:
+        watched += _look(watch, rows, rocks, last=False)
+        if (ended := outcome_of(rows, route[-1])) is not None:
             outcome = ended
             break
         if actuation is None:
             simulate(round(PERIOD_S / engine.timestep_s))
         else:
             state["applied"] = actuation.drive(engine, layout, applied, simulate, PERIOD_S)
+    watched += _look(watch, rows, rocks, last=True)
     trajectory = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
+    cpu_s = time.process_time() - began - watched
+    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), cpu_s)
+
+
+def _look(watch: Look | None, rows: list[dict[str, np.ndarray]], rocks: _Rocks, *, last: bool) -> float:
+    """Let somebody look; returns the processor time that took [s]."""
+    began = time.process_time()
+    if watch is not None:
+        watch(rows, rocks.touches, last=last)
+    return time.process_time() - began
 
 
 def largest_readings(layout: Layout, speed: float) -> np.ndarray:
@@ -234,7 +252,7 @@ def largest_readings(layout: Layout, speed: float) -> np.ndarray:
 
 def _measure(state: dict[str, np.ndarray], actuation: Actuation | None) -> np.ndarray:
     """What the controller reads of a row, shape [11]."""
-    motion = (state["position_m"][:2], [_heading(state)], state["steering_rad"], state["wheel_rate_rad_s"])
+    motion = (state["position_m"][:2], [heading_of(state)], state["steering_rad"], state["wheel_rate_rad_s"])
     truth = np.concatenate(motion)
     return truth if actuation is None else actuation.read(truth)
 
@@ -261,13 +279,18 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
 
 
 def heading_of(state: Mapping[str, np.ndarray]) -> float:
-    """Heading of a row, anticlockwise from +X [rad]."""
+    """Heading of a row of a trajectory, anticlockwise from +X [rad]."""
     w, x, y, z = state["orientation"]
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
-def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
-    """How it ended; None where it goes on."""
+def outcome_of(rows: Sequence[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
+    """How a drive ended; None where it goes on.
+
+    Args:
+        rows: Of its trajectory so far, one every `PERIOD_S`; of their columns position and orientation count.
+        goal: Where to, shape [2] [m].
+    """
     state = rows[-1]
     _, x, y, _ = state["orientation"]
     if 1.0 - 2.0 * (x * x + y * y) < TIPPED_COS:

@@ -21,15 +21,19 @@ from regolith.lunar.dataset.views import Views
 from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, PictureSize
+from regolith.lunar.physics.stance import stance_at
 from regolith.lunar.randomize import ride_frame
-from regolith.lunar.stage.pose import rover_angles
-from regolith.lunar.stage.spec import FrameSpec, Stance
+from regolith.lunar.stage.spec import FrameSpec
 
 STANDING_M, STANDING_RAD = 0.05, 0.05
 """A rover that has come no farther [m], and not turned by more [rad], sees the same picture: it is not taken again."""
 
 BESIDE = ("preset", "params_file", "split", "seed", "out", "events", "frames", "size", "workers", "json_file", "debug")
 """Arguments that decide no view, or that a contract has elsewhere."""
+
+
+ROW = ("time_s", "position_m", "orientation", "suspension_rad", "steering_rad", "wheel_rad")
+"""Columns of a trajectory that a frame is made of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +103,11 @@ class Pictures:
         for run in runs:
             with np.load(folder / run["trajectory"]) as file:
                 trajectory = dict(file)
-            for row in picked(trajectory, every_m=self.every_m, every_s=self.every_s):
+            for number in picked(trajectory, every_m=self.every_m, every_s=self.every_s):
+                row = {name: trajectory[name][number] for name in ROW}
                 yield ride_frame(
-                    self.params, self.seed, self.split, index, scene=run["scene"], stance=stance_at(trajectory, row),
-                    time_s=float(trajectory["time_s"][row]),
+                    self.params, self.seed, self.split, index, scene=run["scene"], stance=stance_at(row),
+                    time_s=float(row["time_s"]),
                 )  # fmt: skip
                 index += 1
 
@@ -128,19 +133,3 @@ def picked(trajectory: Mapping[str, np.ndarray], *, every_m: float, every_s: flo
         if moved > STANDING_M or turned > STANDING_RAD:
             rows.append(row)
     return rows
-
-
-def stance_at(trajectory: Mapping[str, np.ndarray], row: int) -> Stance:
-    """How the rover stands in a row of a trajectory, its camera on it."""
-    rotation = Rotation.from_quat(trajectory["orientation"][row], scalar_first=True).as_matrix()
-    heading, pitch, roll = rover_angles(rotation)
-    x, y, z = trajectory["position_m"][row].tolist()
-
-    def degrees(name: str) -> tuple[float, float, float, float]:
-        fl, fr, rl, rr = np.degrees(trajectory[name][row]).tolist()
-        return fl, fr, rl, rr
-
-    return Stance(
-        x_m=x, y_m=y, z_m=z, heading_deg=heading, pitch_deg=pitch, roll_deg=roll, arms_deg=degrees("suspension_rad"),
-        carries=True, steering_deg=degrees("steering_rad"), wheels_deg=degrees("wheel_rad"),
-    )  # fmt: skip

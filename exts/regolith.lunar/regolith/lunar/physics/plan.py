@@ -28,36 +28,27 @@ _STEPS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or
 class Clearance:
     """How far every place of a square is from the footprint of a rock."""
 
-    def __init__(self, rocks: Iterable[Shape], *, half: float) -> None:
+    def __init__(self, taken: np.ndarray) -> None:
+        """Take the nodes of a square grid about the origin that are rock, bool, shape [side, side], rows along Y."""
+        self._side = len(taken)
+        self._distance = np.full(taken.shape, np.inf)
+        if taken.any():
+            self._distance = np.asarray(ndimage.distance_transform_edt(~taken)) * CELL_M
+
+    @classmethod
+    def of_rocks(cls, rocks: Iterable[Shape], *, half: float) -> Clearance:
         """Lay rocks, as convex hulls, over a square about the origin.
 
         Args:
             rocks: Hulls in the world frame.
             half: Half side of the square [m].
         """
-        self._half = half
-        self._side = 2 * math.ceil(half / CELL_M) + 1
-        taken = np.zeros((self._side, self._side), bool)
+        side = 2 * math.ceil(half / CELL_M) + 1
+        taken = np.zeros((side, side), bool)
         for rock in rocks:
             assert rock.points is not None
-            self._stamp(taken, (rock.points + rock.pose.position)[:, :2])
-        self._distance = np.full(taken.shape, np.inf)
-        if taken.any():
-            self._distance = np.asarray(ndimage.distance_transform_edt(~taken)) * CELL_M
-
-    def _stamp(self, taken: np.ndarray, corners: np.ndarray) -> None:
-        """Mark the nodes in the shadow of a hull, and those next to its corners."""
-        at = np.rint(corners / CELL_M).astype(int) + self._side // 2
-        low, high = np.clip(at.min(axis=0), 0, self._side - 1), np.clip(at.max(axis=0), 0, self._side - 1)
-        columns, rows = (np.arange(low[axis], high[axis] + 1) for axis in (0, 1))
-        x, y = ((part - self._side // 2) * CELL_M for part in np.meshgrid(columns, rows))
-        sides = ConvexHull(corners).equations
-        inside = (sides[:, 0, None, None] * x + sides[:, 1, None, None] * y + sides[:, 2, None, None] <= 0.0).all(
-            axis=0
-        )
-        taken[low[1] : high[1] + 1, low[0] : high[0] + 1] |= inside
-        there = ((at >= 0) & (at < self._side)).all(axis=1)
-        taken[at[there, 1], at[there, 0]] = True
+            _stamp(taken, (rock.points + rock.pose.position)[:, :2])
+        return cls(taken)
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """Distance [m] of places [m], shape [N, 2], to the nearest rock; 0 beyond the square."""
@@ -108,6 +99,20 @@ class Clearance:
             )
             kept.append(places[index])
         return np.array(kept)
+
+
+def _stamp(taken: np.ndarray, corners: np.ndarray) -> None:
+    """Mark the nodes in the shadow of a hull, and those next to its corners."""
+    side = len(taken)
+    at = np.rint(corners / CELL_M).astype(int) + side // 2
+    low, high = np.clip(at.min(axis=0), 0, side - 1), np.clip(at.max(axis=0), 0, side - 1)
+    columns, rows = (np.arange(low[axis], high[axis] + 1) for axis in (0, 1))
+    x, y = ((part - side // 2) * CELL_M for part in np.meshgrid(columns, rows))
+    sides = ConvexHull(corners).equations
+    inside = (sides[:, 0, None, None] * x + sides[:, 1, None, None] * y + sides[:, 2, None, None] <= 0.0).all(axis=0)
+    taken[low[1] : high[1] + 1, low[0] : high[0] + 1] |= inside
+    there = ((at >= 0) & (at < side)).all(axis=1)
+    taken[at[there, 1], at[there, 0]] = True
 
 
 def _search(free: np.ndarray, first: tuple[int, ...], last: tuple[int, ...]) -> list[tuple[int, ...]] | None:

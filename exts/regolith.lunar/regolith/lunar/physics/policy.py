@@ -18,7 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from regolith.lunar.params import InputError, PictureSize, one_line
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.sight import HAZCAMS, Sight, read_stance
+from regolith.lunar.physics.sight import HAZCAMS, Sight
+from regolith.lunar.physics.stance import read_stance
 from regolith.lunar.physics.steering import (
     AIM_RAD,
     CURVATURE_MAX,

@@ -1,114 +1,91 @@
-"""What the rover of a simulation sees: pictures of its own cameras, drawn from where the engine has it."""
+"""What the rover of a simulation sees: pictures of its own cameras, drawn from where it stands."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import json
 
 import numpy as np
-from pxr import Usd, UsdGeom
+from pxr import Usd
 
-from regolith.lunar.params import Params, PictureSize
-from regolith.lunar.physics.engine import Engine
-from regolith.lunar.randomize import draw_values, frame_seed
-from regolith.lunar.render import Renderer
-from regolith.lunar.stage import rover_viper as viper
+from regolith.lunar.params import InputError, Params, PictureSize, validate
+from regolith.lunar.render import Frame, Quality, Renderer
 from regolith.lunar.stage import schema
-from regolith.lunar.stage.edit import apply_frame, set_camera
-from regolith.lunar.stage.pose import rover_matrix
-from regolith.lunar.stage.rover_stance import move_rover
+from regolith.lunar.stage.camera import mounted
+from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.spec import FrameSpec, Stance
 
 HAZCAMS = ("hazcam_front_left", "hazcam_front_right")
 """Cameras a policy drives by, the left one first: each is blind to the wheel of the other side."""
 
 
-def read_stance(engine: Engine) -> Stance:
-    """How the rover of an engine stands now, as its frames have it."""
-    rotation = engine.motion([schema.ROVER_CHASSIS])
-    ahead, left = rotation.rotation[0, :, 0], rotation.rotation[0, :, 1]
-    heading = math.atan2(ahead[1], ahead[0])
-    level = np.array([-math.sin(heading), math.cos(heading), 0.0])
-    arms = (engine.joint(schema.rover_joint("suspension", corner)).position for corner in schema.CORNERS)
-    fl, fr, rl, rr = (math.degrees(arm) for arm in arms)
-    x, y, z = rotation.position[0].tolist()
-    return Stance(
-        x_m=x,
-        y_m=y,
-        z_m=z,
-        heading_deg=math.degrees(heading),
-        pitch_deg=math.degrees(math.asin(max(-1.0, min(1.0, float(ahead[2]))))),
-        roll_deg=math.degrees(math.atan2(float(left @ np.cross(ahead, level)), float(left @ level))),
-        arms_deg=(fl, fr, rl, rr),
-        carries=True,
-    )
+def frame_shown(stage: Usd.Stage) -> tuple[Params, FrameSpec] | None:
+    """Parameters and frame that a stage shows (`schema.SHOWN`); None where it says none.
+
+    Raises:
+        InputError: What it says is none.
+    """
+    world = stage.GetPrimAtPath(schema.WORLD)
+    shown = world.GetCustomDataByKey(schema.SHOWN) if world else None
+    if not shown:
+        return None
+    try:
+        return validate(Params, json.loads(shown["parameters"])), FrameSpec.from_dict(json.loads(shown["frame"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        allowed = "a frame written by regolith author"
+        raise InputError(f"{schema.WORLD}.customData", type(error).__name__, allowed) from None
 
 
 class Sight:
-    """Pictures of the rover's cameras on one stage, grey, in draft quality.
+    """Pictures of the rover's cameras on one stage.
 
-    Light, ground and sensor are those of one frame of the split (`light`); the noise is new in every picture.
+    Light, ground and sensor are those of one frame; the noise is new in every picture.
     """
 
     def __init__(
-        self,
-        renderer: Renderer,
-        stage: Usd.Stage,
-        size: PictureSize,
-        *,
-        params: Params,
-        seed: int,
-        split: str,
+        self, renderer: Renderer, stage: Usd.Stage, size: PictureSize, *, params: Params, frame: FrameSpec
     ) -> None:
-        """Compile a stage; until `light` its light, ground and sensor are as the stage has them.
+        """Compile a stage.
 
         Args:
             renderer: Draws the pictures; what it held before is gone.
-            stage: Stage with a rover.
+            stage: Stage with a rover, edited from now on.
             size: Of a picture.
-            params: What light, ground and sensor are drawn from.
-            seed: Seed of the split.
-            split: Split the frames are of.
+            params: Parameters of the stage.
+            frame: A frame of it, whose light, ground and sensor are shown.
         """
-        self._renderer, self._size, self._params, self._seed, self._split = renderer, size, params, seed, split
+        self._renderer, self._size, self._params = renderer, size, params
         self._stage = renderer.load(stage)
-        self._frame: FrameSpec | None = None
-        self._taken = 0
-        camera = UsdGeom.Camera(self._stage.GetPrimAtPath(schema.CAMERA))
-        self._exposure = float(camera.GetExposureAttr().Get() or 0.0)
+        self.light(frame)
 
-    def light(self, number: int) -> None:
-        """Take light, ground and sensor of frame `number` of the split."""
-        values = draw_values(self._params, self._seed, self._split, number)
-        seed = frame_seed(self._seed, self._split, number)
-        self._frame = FrameSpec(self._split, number, number, seed, 0.0, 0.0, 0.0, values)
-        self._taken = 0
+    def light(self, frame: FrameSpec) -> None:
+        """Take light, ground and sensor of a frame."""
+        self._frame, self._taken = frame, 0
 
     def look(self, stance: Stance, views: tuple[str, ...] = HAZCAMS) -> np.ndarray:
-        """Take a picture with each of some cameras, from where the rover stands.
+        """Take a grey picture in draft quality with each of some cameras, from where the rover stands.
 
         Returns:
             The green channel of each, uint8, shape [views, H, W].
         """
-        return np.stack([self._picture(stance, view) for view in views])
+        return np.stack([self.take(stance, view)[0].rgb[..., 1] for view in views])
 
-    def _picture(self, stance: Stance, view: str) -> np.ndarray:
-        mount, matrix = viper.MOUNTS[view], rover_matrix(stance)
-        x, y, z = (np.array(mount.place_m) @ matrix[:3, :3] + matrix[3, :3]).tolist()
-        heading = stance.heading_deg + mount.yaw_deg
-        width, height = self._size.width, self._size.height
-        if self._frame is not None:
-            attitude = {"heading_deg": heading, "pitch_deg": mount.pitch_deg, "roll_deg": 0.0, "fov_deg": mount.fov_deg}
-            frame = dataclasses.replace(
-                self._frame, seed=self._frame.seed + self._taken, camera_x_m=x, camera_y_m=y, camera_z_m=z,
-                values=self._frame.values | attitude, rover=stance,
-            )  # fmt: skip
-            apply_frame(self._stage, self._params, frame, width, height)
-        else:
-            move_rover(self._stage, stance)
-            set_camera(
-                self._stage, (x, y, z), heading, mount.pitch_deg, 0.0, mount.fov_deg, exposure_ev=self._exposure,
-                width=width, height=height, aperture_mm=self._params.camera.aperture_mm, stance=stance,
-            )  # fmt: skip
+    def take(
+        self, stance: Stance, view: str, *, quality: Quality = "draft", outputs: frozenset[str] = frozenset()
+    ) -> tuple[Frame, FrameSpec]:
+        """Take a picture with labels.
+
+        Args:
+            stance: How the rover stands.
+            view: Camera, one of `rover_viper.MOUNTS`.
+            quality: Of the picture.
+            outputs: Which others to draw (`render.Renderer.render`).
+
+        Returns:
+            Picture and labels, and what fixes its camera.
+        """
+        spec = mounted(dataclasses.replace(self._frame, seed=self._frame.seed + self._taken), view, stance)
         self._taken += 1
-        return np.ascontiguousarray(self._renderer.render(width, height, quality="draft").rgb[..., 1])
+        width, height = self._size.width, self._size.height
+        apply_frame(self._stage, self._params, spec, width, height)
+        return self._renderer.render(width, height, quality=quality, outputs=outputs), spec

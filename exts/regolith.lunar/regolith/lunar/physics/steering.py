@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.engine import Joints
 from regolith.lunar.physics.wheel_soil import Wheels, find_wheels
 from regolith.lunar.physics.world import World
 from regolith.lunar.stage import schema
@@ -175,10 +175,18 @@ class Route:
         return self.at(self._passed + lookahead)
 
 
+class Way(Protocol):
+    """A way to go."""
+
+    def ahead(self, place: np.ndarray, lookahead: float) -> np.ndarray:
+        """The point [m], shape [2], to steer for from a place [m]: `lookahead` [m] along the way."""
+        ...
+
+
 class Follower:
     """Pure pursuit (Coulter 1992, CMU-RI-TR-92-01) of a path, turning on the spot where the path does."""
 
-    def __init__(self, layout: Layout, path: Route, *, speed: float, mode: Mode) -> None:
+    def __init__(self, layout: Layout, path: Way, *, speed: float, mode: Mode) -> None:
         """Take a path to follow.
 
         Args:
@@ -204,9 +212,9 @@ class Follower:
 class Actuators:
     """The rover's joints: commands within limits, at rates they can do, and no driving while wheels still turn."""
 
-    def __init__(self, engine: Engine, layout: Layout, *, period_s: float) -> None:
-        """Take the joints of an engine that are commanded every `period_s`."""
-        self._engine, self._layout, self._period = engine, layout, period_s
+    def __init__(self, joints: Joints, layout: Layout, *, period_s: float) -> None:
+        """Take the joints that are commanded every `period_s`."""
+        self._joints, self._layout, self._period = joints, layout, period_s
         self._rates = np.zeros(4)
 
     def apply(self, command: Command, steered: np.ndarray) -> Command:
@@ -224,7 +232,7 @@ class Actuators:
         reach = WHEEL_ACCELERATION * self._period
         self._rates = np.clip(command.rates * share, self._rates - reach, self._rates + reach)
         for path, angle in zip(layout.steering, steering, strict=True):
-            self._engine.drive(path, position=float(angle))
+            self._joints.drive(path, position=float(angle))
         for path, rate in zip(layout.drives, self._rates, strict=True):
-            self._engine.drive(path, velocity=float(rate))
+            self._joints.drive(path, velocity=float(rate))
         return Command(steering, self._rates.copy())

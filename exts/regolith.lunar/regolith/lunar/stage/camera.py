@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,25 @@ def mounted_lens(view: str, stance: Stance) -> np.ndarray:
     """
     matrix = rover_matrix(stance)
     return np.array(viper.MOUNTS[view].place_m) @ matrix[:3, :3] + matrix[3, :3]
+
+
+def mounted(spec: FrameSpec, view: str, stance: Stance) -> FrameSpec:
+    """The frame that a camera of a rover sees where that stands: light, ground and sensor stay.
+
+    Args:
+        spec: A frame of the scene.
+        view: Name in `rover_viper.MOUNTS`.
+        stance: How the rover stands.
+    """
+    mount = viper.MOUNTS[view]
+    x, y, z = mounted_lens(view, stance).tolist()
+    rig = {
+        "heading_deg": (stance.heading_deg + mount.yaw_deg) % 360.0, "pitch_deg": mount.pitch_deg, "roll_deg": 0.0,
+        "height_m": mount.place_m[2], "fov_deg": mount.fov_deg,
+    }  # fmt: skip
+    return dataclasses.replace(
+        spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=spec.values | rig, rover=stance
+    )  # fmt: skip
 
 
 def place_camera(

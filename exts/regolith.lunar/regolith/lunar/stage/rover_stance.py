@@ -179,8 +179,19 @@ def move_rover(stage: Usd.Stage, stance: Stance) -> None:
     Raises:
         InputError: The stage has no rover.
     """
+    for path, (place, turn) in rover_places(stance).items():
+        _place(stage, path, place, turn)
+
+
+def rover_places(stance: Stance) -> dict[str, tuple[tuple[float, float, float], Gf.Quatd]]:
+    """Where a rover is that stands so, and where its arms, uprights and wheels are on it.
+
+    Returns:
+        Path of the rover and of each of these bodies to place [m] and turn: of the rover in the world frame, of the
+        bodies in the rover's.
+    """
     turn = Gf.Matrix4d(*rover_matrix(stance).ravel().tolist()).ExtractRotationQuat()
-    _place(stage, schema.ROVER, (stance.x_m, stance.y_m, stance.z_m), turn)
+    found = {schema.ROVER: ((stance.x_m, stance.y_m, stance.z_m), turn)}
     angles = zip(schema.CORNERS, stance.arms_deg, stance.steering_deg, stance.wheels_deg, strict=True)
     for corner, *degrees in angles:
         bend, steering, rolled = map(math.radians, degrees)
@@ -195,7 +206,8 @@ def move_rover(stage: Usd.Stage, stance: Stance) -> None:
             place = (x - aside, pivot + math.cos(bend) * out, z + math.sin(bend) * out)
             angle, axis = own[part]
             turn = turn * _about(angle, axis) if angle else turn
-            _place(stage, schema.rover_body(part, corner), place, turn)
+            found[schema.rover_body(part, corner)] = place, turn
+    return found
 
 
 def _about(radians: float, axis: int) -> Gf.Quatd:

@@ -12,9 +12,9 @@ import numpy as np
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.presentation import CURVES, Curve, curve_words, plot_scale, thin
-from regolith.lunar.panel.quality import QUALITY
-from regolith.lunar.panel.work import Work
-from regolith.lunar.studio.parts import QUIET, ActionButton, assign, markup
+from regolith.lunar.panel.verb_rows import ROWS
+from regolith.lunar.panel.work import Picture, Table, Work
+from regolith.lunar.studio.parts import QUIET, ActionButton, add_image, assign, markup, set_image
 from regolith.lunar.studio.style import CURVE_COLORS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BUTTONS: dict[str, tuple[str, ...]] = {
     "generate": ("pause", "cancel", "report"),
     "training": ("train", "use_model", "open_run"),
     "evaluate": ("evaluate",),
-    **{row.key: (row.report,) for row in QUALITY if row.page},
+    **{row.key: row.buttons[1:] for row in ROWS if row.buttons[1:]},
 }
 """Buttons beside a work's progress, by the keys of the model's actions."""
 
@@ -59,6 +59,9 @@ class WorkView:
         self._log: Any = None
         self._lines: Any = None
         self._plots: list[CurvePlot] = []
+        self._pictures: dict[str, PictureView] = {}
+        self._album: Any = None
+        self._table: Any = None
         self._buttons: list[ActionButton] = []
         self.refresh()
 
@@ -84,6 +87,9 @@ class WorkView:
         assign(self._text, "content", markup("message" if work.state == "failed" else "note", work.text))
         for plot in self._plots:
             plot.refresh()
+        self._refresh_pictures()
+        assign(self._table, "content", table_of(work.table))
+        assign(self._table, "visible", bool(work.table))
         lines = "\n".join(list(work.log)[-LOG_LINES:])
         assign(self._log, "visible", bool(lines))
         assign(self._lines, "content", markup("log", lines))
@@ -92,6 +98,18 @@ class WorkView:
         """Show the buttons anew."""
         for button in self._buttons:
             button.refresh()
+
+    def _refresh_pictures(self) -> None:
+        pictures = self._work.pictures
+        for kind, picture in pictures.items():
+            if kind not in self._pictures:
+                with self._album:
+                    self._pictures[kind] = PictureView(self._gui, kind)
+            self._pictures[kind].show(picture)
+        for kind, view in self._pictures.items():
+            if kind not in pictures:
+                view.show(None)
+        assign(self._album, "visible", bool(pictures))
 
     def _build(self) -> None:
         work, gui = self._work, self._gui
@@ -104,6 +122,8 @@ class WorkView:
                 self._buttons.append(ActionButton(gui, self._loop, action, self._press, color=QUIET))
             if work.key == "training":
                 self._plots = [CurvePlot(gui, work, curve) for curve in CURVES]
+            self._album = gui.add_folder(None, visible=False)
+            self._table = gui.add_html("", visible=False)
             self._log = gui.add_folder("Log", expand_by_default=False, visible=False)
             with self._log:
                 self._lines = gui.add_html("")
@@ -115,6 +135,44 @@ def title_of(work: Work) -> str:
         f'<div class="rl-work" data-work="{work.key}" data-state="{work.state}">{html.escape(work.title)}'
         f"<span>{work.state if work.state != 'idle' else ''}</span></div>"
     )
+
+
+def table_of(table: Table) -> str:
+    """HTML of a table."""
+    if not table:
+        return ""
+    head, *lines = [[html.escape(text) for text in line] for line in table]
+    rows = ["".join(f"<th>{text}</th>" for text in head)]
+    rows += ["".join(f"<td>{text}</td>" for text in line) for line in lines]
+    return f'<table class="rl-table">{"".join(f"<tr>{row}</tr>" for row in rows)}</table>'
+
+
+class PictureView:
+    """A picture of work under way, below what it is called."""
+
+    def __init__(self, gui: GuiApi, kind: str) -> None:
+        """Make it in the present container, with nothing to see.
+
+        Args:
+            gui: Of the server.
+            kind: Of the picture.
+        """
+        self._kind = kind
+        self._title = gui.add_html("", visible=False)
+        self._image = add_image(gui, visible=False)
+        self._shown: Picture | None = None
+
+    def show(self, picture: Picture | None) -> None:
+        """Show a picture; None for none."""
+        if picture is self._shown:
+            return
+        self._shown = picture
+        if picture is not None:
+            words = f'<div class="rl-note" data-picture="{self._kind}">{html.escape(picture.title)}</div>'
+            assign(self._title, "content", words)
+            set_image(self._image, "png", picture.data)
+        for part in (self._title, self._image):
+            assign(part, "visible", picture is not None)
 
 
 class CurvePlot:
