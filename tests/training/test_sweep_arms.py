@@ -78,11 +78,12 @@ def test_everything_waits_for_what_it_needs() -> None:
         *(f"train-policy {arm} seed {seed}" for arm in ("identified", "both") for seed in (0, 1)),
     }  # fmt: skip
     drives = [(step.arm, step.world) for step in steps if isinstance(step, DrivePolicy) and step.seed == 0]
-    assert drives == [*(("nominal", world) for world in WORLDS),
-                      *((arm, world) for arm in ("randomized", "identified", "both") for world in ("sim", "real"))]  # fmt: skip
+    others = [(arm, world) for arm in ("randomized", "identified", "both") for world in ("sim", "real")]
+    assert drives == [*(("nominal", world) for world in WORLDS), *others]
     tests = {(step.name.split()[1], step.split.parent.name) for step in steps if isinstance(step, Synth)}
     assert tests == {(arm, world) for arm in study.presets for world in ("sim", "real")}
-    assert not any(isinstance(step, TeachPolicy) for step in gap("--no-policy").steps(study := gap("--no-policy").study(), []))
+    detectors = gap("--no-policy")
+    assert not any(isinstance(step, TeachPolicy) for step in detectors.steps(detectors.study(), []))
 
 
 def test_two_by_two_switches_one_thing_each() -> None:
@@ -148,9 +149,7 @@ def test_the_gap_is_told_from_the_numbers(tmp_path: Path) -> None:
 
 def test_two_by_two_tells_which_helps_which(tmp_path: Path) -> None:
     """Visual randomization helps the detector alone, that of dynamics the policy alone."""
-    verb = cli.parse_verb(
-        SweepVisualDynamics, "sweep visual-vs-dynamics", ["--init", "random", "--out", str(tmp_path)]
-    )
+    verb = cli.parse_verb(SweepVisualDynamics, "sweep visual-vs-dynamics", ["--init", "random", "--out", str(tmp_path)])
     seen, moved = {"visual", "both"}, {"dynamics", "both"}
     result = finished(
         verb,
