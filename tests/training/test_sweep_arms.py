@@ -78,13 +78,12 @@ def test_everything_waits_for_what_it_needs() -> None:
         *(f"train-policy {arm} seed {seed}" for arm in ("identified", "both") for seed in (0, 1)),
     }  # fmt: skip
     drives = [(step.arm, step.world) for step in steps if isinstance(step, DrivePolicy) and step.seed == 0]
-    assert drives == [*(("nominal", world) for world in WORLDS),
-                      *((arm, world) for arm in ("randomized", "identified", "both") for world in ("sim", "real"))]  # fmt: skip
+    others = [(arm, world) for arm in ("randomized", "identified", "both") for world in ("sim", "real")]
+    assert drives == [*(("nominal", world) for world in WORLDS), *others]
     tests = {(step.name.split()[1], step.split.parent.name) for step in steps if isinstance(step, Synth)}
     assert tests == {(arm, world) for arm in study.presets for world in ("sim", "real")}
-    assert not any(
-        isinstance(step, TeachPolicy) for step in gap("--no-policy").steps(study := gap("--no-policy").study(), [])
-    )
+    detectors = gap("--no-policy")
+    assert not any(isinstance(step, TeachPolicy) for step in detectors.steps(detectors.study(), []))
 
 
 def test_two_by_two_switches_one_thing_each() -> None:

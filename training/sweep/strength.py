@@ -65,7 +65,7 @@ class StrengthStudy(Study):
         return change_params(randomized(super().params(self.preset)), {"randomize.strength": strength_of(level)})
 
     @property
-    def real(self) -> Params:
+    def real_params(self) -> Params:
         """Parameters of the "real" simulation policies are tried in."""
         return world_params(super().params(self.preset), "real")
 
@@ -135,7 +135,7 @@ class SweepStrength(StudyVerb, StrengthFlags):
         for seed in study.seeds:
             for level in study.presets:
                 teach = TeachPolicy(study, level, seed, study.plan, lambda level=level: study.policy_params(level), ())
-                steps += [teach, DrivePolicy(study, teach, "real", lambda: study.real)]
+                steps += [teach, DrivePolicy(study, teach, "real", lambda: study.real_params)]
         return steps
 
     def report(self, study: Study, schedule: Schedule, shown: list[str]) -> dict[str, Any]:

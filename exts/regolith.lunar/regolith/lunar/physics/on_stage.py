@@ -165,7 +165,7 @@ class Pilot:
         self._joints, self._goal, self._time_max = joints, route[-1], time_max_s
         path = Route(route)
         self._follower = Follower(layout, path, speed=speed, mode=mode)
-        self._actuators = Actuators(joints, layout, period_s=PERIOD_S)
+        self._layout, self._actuators = layout, Actuators(joints, layout, period_s=PERIOD_S)
         self.rows: list[Row] = []
         """Time since the start [s], position [m] and orientation (w, x, y, z) at each command."""
         self.length_m = path.length
@@ -194,7 +194,8 @@ class Pilot:
             return outcome
         if now_s >= self._time_max:
             return "timeout"
-        self._actuators.apply(self._follower.command(position[:2], heading_of(row)))
+        steered = np.array([self._joints.joint(path).position for path in self._layout.steering])
+        self._actuators.apply(self._follower.command(position[:2], heading_of(row)), steered)
         return None
 
     def close(self) -> None:

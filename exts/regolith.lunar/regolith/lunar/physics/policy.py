@@ -34,10 +34,10 @@ from regolith.lunar.physics.steering import (
 )
 from regolith.lunar.reading import read_bytes, read_json
 
-DECIDE_S = 0.5
-"""Time between two decisions [s]: at 0.2 m/s a tenth of a metre."""
+DECIDE_S = 1.0
+"""Time between two decisions [s]: at 0.2 m/s two tenths of a metre."""
 
-LAG = 10
+LAG = 5
 """Decisions that the older pictures are back: at 0.2 m/s a metre of way, for a camera sees nothing beside a wheel."""
 
 CURVATURES = tuple(CURVATURE_MAX * share for share in (-1.0, -0.6, -0.35, -0.15, 0.0, 0.15, 0.35, 0.6, 1.0))

@@ -9,7 +9,8 @@ import numpy as np
 from pxr import Usd
 
 from regolith.lunar.params import InputError, Params, PictureSize, validate
-from regolith.lunar.render import Frame, Quality, Renderer
+from regolith.lunar.render import Frame, Renderer
+from regolith.lunar.render.base import Quality
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.camera import mounted
 from regolith.lunar.stage.edit import apply_frame

@@ -20,7 +20,7 @@ from regolith.lunar.physics.stance import read_stance
 
 MAP, VIEW = "map", "view"
 """Kinds of the pictures: what their files' names begin with, and what their `artifact` events say."""
-SIZE = PictureSize((384, 288))
+SIZE = PictureSize(384, 288)
 """Size of what the camera sees."""
 
 Row = dict[str, np.ndarray]
