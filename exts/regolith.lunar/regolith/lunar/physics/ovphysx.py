@@ -1,6 +1,6 @@
 """PhysX behind `physics.engine.Engine`, by NVIDIA's ovphysx: the solver of Isaac Sim, to hold MuJoCo against.
 
-It reads the stage's own prims, so that what is simulated here is what Isaac Sim simulates. A copy of the stage in memory
+It reads the stage's own prims, so that what is simulated here is what Isaac Sim simulates. It is given a copy that
 differs in this only: the ground's mesh has the heights MuJoCo has, relief included; ground and rocks collide whether or
 not they say so, rocks that are not in the world do not; nothing sleeps, and contacts are reported.
 
@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import math
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
@@ -54,9 +56,11 @@ def require_ovphysx() -> Any:
         schemas = metadata.distribution("physx-usd-schemas")
     except (ModuleNotFoundError, metadata.PackageNotFoundError):
         raise InputError("engine", "ovphysx", f"ovphysx: {install_command('physx')}") from None
-    warp.config.quiet = True
+    warp.config.log_level = logging.ERROR
+    keys = ovphysx.types.GlobalConfigKey
+    ovphysx.set_global_config(keys.DEFAULT_LOG_OUTPUT, False)  # it goes to stdout; what fails raises
+    ovphysx.set_global_config(keys.NUM_THREADS, 0)
     ovphysx.PhysX.set_cpu_mode(True)
-    ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.NUM_THREADS, 0)
     places = [str(schemas.locate_file(f"physx_usd_schemas/{name}/resources")) for name in SCHEMAS]
     ovstage.population.register_usd_schemas(places)
     return ovphysx
@@ -109,7 +113,10 @@ class PhysxEngine:
         physx = self._physx
         if self._attached:
             physx.wait_task(physx.detach_ovstage())
-        physx.wait_task(physx.attach_ovstage(self._stage, read_ordinal=1))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="attach_ovstage: the Newton USD schema")  # no stage has any
+            physx.wait_task(physx.attach_ovstage(self._stage, read_ordinal=1))
+        physx.warmup()
         self._attached, self._steps, self._pushes = True, 0, {}
         self._forget()
         for path, pose in (poses or {}).items():
@@ -240,8 +247,6 @@ class PhysxEngine:
 
     @contextlib.contextmanager
     def _reading(self, kind: Any, names: Sequence[str]) -> Iterator[Any]:
-        import warnings
-
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="ovphysx is in CPU-only mode")  # and Warp finds no driver
             with self._physx.read_sync(kind, list(names)) as result:
@@ -260,11 +265,14 @@ class PhysxEngine:
 
     def _write(self, kind: Any, columns: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Write columns of objects of a kind; those that are not named keep theirs, or have no force."""
+        import ovstage
+
+        known = ovstage.PathDictionary(self._stage)
         for name, values in columns.items():
             kept = {} if name == "force" else self._rows(kind, name)
             with self._physx.write_sync(kind, [name]) as session:
                 for group in session.groups:
-                    paths = session.dictionary.get_path_strings(group.prim_list)
+                    paths = known.get_path_strings(group.prim_list)
                     rows = [np.asarray(values.get(path, kept.get(path, np.zeros(3))), np.float32) for path in paths]
                     stacked = len(group.tensors) == 1
                     for tensor, row in zip(group.tensors, [np.stack(rows)] if stacked else rows, strict=True):
