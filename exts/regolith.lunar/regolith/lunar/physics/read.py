@@ -62,6 +62,7 @@ def read_world(
         fixed=(*shapes.get("", ()), *read_rocks(stage, rock_min_m, area, cache)),
         ground=ground,
         apart=frozenset(root for root in roots if _keeps_apart(stage.GetPrimAtPath(root))),
+        stage=stage,
     )
 
 
