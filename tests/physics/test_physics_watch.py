@@ -30,7 +30,7 @@ from regolith.lunar.stage.spec import Stance
 def test_a_pose_is_a_stance() -> None:
     stance = Stance(1.0, -2.0, 0.5, 130.0, -8.0, 5.0, (1.0, -2.0, 3.0, 0.5), carries=True)
     turn = Rotation.from_matrix(rover_matrix(stance)[:3, :3].T).as_quat(scalar_first=True)
-    found = stance_of(np.array([1.0, -2.0, 0.5]), turn, np.radians(stance.arms_deg))
+    found = stance_of(np.array([1.0, -2.0, 0.5]), turn, np.radians(stance.arms_deg).tolist())
     assert np.array(list(found.to_dict().values())[:6]) == pytest.approx([1.0, -2.0, 0.5, 130.0, -8.0, 5.0])
     assert found.arms_deg == pytest.approx(stance.arms_deg) and found.carries
 

@@ -182,7 +182,8 @@ class Camera:
         """
         from regolith.lunar.render import open_renderer
 
-        self._params, self._spec, self._view = params, spec, view
+        self._params, self._spec = params, spec
+        self._view: CameraView = view
         self._renderer = open_renderer(params.render.backend)
         try:
             self._stage = self._renderer.load(stage)
