@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 from scipy.spatial.transform import Rotation
 from small_stage import add_rover, ground_stage
 
@@ -76,7 +77,9 @@ def test_targets_are_the_sessions_and_go_with_it(rover_stage: Usd.Stage) -> None
     joints.drive(ARM, position=0.1)
     joints.drive(DRIVE, velocity=1.0)
     assert rover_stage.GetRootLayer().ExportToString() == before
-    authored = Usd.Stage.Open(rover_stage.GetRootLayer(), None)
+    layer = Sdf.Layer.CreateAnonymous("authored.usda")
+    layer.ImportFromString(before)
+    authored = Usd.Stage.Open(layer)
     name = f"{ARM}.drive:angular:physics:targetPosition"
     assert rover_stage.GetAttributeAtPath(name).Get() != authored.GetAttributeAtPath(name).Get()
     joints.close()
@@ -141,7 +144,7 @@ def rocks(*places: tuple[float, float]) -> Clearance:
     return Clearance.of_rocks(shapes, half=10.0)
 
 
-WAY = {"half_m": 10.0, "goals": None, "distance_m": 6.0, "clearance_m": 1.1}
+WAY: dict[str, Any] = {"half_m": 10.0, "goals": None, "distance_m": 6.0, "clearance_m": 1.1}
 
 
 def test_a_goal_is_ahead_or_as_nearly_so_as_can_be() -> None:

@@ -60,7 +60,7 @@ WORDS = {
 }  # fmt: skip
 """Part of a field's name to the word its label has."""
 
-UNIT_SUFFIXES = ("_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
+UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
 """Endings of names that repeat the unit, which a label shows anyway."""
 
 FILES = frozenset({"model.path", "companion.python", "evaluate.model"}) | {
