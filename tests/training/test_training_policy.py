@@ -37,6 +37,12 @@ def fixture_learned(made_once: Callable[[str, Callable[[Path], object]], Path]) 
     return made_once("policy", lambda folder: train(folder / "out")) / "out"
 
 
+def parsed(*args: str) -> TrainPolicy:
+    verb = cli.parse_verb(TrainPolicy, "train-policy", list(args))
+    assert isinstance(verb, TrainPolicy)
+    return verb
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Files by their names, but for what holds times."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.npz"))}
@@ -170,8 +176,7 @@ def test_batches_are_mirrored_in_pictures_readings_and_actions_alike() -> None:
 def test_it_learns_to_turn_away_from_what_it_sees(tmp_path: Path) -> None:
     from training.policy.fit import fit, write_policy
 
-    args = [*SCENE, *TINY, "--epochs", "12", "--out", str(tmp_path)]
-    params = cli.parse_verb(TrainPolicy, "train-policy", args)
+    params = parsed(*SCENE, *TINY, "--epochs", "12", "--out", str(tmp_path))
     random = np.random.default_rng(1)
     said: list[str] = []
     network, made = fit(params, 0, Samples([toy_drives(192, random)]), None, said.append)
@@ -185,7 +190,7 @@ def test_it_learns_to_turn_away_from_what_it_sees(tmp_path: Path) -> None:
 
 
 def test_a_preset_without_dynamics_gets_some() -> None:
-    verb = cli.parse_verb(TrainPolicy, "train-policy", ["--preset", "v1", "--dynamics.friction-scale", "0.5"])
+    verb = parsed("--preset", "v1", "--dynamics.friction-scale", "0.5")
     assert verb.params.dynamics == DYNAMICS.model_copy(
         update={"friction_scale": type(DYNAMICS.friction_scale)(0.5, 0.5)}
     )
@@ -203,6 +208,6 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_the_scale_shrinks_stages_and_epochs() -> None:
-    verb = cli.parse_verb(TrainPolicy, "train-policy", ["--scale", "0.25"])
+    verb = parsed("--scale", "0.25")
     assert (verb.scaled(verb.stages), verb.scaled(verb.held_out), verb.scaled(verb.epochs)) == (6, 10, 2)
     assert math.isclose(verb.distance_m, 10.0)

@@ -277,7 +277,9 @@ def _read_card(path: Path) -> dict[str, Any]:
     try:
         data, card = read_bytes(path), read_json(beside)
         wanted = describe_policy(PictureSize.model_validate(_Card.model_validate(card).size))
-    except (OSError, ValueError, ValidationError) as error:
+    except OSError as error:
+        raise InputError("policy", str(path), f"{allowed} ({error.strerror})") from None
+    except (ValueError, ValidationError) as error:
         raise InputError("policy", str(path), f"{allowed} ({one_line(str(error), 100)})") from None
     unlike = [name for name, value in wanted.items() if card[name] != value]
     if unlike:
