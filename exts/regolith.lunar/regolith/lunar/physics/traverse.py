@@ -80,6 +80,7 @@ class Traverse(PresetVerb):
     clearance_m: float = quantity(
         1.1, "From the middle of the rover to a rock that is avoided.", unit="m", ge=0.1, le=5, step=0.05
     )
+    skip_crowded: bool = quantity(False, "Leave out stages without a way round their rocks, instead of refusing them.")
     rock_min_m: float = quantity(ROCK_MIN_M, "Smallest rock that collides.", unit="m", ge=0.03, le=5, step=0.01)
     speed_m_s: float = quantity(0.2, "Speed of the rover; 0.2 m/s is VIPER's fastest.", unit="m/s", ge=0.01, le=2)
     steering: Mode = quantity("ackermann", "Turn while driving where that is wide enough, or always on the spot.")
@@ -106,6 +107,8 @@ class Traverse(PresetVerb):
         policy = None if self.policy is None else Policy(self.policy)
         with show(self.events, "traverse", "drives") as emit, sole_folder("out", self.out):
             runs = list(self._runs(waypoints, policy, emit))
+            if not runs:
+                raise InputError("clearance_m", self.clearance_m, "one stage at least with a way round its rocks")
             result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
             totals = {how: sum_up([run for run in runs if run["avoid"] == how]) for how in self._ways}
             if policy is not None:
@@ -129,7 +132,12 @@ class Traverse(PresetVerb):
             for number in range(self.stages):
                 stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
                 course = Course(self, stage, number)
-                places = waypoints if waypoints is not None else course.draw()
+                try:
+                    places = waypoints if waypoints is not None else course.draw()
+                except InputError as error:
+                    if not self.skip_crowded or error.field != "clearance_m":
+                        raise
+                    continue
                 for index, how in enumerate(self._ways):
                     yield course.drive(places, how, driver)
                     emit({"event": "progress", "done": number * len(self._ways) + index + 1, "total": total})
