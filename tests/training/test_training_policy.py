@@ -12,7 +12,7 @@ import pytest
 
 from regolith.lunar import cli
 from regolith.lunar.params import load_preset
-from regolith.lunar.params.policy import DYNAMICS
+from regolith.lunar.params.policy import DYNAMICS, PICTURE
 from regolith.lunar.physics.policy import ACTIONS, LAG, READINGS, Policy, encode_aim, mirrored
 from training.augment import Augmentation
 from training.policy import worker
@@ -187,6 +187,15 @@ def test_it_learns_to_turn_away_from_what_it_sees(tmp_path: Path) -> None:
     best = Policy(tmp_path / "policy.onnx", threads=1).scores(pictures, test.readings).argmax(axis=1)
     middle = (len(ACTIONS) - 1) / 2
     assert (np.sign(best - middle) == np.sign(test.shares.argmax(axis=1) - middle)).mean() > 0.9
+
+
+def test_a_policy_of_the_default_size_is_read_back(tmp_path: Path) -> None:
+    from training.policy.fit import write_policy
+    from training.policy.network import PolicyNetwork
+
+    write_policy(PolicyNetwork(PICTURE).eval(), PICTURE, tmp_path / "policy.onnx", {})
+    policy = Policy(tmp_path / "policy.onnx", threads=1)
+    assert policy.size == PICTURE and policy.path.stat().st_size > 1 << 20
 
 
 def test_a_preset_without_dynamics_gets_some() -> None:

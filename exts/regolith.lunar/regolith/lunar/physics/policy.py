@@ -61,6 +61,8 @@ READINGS = (
 """Proprioception, each over its largest value: 10 m; 1; the rate at full speed; the largest angle; 0.5 rad."""
 
 CARD_VERSION = 1
+POLICY_BYTES = 64 << 20
+"""Largest file of a policy: one of the largest pictures has 25 MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,7 +277,7 @@ def _read_card(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     allowed = "policy.onnx of `regolith train-policy` with its card policy.json beside it"
     try:
-        data, card = read_bytes(path), read_json(beside)
+        data, card = read_bytes(path, POLICY_BYTES), read_json(beside)
         wanted = describe_policy(PictureSize.model_validate(_Card.model_validate(card).size))
     except OSError as error:
         raise InputError("policy", str(path), f"{allowed} ({error.strerror})") from None
