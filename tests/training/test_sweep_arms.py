@@ -31,6 +31,12 @@ def gap(*args: str) -> SweepGap:
     return verb
 
 
+def two_by_two(*args: str) -> SweepVisualDynamics:
+    verb = cli.parse_verb(SweepVisualDynamics, "sweep visual-vs-dynamics", ["--init", "random", *args])
+    assert isinstance(verb, SweepVisualDynamics)
+    return verb
+
+
 def test_worlds_differ_by_what_they_are_named_after() -> None:
     sim, real = world_params(V1, "sim"), world_params(V1, "real")
     assert sim.dynamics == V1.dynamics and sim.sensor.read_noise_e == Interval(0.0)
@@ -87,8 +93,7 @@ def test_everything_waits_for_what_it_needs() -> None:
 
 
 def test_two_by_two_switches_one_thing_each() -> None:
-    verb = cli.parse_verb(SweepVisualDynamics, "sweep visual-vs-dynamics", ["--init", "random"])
-    study = verb.study()
+    study = two_by_two().study()
     neither, visual, dynamics, both = (study.params(arm) for arm in study.presets)
     assert not neither.randomize.light and not neither.randomize.sensor and visual.randomize.light
     assert neither.dynamics == visual.dynamics != dynamics.dynamics == both.dynamics == DYNAMICS
@@ -149,10 +154,9 @@ def test_the_gap_is_told_from_the_numbers(tmp_path: Path) -> None:
 
 def test_two_by_two_tells_which_helps_which(tmp_path: Path) -> None:
     """Visual randomization helps the detector alone, that of dynamics the policy alone."""
-    verb = cli.parse_verb(SweepVisualDynamics, "sweep visual-vs-dynamics", ["--init", "random", "--out", str(tmp_path)])
     seen, moved = {"visual", "both"}, {"dynamics", "both"}
     result = finished(
-        verb,
+        two_by_two("--out", str(tmp_path)),
         lambda arm, world, seed: 0.4 + 0.2 * (arm in seen) + 0.003 * seed * (arm == "both"),
         lambda arm, world, seed: 0.5 + 0.3 * (arm in moved) + 0.003 * seed * (arm == "visual"),
     )

@@ -12,7 +12,7 @@ import pytest
 
 from regolith.lunar import cli
 from regolith.lunar.params import load_preset
-from regolith.lunar.params.policy import DYNAMICS
+from regolith.lunar.params.policy import DYNAMICS, PICTURE
 from regolith.lunar.physics.policy import ACTIONS, LAG, READINGS, Policy, encode_aim, mirrored
 from training.augment import Augmentation
 from training.policy import worker
@@ -35,6 +35,12 @@ def train(out: Path, *more: str) -> int:
 def fixture_learned(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """A policy of two rounds over two stages, as the verb leaves it; nobody may change the files."""
     return made_once("policy", lambda folder: train(folder / "out")) / "out"
+
+
+def parsed(*args: str) -> TrainPolicy:
+    verb = cli.parse_verb(TrainPolicy, "train-policy", list(args))
+    assert isinstance(verb, TrainPolicy)
+    return verb
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -170,8 +176,7 @@ def test_batches_are_mirrored_in_pictures_readings_and_actions_alike() -> None:
 def test_it_learns_to_turn_away_from_what_it_sees(tmp_path: Path) -> None:
     from training.policy.fit import fit, write_policy
 
-    args = [*SCENE, *TINY, "--epochs", "12", "--out", str(tmp_path)]
-    params = cli.parse_verb(TrainPolicy, "train-policy", args)
+    params = parsed(*SCENE, *TINY, "--epochs", "12", "--out", str(tmp_path))
     random = np.random.default_rng(1)
     said: list[str] = []
     network, made = fit(params, 0, Samples([toy_drives(192, random)]), None, said.append)
@@ -184,8 +189,17 @@ def test_it_learns_to_turn_away_from_what_it_sees(tmp_path: Path) -> None:
     assert (np.sign(best - middle) == np.sign(test.shares.argmax(axis=1) - middle)).mean() > 0.9
 
 
+def test_a_policy_of_the_default_size_is_read_back(tmp_path: Path) -> None:
+    from training.policy.fit import write_policy
+    from training.policy.network import PolicyNetwork
+
+    write_policy(PolicyNetwork(PICTURE).eval(), PICTURE, tmp_path / "policy.onnx", {})
+    policy = Policy(tmp_path / "policy.onnx", threads=1)
+    assert policy.size == PICTURE and policy.path.stat().st_size > 1 << 20
+
+
 def test_a_preset_without_dynamics_gets_some() -> None:
-    verb = cli.parse_verb(TrainPolicy, "train-policy", ["--preset", "v1", "--dynamics.friction-scale", "0.5"])
+    verb = parsed("--preset", "v1", "--dynamics.friction-scale", "0.5")
     assert verb.params.dynamics == DYNAMICS.model_copy(
         update={"friction_scale": type(DYNAMICS.friction_scale)(0.5, 0.5)}
     )
@@ -203,6 +217,6 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_the_scale_shrinks_stages_and_epochs() -> None:
-    verb = cli.parse_verb(TrainPolicy, "train-policy", ["--scale", "0.25"])
+    verb = parsed("--scale", "0.25")
     assert (verb.scaled(verb.stages), verb.scaled(verb.held_out), verb.scaled(verb.epochs)) == (6, 10, 2)
     assert math.isclose(verb.distance_m, 10.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar import __version__
-from regolith.lunar.params import Params, Verb, quantity, save_params
+from regolith.lunar.params import Params, Verb, change_params, quantity, save_params
 from regolith.lunar.physics.experiments import Bench
 from regolith.lunar.physics.measured import Run, save_run
 from regolith.lunar.reading import read_json
@@ -36,6 +36,10 @@ class PolicyFlags(Verb):
     policy_distance_m: float = quantity(
         10.0, "From start to goal of a policy's drives.", unit="m", ge=2, le=1000, step=0.5
     )
+    policy_abundance: float = quantity(
+        0.006, "Share of the ground that rocks cover where policies drive; a preset's own may leave no way between.",
+        ge=0, le=0.3, step=0.0005,
+    )  # fmt: skip
     drive_stages: int = quantity(40, "Stages a policy is tried on in each world, at scale 1.", ge=1, le=10_000)
 
 
@@ -49,14 +53,19 @@ class PolicyPlan:
     epochs: int
     distance_m: float
     tried: int
+    abundance: float
 
     @classmethod
     def of(cls, flags: PolicyFlags) -> PolicyPlan:
         """Read the flags."""
         return cls(
             flags.policy_stages, flags.policy_drives, flags.policy_rounds, flags.policy_epochs,
-            flags.policy_distance_m, flags.drive_stages,
+            flags.policy_distance_m, flags.drive_stages, flags.policy_abundance,
         )  # fmt: skip
+
+    def grounds(self, params: Params) -> Params:
+        """Parameters with as few rocks as policies drive among."""
+        return change_params(params, {"rocks.abundance": self.abundance})
 
     def to_dict(self) -> dict[str, Any]:
         """Fields as a study is known by them."""
@@ -73,7 +82,7 @@ class TeachPolicy(Step):
     ) -> None:
         drives = plan.rounds * study.scaled(plan.stages) * plan.drives
         super().__init__(study, f"{arm} seed {seed}", needs, drives * plan.distance_m)
-        self.arm, self.seed, self.plan, self._params = arm, seed, plan, params
+        self.arm, self.seed, self.plan, self._params = arm, seed, plan, lambda: plan.grounds(params())
         self.out = study.out / "policies" / arm / f"seed_{seed}"
         self.policy = self.out / "policy.onnx"
 
@@ -111,7 +120,8 @@ class DrivePolicy(Step):
             study, f"{teach.arm} seed {teach.seed} in {world}", (teach.name,), stages * teach.plan.distance_m
         )
         self.world, self.arm, self.seed = world, teach.arm, teach.seed
-        self._policy, self._params, self._stages, self._distance = teach.policy, params, stages, teach.plan.distance_m
+        self._policy, self._stages, self._distance = teach.policy, stages, teach.plan.distance_m
+        self._params = lambda: teach.plan.grounds(params())
         self._out = teach.out / f"in_{world}"
 
     def inputs(self) -> dict[str, Any]:
@@ -131,6 +141,7 @@ class DrivePolicy(Step):
         return [
             "traverse", "--params", str(params), "--split", SPLIT, "--seed", str(self.study.data_seed),
             "--stages", str(self._stages), "--distance-m", repr(self._distance), "--soil", "none", "--avoid", "policy",
+            "--skip-crowded",
             "--policy", str(self._policy), "--time-max-s", repr(15.0 * self._distance), "--out", str(self._out),
             "--json", str(self.result_file), "--events",
         ]  # fmt: skip

@@ -61,6 +61,8 @@ READINGS = (
 """Proprioception, each over its largest value: 10 m; 1; the rate at full speed; the largest angle; 0.5 rad."""
 
 CARD_VERSION = 1
+POLICY_BYTES = 64 << 20
+"""Largest file of a policy: one of the largest pictures has 25 MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,9 +276,11 @@ def _read_card(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     allowed = "policy.onnx of `regolith train-policy` with its card policy.json beside it"
     try:
-        data, card = read_bytes(path), read_json(beside)
+        data, card = read_bytes(path, POLICY_BYTES), read_json(beside)
         wanted = describe_policy(PictureSize.model_validate(_Card.model_validate(card).size))
-    except (OSError, ValueError, ValidationError) as error:
+    except OSError as error:
+        raise InputError("policy", str(path), f"{allowed} ({error.strerror})") from None
+    except (ValueError, ValidationError) as error:
         raise InputError("policy", str(path), f"{allowed} ({one_line(str(error), 100)})") from None
     unlike = [name for name, value in wanted.items() if card[name] != value]
     if unlike:

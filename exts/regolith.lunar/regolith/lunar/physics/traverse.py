@@ -99,6 +99,7 @@ class Traverse(PresetVerb):
     clearance_m: float = quantity(
         1.1, "From the middle of the rover to a rock that is avoided.", unit="m", ge=0.1, le=5, step=0.05
     )
+    skip_crowded: bool = quantity(False, "Leave out stages without a way round their rocks, instead of refusing them.")
     rock_min_m: float = quantity(ROCK_MIN_M, "Smallest rock that collides.", unit="m", ge=0.03, le=5, step=0.01)
     speed_m_s: float = quantity(0.2, "Speed of the rover; 0.2 m/s is VIPER's fastest.", unit="m/s", ge=0.01, le=2)
     steering: Mode = quantity("ackermann", "Turn while driving where that is wide enough, or always on the spot.")
@@ -141,6 +142,8 @@ class Traverse(PresetVerb):
         with sole_folder("out", self.out):
             with show(self.events, "traverse", "drives") as emit:
                 runs = list(self._runs(waypoints, policy, segment, emit))
+                if not runs:
+                    raise InputError("clearance_m", self.clearance_m, "one stage at least with a way round its rocks")
             result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
             result["totals"] = {how: sum_up([run for run in runs if run["avoid"] == how]) for how in self._ways}
             if policy is not None:
@@ -181,7 +184,12 @@ class Traverse(PresetVerb):
             for number in range(self.stages):
                 stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
                 course = Course(self, stage, number)
-                places = waypoints if waypoints is not None else course.draw()
+                try:
+                    places = waypoints if waypoints is not None else course.draw()
+                except InputError as error:
+                    if not self.skip_crowded or error.field != "clearance_m":
+                        raise
+                    continue
                 with course.watched(places, emit):
                     for done, how in enumerate(self._ways, number * len(self._ways)):
 
