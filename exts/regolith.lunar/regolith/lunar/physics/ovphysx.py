@@ -121,6 +121,7 @@ class PhysxEngine:
         self._forget()
         for path, pose in (poses or {}).items():
             self._put(path, pose)
+        self._stop()
         self._targets = {
             path: (joint.drive.position, joint.drive.velocity) for path, joint in self._joints.items() if joint.drive
         }
@@ -134,6 +135,17 @@ class PhysxEngine:
         self._write(kind, {place: {path: pose.position}, turn: {path: np.array([x, y, z, w])}})
         if tree:
             self._physx.update_articulations_kinematic()
+
+    def _stop(self) -> None:
+        """Let nothing move: what overlaps is pushed apart in the first step, also in that of `warmup`."""
+        types = self._types
+        for kind, names in (
+            (types.ARTICULATION, ("rootLinearVelocity", "rootAngularVelocity")),
+            (types.ARTICULATION_JOINT, ("jointVelocity",)),
+            (types.RIGID_BODY, ("linearVelocity", "angularVelocity")),
+        ):  # fmt: skip
+            for name in names:
+                self._write(kind, {name: {path: np.zeros_like(row) for path, row in self._rows(kind, name).items()}})
 
     def drive(self, joint: str, *, position: float | None = None, velocity: float | None = None) -> None:
         """Set targets of a joint's drive; None leaves one as it is."""

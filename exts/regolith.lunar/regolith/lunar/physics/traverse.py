@@ -318,7 +318,7 @@ def sum_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "reached": sum(run["outcome"] == "reached" for run in runs),
         "touching": sum(bool(run["rocks"]) for run in runs),
         "real_time_factor": sum(run["time_s"] for run in runs)
-        / sum(run["time_s"] / run["real_time_factor"] for run in runs),
+        / sum(run["time_s"] / max(run["real_time_factor"], 1e-9) for run in runs),
     }
     for name, values in columns.items():
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
