@@ -88,7 +88,7 @@ def waves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @needs_ovphysx
 def test_a_drive() -> None:
-    """Over waves, 2 m straight and 2 m in a turn: places within 2.5 cm, arms within a degree, loads within 2 %."""
+    """Over waves, 2 m straight and 2 m in a turn: places within 3 cm, arms within a degree, loads within 3 %."""
     stage = ground_stage(waves, half=8.0)
     add_rover(stage)
     layout = read_layout(read_world(stage))
@@ -112,10 +112,10 @@ def test_a_drive() -> None:
         found.append((np.array(rows), np.mean(loads)))
     (ours, load), (theirs, other) = found
     assert np.linalg.norm(ours[-1, :2] - start.position[:2]) > 3.0
-    assert np.abs(ours[:, :3] - theirs[:, :3]).max() < 0.025
+    assert np.abs(ours[:, :3] - theirs[:, :3]).max() < 0.03
     assert np.degrees(np.abs(ours[:, 3:] - theirs[:, 3:])).max() < 1.0
-    assert load == pytest.approx(viper.MASS_KG * G, rel=0.02)
-    assert other == pytest.approx(load, rel=0.02)
+    assert load == pytest.approx(viper.MASS_KG * G, rel=0.03)
+    assert other == pytest.approx(load, rel=0.03)
 
 
 @needs_ovphysx
