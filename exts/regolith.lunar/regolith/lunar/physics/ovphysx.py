@@ -79,6 +79,9 @@ class PhysxEngine:
         self.world, self.timestep_s = world, timestep_s
         self._joints = {joint.path: joint for joint in world.joints if joint.kind != "fixed"}
         self._types = self._ovphysx.types.SimObjectType
+        hung = {path for joint in world.joints for path in (joint.parent, joint.child)}
+        kinds = {body.path in hung: None for body in world.bodies}
+        self._kinds = [self._types.ARTICULATION_LINK if linked else self._types.RIGID_BODY for linked in kinds]
         self._physx, self._stage = self._open(world.stage)
         self._steps = 0
         self._targets: dict[str, tuple[float, float]] = {}
@@ -128,7 +131,7 @@ class PhysxEngine:
 
     def _put(self, path: str, pose: Pose) -> None:
         """Put a root body somewhere, and with it what hangs on it."""
-        tree = path in self._rows(self._types.ARTICULATION, "rootPosition")
+        tree = path in self._columns(self._types.ARTICULATION, ["rootPosition"])["rootPosition"]
         kind, prefix = (self._types.ARTICULATION, "root") if tree else (self._types.RIGID_BODY, "")
         place, turn = (f"{prefix}Position", f"{prefix}Orientation") if tree else ("position", "orientation")
         x, y, z, w = np.roll(pose.orientation, -1)
@@ -144,8 +147,9 @@ class PhysxEngine:
             (types.ARTICULATION_JOINT, ("jointVelocity",)),
             (types.RIGID_BODY, ("linearVelocity", "angularVelocity")),
         ):  # fmt: skip
-            for name in names:
-                self._write(kind, {name: {path: np.zeros_like(row) for path, row in self._rows(kind, name).items()}})
+            found = self._columns(kind, names)
+            still = {name: {path: np.zeros_like(row) for path, row in rows.items()} for name, rows in found.items()}
+            self._write(kind, still)
 
     def drive(self, joint: str, *, position: float | None = None, velocity: float | None = None) -> None:
         """Set targets of a joint's drive; None leaves one as it is."""
@@ -162,9 +166,8 @@ class PhysxEngine:
         if not self._aimed:
             self._aim()
         for _ in range(count):
-            for kind in (self._types.ARTICULATION_LINK, self._types.RIGID_BODY):
-                if self._pushes:
-                    self._write(kind, {"force": self._pushes})
+            for kind in self._kinds if self._pushes else ():
+                self._write(kind, {"force": self._pushes})
             self._physx.step_sync(self.timestep_s)
         self._steps += count
         self._seen = {}
@@ -182,8 +185,8 @@ class PhysxEngine:
         """How bodies move now."""
         names = ("position", "orientation", "linearVelocity", "angularVelocity")
         if "bodies" not in self._seen:
-            kinds = (self._types.ARTICULATION_LINK, self._types.RIGID_BODY)
-            self._seen["bodies"] = [{**self._rows(kinds[0], name), **self._rows(kinds[1], name)} for name in names]
+            found = [self._columns(kind, names) for kind in self._kinds]
+            self._seen["bodies"] = [{k: row for part in found for k, row in part[name].items()} for name in names]
         found = [np.array([column[path] for path in bodies], np.float64) for column in self._seen["bodies"]]
         place, turn, velocity, spin = (array.reshape(len(bodies), -1) for array in found)
         turn = Rotation.from_quat(turn)
@@ -193,8 +196,8 @@ class PhysxEngine:
         """Where a joint is now."""
         found = self._joints[joint]
         if "joints" not in self._seen:
-            kind = self._types.ARTICULATION_JOINT
-            self._seen["joints"] = [self._rows(kind, name) for name in ("jointPosition", "jointVelocity")]
+            columns = self._columns(self._types.ARTICULATION_JOINT, ("jointPosition", "jointVelocity"))
+            self._seen["joints"] = list(columns.values())
         scale = math.pi / 180.0 if found.kind == "revolute" else 1.0
         position, velocity = (scale * column[joint].item() for column in self._seen["joints"])
         effort = 0.0 if found.drive is None else _effort(found.drive, self._targets[joint], position, velocity)
@@ -249,6 +252,7 @@ class PhysxEngine:
     def push(self, bodies: Sequence[str], forces: np.ndarray) -> None:
         """Exert forces on centres of mass until told otherwise [N], world frame, shape [N, 3]."""
         self._pushes |= dict(zip(bodies, np.asarray(forces, np.float64), strict=True))
+        self._pushes = {path: force for path, force in self._pushes.items() if force.any()}
 
     def set_grip(self, bodies: Sequence[str], friction: np.ndarray) -> None:
         """Not done: no body is opened as gripping."""
@@ -264,32 +268,37 @@ class PhysxEngine:
             with self._physx.read_sync(kind, list(names)) as result:
                 yield result
 
-    def _rows(self, kind: Any, name: str) -> dict[str, np.ndarray]:
-        """A column of all objects of a kind, by prim."""
-        found: dict[str, np.ndarray] = {}
-        with self._reading(kind, [name]) as result:
+    def _columns(self, kind: Any, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+        """Columns of all objects of a kind, each by prim."""
+        found: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
+        with self._reading(kind, names) as result:
+            known = result.dictionary
             for group in result.groups:
-                values = [tensor.numpy().copy() for tensor in group.tensors]
-                rows = values[0] if len(values) == 1 and len(group.tensors[0].shape) > 1 else values
-                paths = result.dictionary.get_path_strings(group.prim_list)
-                found |= dict(zip(paths, rows, strict=True))
+                rows = [tensor.numpy().copy() for tensor in group.tensors]
+                paths = known.get_path_strings(group.prim_list)
+                stacked = len(rows) == 1 and rows[0].shape[0] == len(paths) and rows[0].ndim > 1
+                found[known.token_to_string(group.attribute)] |= dict(
+                    zip(paths, rows[0] if stacked else rows, strict=True)
+                )
         return found
 
     def _write(self, kind: Any, columns: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Write columns of objects of a kind; those that are not named keep theirs, or have no force."""
         import ovstage
 
-        known = ovstage.PathDictionary(self._stage)
-        for name, values in columns.items():
-            kept = {} if name == "force" else self._rows(kind, name)
-            with self._physx.write_sync(kind, [name]) as session:
-                for group in session.groups:
-                    paths = known.get_path_strings(group.prim_list)
-                    rows = [np.asarray(values.get(path, kept.get(path, np.zeros(3))), np.float32) for path in paths]
-                    stacked = len(group.tensors) == 1
-                    for tensor, row in zip(group.tensors, [np.stack(rows)] if stacked else rows, strict=True):
-                        tensor.assign(row.reshape(tuple(tensor.shape)))
-                    session.commit_sync(group)
+        known, names = ovstage.PathDictionary(self._stage), list(columns)
+        kept: dict[str, dict[str, np.ndarray]] = {}
+        with self._physx.write_sync(kind, names) as session:
+            for group in session.groups:
+                name, paths = names[group.attribute_index], known.get_path_strings(group.prim_list)
+                if name != "force" and not columns[name].keys() >= set(paths):
+                    kept = kept or self._columns(kind, names)
+                others = kept.get(name, dict.fromkeys(paths, np.zeros(3)))
+                rows = [np.asarray(columns[name].get(path, others.get(path)), np.float32) for path in paths]
+                whole = len(group.tensors) == 1
+                for tensor, row in zip(group.tensors, [np.stack(rows)] if whole else rows, strict=True):
+                    tensor.assign(row.reshape(tuple(tensor.shape)))
+                session.commit_sync(group)
 
 
 def _close(physx: Any, held: Any) -> None:
@@ -342,8 +351,9 @@ def copy_stage(stage: Usd.Stage, world: World, path: Path) -> None:
     for rock in rocks.GetChildren() if rocks else ():
         if str(rock.GetPath()) in fixed:
             _collide(rock, "convexHull")
-        elif rock.HasAPI(UsdPhysics.CollisionAPI):
-            UsdPhysics.CollisionAPI(rock).CreateCollisionEnabledAttr(False)
+    for prim in [prim for prim in copy.Traverse() if prim.IsA(UsdGeom.Mesh)]:
+        if not prim.HasAPI(UsdPhysics.CollisionAPI) or (prim.GetParent() == rocks and str(prim.GetPath()) not in fixed):
+            prim.SetActive(False)  # only to be seen, or too small
     for body in world.bodies:
         prim = copy.GetPrimAtPath(body.path)
         prim.AddAppliedSchema("PhysxContactReportAPI")
