@@ -51,6 +51,9 @@ HEAVY = (
     "carb",
     "matplotlib",
     "mujoco",
+    "ovphysx",
+    "ovstage",
+    "warp",
 )
 
 

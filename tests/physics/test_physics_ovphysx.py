@@ -198,6 +198,13 @@ def test_what_it_cannot_do_is_said(rover_stage: Usd.Stage) -> None:
         open_engine(stage, engine="ovphysx")
 
 
+def test_soil_needs_the_other_engine(tmp_path: Path, capsys) -> None:
+    assert cli.main(["traverse", "--engine", "ovphysx", "--out", str(tmp_path / "drives")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "soil: 'lunar' is not allowed; allowed: none with --engine ovphysx" in line
+    assert not (tmp_path / "drives").exists()
+
+
 def test_a_missing_package_is_one_line_with_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     from regolith.lunar.physics.ovphysx import require_ovphysx
 

@@ -20,7 +20,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,7 @@ def require_ovphysx() -> Any:
         InputError: It, or its USD schemas, are not installed.
     """
     try:
-        import ovphysx
-        import ovstage
-        import warp
-
+        ovphysx, ovstage, warp = (import_module(name) for name in ("ovphysx", "ovstage", "warp"))
         schemas = metadata.distribution("physx-usd-schemas")
     except (ModuleNotFoundError, metadata.PackageNotFoundError):
         raise InputError("engine", "ovphysx", f"ovphysx: {install_command('physx')}") from None
@@ -92,8 +89,7 @@ class PhysxEngine:
 
     def _open(self, stage: Usd.Stage) -> tuple[Any, Any]:
         """Give a copy of the stage to ovphysx; it lets go of it with this engine."""
-        import ovstage
-
+        ovstage = import_module("ovstage")
         physx, held = self._ovphysx.PhysX(), ovstage.Stage(f"regolith-{next(_numbers)}")
         weakref.finalize(self, _close, physx, held)
         with scratch_folder() as folder:
@@ -227,13 +223,14 @@ class PhysxEngine:
                 end = 0
                 for first, second, side, count in zip(pairs, other[body], sides[body], counts[body], strict=True):
                     begin, end = end, end + int(count)
-                    names_of = [self._named(known.path_to_string(int(each))) for each in (first, second)]
-                    if side == 1 and names_of[1] in shapes:
+                    ours, theirs = (self._named(known.path_to_string(int(each))) for each in (first, second))
+                    if side == 1 and theirs in shapes:
                         continue  # told by the other one
                     for point in range(begin, end):
+                        place = np.asarray(places[body][point], np.float64)
                         normal = (1.0 if side == 0 else -1.0) * np.asarray(normals[body][point], np.float64)
                         force = float(np.linalg.norm(impulses[body][point])) / self.timestep_s
-                        yield Contact(*names_of, np.asarray(places[body][point], np.float64), normal, force)
+                        yield Contact(ours, theirs, place, normal, force)
 
     def _named(self, path: str) -> str:
         ground = self.world.ground
@@ -284,8 +281,7 @@ class PhysxEngine:
 
     def _write(self, kind: Any, columns: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Write columns of objects of a kind; those that are not named keep theirs, or have no force."""
-        import ovstage
-
+        ovstage = import_module("ovstage")
         known, names = ovstage.PathDictionary(self._stage), list(columns)
         kept: dict[str, dict[str, np.ndarray]] = {}
         with self._physx.write_sync(kind, names) as session:
@@ -313,7 +309,7 @@ def _check_joints(world: World) -> None:
     for joint in world.joints:
         root = world.root_of(joint.child)
         prims = [world.stage.GetPrimAtPath(path) for path in (root, joint.path)] if world.stage else []
-        if joint.parent is None or not any(prim.HasAPI(UsdPhysics.ArticulationRootAPI) for prim in prims):
+        if joint.parent is None or not any(prim.HasAPI("PhysicsArticulationRootAPI") for prim in prims):
             raise InputError("stage", joint.path, "joints of an articulation (PhysicsArticulationRootAPI) for ovphysx")
 
 
@@ -351,8 +347,8 @@ def copy_stage(stage: Usd.Stage, world: World, path: Path) -> None:
     for rock in rocks.GetChildren() if rocks else ():
         if str(rock.GetPath()) in fixed:
             _collide(rock, "convexHull")
-    for prim in [prim for prim in copy.Traverse() if prim.IsA(UsdGeom.Mesh)]:
-        if not prim.HasAPI(UsdPhysics.CollisionAPI) or (prim.GetParent() == rocks and str(prim.GetPath()) not in fixed):
+    for prim in [prim for prim in copy.Traverse() if UsdGeom.Mesh(prim)]:
+        if not prim.HasAPI("PhysicsCollisionAPI") or (prim.GetParent() == rocks and str(prim.GetPath()) not in fixed):
             prim.SetActive(False)  # only to be seen, or too small
     for body in world.bodies:
         prim = copy.GetPrimAtPath(body.path)
@@ -369,7 +365,7 @@ def _collide(prim: Usd.Prim, approximation: str) -> None:
 
 def _set_scene(stage: Usd.Stage, gravity: np.ndarray) -> None:
     """Set gravity [m/s²] and let nothing sleep."""
-    found = next((prim for prim in stage.Traverse() if prim.IsA(UsdPhysics.Scene)), None)
+    found = next((prim for prim in stage.Traverse() if UsdPhysics.Scene(prim)), None)
     scene = UsdPhysics.Scene(found) if found else UsdPhysics.Scene.Define(stage, schema.PHYSICS_SCENE)
     strength = float(np.linalg.norm(gravity))
     direction = gravity / strength if strength else np.array([0.0, 0.0, -1.0])
