@@ -63,6 +63,9 @@ HEAVY = (
     "carb",
     "matplotlib",
     "mujoco",
+    "ovphysx",
+    "ovstage",
+    "warp",
 )
 
 

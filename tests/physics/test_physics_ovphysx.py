@@ -16,6 +16,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.engines import EngineName, open_engine
 from regolith.lunar.physics.read import read_world
+from regolith.lunar.physics.steering import read_layout, turn_about
 from regolith.lunar.physics.traverse import RESULT
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import rover_viper as viper
@@ -36,7 +37,7 @@ def opened(stage: Usd.Stage, timestep_s: float = STEP) -> list[Engine]:
 
 @needs_ovphysx
 def test_a_drop() -> None:
-    """From 2 m: to the ground within three steps and 0.5 % of the speed, to rest within 5 mm and 0.1 % of the weight."""
+    """From 2 m: on the ground within three steps, at 0.5 % of the speed; at rest within 5 mm, 0.1 % of the weight."""
     stage = ground_stage()
     UsdGeom.Sphere(solid(stage, "Sphere", BALL, (0.3, 0.2, 2.25))).CreateRadiusAttr(0.25)
     falls, rests = [], []
@@ -87,20 +88,22 @@ def waves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @needs_ovphysx
 def test_a_drive() -> None:
-    """Over waves, straight and then in a turn: places within 4 cm after 4 m, arms within a degree, loads within 2 %."""
+    """Over waves, 2 m straight and 2 m in a turn: places within 3 cm, arms within a degree, loads within 3 %."""
     stage = ground_stage(waves, half=8.0)
     add_rover(stage)
+    layout = read_layout(read_world(stage))
     start = Pose(np.array([-4.0, 0.5, 0.12]), np.array([1.0, 0.0, 0.0, 0.0]))
     found = []
     for engine in opened(stage, 0.005):
         engine.reset({schema.ROVER_CHASSIS: start})
         engine.step(400)
         rows, loads = [], []
-        for leg in range(2):
-            for corner, joint in zip(schema.CORNERS, DRIVES, strict=True):
-                engine.drive(joint, velocity=0.8)
-                turn = 0.2 if corner.startswith("f") else -0.2
-                engine.drive(schema.rover_joint("steering", corner), position=leg * turn)
+        for curvature in (0.0, 0.4):
+            command = turn_about(layout, speed=0.2, curvature=curvature)
+            for joint, rate in zip(layout.drives, command.rates.tolist(), strict=True):
+                engine.drive(joint, velocity=rate)
+            for joint, angle in zip(layout.steering, command.steering.tolist(), strict=True):
+                engine.drive(joint, position=angle)
             for _ in range(20):
                 engine.step(100)
                 arms = [engine.joint(schema.rover_joint("suspension", corner)).position for corner in schema.CORNERS]
@@ -109,10 +112,10 @@ def test_a_drive() -> None:
         found.append((np.array(rows), np.mean(loads)))
     (ours, load), (theirs, other) = found
     assert np.linalg.norm(ours[-1, :2] - start.position[:2]) > 3.0
-    assert np.abs(ours[:, :3] - theirs[:, :3]).max() < 0.04
+    assert np.abs(ours[:, :3] - theirs[:, :3]).max() < 0.03
     assert np.degrees(np.abs(ours[:, 3:] - theirs[:, 3:])).max() < 1.0
-    assert load == pytest.approx(viper.MASS_KG * G, rel=0.02)
-    assert other == pytest.approx(load, rel=0.02)
+    assert load == pytest.approx(viper.MASS_KG * G, rel=0.03)
+    assert other == pytest.approx(load, rel=0.03)
 
 
 @needs_ovphysx
@@ -135,7 +138,7 @@ def test_reset_is_exact_and_moves_the_whole_tree(rover_stage: Usd.Stage) -> None
         engine.step(600)
         runs.append(engine.motion([schema.ROVER_CHASSIS, *WHEELS]).position)
         effort = engine.joint(DRIVES[0]).effort
-        assert 0.0 < effort < viper.DRIVES["drive"].torque
+        assert 0.0 < abs(effort) < viper.DRIVES["drive"].torque
     assert (runs[0] == runs[1]).all()
     assert runs[0][0, 1] - 1.0 > 0.1
     with pytest.raises(KeyError):
@@ -191,14 +194,20 @@ def test_what_it_cannot_do_is_said(rover_stage: Usd.Stage) -> None:
     hinge.CreateBody0Rel().SetTargets(["/World/post"])
     hinge.CreateBody1Rel().SetTargets(["/World/arm"])
     hinge.CreateLocalPos0Attr(Gf.Vec3f(0.5, 0, 0))
-    with pytest.raises(InputError, match="/World/hinge.*articulation"):
+    with pytest.raises(InputError, match=r"/World/hinge.*articulation"):
         open_engine(stage, engine="ovphysx")
+
+
+def test_soil_needs_the_other_engine(tmp_path: Path, capsys) -> None:
+    assert cli.main(["traverse", "--engine", "ovphysx", "--out", str(tmp_path / "drives")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "soil: 'lunar' is not allowed; allowed: none with --engine ovphysx" in line
+    assert not (tmp_path / "drives").exists()
 
 
 def test_a_missing_package_is_one_line_with_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     from regolith.lunar.physics.ovphysx import require_ovphysx
 
-    require_ovphysx.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "ovphysx", None)
     with pytest.raises(InputError, match=r"pip install.*(ovphysx==0\.7|\[physx\])"):
-        open_engine(read_world(ground_stage()), engine="ovphysx")
+        require_ovphysx.__wrapped__()

@@ -51,7 +51,7 @@ def sum_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "reached": sum(run["outcome"] == "reached" for run in runs),
         "touching": sum(bool(run["rocks"]) for run in runs),
         "real_time_factor": sum(run["time_s"] for run in runs)
-        / sum(run["time_s"] / run["real_time_factor"] for run in runs),
+        / sum(run["time_s"] / max(run["real_time_factor"], 1e-9) for run in runs),
         "success": success_rate(runs),
         "rock_iou": _seen_iou(runs),
     }

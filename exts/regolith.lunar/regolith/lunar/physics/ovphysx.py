@@ -20,7 +20,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,7 @@ def require_ovphysx() -> Any:
         InputError: It, or its USD schemas, are not installed.
     """
     try:
-        import ovphysx
-        import ovstage
-        import warp
-
+        ovphysx, ovstage, warp = (import_module(name) for name in ("ovphysx", "ovstage", "warp"))
         schemas = metadata.distribution("physx-usd-schemas")
     except (ModuleNotFoundError, metadata.PackageNotFoundError):
         raise InputError("engine", "ovphysx", f"ovphysx: {install_command('physx')}") from None
@@ -79,6 +76,9 @@ class PhysxEngine:
         self.world, self.timestep_s = world, timestep_s
         self._joints = {joint.path: joint for joint in world.joints if joint.kind != "fixed"}
         self._types = self._ovphysx.types.SimObjectType
+        hung = {path for joint in world.joints for path in (joint.parent, joint.child)}
+        kinds = {body.path in hung: None for body in world.bodies}
+        self._kinds = [self._types.ARTICULATION_LINK if linked else self._types.RIGID_BODY for linked in kinds]
         self._physx, self._stage = self._open(world.stage)
         self._steps = 0
         self._targets: dict[str, tuple[float, float]] = {}
@@ -89,8 +89,7 @@ class PhysxEngine:
 
     def _open(self, stage: Usd.Stage) -> tuple[Any, Any]:
         """Give a copy of the stage to ovphysx; it lets go of it with this engine."""
-        import ovstage
-
+        ovstage = import_module("ovstage")
         physx, held = self._ovphysx.PhysX(), ovstage.Stage(f"regolith-{next(_numbers)}")
         weakref.finalize(self, _close, physx, held)
         with scratch_folder() as folder:
@@ -121,19 +120,32 @@ class PhysxEngine:
         self._forget()
         for path, pose in (poses or {}).items():
             self._put(path, pose)
+        self._stop()
         self._targets = {
             path: (joint.drive.position, joint.drive.velocity) for path, joint in self._joints.items() if joint.drive
         }
 
     def _put(self, path: str, pose: Pose) -> None:
         """Put a root body somewhere, and with it what hangs on it."""
-        tree = path in self._rows(self._types.ARTICULATION, "rootPosition")
+        tree = path in self._columns(self._types.ARTICULATION, ["rootPosition"])["rootPosition"]
         kind, prefix = (self._types.ARTICULATION, "root") if tree else (self._types.RIGID_BODY, "")
         place, turn = (f"{prefix}Position", f"{prefix}Orientation") if tree else ("position", "orientation")
         x, y, z, w = np.roll(pose.orientation, -1)
         self._write(kind, {place: {path: pose.position}, turn: {path: np.array([x, y, z, w])}})
         if tree:
             self._physx.update_articulations_kinematic()
+
+    def _stop(self) -> None:
+        """Let nothing move: what overlaps is pushed apart in the first step, also in that of `warmup`."""
+        types = self._types
+        for kind, names in (
+            (types.ARTICULATION, ("rootLinearVelocity", "rootAngularVelocity")),
+            (types.ARTICULATION_JOINT, ("jointVelocity",)),
+            (types.RIGID_BODY, ("linearVelocity", "angularVelocity")),
+        ):  # fmt: skip
+            found = self._columns(kind, names)
+            still = {name: {path: np.zeros_like(row) for path, row in rows.items()} for name, rows in found.items()}
+            self._write(kind, still)
 
     def drive(self, joint: str, *, position: float | None = None, velocity: float | None = None) -> None:
         """Set targets of a joint's drive; None leaves one as it is."""
@@ -150,9 +162,8 @@ class PhysxEngine:
         if not self._aimed:
             self._aim()
         for _ in range(count):
-            for kind in (self._types.ARTICULATION_LINK, self._types.RIGID_BODY):
-                if self._pushes:
-                    self._write(kind, {"force": self._pushes})
+            for kind in self._kinds if self._pushes else ():
+                self._write(kind, {"force": self._pushes})
             self._physx.step_sync(self.timestep_s)
         self._steps += count
         self._seen = {}
@@ -170,8 +181,8 @@ class PhysxEngine:
         """How bodies move now."""
         names = ("position", "orientation", "linearVelocity", "angularVelocity")
         if "bodies" not in self._seen:
-            kinds = (self._types.ARTICULATION_LINK, self._types.RIGID_BODY)
-            self._seen["bodies"] = [{**self._rows(kinds[0], name), **self._rows(kinds[1], name)} for name in names]
+            found = [self._columns(kind, names) for kind in self._kinds]
+            self._seen["bodies"] = [{k: row for part in found for k, row in part[name].items()} for name in names]
         found = [np.array([column[path] for path in bodies], np.float64) for column in self._seen["bodies"]]
         place, turn, velocity, spin = (array.reshape(len(bodies), -1) for array in found)
         turn = Rotation.from_quat(turn)
@@ -181,8 +192,8 @@ class PhysxEngine:
         """Where a joint is now."""
         found = self._joints[joint]
         if "joints" not in self._seen:
-            kind = self._types.ARTICULATION_JOINT
-            self._seen["joints"] = [self._rows(kind, name) for name in ("jointPosition", "jointVelocity")]
+            columns = self._columns(self._types.ARTICULATION_JOINT, ("jointPosition", "jointVelocity"))
+            self._seen["joints"] = list(columns.values())
         scale = math.pi / 180.0 if found.kind == "revolute" else 1.0
         position, velocity = (scale * column[joint].item() for column in self._seen["joints"])
         effort = 0.0 if found.drive is None else _effort(found.drive, self._targets[joint], position, velocity)
@@ -212,13 +223,14 @@ class PhysxEngine:
                 end = 0
                 for first, second, side, count in zip(pairs, other[body], sides[body], counts[body], strict=True):
                     begin, end = end, end + int(count)
-                    names_of = [self._named(known.path_to_string(int(each))) for each in (first, second)]
-                    if side == 1 and names_of[1] in shapes:
+                    ours, theirs = (self._named(known.path_to_string(int(each))) for each in (first, second))
+                    if side == 1 and theirs in shapes:
                         continue  # told by the other one
                     for point in range(begin, end):
+                        place = np.asarray(places[body][point], np.float64)
                         normal = (1.0 if side == 0 else -1.0) * np.asarray(normals[body][point], np.float64)
                         force = float(np.linalg.norm(impulses[body][point])) / self.timestep_s
-                        yield Contact(*names_of, np.asarray(places[body][point], np.float64), normal, force)
+                        yield Contact(ours, theirs, place, normal, force)
 
     def _named(self, path: str) -> str:
         ground = self.world.ground
@@ -237,6 +249,7 @@ class PhysxEngine:
     def push(self, bodies: Sequence[str], forces: np.ndarray) -> None:
         """Exert forces on centres of mass until told otherwise [N], world frame, shape [N, 3]."""
         self._pushes |= dict(zip(bodies, np.asarray(forces, np.float64), strict=True))
+        self._pushes = {path: force for path, force in self._pushes.items() if force.any()}
 
     def set_grip(self, bodies: Sequence[str], friction: np.ndarray) -> None:
         """Not done: no body is opened as gripping."""
@@ -252,32 +265,36 @@ class PhysxEngine:
             with self._physx.read_sync(kind, list(names)) as result:
                 yield result
 
-    def _rows(self, kind: Any, name: str) -> dict[str, np.ndarray]:
-        """A column of all objects of a kind, by prim."""
-        found: dict[str, np.ndarray] = {}
-        with self._reading(kind, [name]) as result:
+    def _columns(self, kind: Any, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+        """Columns of all objects of a kind, each by prim."""
+        found: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
+        with self._reading(kind, names) as result:
+            known = result.dictionary
             for group in result.groups:
-                values = [tensor.numpy().copy() for tensor in group.tensors]
-                rows = values[0] if len(values) == 1 and len(group.tensors[0].shape) > 1 else values
-                paths = result.dictionary.get_path_strings(group.prim_list)
-                found |= dict(zip(paths, rows, strict=True))
+                rows = [tensor.numpy().copy() for tensor in group.tensors]
+                paths = known.get_path_strings(group.prim_list)
+                stacked = len(rows) == 1 and rows[0].shape[0] == len(paths) and rows[0].ndim > 1
+                found[known.token_to_string(group.attribute)] |= dict(
+                    zip(paths, rows[0] if stacked else rows, strict=True)
+                )
         return found
 
     def _write(self, kind: Any, columns: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Write columns of objects of a kind; those that are not named keep theirs, or have no force."""
-        import ovstage
-
-        known = ovstage.PathDictionary(self._stage)
-        for name, values in columns.items():
-            kept = {} if name == "force" else self._rows(kind, name)
-            with self._physx.write_sync(kind, [name]) as session:
-                for group in session.groups:
-                    paths = known.get_path_strings(group.prim_list)
-                    rows = [np.asarray(values.get(path, kept.get(path, np.zeros(3))), np.float32) for path in paths]
-                    stacked = len(group.tensors) == 1
-                    for tensor, row in zip(group.tensors, [np.stack(rows)] if stacked else rows, strict=True):
-                        tensor.assign(row.reshape(tuple(tensor.shape)))
-                    session.commit_sync(group)
+        ovstage = import_module("ovstage")
+        known, names = ovstage.PathDictionary(self._stage), list(columns)
+        kept: dict[str, dict[str, np.ndarray]] = {}
+        with self._physx.write_sync(kind, names) as session:
+            for group in session.groups:
+                name, paths = names[group.attribute_index], known.get_path_strings(group.prim_list)
+                if name != "force" and not columns[name].keys() >= set(paths):
+                    kept = kept or self._columns(kind, names)
+                others = kept.get(name, dict.fromkeys(paths, np.zeros(3)))
+                rows = [np.asarray(columns[name].get(path, others.get(path)), np.float32) for path in paths]
+                whole = len(group.tensors) == 1
+                for tensor, row in zip(group.tensors, [np.stack(rows)] if whole else rows, strict=True):
+                    tensor.assign(row.reshape(tuple(tensor.shape)))
+                session.commit_sync(group)
 
 
 def _close(physx: Any, held: Any) -> None:
@@ -292,7 +309,7 @@ def _check_joints(world: World) -> None:
     for joint in world.joints:
         root = world.root_of(joint.child)
         prims = [world.stage.GetPrimAtPath(path) for path in (root, joint.path)] if world.stage else []
-        if joint.parent is None or not any(prim.HasAPI(UsdPhysics.ArticulationRootAPI) for prim in prims):
+        if joint.parent is None or not any(prim.HasAPI("PhysicsArticulationRootAPI") for prim in prims):
             raise InputError("stage", joint.path, "joints of an articulation (PhysicsArticulationRootAPI) for ovphysx")
 
 
@@ -330,8 +347,9 @@ def copy_stage(stage: Usd.Stage, world: World, path: Path) -> None:
     for rock in rocks.GetChildren() if rocks else ():
         if str(rock.GetPath()) in fixed:
             _collide(rock, "convexHull")
-        elif rock.HasAPI(UsdPhysics.CollisionAPI):
-            UsdPhysics.CollisionAPI(rock).CreateCollisionEnabledAttr(False)
+    for prim in [prim for prim in copy.Traverse() if UsdGeom.Mesh(prim)]:
+        if not prim.HasAPI("PhysicsCollisionAPI") or (prim.GetParent() == rocks and str(prim.GetPath()) not in fixed):
+            prim.SetActive(False)  # only to be seen, or too small
     for body in world.bodies:
         prim = copy.GetPrimAtPath(body.path)
         prim.AddAppliedSchema("PhysxContactReportAPI")
@@ -347,7 +365,7 @@ def _collide(prim: Usd.Prim, approximation: str) -> None:
 
 def _set_scene(stage: Usd.Stage, gravity: np.ndarray) -> None:
     """Set gravity [m/s²] and let nothing sleep."""
-    found = next((prim for prim in stage.Traverse() if prim.IsA(UsdPhysics.Scene)), None)
+    found = next((prim for prim in stage.Traverse() if UsdPhysics.Scene(prim)), None)
     scene = UsdPhysics.Scene(found) if found else UsdPhysics.Scene.Define(stage, schema.PHYSICS_SCENE)
     strength = float(np.linalg.norm(gravity))
     direction = gravity / strength if strength else np.array([0.0, 0.0, -1.0])

@@ -107,7 +107,9 @@ class Traverse(PresetVerb):
         "lunar", "Soil in which wheels sink and slip, by Bekker, Janosi, Wong and Reece; none for hard ground."
     )
     time_max_s: float = quantity(600.0, "Simulated time after which it is given up.", unit="s", ge=1, le=100_000)
-    engine: EngineName = quantity("mujoco", "Physics engine.")
+    engine: EngineName = quantity(
+        "mujoco", "Physics engine; ovphysx is there to hold the other against, on hard ground."
+    )
     timestep_s: float = quantity(TIMESTEP_S, "Step of the simulation.", unit="s", ge=0.0005, le=0.01, step=0.0005)
     frames: bool = quantity(
         False, "Also draw what the rover's camera (--camera.rig viper --camera.view) sees on the way: a split of a "
@@ -131,6 +133,8 @@ class Traverse(PresetVerb):
             InputError: A stage without rover or ground, waypoints that are none, or no room for a way.
         """
         waypoints = read_waypoints(self.waypoints)
+        if self.engine == "ovphysx" and self.soil != "none":
+            raise InputError("soil", self.soil, "none with --engine ovphysx, which cannot change a friction")
         if self.frames:
             self._pictures.check(self.out)
         if self.stage is not None and self.stages != 1:
