@@ -162,10 +162,11 @@ def test_a_goal_is_ahead_or_as_nearly_so_as_can_be() -> None:
 
 def test_places_are_driven_to_in_turn_round_what_lies_between() -> None:
     goals = np.array([(4.0, 0.0), (4.0, 4.0)])
-    way = find_way(rocks((2.0, 0.0)), np.zeros(2), 0.0, avoid="labels", **WAY | {"goals": goals})
+    there: dict[str, Any] = {**WAY, "goals": goals}
+    way = find_way(rocks((2.0, 0.0)), np.zeros(2), 0.0, avoid="labels", **there)
     assert any((corner == goals[0]).all() for corner in way) and (way[-1] == goals[1]).all() and len(way) > 3
     with pytest.raises(InputError, match="waypoints"):
-        find_way(rocks((4.0, 4.0)), np.zeros(2), 0.0, avoid="labels", **WAY | {"goals": goals})
+        find_way(rocks((4.0, 4.0)), np.zeros(2), 0.0, avoid="labels", **there)
     with pytest.raises(InputError, match="clearance_m"):
         find_way(rocks((0.5, 0.0)), np.zeros(2), 0.0, avoid="labels", **WAY)
 

@@ -292,7 +292,7 @@ def test_work_is_shown_with_its_pictures_and_its_table(page: Page, parts: PageSt
     expect(page.locator(".rl-table th")).to_have_text(["Way", "Rocks"])
     expect(page.locator(".rl-table td")).to_have_text(["straight on", "<2>"])
     place = images.first.bounding_box()
-    assert place is not None and place["width"] > 330, place
+    assert place is not None and 180 < place["width"] < 200, place
     parts.on(say, "idle", "", ())
     parts.on(lambda: setattr(work, "text", "") or parts.model._context.changed("work", "traverse"))
     expect(page.locator("[data-picture=map]")).to_have_count(0)

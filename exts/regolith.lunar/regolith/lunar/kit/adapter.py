@@ -180,41 +180,6 @@ def look_through(camera: str) -> None:
         window.viewport_api.camera_path = camera
 
 
-# timeline
-
-
-class Timeline:
-    """The app's timeline, played from its present time; `stop` leaves it as it was."""
-
-    def __init__(self) -> None:
-        import omni.timeline
-
-        self._timeline = omni.timeline.get_timeline_interface()
-        self._began, self._end = self._timeline.get_current_time(), self._timeline.get_end_time()
-
-    def play(self, most_s: float) -> None:
-        """Begin; before it has played so long [s] it neither ends nor begins anew by itself."""
-        self._timeline.set_end_time(max(self._end, self._began + most_s + 1.0))
-        self._timeline.play()
-        self._timeline.commit()
-
-    @property
-    def playing(self) -> bool:
-        """Whether it plays: a user may stop it at any time."""
-        return self._timeline.is_playing()
-
-    @property
-    def played_s(self) -> float:
-        """Time since `play` [s]."""
-        return self._timeline.get_current_time() - self._began
-
-    def stop(self) -> None:
-        """Stop: what physics has moved is put back by it with the app's next frame."""
-        self._timeline.stop()
-        self._timeline.set_end_time(self._end)
-        self._timeline.commit()
-
-
 # undo
 
 

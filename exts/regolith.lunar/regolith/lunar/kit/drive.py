@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pxr import Usd
 
-from regolith.lunar.kit import adapter
-from regolith.lunar.kit.host import KitHost
 from regolith.lunar.kit.tasks import Job
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.context import CANCELLED, say
@@ -30,6 +29,9 @@ from regolith.lunar.physics.world import World
 from regolith.lunar.render import rtx
 from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.stage import schema
+
+if TYPE_CHECKING:
+    from regolith.lunar.kit.host import KitHost
 
 POSES_TO_USD = {"/physics/updateToUsd": True, "/physics/fabricEnabled": False}
 """Settings of Omni PhysX with which poses are written to USD, where they are read, and not to Fabric."""
@@ -69,7 +71,7 @@ class AppDrive:
             "app_drive", lambda: "Stop the drive in the app" if self.work.active else "Drive in the app",
             "Let the rover of the open stage drive in the app's own physics, as entered here: speed, steering, "
             "distance or waypoints, rocks, clearance.",
-            self._press, reason=self._reason, refuse=lambda text: adapter.notify(text, warning=True),
+            self._press, reason=self._reason, refuse=lambda text: host.notify(text, "warning"),
         )  # fmt: skip
         """Its button."""
 
@@ -86,7 +88,7 @@ class AppDrive:
         if self.work.active:
             return "it is stopping" if self._stop else ""
         open_ = self._host.stage_state()
-        stage = adapter.stage()
+        stage = rtx.open_stage_now()
         if stage is None or open_ is None or not open_.ours:
             return "author a stage first"
         if not stage.GetPrimAtPath(schema.ROVER_CHASSIS):
@@ -109,7 +111,7 @@ class AppDrive:
         self._job = Job(self._run(self._asked()))
 
     async def _run(self, asked: Asked) -> None:
-        stage = adapter.stage()
+        stage = rtx.open_stage_now()
         try:
             if stage is None:
                 raise InputError("stage", "closed", "a stage authored by the panel")
@@ -120,7 +122,7 @@ class AppDrive:
         except (InputError, RuntimeError) as error:  # USD's own errors are the latter
             self.work.state = "failed"
             self._say(say(error))
-            adapter.notify(say(error), warning=True)
+            self._host.notify(say(error), "error")
 
     async def _drive(self, stage: Usd.Stage, asked: Asked) -> None:
         pace, verb = rtx.Guest(), asked.verb
@@ -133,25 +135,25 @@ class AppDrive:
         self.work.total = pilot.length_m
         outcome: Outcome | None = None
         with self._host.holding_edits():
-            settings, timeline = SettingsScope(POSES_TO_USD), adapter.Timeline()
+            settings, timeline = SettingsScope(POSES_TO_USD), rtx.Timeline()
             try:
                 timeline.play(verb.time_max_s)
                 while outcome is None and not self._stop:
                     await pace.update()
-                    if adapter.stage() != stage or not timeline.playing:
+                    if rtx.open_stage_now() != stage or not timeline.playing:
                         break
                     outcome = pilot.tick(timeline.played_s)
                     self._tell(pilot)
             finally:
                 timeline.stop()
-                if adapter.stage() == stage:
+                if rtx.open_stage_now() == stage:
                     pilot.close()
                 settings.close()
             await pace.update()  # PhysX puts the rover back
         self.work.state = "interrupted" if outcome is None else "finished"
         words = WORDS[outcome] if outcome else "stopped"
         self._say(f"{words} after {pilot.driven_m:.1f} m in {pilot.time_s:.0f} s")
-        adapter.notify(f"{self.work.title}: {self.work.text}")
+        self._host.notify(f"{self.work.title}: {self.work.text}")
 
     def _route(self, world: World, joints: StageJoints, asked: Asked) -> np.ndarray:
         """Corners of the way from where the rover stands."""

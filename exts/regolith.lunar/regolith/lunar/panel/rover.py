@@ -82,7 +82,7 @@ ROVER: tuple[VerbRow, ...] = (
         "traverse", "traverse", Traverse, "Drive", "Drive",
         "Let the rover drive over stages of these parameters under lunar gravity, in a process of its own.",
         "drives", _say_traverse, {"out": "traverse"}, {"watch_m": WATCH_M}, splits=(), files=("stage",),
-        section="traverse", pictures={MAP: "Map", VIEW: "Rover's camera"},
+        section="traverse", pictures={MAP: "Planned yellow, driven blue", VIEW: "What the rover sees"},
         table=_table_traverse,
     ),
     VerbRow(

@@ -102,13 +102,13 @@ class Sketch:
         for path in touched:
             if path in self._rocks:
                 pen.polygon(self._rocks[path], fill=TOUCHED, outline=PAPER)
-        pen.line(self._at(route), fill=PLANNED, width=2 * FINER, joint="curve")
+        pen.line(self._at(route), fill=PLANNED, width=3 * FINER, joint="curve")
         (start_x, start_y), (goal_x, goal_y) = self._at(route[[0, -1]])
         small, large = 3 * FINER, 7 * FINER
         pen.ellipse((start_x - small, start_y - small, start_x + small, start_y + small), fill=PLANNED)
         pen.ellipse((goal_x - large, goal_y - large, goal_x + large, goal_y + large), outline=PLANNED, width=2 * FINER)
         if len(driven) > 1:
-            pen.line(self._at(driven), fill=DRIVEN, width=3 * FINER, joint="curve")
+            pen.line(self._at(driven), fill=DRIVEN, width=4 * FINER, joint="curve")
         pen.polygon(self._at(_outline(driven[-1], heading)), outline=ROVER, width=2 * FINER)
         map_ = picture.resize((SIZE_PX, SIZE_PX), Image.Resampling.LANCZOS)
         whole = Image.new("RGB", (SIZE_PX, SIZE_PX + LEGEND_PX), PAPER)

@@ -161,8 +161,10 @@ CSS = """
   white-space: pre-wrap; overflow-wrap: anywhere; color: #a9a8a1; }
 .mantine-ScrollArea-content:has(.rl-works) {
   & .mantine-Button-root { width: calc(var(--full) / 3 - 4px); }
-  & [style^="padding-inline"]:has(img) { flex: 0 0 100% !important; display: block !important; }
+  & [style^="padding-inline"]:has(img) { flex: 0 0 calc(50% - 3px) !important; display: block !important;
+    align-self: flex-start; }
   & img { width: 100%; min-height: 60px; background: #000; border-radius: 3px; } }
+.rl-picture { width: calc(var(--full) / 2 - 3px); font-size: 12px; line-height: 1.3; color: #a9a8a1; padding-top: 4px; }
 .rl-table { width: 100%; border-collapse: collapse; font-size: 12px; line-height: 1.5; color: var(--rl-text);
   font-variant-numeric: tabular-nums;
   & th { text-align: left; font-weight: 600; color: var(--rl-faint); border-bottom: 1px solid var(--rl-line); }

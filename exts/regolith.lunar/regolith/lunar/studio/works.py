@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +59,6 @@ class WorkView:
         self._log: Any = None
         self._lines: Any = None
         self._plots: list[CurvePlot] = []
-        self._pictures: dict[str, PictureView] = {}
         self._album: Any = None
         self._table: Any = None
         self._buttons: list[ActionButton] = []
@@ -87,7 +86,7 @@ class WorkView:
         assign(self._text, "content", markup("message" if work.state == "failed" else "note", work.text))
         for plot in self._plots:
             plot.refresh()
-        self._refresh_pictures()
+        self._album.refresh(work.pictures)
         assign(self._table, "content", table_of(work.table))
         assign(self._table, "visible", bool(work.table))
         lines = "\n".join(list(work.log)[-LOG_LINES:])
@@ -98,18 +97,6 @@ class WorkView:
         """Show the buttons anew."""
         for button in self._buttons:
             button.refresh()
-
-    def _refresh_pictures(self) -> None:
-        pictures = self._work.pictures
-        for kind, picture in pictures.items():
-            if kind not in self._pictures:
-                with self._album:
-                    self._pictures[kind] = PictureView(self._gui, kind)
-            self._pictures[kind].show(picture)
-        for kind, view in self._pictures.items():
-            if kind not in pictures:
-                view.show(None)
-        assign(self._album, "visible", bool(pictures))
 
     def _build(self) -> None:
         work, gui = self._work, self._gui
@@ -122,7 +109,7 @@ class WorkView:
                 self._buttons.append(ActionButton(gui, self._loop, action, self._press, color=QUIET))
             if work.key == "training":
                 self._plots = [CurvePlot(gui, work, curve) for curve in CURVES]
-            self._album = gui.add_folder(None, visible=False)
+            self._album = Album(gui)
             self._table = gui.add_html("", visible=False)
             self._log = gui.add_folder("Log", expand_by_default=False, visible=False)
             with self._log:
@@ -147,32 +134,42 @@ def table_of(table: Table) -> str:
     return f'<table class="rl-table">{"".join(f"<tr>{row}</tr>" for row in rows)}</table>'
 
 
-class PictureView:
-    """A picture of work under way, below what it is called."""
+class Album:
+    """Pictures of work under way beside each other, what they are called above them."""
 
-    def __init__(self, gui: GuiApi, kind: str) -> None:
+    def __init__(self, gui: GuiApi) -> None:
         """Make it in the present container, with nothing to see.
 
         Args:
             gui: Of the server.
-            kind: Of the picture.
         """
-        self._kind = kind
-        self._title = gui.add_html("", visible=False)
-        self._image = add_image(gui, visible=False)
-        self._shown: Picture | None = None
+        self._gui = gui
+        self._root = gui.add_folder(None, visible=False)
+        self._titles: list[Any] = []
+        self._images: dict[str, Any] = {}
+        self._shown: dict[str, Picture] = {}
 
-    def show(self, picture: Picture | None) -> None:
-        """Show a picture; None for none."""
-        if picture is self._shown:
-            return
-        self._shown = picture
-        if picture is not None:
-            words = f'<div class="rl-note" data-picture="{self._kind}">{html.escape(picture.title)}</div>'
-            assign(self._title, "content", words)
-            set_image(self._image, "png", picture.data)
-        for part in (self._title, self._image):
-            assign(part, "visible", picture is not None)
+    def refresh(self, pictures: Mapping[str, Picture]) -> None:
+        """Show the newest of each kind; those that are on show already are not sent again."""
+        if pictures.keys() != self._images.keys():
+            self._build(pictures)
+        for kind, picture in pictures.items():
+            if picture is not self._shown.get(kind):
+                set_image(self._images[kind], "png", picture.data)
+        self._shown = dict(pictures)
+        assign(self._root, "visible", bool(pictures))
+
+    def _build(self, pictures: Mapping[str, Picture]) -> None:
+        for part in (*self._titles, *self._images.values()):
+            part.remove()
+        self._shown.clear()
+        with self._root:
+            self._titles = [self._gui.add_html(_title(kind, picture)) for kind, picture in pictures.items()]
+            self._images = {kind: add_image(self._gui) for kind in pictures}
+
+
+def _title(kind: str, picture: Picture) -> str:
+    return f'<div class="rl-picture" data-picture="{kind}">{html.escape(picture.title)}</div>'
 
 
 class CurvePlot:
