@@ -16,7 +16,7 @@ from regolith.lunar.params import Interval, load_preset, save_params
 from regolith.lunar.physics.experiments import Bench as Rover
 from regolith.lunar.physics.measured import Run, save_run
 from regolith.lunar.physics.sketch import LEGEND_PX, SIZE_PX
-from regolith.lunar.physics.watch import HEIGHT_PX, WIDTH_PX
+from regolith.lunar.physics.watch import SIZE
 
 
 def companion(bench: Bench, tmp_path: Path, script: str) -> None:
@@ -64,7 +64,7 @@ def test_a_drive_is_seen_and_told(bench: Bench) -> None:
     assert work.active and work.table == (), (work.text, list(work.log))
     assert size(work.pictures["map"].data) == (SIZE_PX, SIZE_PX + LEGEND_PX)
     view = np.asarray(Image.open(io.BytesIO(work.pictures["view"].data)))
-    assert view.shape == (HEIGHT_PX, WIDTH_PX, 3) and view.std() > 5.0
+    assert view.shape == (SIZE.height, SIZE.width, 3) and view.std() > 5.0
     first = work.pictures["map"].data
     bench.rest("traverse", 240)
     assert work.state == "finished", (work.text, list(work.log))
