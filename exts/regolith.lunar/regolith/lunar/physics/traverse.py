@@ -19,7 +19,7 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Params, PictureSize, PresetVerb, quantity, sole_folder
 from regolith.lunar.physics.actuation import Actuation, Channel
-from regolith.lunar.physics.drive import Drive, Touch, drive_route, largest_readings, place_rover
+from regolith.lunar.physics.drive import Drive, Touch, drive_route, place_rover
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
 from regolith.lunar.physics.pictures import Pictures
 from regolith.lunar.physics.plan import Clearance
@@ -219,10 +219,7 @@ class Course:
         rates = np.full(4, verb.speed_m_s / layout.radius)
         seed = int(rng(verb.seed, verb.split, "traverse", self._number, "noise").integers(2**62))
         speeds = np.repeat([False, True], 4)
-        return Actuation(
-            self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed,
-            readings=largest_readings(layout, verb.speed_m_s),
-        )  # fmt: skip
+        return Actuation(self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
 
     def _around(self, places: np.ndarray) -> np.ndarray:
         """Join the ways round the rocks from place to place."""
