@@ -185,8 +185,9 @@ def test_what_is_lost_is_drawn_again_to_the_same_bytes(driven: Path, tmp_path: P
 def test_killed_it_goes_on(driven: Path, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "regolith.lunar.cli", *words(tmp_path / "drives")]
     split = tmp_path / "drives/labels/train_dr"
+    journal = split / "frames.jsonl"
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while process.poll() is None and not (split / "frames.jsonl").exists():
+    while process.poll() is None and not (journal.exists() and b"\n" in journal.read_bytes()):
         time.sleep(0.02)
     process.kill()
     process.communicate()

@@ -41,6 +41,7 @@ from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Command, Fol
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.spec import rng
 from regolith.lunar.stage.terrain import Terrain
 
 PERIOD_S = 0.1
@@ -194,10 +195,15 @@ def drive_route(
         mode: How turns are made.
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
+<<<<<<< HEAD
         actuation: Delay, gain and noise between the controller and the rover, whose readings are `largest_readings`;
             None for none of these.
         pilot: Drives instead of following the way; at its last corner it has reached the goal.
         watch: Looks at each row, and once more at the end; its time counts for nothing.
+=======
+        actuation: Delay, gain and noise between the controller and the drives, and of what it reads (`measured`); None
+            for none of these.
+>>>>>>> b3b43c519a27888416d52411f4ba5369e36737b3
     """
     began, watched = time.process_time(), 0.0
     simulate = engine.step if soil is None else soil.step
@@ -206,12 +212,18 @@ def drive_route(
     path, rocks = Route(route), _Rocks()
     follower = Follower(layout, path, speed=speed, mode=mode)
     actuators = Actuators(engine, layout, period_s=PERIOD_S)
+    sensors = _sensors(actuation, layout, speed)
     rows: list[dict[str, np.ndarray]] = []
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
+<<<<<<< HEAD
         state["measured"] = measured = _measure(state, actuation)
         command = pilot.command(state) if pilot else follower.command(measured[:2], float(measured[2]))
+=======
+        state["measured"] = measured = _measure(state, sensors)
+        command = follower.command(measured[:2], float(measured[2]))
+>>>>>>> b3b43c519a27888416d52411f4ba5369e36737b3
         applied = actuators.apply(command, measured[3:7])
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
@@ -240,21 +252,24 @@ def _look(watch: Look | None, rows: list[dict[str, np.ndarray]], rocks: _Rocks, 
     return time.process_time() - began
 
 
-def largest_readings(layout: Layout, speed: float) -> np.ndarray:
-    """Largest value of each column of `measured`, that noise is a share of, shape [11].
+def _sensors(actuation: Actuation | None, layout: Layout, speed: float) -> Actuation | None:
+    """What the controller reads through: noise that is a share of the largest value of each column of `measured`.
 
-    Of a place it is the lookahead of the controller, of a heading half a turn, of a wheel's rate that of the rover's
+    Of a place that is the lookahead of the controller, of a heading half a turn, of a wheel's rate that of the rover's
     speed.
     """
-    place = (LOOKAHEAD_M, LOOKAHEAD_M, math.pi)
-    return np.concatenate([place, layout.limit, np.full(4, speed / layout.radius)])
+    if actuation is None:
+        return None
+    largest = ((LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit, np.full(4, speed / layout.radius))
+    seed = int(rng(actuation.seed, "measured").integers(2**62))
+    return Actuation(actuation.channel, actions=(), readings=np.concatenate(largest), seed=seed)
 
 
-def _measure(state: dict[str, np.ndarray], actuation: Actuation | None) -> np.ndarray:
+def _measure(state: dict[str, np.ndarray], sensors: Actuation | None) -> np.ndarray:
     """What the controller reads of a row, shape [11]."""
     motion = (state["position_m"][:2], [heading_of(state)], state["steering_rad"], state["wheel_rate_rad_s"])
     truth = np.concatenate(motion)
-    return truth if actuation is None else actuation.read(truth)
+    return truth if sensors is None else sensors.read(truth)
 
 
 def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Params, PictureSize, PresetVerb, quantity, sole_folder
 from regolith.lunar.physics.actuation import Actuation, Channel
 from regolith.lunar.physics.detector import DetectorPilot, Segment, open_detector
-from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, drive_route, largest_readings, place_rover
+from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, drive_route, place_rover
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
 from regolith.lunar.physics.outcome import describe, sum_up, write_trajectory
 from regolith.lunar.physics.pictures import Pictures
@@ -375,10 +375,7 @@ class Course:
         keys = ("traverse", self._number, "noise", again)[: 3 + bool(again)]
         seed = int(rng(verb.seed, verb.split, *keys).integers(2**62))
         speeds = np.repeat([False, True], 4)
-        return Actuation(
-            self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed,
-            readings=largest_readings(layout, verb.speed_m_s),
-        )  # fmt: skip
+        return Actuation(self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
 
     def _around(self, places: np.ndarray) -> np.ndarray:
         """Join the ways round the rocks from place to place."""
