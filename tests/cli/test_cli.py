@@ -77,10 +77,12 @@ def test_parameter_file_is_the_base(tmp_path) -> None:
     )
 
 
-VERBS = ", ".join(dict.fromkeys(verb.split()[0] for verb in cli.VERBS))
-
 LINES = [
-    (["nonsense"], "regolith: verb: 'nonsense' is not allowed; allowed: " + VERBS),
+    (["nonsense"], "regolith: verb: 'nonsense' is not allowed; allowed: one of those `regolith --help` lists"),
+    (
+        ["traverce"],
+        "regolith: verb: 'traverce' is not allowed; allowed: one of those `regolith --help` lists, such as traverse",
+    ),
     (["evaluate", "moon"], "regolith: verb: 'evaluate moon' is not allowed; allowed: evaluate synth, evaluate real"),
     (["verify"], "regolith: split: missing; allowed: path"),
     (["verify", "a", "b"], "regolith: arguments: 'b' is not allowed; allowed: no further argument here"),

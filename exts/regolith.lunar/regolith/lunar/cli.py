@@ -194,7 +194,9 @@ def _split_verb(args: list[str]) -> tuple[str, list[str]]:
             _say("\n".join(f"regolith {name}: {VERBS[name][2]}" for name in family))
             raise SystemExit(0 if len(args) > 1 else 2)
         raise InputError("verb", " ".join(args[:2]), ", ".join(family))
-    raise InputError("verb", args[0], ", ".join(dict.fromkeys(verb.split()[0] for verb in VERBS)))
+    near = difflib.get_close_matches(args[0], dict.fromkeys(verb.split()[0] for verb in VERBS))
+    listed = "one of those `regolith --help` lists"
+    raise InputError("verb", args[0], f"{listed}, such as {' or '.join(near)}" if near else listed)
 
 
 def parse_verb(model: type[Verb], name: str, args: list[str]) -> Verb | None:

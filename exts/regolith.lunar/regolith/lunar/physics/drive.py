@@ -195,15 +195,10 @@ def drive_route(
         mode: How turns are made.
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
-<<<<<<< HEAD
-        actuation: Delay, gain and noise between the controller and the rover, whose readings are `largest_readings`;
-            None for none of these.
-        pilot: Drives instead of following the way; at its last corner it has reached the goal.
-        watch: Looks at each row, and once more at the end; its time counts for nothing.
-=======
         actuation: Delay, gain and noise between the controller and the drives, and of what it reads (`measured`); None
             for none of these.
->>>>>>> b3b43c519a27888416d52411f4ba5369e36737b3
+        pilot: Drives instead of following the way; at its last corner it has reached the goal.
+        watch: Looks at each row, and once more at the end; its time counts for nothing.
     """
     began, watched = time.process_time(), 0.0
     simulate = engine.step if soil is None else soil.step
@@ -217,13 +212,8 @@ def drive_route(
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
-<<<<<<< HEAD
-        state["measured"] = measured = _measure(state, actuation)
-        command = pilot.command(state) if pilot else follower.command(measured[:2], float(measured[2]))
-=======
         state["measured"] = measured = _measure(state, sensors)
-        command = follower.command(measured[:2], float(measured[2]))
->>>>>>> b3b43c519a27888416d52411f4ba5369e36737b3
+        command = pilot.command(state) if pilot else follower.command(measured[:2], float(measured[2]))
         applied = actuators.apply(command, measured[3:7])
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
