@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -18,7 +19,7 @@ from regolith.lunar.params import InputError, load_preset
 from regolith.lunar.physics import sketch
 from regolith.lunar.physics.read import read_terrain
 from regolith.lunar.physics.traverse import author
-from regolith.lunar.physics.watch import first_frame, frame_shown, mounted, stance_of
+from regolith.lunar.physics.watch import Camera, first_frame, frame_shown, mounted, stance_of
 from regolith.lunar.physics.world import Pose, Shape
 from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage import schema
@@ -53,6 +54,20 @@ def test_the_camera_is_on_the_rover() -> None:
     assert -local[2, :3] == pytest.approx(ahead)
     shown = frame_shown(stage)
     assert shown is not None and shown[1].rover == stance and shown[1]["albedo"] == spec["albedo"]
+
+
+def test_pictures_leave_the_stage_as_it_is() -> None:
+    params = load_preset("v1")
+    stage = author(params, 0, "train_dr", 0)
+    before = stage.GetRootLayer().ExportToString()
+    stance = Stance(1.0, -2.0, 0.5, 130.0, 0.0, 0.0, (0.0,) * 4, carries=True)
+    with Camera(stage, *first_frame(params, 0, "train_dr", 0), "navcam_left") as camera:
+        pictures = [
+            np.asarray(Image.open(io.BytesIO(camera.draw(at))))
+            for at in (stance, dataclasses.replace(stance, heading_deg=40.0))
+        ]
+    assert (pictures[0] != pictures[1]).any()
+    assert stage.GetRootLayer().ExportToString() == before and not stage.GetSessionLayer().rootPrims
 
 
 def test_a_stage_that_says_nonsense_of_its_frame_is_refused() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pxr import Usd
+from pxr import Sdf, Usd
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.files import write_bytes
@@ -172,7 +172,7 @@ class Camera:
         """Open the renderer of the parameters on a stage, and see that it draws.
 
         Args:
-            stage: Stage with a rover, edited from now on.
+            stage: Stage with a rover; what is edited for the picture is a session layer of its own.
             params: Its parameters.
             spec: A frame of it, whose light, ground and sensor are shown.
             view: Which camera.
@@ -186,7 +186,9 @@ class Camera:
         self._view: CameraView = view
         self._renderer = open_renderer(params.render.backend)
         try:
-            self._stage = self._renderer.load(stage)
+            own = Usd.Stage.Open(stage.GetRootLayer(), Sdf.Layer.CreateAnonymous("watch.usda"))
+            own.SetEditTarget(own.GetSessionLayer())
+            self._stage = self._renderer.load(own)
             self.draw(stance_of(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])))
         except BaseException:
             self._renderer.close()
