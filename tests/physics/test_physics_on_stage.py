@@ -13,7 +13,7 @@ from small_stage import add_rover, ground_stage
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engines import open_engine
-from regolith.lunar.physics.on_stage import Pilot, StageJoints, find_way
+from regolith.lunar.physics.on_stage import StageDrive, StageJoints, find_way
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.steering import read_layout
@@ -88,39 +88,39 @@ def test_targets_are_the_sessions_and_go_with_it(rover_stage: Usd.Stage) -> None
 
 
 def drive(stage: Usd.Stage, route: np.ndarray, *, frame_s: float = 0.02, time_max_s: float = 120.0) -> tuple:
-    """Drive along a way in an app whose frames take so long; outcome and pilot."""
+    """Drive along a way in an app whose frames take so long; outcome and driven."""
     physics = StagePhysics(stage)
     world = read_world(stage, with_ground=False)
-    pilot = Pilot(
+    driven = StageDrive(
         StageJoints(stage, world), read_layout(world), route, speed=0.2, mode="ackermann", time_max_s=time_max_s
     )  # fmt: skip
     now, outcome = 0.0, None
     while outcome is None:
         physics.step(frame_s)
         now += frame_s
-        outcome = pilot.tick(now)
-    pilot.close()
-    return outcome, pilot
+        outcome = driven.tick(now)
+    driven.close()
+    return outcome, driven
 
 
 @pytest.mark.parametrize("frame_s", [0.02, 0.25])
 def test_it_drives_along_its_way_however_long_frames_take(rover_stage: Usd.Stage, frame_s: float) -> None:
     route = np.array([(0.0, 0.0), (2.0, 0.0), (3.0, 1.5)])
-    outcome, pilot = drive(rover_stage, route, frame_s=frame_s)
+    outcome, driven = drive(rover_stage, route, frame_s=frame_s)
     assert outcome == "reached"
-    places = np.array([row["position_m"][:2] for row in pilot.rows])
+    places = np.array([row["position_m"][:2] for row in driven.rows])
     assert np.linalg.norm(places[-1] - route[-1]) < 0.3
-    assert pilot.driven_m == pytest.approx(pilot.length_m, abs=0.6)
-    assert 3.5 / 0.2 < pilot.time_s < 5.0 / 0.2
-    steps = np.diff([float(row["time_s"]) for row in pilot.rows])
+    assert driven.driven_m == pytest.approx(driven.length_m, abs=0.6)
+    assert 3.5 / 0.2 < driven.time_s < 5.0 / 0.2
+    steps = np.diff([float(row["time_s"]) for row in driven.rows])
     assert (steps > 0.099).all()
     session = rover_stage.GetSessionLayer()
     assert not session.GetPrimAtPath(STEERING) or not session.GetPrimAtPath(STEERING).properties
 
 
 def test_it_gives_up_when_time_is_up(rover_stage: Usd.Stage) -> None:
-    outcome, pilot = drive(rover_stage, np.array([(0.0, 0.0), (5.0, 0.0)]), time_max_s=2.0)
-    assert outcome == "timeout" and pilot.time_s == pytest.approx(2.0, abs=0.03) and 0.0 < pilot.driven_m < 0.5
+    outcome, driven = drive(rover_stage, np.array([(0.0, 0.0), (5.0, 0.0)]), time_max_s=2.0)
+    assert outcome == "timeout" and driven.time_s == pytest.approx(2.0, abs=0.03) and 0.0 < driven.driven_m < 0.5
 
 
 def test_a_pose_on_the_stage_may_be_any(rover_stage: Usd.Stage) -> None:

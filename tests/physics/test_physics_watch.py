@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -14,14 +16,15 @@ from scipy.spatial.transform import Rotation
 from small_stage import add_rover, ground_stage
 
 from regolith.lunar import cli
-from regolith.lunar.params import InputError, load_preset
+from regolith.lunar.params import InputError, PictureSize, load_preset
 from regolith.lunar.physics import sketch
 from regolith.lunar.physics.read import read_terrain
-from regolith.lunar.physics.sight import frame_shown
+from regolith.lunar.physics.sight import Sight, frame_shown
 from regolith.lunar.physics.stance import stance_of
 from regolith.lunar.physics.traverse import author
 from regolith.lunar.physics.world import Pose, Shape
 from regolith.lunar.randomize import lit_frame
+from regolith.lunar.render import open_renderer
 from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.camera import mounted
@@ -56,6 +59,19 @@ def test_the_camera_is_on_the_rover() -> None:
     assert -local[2, :3] == pytest.approx(ahead)
     shown = frame_shown(stage)
     assert shown is not None and shown[1].rover == stance and shown[1]["albedo"] == spec["albedo"]
+
+
+def test_pictures_leave_the_stage_as_it_is() -> None:
+    params = load_preset("v1")
+    stage = author(params, 0, "train_dr", 0)
+    before = stage.GetRootLayer().ExportToString()
+    stance = Stance(1.0, -2.0, 0.5, 130.0, 0.0, 0.0, (0.0,) * 4, carries=True)
+    with contextlib.closing(open_renderer("auto")) as renderer:
+        sight = Sight(renderer, stage, PictureSize(96, 72), params=params, frame=lit_frame(params, 0, "train_dr", 0))
+        turned = dataclasses.replace(stance, heading_deg=40.0)
+        pictures = [sight.take(at, "navcam_left")[0].rgb for at in (stance, turned)]
+    assert (pictures[0] != pictures[1]).any()
+    assert stage.GetRootLayer().ExportToString() == before and not stage.GetSessionLayer().rootPrims
 
 
 def test_a_stage_that_says_nonsense_of_its_frame_is_refused() -> None:

@@ -20,7 +20,7 @@ from regolith.lunar.panel.observe import Callback, Change, Observers, Subscripti
 from regolith.lunar.panel.work import Work
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.drive import Outcome, heading_of
-from regolith.lunar.physics.on_stage import Pilot, StageJoints, find_way
+from regolith.lunar.physics.on_stage import StageDrive, StageJoints, find_way
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.steering import read_layout
@@ -129,10 +129,10 @@ class AppDrive:
         world = await pace.aside(lambda: read_world(stage, rock_min_m=verb.rock_min_m, with_ground=False))
         joints = StageJoints(stage, world)
         route = self._route(world, joints, asked)
-        pilot = Pilot(
+        driven = StageDrive(
             joints, read_layout(world), route, speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s
         )  # fmt: skip
-        self.work.total = pilot.length_m
+        self.work.total = driven.length_m
         outcome: Outcome | None = None
         with self._host.holding_edits():
             settings, timeline = SettingsScope(POSES_TO_USD), rtx.Timeline()
@@ -142,17 +142,17 @@ class AppDrive:
                     await pace.update()
                     if rtx.open_stage_now() != stage or not timeline.playing:
                         break
-                    outcome = pilot.tick(timeline.played_s)
-                    self._tell(pilot)
+                    outcome = driven.tick(timeline.played_s)
+                    self._tell(driven)
             finally:
                 timeline.stop()
                 if rtx.open_stage_now() == stage:
-                    pilot.close()
+                    driven.close()
                 settings.close()
             await pace.update()  # PhysX puts the rover back
         self.work.state = "interrupted" if outcome is None else "finished"
         words = WORDS[outcome] if outcome else "stopped"
-        self._say(f"{words} after {pilot.driven_m:.1f} m in {pilot.time_s:.0f} s")
+        self._say(f"{words} after {driven.driven_m:.1f} m in {driven.time_s:.0f} s")
         self._host.notify(f"{self.work.title}: {self.work.text}")
 
     def _route(self, world: World, joints: StageJoints, asked: Asked) -> np.ndarray:
@@ -167,11 +167,11 @@ class AppDrive:
             avoid="none" if verb.avoid == "none" else "labels",
         )  # fmt: skip
 
-    def _tell(self, pilot: Pilot) -> None:
-        done = min(pilot.driven_m, pilot.length_m)
+    def _tell(self, driven: StageDrive) -> None:
+        done = min(driven.driven_m, driven.length_m)
         if done - self.work.done >= 0.1:
             self.work.done = done
-            self._say(f"{pilot.driven_m:.1f} of {pilot.length_m:.1f} m, {pilot.time_s:.0f} s")
+            self._say(f"{driven.driven_m:.1f} of {driven.length_m:.1f} m, {driven.time_s:.0f} s")
 
     def _say(self, text: str) -> None:
         self.work.text = text

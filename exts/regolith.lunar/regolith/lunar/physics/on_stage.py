@@ -146,7 +146,7 @@ def _turns() -> Iterator[float]:
         yield from dict.fromkeys((step * 2.0 * math.pi / TURNS, -step * 2.0 * math.pi / TURNS))
 
 
-class Pilot:
+class StageDrive:
     """Drives along a way, a command every `PERIOD_S`; `close` leaves the drives as they were authored."""
 
     def __init__(

@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 import numpy as np
-from pxr import Usd
+from pxr import Sdf, Usd
 
 from regolith.lunar.params import InputError, Params, PictureSize, validate
 from regolith.lunar.render import Frame, Renderer
@@ -50,13 +50,15 @@ class Sight:
 
         Args:
             renderer: Draws the pictures; what it held before is gone.
-            stage: Stage with a rover, edited from now on.
+            stage: Stage with a rover; what is edited for a picture is in a session layer of its own.
             size: Of a picture.
             params: Parameters of the stage.
             frame: A frame of it, whose light, ground and sensor are shown.
         """
         self._renderer, self._size, self._params = renderer, size, params
-        self._stage = renderer.load(stage)
+        own = Usd.Stage.Open(stage.GetRootLayer(), Sdf.Layer.CreateAnonymous("sight.usda"))
+        own.SetEditTarget(own.GetSessionLayer())
+        self._stage = renderer.load(own)
         self.light(frame)
 
     def light(self, frame: FrameSpec) -> None:

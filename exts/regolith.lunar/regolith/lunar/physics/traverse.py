@@ -269,7 +269,7 @@ class Course:
 
     @contextlib.contextmanager
     def watched(self, places: np.ndarray, emit: Emit) -> Iterator[None]:
-        """Draw the drives between places that are made meanwhile, where that is asked for; edits the stage."""
+        """Draw the drives between places that are made meanwhile, where that is asked for."""
         verb = self._verb
         if verb.watch_m is None:
             yield
