@@ -27,7 +27,7 @@ ALLOWED = {
     "randomize": {*BASE, "params", "stage"},
     "render": {*BASE, "params", "stage", "randomize"},
     "dataset": {*BASE, "params", "stage", "randomize", "render", "jobs"},
-    "physics": {*BASE, "params", "stage", "randomize", "render", "jobs"},
+    "physics": {*BASE, "params", "stage", "randomize", "render", "dataset", "jobs"},
     "perception": {*BASE, "params", "dataset", "jobs"},
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
     "quality": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "jobs"},
@@ -51,6 +51,9 @@ HEAVY = (
     "carb",
     "matplotlib",
     "mujoco",
+    "ovphysx",
+    "ovstage",
+    "warp",
 )
 
 

@@ -61,7 +61,7 @@ class Actuation:
             rest: What is commanded before the first command arrives, shape [A] or a number.
             seed: Seed of the noise.
         """
-        self.channel = channel
+        self.channel, self.seed = channel, seed
         self._actions, self._readings = np.asarray(actions, np.float64), np.asarray(readings, np.float64)
         self._gain = np.where(True if speeds is None else np.asarray(speeds), channel.action_gain, 1.0)
         start = np.broadcast_to(np.asarray(rest, np.float64), self._actions.shape).copy()

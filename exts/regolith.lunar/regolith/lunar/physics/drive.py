@@ -7,9 +7,13 @@ time_s              float64 [T]     since the start; the pose at the time, then 
 position_m          float64 [T, 3]  of the rover's origin, world frame
 orientation         float64 [T, 4]  unit quaternion (w, x, y, z), rover to world
 velocity_m_s        float64 [T, 3]  of the chassis' centre of mass, world frame
+suspension_rad      float64 [T, 4]  angles of the suspension joints
 steering_rad        float64 [T, 4]  angles of the steering joints
+wheel_rad           float64 [T, 4]  angles of the drive joints, whole turns included
 wheel_rate_rad_s    float64 [T, 4]  rates of the drive joints
 drive_torque_n_m    float64 [T, 4]  of the drives
+measured            float64 [T, 11] as the controller reads them, noise included: x and y [m], heading [rad], steering
+                                    [rad], wheel rates [rad/s]
 commanded           float64 [T, 8]  steering [rad], then wheel rates [rad/s], as the controller wants them
 applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration,
                                     and after delay, gain and noise
@@ -33,10 +37,11 @@ from scipy.spatial.transform import Rotation
 
 from regolith.lunar.physics.actuation import Actuation
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import Actuators, Command, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Command, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.spec import rng
 from regolith.lunar.stage.terrain import Terrain
 
 PERIOD_S = 0.1
@@ -181,7 +186,8 @@ def drive_route(
         mode: How turns are made.
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
-        actuation: Delay, gain and noise between the controller and the drives; None for none of these.
+        actuation: Delay, gain and noise between the controller and the drives, and of what it reads (`measured`); None
+            for none of these.
         pilot: Drives instead of following the way; at its last corner it has reached the goal.
     """
     began = time.process_time()
@@ -191,15 +197,14 @@ def drive_route(
     path, rocks = Route(route), _Rocks()
     follower = Follower(layout, path, speed=speed, mode=mode)
     actuators = Actuators(engine, layout, period_s=PERIOD_S)
+    sensors = _sensors(actuation, layout, speed)
     rows: list[dict[str, np.ndarray]] = []
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
-        if pilot is None:
-            command = follower.command(state["position_m"][:2], heading_of(state))
-        else:
-            command = pilot.command(state)
-        applied = actuators.apply(command)
+        state["measured"] = measured = _measure(state, sensors)
+        command = follower.command(measured[:2], float(measured[2])) if pilot is None else pilot.command(state)
+        applied = actuators.apply(command, measured[3:7])
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
         state["sinkage_m"] = np.zeros(4) if soil is None else soil.sinkage
@@ -216,9 +221,30 @@ def drive_route(
     return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
 
 
+def _sensors(actuation: Actuation | None, layout: Layout, speed: float) -> Actuation | None:
+    """What the controller reads through: noise that is a share of the largest value of each column of `measured`.
+
+    Of a place that is the lookahead of the controller, of a heading half a turn, of a wheel's rate that of the rover's
+    speed.
+    """
+    if actuation is None:
+        return None
+    largest = ((LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit, np.full(4, speed / layout.radius))
+    seed = int(rng(actuation.seed, "measured").integers(2**62))
+    return Actuation(actuation.channel, actions=(), readings=np.concatenate(largest), seed=seed)
+
+
+def _measure(state: dict[str, np.ndarray], sensors: Actuation | None) -> np.ndarray:
+    """What the controller reads of a row, shape [11]."""
+    motion = (state["position_m"][:2], [heading_of(state)], state["steering_rad"], state["wheel_rate_rad_s"])
+    truth = np.concatenate(motion)
+    return truth if sensors is None else sensors.read(truth)
+
+
 def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.ndarray]:
     """A row of a trajectory, but for what is commanded."""
     motion, rolling = engine.motion([schema.ROVER_CHASSIS]), read_rolling(engine, layout.wheels)
+    suspension = [engine.joint(schema.rover_joint("suspension", corner)) for corner in schema.CORNERS]
     steering = [engine.joint(path) for path in layout.steering]
     drives = [engine.joint(path) for path in layout.drives]
     return {
@@ -226,7 +252,9 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
         "position_m": motion.position[0],
         "orientation": motion.orientation[0],
         "velocity_m_s": motion.velocity[0],
+        "suspension_rad": np.array([joint.position for joint in suspension]),
         "steering_rad": np.array([joint.position for joint in steering]),
+        "wheel_rad": np.array([joint.position for joint in drives]),
         "wheel_rate_rad_s": np.array([joint.velocity for joint in drives]),
         "drive_torque_n_m": np.array([joint.effort for joint in drives]),
         "slip": rolling.slip,

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from regolith.lunar.params import InputError, PictureSize, one_line
 from regolith.lunar.physics.drive import heading_of
-from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.sight import HAZCAMS, Sight, read_stance
+from regolith.lunar.physics.pictures import stance_at
+from regolith.lunar.physics.sight import HAZCAMS, Sight
 from regolith.lunar.physics.steering import (
     AIM_RAD,
     CURVATURE_MAX,
@@ -143,7 +143,6 @@ class SeeingPilot:
     def __init__(
         self,
         sight: Sight,
-        engine: Engine,
         layout: Layout,
         places: np.ndarray,
         *,
@@ -156,7 +155,6 @@ class SeeingPilot:
 
         Args:
             sight: Pictures.
-            engine: Engine that holds the rover.
             layout: Wheels.
             places: Start, places between and goal [m], shape [N, 2]; one between counts as reached a metre away.
             speed: Of the rover's centre [m/s].
@@ -164,7 +162,7 @@ class SeeingPilot:
             read: What a sensor makes of readings, shape [13] both ways.
             period_s: Time between commands [s].
         """
-        self._sight, self._engine, self._layout, self._speed = sight, engine, layout, speed
+        self._sight, self._layout, self._speed = sight, layout, speed
         self._goals, self._decide, self._read = list(places[1:]), decide, read
         self._every = round(DECIDE_S / period_s)
         self._tick = 0
@@ -177,7 +175,8 @@ class SeeingPilot:
         if len(self._goals) > 1 and float(np.linalg.norm(self._goals[0] - place)) < LOOKAHEAD_M:
             self._goals.pop(0)
         if self._command is None or self._tick % self._every == 0:
-            self._seen = [*self._seen, self._sight.look(read_stance(self._engine))][-1 - LAG :]
+            stance = stance_at({name: np.asarray(value)[None] for name, value in state.items()}, 0)
+            self._seen = [*self._seen, self._sight.look(stance)][-1 - LAG :]
             readings = self._read(read_readings(state, self._layout, self._goals[0], self._speed))
             shown = Observation(np.stack([self._seen[-1], self._seen[0]]), readings.astype(np.float32))
             self._command = command_of(self._layout, self._decide(shown, state), self._speed)

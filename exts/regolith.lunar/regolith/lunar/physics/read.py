@@ -59,6 +59,7 @@ def read_world(stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: floa
         fixed=(*shapes.get("", ()), *read_rocks(stage, rock_min_m, area, cache)),
         ground=ground,
         apart=frozenset(root for root in roots if _keeps_apart(stage.GetPrimAtPath(root))),
+        stage=stage,
     )
 
 

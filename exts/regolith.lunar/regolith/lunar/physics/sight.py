@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 from pxr import Usd, UsdGeom
 
 from regolith.lunar.params import Params, PictureSize
-from regolith.lunar.physics.engine import Engine
 from regolith.lunar.randomize import draw_values, frame_seed
 from regolith.lunar.render import Renderer
 from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.camera import mounted_lens
 from regolith.lunar.stage.edit import apply_frame, set_camera
-from regolith.lunar.stage.pose import rover_matrix
 from regolith.lunar.stage.rover_stance import move_rover
 from regolith.lunar.stage.spec import FrameSpec, Stance
 
 HAZCAMS = ("hazcam_front_left", "hazcam_front_right")
 """Cameras a policy drives by, the left one first: each is blind to the wheel of the other side."""
-
-
-def read_stance(engine: Engine) -> Stance:
-    """How the rover of an engine stands now, as its frames have it."""
-    rotation = engine.motion([schema.ROVER_CHASSIS])
-    ahead, left = rotation.rotation[0, :, 0], rotation.rotation[0, :, 1]
-    heading = math.atan2(ahead[1], ahead[0])
-    level = np.array([-math.sin(heading), math.cos(heading), 0.0])
-    arms = (engine.joint(schema.rover_joint("suspension", corner)).position for corner in schema.CORNERS)
-    fl, fr, rl, rr = (math.degrees(arm) for arm in arms)
-    x, y, z = rotation.position[0].tolist()
-    return Stance(
-        x_m=x,
-        y_m=y,
-        z_m=z,
-        heading_deg=math.degrees(heading),
-        pitch_deg=math.degrees(math.asin(max(-1.0, min(1.0, float(ahead[2]))))),
-        roll_deg=math.degrees(math.atan2(float(left @ np.cross(ahead, level)), float(left @ level))),
-        arms_deg=(fl, fr, rl, rr),
-        carries=True,
-    )
 
 
 class Sight:
@@ -93,8 +70,8 @@ class Sight:
         return np.stack([self._picture(stance, view) for view in views])
 
     def _picture(self, stance: Stance, view: str) -> np.ndarray:
-        mount, matrix = viper.MOUNTS[view], rover_matrix(stance)
-        x, y, z = (np.array(mount.place_m) @ matrix[:3, :3] + matrix[3, :3]).tolist()
+        mount = viper.MOUNTS[view]
+        x, y, z = mounted_lens(view, stance).tolist()
         heading = stance.heading_deg + mount.yaw_deg
         width, height = self._size.width, self._size.height
         if self._frame is not None:

@@ -209,10 +209,14 @@ class Actuators:
         self._engine, self._layout, self._period = engine, layout, period_s
         self._rates = np.zeros(4)
 
-    def apply(self, command: Command) -> Command:
-        """Set the drives, and say to what."""
+    def apply(self, command: Command, steered: np.ndarray) -> Command:
+        """Set the drives, and say to what.
+
+        Args:
+            command: What the controller wants.
+            steered: Angles of the steering joints as they are read [rad], shape [4].
+        """
         layout = self._layout
-        steered = np.array([self._engine.joint(path).position for path in layout.steering])
         wanted = np.clip(command.steering, -layout.limit, layout.limit)
         reach = STEERING_RATE * self._period
         steering = np.clip(wanted, steered - reach, steered + reach)

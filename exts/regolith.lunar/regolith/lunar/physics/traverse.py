@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from pxr import Tf, Usd
 
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.files import write_bytes, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
@@ -21,6 +22,7 @@ from regolith.lunar.params import InputError, Params, PictureSize, PresetVerb, q
 from regolith.lunar.physics.actuation import Actuation, Channel
 from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, Touch, drive_route, place_rover
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
+from regolith.lunar.physics.pictures import Pictures
 from regolith.lunar.physics.plan import Clearance, Guide
 from regolith.lunar.physics.policy import READINGS, Decide, Policy, SeeingPilot
 from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
@@ -88,8 +90,18 @@ class Traverse(PresetVerb):
         "lunar", "Soil in which wheels sink and slip, by Bekker, Janosi, Wong and Reece; none for hard ground."
     )
     time_max_s: float = quantity(600.0, "Simulated time after which it is given up.", unit="s", ge=1, le=100_000)
-    engine: EngineName = quantity("mujoco", "Physics engine.")
+    engine: EngineName = quantity(
+        "mujoco", "Physics engine; ovphysx is there to hold the other against, on hard ground."
+    )
     timestep_s: float = quantity(TIMESTEP_S, "Step of the simulation.", unit="s", ge=0.0005, le=0.01, step=0.0005)
+    frames: bool = quantity(
+        False, "Also draw what the rover's camera (--camera.rig viper --camera.view) sees on the way: a split of a "
+        "dataset; run again to resume.",
+    )  # fmt: skip
+    frame_every_m: float = quantity(0.5, "Way between two pictures.", unit="m", ge=0.05, le=100, step=0.05)
+    frame_every_s: float | None = quantity(None, "Time between two pictures instead.", unit="s", ge=0.1, le=10_000)
+    size: PictureSize = quantity(PictureSize(256), "Size of the pictures.")
+    workers: int = quantity(1, "Chunks of pictures drawn at once.", ge=1, le=256)
     out: Path = quantity(Path("out/traverse"), f"Folder of {RESULT} and the trajectories.")
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -100,13 +112,18 @@ class Traverse(PresetVerb):
             InputError: A stage without rover or ground, waypoints that are none, or no room for a way.
         """
         waypoints = read_waypoints(self.waypoints)
+        if self.engine == "ovphysx" and self.soil != "none":
+            raise InputError("soil", self.soil, "none with --engine ovphysx, which cannot change a friction")
+        if self.frames:
+            self._pictures.check(self.out)
         if self.stage is not None and self.stages != 1:
             raise InputError("stages", self.stages, "1 where --stage names the stage")
         if ("policy" in self._ways) != (self.policy is not None):
             raise InputError("policy", self.policy and str(self.policy), "a policy with --avoid policy or all alone")
         policy = None if self.policy is None else Policy(self.policy)
-        with show(self.events, "traverse", "drives") as emit, sole_folder("out", self.out):
-            runs = list(self._runs(waypoints, policy, emit))
+        with sole_folder("out", self.out):
+            with show(self.events, "traverse", "drives") as emit:
+                runs = list(self._runs(waypoints, policy, emit))
             if not runs:
                 raise InputError("clearance_m", self.clearance_m, "one stage at least with a way round its rocks")
             result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
@@ -116,8 +133,23 @@ class Traverse(PresetVerb):
                 for how, row in totals.items():
                     row["success"] = success_rate([run for run in runs if run["avoid"] == how])
             result["totals"] = totals
+            if self.frames:
+                result["frames"] = {how: self._draw(how, runs) for how in self._ways}
             write_json(self.out / RESULT, result)
         return result
+
+    @property
+    def _pictures(self) -> Pictures:
+        return Pictures(
+            self.params, self.split, self.seed, self.size, self.frame_every_m, self.frame_every_s, self.workers,
+            asked=self.model_dump(mode="json"), stage=self.stage,
+        )  # fmt: skip
+
+    def _draw(self, how: Avoid, runs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Draw the pictures along the drives of one way of driving."""
+        with show(self.events, f"frames {how}", "frames") as emit:
+            drawn = self._pictures.draw(self.out, how, [run for run in runs if run["avoid"] == how], emit)
+        return {name: drawn[name] for name in ("split", "frames", "drawn")}
 
     @property
     def _ways(self) -> tuple[Avoid, ...]:
@@ -154,6 +186,7 @@ class Traverse(PresetVerb):
                 f"touched a drive, {row['distance_m']['mean']:.1f} m, slip {row['slip']['mean']:.3f}, "
                 f"{row['real_time_factor']:.0f} × real time"
             )
+        lines += [f"{each['split']}: {counted(each['frames'], 'frame')}" for each in result.get("frames", {}).values()]
         return "\n".join([*lines, str(self.out / RESULT)])
 
 
@@ -251,7 +284,7 @@ class Course:
         """
         actuation = self._actuation(again)
         pilot = SeeingPilot(
-            sight, self._engine, self._layout, places, speed=self._verb.speed_m_s, decide=decide,
+            sight, self._layout, places, speed=self._verb.speed_m_s, decide=decide,
             read=(lambda readings: readings) if actuation is None else actuation.read, period_s=PERIOD_S,
         )  # fmt: skip
         return self._follow(places, actuation, pilot)
@@ -374,7 +407,7 @@ def sum_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "reached": sum(run["outcome"] == "reached" for run in runs),
         "touching": sum(bool(run["rocks"]) for run in runs),
         "real_time_factor": sum(run["time_s"] for run in runs)
-        / sum(run["time_s"] / run["real_time_factor"] for run in runs),
+        / sum(run["time_s"] / max(run["real_time_factor"], 1e-9) for run in runs),
     }
     for name, values in columns.items():
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, get_ar
 
 from regolith.lunar.params import Group, InputError, Interval, Params, RandomizeParams, field_extra, intervals
 from regolith.lunar.randomize.sampling import sobol_point
-from regolith.lunar.stage.rover_viper import rig_ranges
-from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
+from regolith.lunar.stage.rover_viper import MOUNTS, rig_ranges
+from regolith.lunar.stage.spec import FrameSpec, SceneSpec, Stance, rng
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.scene import Scene
@@ -236,6 +236,34 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         values=values,
         rover=rover,
     )
+
+
+def ride_frame(
+    params: Params, seed: int, split: str, index: int, *, scene: int, stance: Stance, time_s: float
+) -> FrameSpec:
+    """Frame `index` of a split as a camera of a rover sees it that drives over scene `scene`.
+
+    Light, ground and sensor stay through a drive: they are those drawn of frame number `scene`. Noise is the frame's.
+
+    Args:
+        params: Parameters, with the camera on a rover's rig.
+        seed: Seed of the dataset.
+        split: One of `SPLITS`.
+        index: Number of the frame inside the split.
+        scene: Number of the scene inside the split.
+        stance: How the rover stands.
+        time_s: Time since it set out [s].
+    """
+    from regolith.lunar.stage.camera import mounted_lens
+
+    view = params.camera.view
+    values = draw_values(params, seed, split, scene)
+    values["heading_deg"] = (stance.heading_deg + MOUNTS[view].yaw_deg) % 360.0
+    x, y, z = mounted_lens(view, stance).tolist()
+    return FrameSpec(
+        split=split, index=index, scene=scene, seed=frame_seed(seed, split, index), camera_x_m=x, camera_y_m=y,
+        camera_z_m=z, values=values, rover=stance, time_s=time_s,
+    )  # fmt: skip
 
 
 def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> FrameSpec:
