@@ -39,6 +39,7 @@ NOT_RUN = Counter(
         "docs/generate.md": 2,
         "docs/install.md": 2,
         "docs/isaac-sim.md": 4,
+        "docs/policy.md": 1,
         "docs/progressive.md": 2,
         "docs/physics.md": 2,
         "docs/quality.md": 1,

@@ -175,6 +175,7 @@ def test_drawn_ways_depend_on_the_seed_alone(course: Path, tmp_path: Path) -> No
         ("--waypoints=-3,0;0,-0.6 --avoid labels", "waypoints"),  # the goal lies in the rock
         ("--distance-m 50", "distance_m"),
         ("--clearance-m 4 --distance-m 3", "clearance_m"),
+        ("--clearance-m 4 --distance-m 3 --skip-crowded", "clearance_m"),
         ("--stages 2", "stages"),
     ],
 )

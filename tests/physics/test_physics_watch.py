@@ -65,7 +65,7 @@ def test_pictures_leave_the_stage_as_it_is() -> None:
     params = load_preset("v1")
     stage = author(params, 0, "train_dr", 0)
     before = stage.GetRootLayer().ExportToString()
-    stance = Stance(1.0, -2.0, 0.5, 130.0, 0.0, 0.0, (0.0,) * 4, carries=True)
+    stance = Stance(1.0, -2.0, 0.5, 130.0, 0.0, 0.0, (0.0, 0.0, 0.0, 0.0), carries=True)
     with contextlib.closing(open_renderer("auto")) as renderer:
         sight = Sight(renderer, stage, PictureSize(96, 72), params=params, frame=lit_frame(params, 0, "train_dr", 0))
         turned = dataclasses.replace(stance, heading_deg=40.0)

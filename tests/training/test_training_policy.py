@@ -141,6 +141,18 @@ def test_traverse_drives_by_it(learned: Path, tmp_path: Path, capsys: pytest.Cap
     assert "policy: missing" in capsys.readouterr().err
 
 
+def test_traverse_drives_by_it_over_an_authored_stage(learned: Path, tmp_path: Path) -> None:
+    """Lit as it was authored; places between start and goal are passed in their order."""
+    stage, out = tmp_path / "stage.usdc", tmp_path / "drives"
+    assert cli.main(["author", *SCENE, "--rover.model", "viper", "--size", "32", "--out", str(stage)]) == 0
+    words = ["--stage", str(stage), "--waypoints", "0,0;2,0;2,2", "--soil", "none", "--time-max-s", "4"]
+    policy = ["--avoid", "policy", "--policy", str(learned / "policy.onnx")]
+    assert cli.main(["traverse", *words, *policy, "--out", str(out), "--events"]) == 0
+    with np.load(out / "trajectory_00000_policy.npz") as file:
+        assert file["route_m"].tolist() == [[0.0, 0.0], [2.0, 0.0], [2.0, 2.0]]
+        assert (file["applied"][:, 4:] != 0.0).any()
+
+
 def toy_drives(count: int, random: np.random.Generator) -> Drives:
     """Decisions in which a bright block to the left or right says where to turn."""
     pictures = random.integers(60, 80, (count, 2, 32, 48)).astype(np.uint8)

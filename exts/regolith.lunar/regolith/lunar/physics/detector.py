@@ -15,12 +15,12 @@ from regolith.lunar.dataset.pointcloud import FrameCamera, unproject
 from regolith.lunar.labels import ROCK
 from regolith.lunar.perception.metrics import rock_counts
 from regolith.lunar.perception.session import load_model
-from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.plan import CELL_M, Clearance, Guide
 from regolith.lunar.physics.sight import HAZCAMS, Sight
-from regolith.lunar.physics.stance import read_stance
+from regolith.lunar.physics.stance import stance_at
 from regolith.lunar.physics.steering import LOOKAHEAD_M, Command, Follower, Layout, Mode
 from regolith.lunar.render import Frame
+from regolith.lunar.stage.spec import Stance
 
 VIEWS = ("navcam_left", *HAZCAMS)
 """Cameras it looks with: one that sees far, and two that see what is before the wheels."""
@@ -98,7 +98,6 @@ class DetectorPilot:
         self,
         sight: Sight,
         segment: Segment,
-        engine: Engine,
         layout: Layout,
         places: np.ndarray,
         *,
@@ -112,7 +111,6 @@ class DetectorPilot:
         Args:
             sight: Pictures.
             segment: Tells rock from ground in them.
-            engine: Engine that holds the rover.
             layout: Wheels.
             places: Start, places between and goal [m], shape [N, 2]; one between counts as reached a metre away.
             half: Half side of the ground [m].
@@ -120,7 +118,7 @@ class DetectorPilot:
             speed: Of the rover's centre [m/s].
             mode: How turns are made.
         """
-        self._sight, self._segment, self._engine = sight, segment, engine
+        self._sight, self._segment = sight, segment
         self._goals, self._clearance = list(places[1:]), clearance_m
         self._map = RockMap(half)
         self._follower = Follower(layout, self, speed=speed, mode=mode)
@@ -139,7 +137,7 @@ class DetectorPilot:
         moved = math.hypot(x - self._looked[0], y - self._looked[1])
         turned = abs(math.remainder(heading - self._looked[2], 2.0 * math.pi)) if self._guide else math.inf
         if self._guide is None or reached or moved >= LOOK_M or turned >= LOOK_RAD:
-            self._look()
+            self._look(stance_at(state))
             self._looked = state["measured"][:3]
             self._guide = Guide(Clearance(self._map.taken), self._goals[0], self._clearance)
         return self._follower.command(place, heading)
@@ -149,9 +147,8 @@ class DetectorPilot:
         assert self._guide is not None
         return self._guide.ahead(place, lookahead)
 
-    def _look(self) -> None:
+    def _look(self, stance: Stance) -> None:
         """Take a picture with each camera, and map it."""
-        stance = read_stance(self._engine)
         for view in VIEWS:
             frame, spec = self._sight.take(stance, view, quality="default", outputs=frozenset({"depth"}))
             assert frame.depth is not None

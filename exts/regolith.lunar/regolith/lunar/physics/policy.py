@@ -17,9 +17,8 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from regolith.lunar.params import InputError, PictureSize, one_line
-from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.sight import HAZCAMS, Sight
-from regolith.lunar.physics.stance import read_stance
+from regolith.lunar.physics.stance import stance_at
 from regolith.lunar.physics.steering import (
     AIM_RAD,
     CURVATURE_MAX,
@@ -144,7 +143,6 @@ class SeeingPilot:
     def __init__(
         self,
         sight: Sight,
-        engine: Engine,
         layout: Layout,
         places: np.ndarray,
         *,
@@ -156,14 +154,13 @@ class SeeingPilot:
 
         Args:
             sight: Pictures.
-            engine: Engine that holds the rover.
             layout: Wheels.
             places: Start, places between and goal [m], shape [N, 2]; one between counts as reached a metre away.
             speed: Of the rover's centre [m/s].
             decide: Takes the decisions.
             period_s: Time between commands [s].
         """
-        self._sight, self._engine, self._layout, self._speed = sight, engine, layout, speed
+        self._sight, self._layout, self._speed = sight, layout, speed
         self._goals, self._decide = list(places[1:]), decide
         self._every = round(DECIDE_S / period_s)
         self._tick = 0
@@ -176,7 +173,7 @@ class SeeingPilot:
         if len(self._goals) > 1 and float(np.linalg.norm(self._goals[0] - place)) < LOOKAHEAD_M:
             self._goals.pop(0)
         if self._command is None or self._tick % self._every == 0:
-            self._seen = [*self._seen, self._sight.look(read_stance(self._engine))][-1 - LAG :]
+            self._seen = [*self._seen, self._sight.look(stance_at(state))][-1 - LAG :]
             readings = read_readings(state, self._layout, self._goals[0], self._speed)
             shown = Observation(np.stack([self._seen[-1], self._seen[0]]), readings.astype(np.float32))
             self._command = command_of(self._layout, self._decide(shown, state), self._speed)

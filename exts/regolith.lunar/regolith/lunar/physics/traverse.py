@@ -282,7 +282,7 @@ class Course:
             except InputError as error:
                 emit({"event": "note", "message": f"a map, but nothing of what the rover sees: {error}"})
             self._watch = Watch(
-                verb.out, Sketch(self._terrain, self._rocks, places), emit, every_m=verb.watch_m, engine=self._engine,
+                verb.out, Sketch(self._terrain, self._rocks, places), emit, every_m=verb.watch_m,
                 sight=sight, view=verb.params.camera.view,
             )  # fmt: skip
             yield
@@ -319,7 +319,7 @@ class Course:
             drive = self.ride(places, self.sight(driver.renderer, driver.policy.size), driver.policy.decide)
         elif how == "model" and driver and driver.segment:
             pilot = DetectorPilot(
-                self.sight(driver.renderer, verb.size), driver.segment, self._engine, self._layout, places,
+                self.sight(driver.renderer, verb.size), driver.segment, self._layout, places,
                 half=self._half, clearance_m=verb.clearance_m, speed=verb.speed_m_s, mode=verb.steering,
             )  # fmt: skip
             drive = self._follow(places, self._actuation(), pilot)
@@ -352,7 +352,7 @@ class Course:
         """
         actuation = self._actuation(again)
         pilot = SeeingPilot(
-            sight, self._engine, self._layout, places, speed=self._verb.speed_m_s, decide=decide,
+            sight, self._layout, places, speed=self._verb.speed_m_s, decide=decide,
             period_s=PERIOD_S,
         )  # fmt: skip
         return self._follow(places, actuation, pilot)

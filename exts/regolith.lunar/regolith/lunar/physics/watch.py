@@ -13,10 +13,9 @@ from PIL import Image
 from regolith.lunar.files import write_bytes
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import CameraView, PictureSize
-from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.sight import Sight
 from regolith.lunar.physics.sketch import Sketch
-from regolith.lunar.physics.stance import read_stance
+from regolith.lunar.physics.stance import stance_at
 
 MAP, VIEW = "map", "view"
 """Kinds of the pictures: what their files' names begin with, and what their `artifact` events say."""
@@ -36,7 +35,6 @@ class Watch:
         emit: Emit,
         *,
         every_m: float,
-        engine: Engine,
         sight: Sight | None,
         view: CameraView,
     ) -> None:
@@ -47,12 +45,11 @@ class Watch:
             sketch: Map of the stage.
             emit: Receives the events.
             every_m: Length of the rover's way between two pictures [m].
-            engine: Engine that holds the rover.
             sight: What the rover sees; None for a map alone.
             view: The camera it sees with.
         """
         self._out, self._sketch, self._emit, self._every = out, sketch, emit, every_m
-        self._engine, self._sight, self._view = engine, sight, view
+        self._sight, self._view = sight, view
         self._name, self._route = "", np.zeros((0, 2))
         self._told: Callable[[float], object] = lambda share: None
         self._due = self._length = 0.0
@@ -87,7 +84,7 @@ class Watch:
         if self._length < self._due and not last:
             return
         self._due = self._length + self._every
-        stance = read_stance(self._engine)
+        stance = stance_at(rows[-1])
         driven = np.array([row["position_m"][:2] for row in rows])
         self._put(MAP, self._sketch.draw(self._route, driven, math.radians(stance.heading_deg), touched))
         if self._sight is not None:
