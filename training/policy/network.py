@@ -14,6 +14,8 @@ WIDTHS = (16, 32, 48, 64)
 SEEN = 96
 """Features of one picture."""
 HIDDEN = 192
+WAY = 64
+"""Width of the layers from readings alone to scores: where the goal lies is learned without pictures first."""
 GROUPS = 8
 
 
@@ -37,6 +39,8 @@ class PolicyNetwork(nn.Module):
             nn.Linear(HIDDEN, len(ACTIONS)),
         )  # fmt: skip
 
+        self.way = nn.Sequential(nn.Linear(len(READINGS), WAY), nn.ReLU(), nn.Linear(WAY, len(ACTIONS)))
+
     def forward(self, pictures: torch.Tensor, readings: torch.Tensor) -> torch.Tensor:
         """Score the actions.
 
@@ -53,7 +57,7 @@ class PolicyNetwork(nn.Module):
         x = torch.stack([x[:, :, 0], x[:, :, 1].flip(3)], 2)
         height, width = pictures.shape[3], pictures.shape[4]
         seen = self.eye(x.reshape(-1, 1, height, width)).reshape(-1, 4 * SEEN)
-        return self.head(torch.cat([seen, readings], 1))
+        return self.head(torch.cat([seen, readings], 1)) + self.way(readings)
 
 
 def share_loss(logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
