@@ -49,7 +49,7 @@ class Select(SelectParams):
         pool = Pool(self.pool, masks=self.masks, size=self.size, crop=self.crop, scene=scene_pattern(self.scene_of))
         with contextlib.ExitStack() as stack:
             if self.columns:
-                stack.enter_context(sole_split("pool", self.pool))
+                stack.enter_context(sole_split("pool", self.pool, self.out))
             folder = stack.enter_context(new_folder(self.out))
             emit = stack.enter_context(show(self.events, "select", "pictures"))
             result = _Round(self, pool, labelled, emit).write(folder)

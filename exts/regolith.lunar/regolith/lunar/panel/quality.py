@@ -13,6 +13,7 @@ from regolith.lunar.quality.appearance import ScoreAppearance
 from regolith.lunar.quality.calibrate_camera import CalibrateCamera
 from regolith.lunar.quality.drift import Drift
 from regolith.lunar.quality.gate import Gate
+from regolith.lunar.quality.gate_frames import Check, say_accepted
 from regolith.lunar.quality.gate_report import REPORT as GATE_PAGE
 from regolith.lunar.quality.mix import Mix
 from regolith.lunar.quality.score_geometry import ScoreGeometry
@@ -79,7 +80,7 @@ class QualityVerb:
 
 def _say_gate(result: dict[str, Any]) -> str:
     if result["verdict"] == "accept":
-        return "accepted"
+        return say_accepted([Check.from_dict(row) for row in result["checks"]])
     reasons = result["reasons"]
     more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
     return f"rejected: {'; '.join(reasons[:NAMED])}{more}"

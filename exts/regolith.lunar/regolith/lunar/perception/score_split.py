@@ -79,7 +79,7 @@ def evaluate_split(
     with contextlib.ExitStack() as stack:
         folder = None if out is None else stack.enter_context(sole_folder("out", Path(out)))
         if columns:
-            stack.enter_context(sole_split("split", Path(split)))
+            stack.enter_context(sole_split("split", Path(split), folder))
         result = _evaluate(Path(split), model, folder, worst, tta, threads, emit)
         if columns:
             _write_columns(read_source(Path(split)), result)

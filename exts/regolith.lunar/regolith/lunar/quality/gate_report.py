@@ -20,7 +20,7 @@ from regolith.lunar.perception.overlay import (
 from regolith.lunar.quality.appearance_plot import plot_appearance
 from regolith.lunar.quality.divergence import project
 from regolith.lunar.quality.features import Features
-from regolith.lunar.quality.gate_frames import Check, ClassVerdict
+from regolith.lunar.quality.gate_frames import Check, ClassVerdict, say_accepted
 from regolith.lunar.quality.semantics import Seen, say_interval
 from regolith.lunar.report.page import Picture, ReportSection, Table, picture, write_page
 from regolith.lunar.scratch import scratch_folder
@@ -33,11 +33,11 @@ BACKGROUND = (28, 27, 25)
 """Colour between and below pictures that are set side by side: that of the page's cards."""
 
 
-def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Sequence[ClassVerdict]) -> None:
+def write_report(path: Path, result: dict[str, Any], seen: Seen, verdicts: Sequence[ClassVerdict]) -> None:
     """Write the page whole or not at all.
 
     Args:
-        folder: Where.
+        path: HTML file to write.
         result: What `gate.json` holds.
         seen: What the encoder saw.
         verdicts: Of the classes.
@@ -46,12 +46,12 @@ def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Seq
         InputError: A picture cannot be read again.
         OSError: The page cannot be written.
     """
-    accepted = result["verdict"] == "accept"
     lead = f"{result['synth']} against {result['real']}"
     if result["real_clouds"]:
         lead += f", and the clouds of {result['real_clouds']}"
     checks = [Check.from_dict(row) for row in result["checks"]]
-    facts: list[tuple[str, Any]] = [("verdict", "accepted" if accepted else "rejected")]
+    verdict = say_accepted(checks) if result["verdict"] == "accept" else "rejected"
+    facts: list[tuple[str, Any]] = [("verdict", verdict)]
     facts += [(f"{check.measure} {check.name}", check.verdict) for check in checks]
     sections = [
         _figures(result, checks),
@@ -62,7 +62,7 @@ def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Seq
     ]
     if result["geometry"] is not None:
         sections.append(_geometry(result["geometry"]))
-    write_page(folder / REPORT, f"Gate: {'accepted' if accepted else 'rejected'}", lead, sections, facts)
+    write_page(path, f"Gate: {verdict}", lead, sections, facts)
 
 
 def _figures(result: dict[str, Any], checks: Sequence[Check]) -> ReportSection:

@@ -27,7 +27,7 @@ from regolith.lunar.dataset.strata import (
 )
 from regolith.lunar.files import follow_link
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
-from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params.fields import cross_field, words_of
 from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 
 FRAMES_MAX = 900_000
@@ -78,8 +78,7 @@ class Mix(Verb):
             name: _parts(name, path, self.quarantined) for name, path in (("synth", self.synth), ("real", self.real))
         }
         have = {side: sum(len(part.records) for part in parts) for side, parts in sides.items()}
-        words = [word.strip() for word in self.stratify.split(",") if word.strip()]
-        names = checked_variables(words, list(sides.values()))
+        names = checked_variables(words_of(self.stratify), list(sides.values()))
         values = {side: {name: variable(name, sides[side]) for name in names} for side in sides}
         borders = {name: edges([values[side][name] for side in sides], self.buckets) for name in names}
         wanted = shares(self.ratio, self.frames, have)

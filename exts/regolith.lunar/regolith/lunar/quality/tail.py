@@ -89,7 +89,7 @@ class Tail(Verb):
         with (
             show(self.events, "tail", "frames") as emit,
             sole_folder("out", self.out),
-            sole_split("split", self.split) if self.columns else contextlib.nullcontext(),
+            sole_split("split", self.split, self.out) if self.columns else contextlib.nullcontext(),
         ):
             return find_tail(
                 self.split, self.out, real=self.real, by=self.by, model=self.model, percentile=self.percentile,
