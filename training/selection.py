@@ -27,6 +27,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import IGNORE
 from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
+from regolith.lunar.params.fields import words_of
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.perception.metrics import confusion_matrix, ratio, rock_counts, rock_scores
 from regolith.lunar.quality.acquisition import Batch, choose_batch
@@ -121,7 +122,7 @@ class _Round:
         )  # fmt: skip
         if verb.teacher is not None:
             self._teacher = Teacher(
-                verb.teacher.split(","), sure=verb.teacher_sure, views=verb.teacher_views, threads=verb.threads
+                words_of(verb.teacher), sure=verb.teacher_sure, views=verb.teacher_views, threads=verb.threads
             )
         self._units: list[Unit] = []
         self._scores: dict[str, list[float]] = {"entropy": [], "mutual_information": []}

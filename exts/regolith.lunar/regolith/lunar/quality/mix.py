@@ -32,6 +32,8 @@ from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_
 
 FRAMES_MAX = 900_000
 """Most frames of a mixture: its manifest is read as JSON of a million values at most."""
+NAMED = 8
+"""Strata without a frame that a note names."""
 RATIO = re.compile(r"(\d{1,6}):(\d{1,6})")
 
 
@@ -103,7 +105,7 @@ class Mix(Verb):
             "frames": wanted,
         }
         write_manifest(out, mixed, about)
-        return about | {"manifest": str(out), "strata": table}
+        return about | {"manifest": str(out), "strata": table, "notes": _notes(table, wanted)}
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say how many frames of each side were taken, and of which kinds."""
@@ -111,11 +113,26 @@ class Mix(Verb):
         sides = f"{counted(taken['synth'], 'synthetic frame')}, {counted(taken['real'], 'real frame')}"
         lines = [f"{result['manifest']}: {sides}"]
         if result["edges"]:
-            lines.append(f"{', '.join(result['edges']):<40}  synthetic        real")
-            for row in result["strata"]:
+            words = [", ".join(result["edges"]), *(", ".join(row["stratum"]) for row in result["strata"])]
+            width = max(40, *map(len, words))
+            lines.append(f"{words[0]:<{width}}  synthetic        real")
+            for word, row in zip(words[1:], result["strata"], strict=True):
                 cells = "".join(f"{row[side]['taken']:>6} of {row[side]['of']:<6}" for side in ("synth", "real"))
-                lines.append(f"{', '.join(row['stratum']):<40}{cells}")
-        return "\n".join(lines)
+                lines.append(f"{word:<{width}}{cells}")
+        return "\n".join([*lines, *(f"note: {note}" for note in result["notes"])])
+
+
+def _notes(table: Sequence[dict[str, Any]], wanted: dict[str, int]) -> list[str]:
+    """Say which strata got no frame of a side that frames were taken from."""
+    notes = []
+    for side, word in (("synth", "synthetic"), ("real", "real")):
+        has = [row for row in table if row[side]["of"]]
+        without = [f"({', '.join(row['stratum'])})" for row in has if not row[side]["taken"]]
+        if wanted[side] and without:
+            more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
+            few = f"{counted(wanted[side], f'{word} frame')} for {len(has)} strata"
+            notes.append(f"{few}: none of {', '.join(without[:NAMED])}{more}")
+    return notes
 
 
 def shares(ratio: str, frames: int | None, have: dict[str, int]) -> dict[str, int]:
