@@ -63,6 +63,7 @@ def enter_all(bench: Bench, row: QualityVerb, split: Path) -> None:
         shutil.copytree(split, data / "dataset" / "train_dr")
     if row.key == "calibrate_camera" and not (data / "photographs").exists():
         shutil.copytree(split / "rgb", data / "photographs")
+    (data / "scans").mkdir(exist_ok=True)
     for name in ("real", "new", "pool"):
         if name in row.model.model_fields:
             bench.model.commit(f"{row.key}.{name}", split)
@@ -122,7 +123,7 @@ def test_every_verb_says_what_it_lacks_and_is_ended_by_its_button(bench: Bench, 
         assert action.reason == "it is stopping"
         bench.rest(row.key)
         assert bench.model.works[row.key].state == "interrupted" and action.label == row.label and action.enabled
-        for place in (data / "dataset", data / "training", data / "photographs"):
+        for place in (data / "dataset", data / "training", data / "scans", data / "photographs"):
             shutil.rmtree(place, ignore_errors=place.name == "photographs")
         action.refresh()
         read = "model" if row.key == "select" else next(name for name in row.places if name != "out")

@@ -19,6 +19,7 @@ from regolith.lunar.quality.mix import Mix
 from regolith.lunar.quality.score_geometry import ScoreGeometry
 from regolith.lunar.quality.select_params import ENDS, SelectParams
 from regolith.lunar.quality.semantics import ScoreSemantics, say_interval
+from regolith.lunar.quality.sensor import ALL, CalibrateSensor
 from regolith.lunar.quality.tail import Tail
 from regolith.lunar.quality.tail_report import REPORT as TAIL_PAGE
 from regolith.lunar.quality.tail_report import say_budget
@@ -129,6 +130,11 @@ def _say_camera(result: dict[str, Any]) -> str:
     return f"{counted(written, 'range')} narrowed, by {counted(result['photographs'], 'photograph')}"
 
 
+def _say_sensor(result: dict[str, Any]) -> str:
+    most = max(row["points"] for row in result["rows"] if row["class"] == ALL)
+    return f"{result['sensor']}: {counted(result['scans'], 'scan')}, up to {counted(most, 'point')}"
+
+
 def _out(key: str) -> dict[str, str]:
     return {"out": f"quality/{key}"}
 
@@ -154,6 +160,11 @@ QUALITY: tuple[QualityVerb, ...] = (
         "score_geometry", "score geometry", ScoreGeometry, "Geometry", "Score geometry",
         "Score the shapes of synthetic clouds of points, or depth, against real ones.",
         "clouds", _say_geometry, {"synth": SPLIT} | _out("geometry"), splits=(), files=("sensor",),
+    ),
+    QualityVerb(
+        "calibrate_sensor", "calibrate sensor", CalibrateSensor, "Sensor", "Calibrate the sensor",
+        "Measure how far repeated scans of one place lie apart, which pairs of clouds are then held against.",
+        "steps", _say_sensor, {"scans": "scans", "out": "quality/sensor.json"}, splits=(), files=("out",),
     ),
     QualityVerb(
         "drift", "drift", Drift, "Drift", "Test for drift",
