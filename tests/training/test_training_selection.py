@@ -188,7 +188,7 @@ def test_loop_ends_where_entropy_is_low(pool: SimpleNamespace, tmp_path: Path) -
 
 
 def test_a_teacher_that_is_none_is_named() -> None:
-    with pytest.raises(InputError, match="^teacher: 'nope' is not allowed"):
+    with pytest.raises(InputError, match=r"^teacher: 'nope' is not allowed"):
         Teacher(["nope"], sure=0.9)
 
 

@@ -134,8 +134,8 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
     synth, real = sides
     if len(synth) != len(real):
         raise InputError("real", f"{len(real)} clouds", f"{len(synth)}, one for each of SYNTH, of the same place")
-    about = [[cloud.from_sensor() for cloud in side] for side in sides]
-    matched = match_elevation(*about, rng(seed, "match"))
+    one, other = ([cloud.from_sensor() for cloud in side] for side in sides)
+    matched = match_elevation(one, other, rng(seed, "match"))
 
     def compare(name: str, number: int | None) -> Row:
         pairs = [(one.of(number), other.of(number)) for one, other in zip(*matched, strict=True)]
