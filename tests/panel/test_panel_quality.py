@@ -168,7 +168,7 @@ def test_drift_is_an_answer_and_no_failure(bench: Bench, tmp_path: Path) -> None
     assert work.state == "finished" and work.text.startswith("drift: features p 0.00"), (work.text, work.log)
     assert work.fraction == 1.0 and work.folder == out
     assert [line.split()[0] for line in work.log][:3] == ["of", "features", "entropy"]
-    assert work.log[-1] == str(out / "drift.json") and Path(work.log[-1]).is_file()
+    assert work.log[-1] == str(out / "drift.html") and Path(work.log[-1]).is_file()
     assert bench.host.notes[-1] == ("info", f"Drift finished: {work.text}")
 
 

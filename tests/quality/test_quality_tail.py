@@ -117,7 +117,9 @@ def test_what_is_rare_in_real_pictures_is_asked_for_where_it_comes_from(
     said = capsys.readouterr().out
     assert "300 wanted" in said and f"--request {tmp_path / 'request.json'}" in said
     page = (tmp_path / "tail.html").read_text("utf-8")
-    assert page.count("data:image/") == 2 and "Real: 3 of 3" in page and f"Synthetic: 12 of {2 * low.sum()}" in page
+    assert "Real: 3 of 3" in page and f"Synthetic: 12 of {2 * low.sum()}" in page and page.count("<h2>Tail: ") == 1
+    shown = [row[side]["rocks"] > 0 for row in result["strata"] for side in ("real", "synth")]
+    assert page.count("data:image/") == sum(shown) > 2
 
 
 def test_nothing_is_asked_for_where_nothing_tells_what_would_help(

@@ -145,6 +145,8 @@ def test_rounds_of_the_loop(pool: SimpleNamespace, runs: dict[str, Path], tmp_pa
     result = first.run()
     assert result == json.loads((tmp_path / "first/select.json").read_text())
     assert len(result["units"]) == 8 and result["stop"] is None
+    page = (tmp_path / "first/select.html").read_text()
+    assert page.count("<figure") == 4 and "chosen in this round: 2 of 2" in page and "mutual_information from" in page
     assert {unit["scene"] for unit in result["chosen"]} == {"place0", "place1"}
     ranked = sorted(result["units"], key=lambda unit: -unit["mutual_information"])
     assert {unit["id"] for unit in ranked if unit["candidate"]} == {unit["id"] for unit in ranked[:4]}

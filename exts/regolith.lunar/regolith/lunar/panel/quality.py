@@ -12,12 +12,14 @@ from regolith.lunar.params import Verb
 from regolith.lunar.quality.appearance import ScoreAppearance
 from regolith.lunar.quality.calibrate_camera import CalibrateCamera
 from regolith.lunar.quality.drift import Drift
+from regolith.lunar.quality.drift_report import REPORT as DRIFT_PAGE
 from regolith.lunar.quality.gate import Gate
 from regolith.lunar.quality.gate_frames import Check, say_accepted
 from regolith.lunar.quality.gate_report import REPORT as GATE_PAGE
 from regolith.lunar.quality.mix import Mix
 from regolith.lunar.quality.score_geometry import ScoreGeometry
 from regolith.lunar.quality.select_params import ENDS, SelectParams
+from regolith.lunar.quality.select_report import REPORT as SELECT_PAGE
 from regolith.lunar.quality.semantics import ScoreSemantics, say_interval
 from regolith.lunar.quality.sensor import ALL, CalibrateSensor
 from regolith.lunar.quality.tail import Tail
@@ -169,7 +171,7 @@ QUALITY: tuple[QualityVerb, ...] = (
     QualityVerb(
         "drift", "drift", Drift, "Drift", "Test for drift",
         "Test whether new pictures look to the model as reference pictures do.",
-        "pictures", _say_drift, {"reference": SPLIT} | _out("drift"), splits=(),
+        "pictures", _say_drift, {"reference": SPLIT} | _out("drift"), splits=(), page=DRIFT_PAGE,
     ),
     QualityVerb(
         "tail", "tail", Tail, "Tail", "Find the tail",
@@ -191,7 +193,7 @@ QUALITY: tuple[QualityVerb, ...] = (
         "select", "select", SelectParams, "Labels", "Choose what to label",
         "Choose the pictures of a pool that would teach a model most, and queue them for people to label.",
         "pictures", _say_select, {"model": "training/best.pt"} | _out("select"), {"budget": 40}, splits=(),
-        files=("model",), trains=True, marks=(("columns",), "pool"),
+        files=("model",), trains=True, marks=(("columns",), "pool"), page=SELECT_PAGE,
     ),
 )  # fmt: skip
 """The verbs, in the order of their headings."""

@@ -9,19 +9,13 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.dataset.strata import frame_strata, say_stratum
-from regolith.lunar.perception.overlay import (
-    SHEET_CELL_PX,
-    SHEET_CELLS,
-    SHEET_COLUMNS,
-    contact_sheet,
-    draw_overlay,
-    sheet_cell,
-)
+from regolith.lunar.perception.overlay import draw_overlay, sheet_cell
 from regolith.lunar.quality.appearance_plot import plot_appearance
 from regolith.lunar.quality.divergence import project
 from regolith.lunar.quality.features import Features
 from regolith.lunar.quality.gate_frames import Check, ClassVerdict, say_accepted
 from regolith.lunar.quality.semantics import Seen, say_interval
+from regolith.lunar.quality.stratum_sheets import Cell, stratum_sheets
 from regolith.lunar.report.page import Picture, ReportSection, Table, picture, write_page
 from regolith.lunar.scratch import scratch_folder
 
@@ -105,26 +99,22 @@ def _strata(seen: Seen, verdicts: Sequence[ClassVerdict]) -> list[ReportSection]
     """How unlike the frames of each stratum are, and a contact sheet of each; of a real split too."""
     sides = [pictures.frames for pictures in seen.pictures]
     found = frame_strata(sides)
-    words = [say_stratum(stratum.words) or "all" for stratum in found]
-    rows, sheets = [], []
-    for name, stratum in zip(words, found, strict=True):
+    rows = []
+    for stratum in found:
         here = stratum.places[0]
         own = [verdict.own[here] for verdict in verdicts]
         means = [float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else None for values in own]
         held = {int(place) for verdict in verdicts for place in verdict.held}
-        rows.append([name, *map(len, stratum.places), *means, len(held & set(here))])
-        for side, word in enumerate(("Synthetic", "Real")):
-            if shown := stratum.shown(side, SHEET_CELLS):
-                cells = [_cell(seen, side, place, verdicts) for place in shown]
-                sheet = contact_sheet(cells, columns=SHEET_COLUMNS, cell=SHEET_CELL_PX)
-                size = f"{len(shown)} of {len(stratum.places[side])}"
-                sheets.append(picture(np.asarray(sheet), f"{word}, {name}: {size}", wide=True))
+        words = say_stratum(stratum.words) or "all"
+        rows.append([words, *map(len, stratum.places), *means, len(held & set(here))])
+    cells = [lambda place, side=side: _cell(seen, side, place, verdicts) for side in (0, 1)]
+    sheets = stratum_sheets(found, list(zip(("Synthetic", "Real"), cells, strict=True)))
     head = ["stratum", "frames", "real frames", *(f"mean own, {v.check.name}" for v in verdicts), "set aside"]
     text = ["Frames that are alike, tinted by class, with their own divergences."]
     return [ReportSection("Strata", text, [Table(head, rows)], sheets)]
 
 
-def _cell(seen: Seen, side: int, place: int, verdicts: Sequence[ClassVerdict]) -> tuple[np.ndarray, str]:
+def _cell(seen: Seen, side: int, place: int, verdicts: Sequence[ClassVerdict]) -> Cell:
     """A picture, tinted by class, and its caption."""
     shown = seen.pictures[side].one(place, seen.px)
     words = shown.name
