@@ -17,7 +17,7 @@ ELSEWHERE = {"torch"}
 """Pinned in constraints.txt: which build fits is a matter of the machine."""
 
 
-APART = ("bench", "label-studio", "rerun")
+APART = ("bench", "label-studio", "physx", "rerun")
 """Extras for environments of their own."""
 
 

@@ -27,15 +27,27 @@ ALLOWED = {
     "randomize": {*BASE, "params", "stage"},
     "render": {*BASE, "params", "stage", "randomize"},
     "dataset": {*BASE, "params", "stage", "randomize", "render", "jobs"},
-    "physics": {*BASE, "params", "stage", "randomize", "jobs"},
+    "physics": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "jobs"},
     "perception": {*BASE, "params", "dataset", "jobs"},
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
     "quality": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "jobs"},
-    "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "quality", "jobs"},
+    "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "quality", "physics", "jobs"},
     "rtx_check": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "jobs", "machine_checks"},
     "studio": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "panel", "jobs"},
     "tests": {"scratch", "kit", "rtx_check"},
-    "kit": {"tests", *BASE, "params", "stage", "render", "dataset", "perception", "panel", "jobs", "rtx_check"},
+    "kit": {
+        "tests",
+        *BASE,
+        "params",
+        "stage",
+        "render",
+        "dataset",
+        "perception",
+        "physics",
+        "panel",
+        "jobs",
+        "rtx_check",
+    },
 }
 """Room to the rooms it may import; the modules beside the rooms (api, cli, demo, doctor, …) may import any of them."""
 
@@ -51,6 +63,9 @@ HEAVY = (
     "carb",
     "matplotlib",
     "mujoco",
+    "ovphysx",
+    "ovstage",
+    "warp",
 )
 
 

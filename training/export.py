@@ -198,7 +198,7 @@ def write_graph(model: SegmentationNetwork, path: Path) -> None:
     from onnxscript import optimizer, rewriter
 
     sizes = {0: "batch", 1: "height", 2: "width"}
-    with _quiet():
+    with quiet():
         torch.onnx.export(
             model.inference_graph().eval(),
             (torch.zeros(2, 96, 128, 3, dtype=torch.uint8),),
@@ -231,7 +231,7 @@ def _slim(model: onnx.ModelProto) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's progress chatter off stdout, which may carry events."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

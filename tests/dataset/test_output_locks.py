@@ -43,7 +43,10 @@ WRITERS = {
     "demo": ("demo --out {out}/demo", "demo/"),
     "ablate": ("ablate --init random --out {out}/study", "study/"),
     "sweep dr-strength": ("sweep dr-strength --init random --out {out}/study", "study/"),
+    "sweep gap": ("sweep gap --init random --out {out}/study", "study/"),
+    "sweep visual-vs-dynamics": ("sweep visual-vs-dynamics --init random --out {out}/study", "study/"),
     "traverse": ("traverse --out {out}/drives", "drives/"),
+    "train-policy": ("train-policy --out {out}/policy", "policy/"),
     "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
 }
 """Verb to its command line, and what of it another run holds; a folder that is filled in place ends in a slash."""

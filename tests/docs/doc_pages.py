@@ -94,7 +94,7 @@ def small(words: list[str]) -> list[str]:
     given = [word for word in words if word.startswith("--")]
     made = []
     for word, before in zip(words, ["", *words], strict=False):
-        if before == "--frames":
+        if before == "--frames" and word.isdecimal():
             made.append(str(max(2, int(word) // 16)))
         else:
             made.append(SMALL.get(before, word))

@@ -1,4 +1,4 @@
-"""The verbs that judge data behind the panel's buttons: what they need, where they may write, what they answer."""
+"""The panel's table of verbs behind its buttons: what they need, where they may write, what they answer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from regolith.lunar.cli import parse_verb
 from regolith.lunar.dataset.contract import CONTRACT
 from regolith.lunar.panel.forms import FILES, OUTPUTS
 from regolith.lunar.panel.presentation import BUTTONS, WORKS
-from regolith.lunar.panel.quality import QUALITY, QualityVerb
-from regolith.lunar.panel.quality_work import QualityWork
+from regolith.lunar.panel.row_work import RowWork
+from regolith.lunar.panel.verb_row import VerbRow
+from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.params import Verb
 from regolith.lunar.perception.apollo_masks import APOLLO
 from regolith.lunar.verbs import VERBS
@@ -43,18 +44,18 @@ def photographs(folder: Path, grey: int, noise: float) -> Path:
     return folder
 
 
-def command(row: QualityVerb) -> type[Verb]:
+def command(row: VerbRow) -> type[Verb]:
     """The verb as the command line runs it."""
     module, attribute, _ = VERBS[row.verb]
     return getattr(importlib.import_module(module), attribute)
 
 
-def work_of(bench: Bench, key: str) -> QualityWork:
-    (found,) = (work for work in bench.model._quality if work.row.key == key)
+def work_of(bench: Bench, key: str) -> RowWork:
+    (found,) = (work for work in bench.model._rows if work.row.key == key)
     return found
 
 
-def enter_all(bench: Bench, row: QualityVerb, split: Path) -> None:
+def enter_all(bench: Bench, row: VerbRow, split: Path) -> None:
     """Enter everything a verb cannot do without, all of it there."""
     data = bench.host.data_folder
     (data / "training").mkdir(parents=True, exist_ok=True)
@@ -63,14 +64,15 @@ def enter_all(bench: Bench, row: QualityVerb, split: Path) -> None:
         shutil.copytree(split, data / "dataset" / "train_dr")
     if row.key == "calibrate_camera" and not (data / "photographs").exists():
         shutil.copytree(split / "rgb", data / "photographs")
-    (data / "scans").mkdir(exist_ok=True)
+    for name in ("measured", "scans"):
+        (data / name).mkdir(exist_ok=True)
     for name in ("real", "new", "pool"):
         if name in row.model.model_fields:
             bench.model.commit(f"{row.key}.{name}", split)
 
 
 def test_rows_are_verbs_of_the_command_line(bench: Bench) -> None:
-    for row in QUALITY:
+    for row in ROWS:
         assert issubclass(command(row), row.model), row.key
         named = {*row.places, *row.values, *row.splits, *row.files, *row.marks[0], *filter(None, row.marks[1:])}
         assert "columns" in row.marks[0] or "columns" not in row.model.model_fields, row.key
@@ -78,8 +80,9 @@ def test_rows_are_verbs_of_the_command_line(bench: Bench) -> None:
         assert bool(row.unit) == ("events" in row.model.model_fields), row.key
         assert row.takes_model == ("model" in row.hidden), row.key
         assert f"{row.key}.out" in OUTPUTS and all(f"{row.key}.{name}" in FILES for name in row.files)
-        assert (row.key, row.report) in BUTTONS["quality"] and row.key in WORKS["quality"]
+        assert row.buttons in BUTTONS[row.section] and row.key in WORKS[row.section]
         assert (row.report in bench.model.actions) == bool(row.page), row.key
+        assert (row.take in bench.model.actions) == (row.ranges is not None), row.key
 
 
 def test_the_exported_split_is_judged_where_no_other_is_entered(bench: Bench) -> None:
@@ -93,7 +96,7 @@ def test_a_companion_reads_what_was_entered(bench: Bench, toys: Path) -> None:
     bench.model.commit("model.path", "nets/own.onnx")
     context, data = bench.model._context, bench.host.data_folder
     assert context.model == str(data / "nets" / "own.onnx")
-    for row in QUALITY:
+    for row in ROWS:
         enter_all(bench, row, toys / "val")
         if "masks" in row.model.model_fields:
             bench.model.commit(f"{row.key}.masks", APOLLO)
@@ -111,10 +114,10 @@ def test_every_verb_says_what_it_lacks_and_is_ended_by_its_button(bench: Bench, 
     data = bench.host.data_folder
     program(bench, "exec sleep 60")
     program(bench, "exec sleep 60", training=True)
-    for row in QUALITY:
+    for row in ROWS:
         action = bench.model.actions[row.key]
         action.refresh()
-        assert not action.enabled, row.key
+        assert action.enabled == (not row.places.keys() - {"out"}), row.key
         enter_all(bench, row, toys / "val")
         bench.model.commit(f"{row.key}.out", data / "found.json")
         bench.run(row.key)
@@ -123,11 +126,11 @@ def test_every_verb_says_what_it_lacks_and_is_ended_by_its_button(bench: Bench, 
         assert action.reason == "it is stopping"
         bench.rest(row.key)
         assert bench.model.works[row.key].state == "interrupted" and action.label == row.label and action.enabled
-        for place in (data / "dataset", data / "training", data / "scans", data / "photographs"):
-            shutil.rmtree(place, ignore_errors=place.name == "photographs")
+        for name in ("dataset", "training", "photographs", "measured", "scans"):
+            shutil.rmtree(data / name, ignore_errors=name == "photographs")
         action.refresh()
-        read = "model" if row.key == "select" else next(name for name in row.places if name != "out")
-        assert action.reason.startswith(f"{read}: ")
+        read = "model" if row.key == "select" else next((name for name in row.places if name != "out"), "")
+        assert action.reason.startswith(f"{read}: " if read else "")
         assert (CONTRACT in action.reason) == (read in row.splits), row.key
 
 
@@ -244,6 +247,6 @@ def test_a_split_that_is_marked_has_to_lie_where_the_host_writes(
         refused.append((place, gate.reason.startswith("synth: ") and "a path inside" in gate.reason))
     assert [no for _, no in refused] == [False, True, True, True]
     program(bench, f"touch {tmp_path}/ran")
-    work_of(bench, "gate").judge()  # as where a link was made after it was asked
+    work_of(bench, "gate").begin_entered()  # as where a link was made after it was asked
     assert bench.model.works["gate"].state == "failed" and "a path inside" in bench.model.works["gate"].text
     assert work_of(bench, "gate").run is None and not bench.host.runs_folder.exists()

@@ -47,7 +47,7 @@ def test_wheels_are_where_they_are_however_the_rover_stands(layout: Layout) -> N
 
 
 def test_clearance_is_the_distance_to_the_footprint() -> None:
-    field = Clearance([block(1.0, 0.0, 0.5, 2.0)], half=6.0)
+    field = Clearance.of_rocks([block(1.0, 0.0, 0.5, 2.0)], half=6.0)
     places = np.array([(3.0, 0.0), (-1.0, 1.0), (1.2, 1.5), (1.5 + 3.0, 2.0 + 0.0), (-2.0, 5.0), (7.0, 0.0)])
     expected = [1.5, 1.5, 0.0, 3.0, math.hypot(2.5, 3.0), 0.0]
     assert field.at(places) == pytest.approx(expected, abs=1.5 * CELL_M)
@@ -56,7 +56,7 @@ def test_clearance_is_the_distance_to_the_footprint() -> None:
 def test_a_way_round_a_wall_is_the_shortest_that_stays_clear() -> None:
     """Round the corner of a wall at a distance: two tangents and an arc, to which a grid comes near."""
     clear = 1.0
-    field = Clearance([block(0.0, -3.0, 0.1, 5.0)], half=6.0)  # reaches up to y = 2
+    field = Clearance.of_rocks([block(0.0, -3.0, 0.1, 5.0)], half=6.0)  # reaches up to y = 2
     start, goal = np.array([-4.0, 0.0]), np.array([4.0, 0.0])
     way = field.way(start, goal, clear)
     assert way is not None
@@ -73,10 +73,10 @@ def test_a_way_round_a_wall_is_the_shortest_that_stays_clear() -> None:
 
 
 def test_where_there_is_no_way_there_is_none() -> None:
-    field = Clearance([block(0.0, 0.0, 0.1, 6.0)], half=6.0)
+    field = Clearance.of_rocks([block(0.0, 0.0, 0.1, 6.0)], half=6.0)
     assert field.way(np.array([-4.0, 0.0]), np.array([4.0, 0.0]), 0.5) is None
     assert field.way(np.array([-0.2, 0.0]), np.array([-4.0, 0.0]), 0.5) is None  # too near to begin with
-    free = Clearance([], half=6.0).way(np.array([-4.0, 0.0]), np.array([4.0, 1.0]), 0.5)
+    free = Clearance.of_rocks([], half=6.0).way(np.array([-4.0, 0.0]), np.array([4.0, 1.0]), 0.5)
     assert free == pytest.approx(np.array([(-4.0, 0.0), (4.0, 1.0)]))
 
 

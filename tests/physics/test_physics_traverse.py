@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pxr import Gf, Sdf, Usd, UsdGeom
+from scipy.spatial.transform import Rotation
 from small_stage import add_rover, ground_stage
 
 from regolith.lunar import cli
@@ -22,9 +23,12 @@ COLUMNS = {
     "position_m": (3,),
     "orientation": (4,),
     "velocity_m_s": (3,),
+    "suspension_rad": (4,),
     "steering_rad": (4,),
+    "wheel_rad": (4,),
     "wheel_rate_rad_s": (4,),
     "drive_torque_n_m": (4,),
+    "measured": (11,),
     "commanded": (8,),
     "applied": (8,),
     "slip": (4,),
@@ -210,3 +214,34 @@ def test_delay_and_gain_on_the_stage_are_those_of_the_drives(course: Path, tmp_p
             rows[name] = file["applied"][:-1, 4:]
     assert (rows["late"][:2] == 0.0).all() and (rows["late"][2:12] > 0.0).all()
     assert rows["late"][2:12] == pytest.approx(0.5 * rows["plain"][:10], rel=0.01)
+
+
+def test_noise_of_what_is_read_steers_the_rover_and_none_changes_nothing(course: Path, tmp_path: Path) -> None:
+    """Errors of readings have the stated size and reach the commands; none changes nothing."""
+    found = {}
+    for name, values in (
+        ("plain", {}),
+        ("still", {"proprioception_noise": 0.0, "action_noise": 1e-300}),
+        ("noisy", {"proprioception_noise": 0.05}),
+    ):
+        stage = Usd.Stage.Open(Sdf.Layer.OpenAsAnonymous(str(course)))
+        apply_dynamics(stage, values)
+        stage.Export(str(tmp_path / f"{name}.usdc"))
+        line = ("--avoid", "labels", "--soil", "none", "--time-max-s", "20")
+        result = traverse(tmp_path / f"{name}.usdc", tmp_path / name, *line)
+        with np.load(tmp_path / name / result["runs"][0]["trajectory"]) as file:
+            found[name] = dict(file)
+    plain, still, noisy = found.values()
+    assert all((plain[column] == still[column]).all() for column in plain)  # through the channel, without any noise
+    heading = Rotation.from_quat(noisy["orientation"], scalar_first=True).as_euler("zyx")[:, :1]
+    truth = np.hstack([noisy["position_m"][:, :2], heading, noisy["steering_rad"], noisy["wheel_rate_rad_s"]])
+    largest = [1.0, 1.0, math.pi, *[math.radians(viper.DRIVES["steering"].limit_deg or 0.0)] * 4, *[0.8] * 4]
+    off = (noisy["measured"] - truth) / largest
+    assert np.abs(off.std(axis=0) / 0.05 - 1.0).max() < 0.25
+    assert np.abs(off.mean(axis=0)).max() < 0.02
+    quiet = (np.abs(np.diff(one["commanded"][:, :4], axis=0)).mean() for one in (plain, noisy))
+    assert 5.0 * next(quiet) < next(quiet)
+    again = tmp_path / "again"
+    traverse(tmp_path / "noisy.usdc", again, "--avoid", "labels", "--soil", "none", "--time-max-s", "20")
+    name = "trajectory_00000_labels.npz"
+    assert (again / name).read_bytes() == (tmp_path / "noisy" / name).read_bytes()

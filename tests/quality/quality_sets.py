@@ -14,13 +14,13 @@ from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import append_records
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import ROCK, SKY
-from regolith.lunar.panel.quality import QUALITY
+from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.params import Params, change_params, load_preset
 from regolith.lunar.perception.model_files import find_model
 from regolith.lunar.randomize import draw_values, frame_seed, scene_number
 from regolith.lunar.stage.spec import FrameSpec, rng
 
-SAYS = {row.key: row.describe for row in QUALITY}
+SAYS = {row.key: row.describe for row in ROWS}
 """Verb to what says its result in a line."""
 PARAMS = change_params(load_preset("v3"), {"dataset.frames_per_scene": 1})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 from page_stand import PageStand, box, button, ends, entry, leave, reset
 from page_wire import WirePage
+from PIL import Image
 from playwright.sync_api import Page, expect
 from studio_stand import PATIENCE_S, Stand, Tabs, seen, until
 
 from regolith.lunar.panel.host import Pick, Question
-from regolith.lunar.panel.work import Work
+from regolith.lunar.panel.work import Picture, Table, Work
 from regolith.lunar.params import Interval
 from regolith.lunar.studio import edits
 
@@ -261,6 +263,40 @@ def test_work_is_shown_with_its_curves(page: Page, parts: PageStand) -> None:
     expect(page.locator(".rl-message", has_text="out of memory")).to_be_visible()
     parts.on(say, "idle", 0.0, "")
     expect(page.locator("[data-work=training]")).to_have_count(0)
+
+
+def test_work_is_shown_with_its_pictures_and_its_table(page: Page, parts: PageStand) -> None:
+    """A map that is drawn anew takes the place of the one before; nothing is left of a run when the next begins."""
+    work: Work = parts.model.works["traverse"]
+
+    def say(state: Any, colour: str, table: Table) -> None:
+        data = io.BytesIO()
+        Image.new("RGB", (384, 410), colour or "black").save(data, "PNG")
+        work.state, work.text, work.table = state, f"a {colour} map", table
+        work.pictures = {"map": Picture("Map <here>", data.getvalue())} if colour else {}
+        parts.model._context.changed("work", "traverse")
+
+    def colour() -> list[int]:
+        script = """image => { const c = document.createElement("canvas"); const pen = c.getContext("2d");
+          c.width = c.height = 1; pen.drawImage(image, 0, 0, 1, 1); return [...pen.getImageData(0, 0, 1, 1).data]; }"""
+        return images.first.evaluate(script)
+
+    images = page.locator(".mantine-ScrollArea-content:has(.rl-works) img")
+    parts.on(say, "running", "red", ())
+    expect(page.locator("[data-picture=map]")).to_have_text("Map <here>")
+    expect(images).to_have_count(1)
+    seen(page, lambda: colour() == [255, 0, 0, 255])
+    expect(page.locator(".rl-table")).to_have_count(0)
+    parts.on(say, "finished", "blue", (("Way", "Rocks"), ("straight on", "<2>")))
+    seen(page, lambda: colour() == [0, 0, 255, 255])
+    expect(page.locator(".rl-table th")).to_have_text(["Way", "Rocks"])
+    expect(page.locator(".rl-table td")).to_have_text(["straight on", "<2>"])
+    place = images.first.bounding_box()
+    assert place is not None and 180 < place["width"] < 200, place
+    parts.on(say, "idle", "", ())
+    parts.on(lambda: setattr(work, "text", "") or parts.model._context.changed("work", "traverse"))
+    expect(page.locator("[data-picture=map]")).to_have_count(0)
+    expect(page.locator(".rl-table")).to_have_count(0)
 
 
 def test_this_machine_is_checked_from_the_page(parts: PageStand) -> None:

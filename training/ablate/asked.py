@@ -14,7 +14,7 @@ from regolith.lunar.params.fields import input_error
 from regolith.lunar.params.training import RUNTIME_FIELDS, TrainParams, portable_name
 from regolith.lunar.perception.photos import find_photos
 from training.ablate.schedule import Schedule, duration
-from training.ablate.steps import STEPS, make_steps
+from training.ablate.steps import STEPS, Step, make_steps
 from training.ablate.study import Study
 
 FIXED = RUNTIME_FIELDS | {"seed", "select_on", "test_split"}
@@ -95,6 +95,15 @@ class StudyVerb(RecipeFlags, StudyFlags):
         """
         raise NotImplementedError
 
+    def steps(self, study: Study, shown: list[str]) -> list[Step]:
+        """Return the steps of the study, each after those it needs.
+
+        Args:
+            study: What was asked for.
+            shown: Photographs whose overlays are kept.
+        """
+        return make_steps(study, shown=shown)
+
     def report(self, study: Study, schedule: Schedule, shown: list[str]) -> dict[str, Any]:
         """Write what the study came to so far.
 
@@ -117,7 +126,7 @@ class StudyVerb(RecipeFlags, StudyFlags):
         study = self.study().with_start()
         study.check()
         shown = [] if study.real is None else spaced([path.name for path in find_photos(study.real)], SHOWN)
-        schedule = Schedule(make_steps(study, shown=shown))
+        schedule = Schedule(self.steps(study, shown))
         if self.dry_run:
             schedule.look()
             return {"plan": plan(study, schedule, self.workers)}

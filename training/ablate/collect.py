@@ -44,6 +44,10 @@ METRICS = {
     )
 }
 
+POLICY_SUCCESS = "policy_success"
+TITLES = METRICS | {POLICY_SUCCESS: Metric(POLICY_SUCCESS, "success of the policy", percent=True)}
+"""`METRICS`, and what sweeps measure beside them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Results:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from training.ablate.collect import METRICS, Cell, Results
+from training.ablate.collect import METRICS, TITLES, Cell, Results
 from training.ablate.contrasts import Difference, compare, minus
 
 PUBLISHED: dict[Cell, dict[str, float]] = {
@@ -134,7 +134,7 @@ def weigh(verdicts: list[Verdict]) -> Verdict:
 def say_value(metric: str, value: float, *, signed: bool = False) -> str:
     """Write a figure, percent for shares; a signed one as a difference, in points of percent."""
     sign = "+" if signed else ""
-    if METRICS[metric].percent:
+    if TITLES[metric].percent:
         return f"{100 * value:{sign}.1f} {'points' if signed else '%'}".replace("-", "−")
     return f"{value:{sign}.3f}".replace("-", "−")
 

@@ -15,7 +15,10 @@ from regolith.lunar.machine import cores, stop_on_signal
 from regolith.lunar.reading import read_json
 from training.ablate.steps import Step, child_command
 
-SECONDS_PER_WORK = {"generate": 7.5, "link": 0.0, "train": 1.5, "export-model": 25.0, "synth": 1.2, "real": 2.0}
+SECONDS_PER_WORK = {
+    "generate": 7.5, "link": 0.0, "train": 1.5, "export-model": 25.0, "synth": 1.2, "real": 2.0,
+    "train-policy": 1.0, "traverse": 0.5, "calibrate-dynamics": 60.0, "calibrate-camera": 30.0,
+}  # fmt: skip
 """Seconds a unit of `Step.work` takes on one core of a server CPU; what the study itself took says more."""
 SECONDS_PER_STEP = 2.0
 """Seconds a process takes to start and end."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from training.ablate.collect import METRICS, Cell, Results
+from training.ablate.collect import POLICY_SUCCESS, TITLES, Cell, Results
 from training.ablate.contrasts import LEVEL, Difference, compare, estimate, minus
 from training.ablate.findings import Verdict, judge, say_difference, say_value
 
-JUDGED = ("synth_iou", "polar_iou", "polar_recall", "flood_mean")
+JUDGED = ("synth_iou", "polar_iou", "polar_recall", "flood_mean", POLICY_SUCCESS)
 """Figures whose differences are judged."""
 SAID: dict[Verdict, str] = {
     "held": "shown to rise",
@@ -32,7 +32,7 @@ def differences(results: Results, cells: list[Cell]) -> list[dict[str, Any]]:
         {metric, from, to, verdict, difference} each, paired by seed; what has not been measured is left out.
     """
     found = []
-    for metric in JUDGED:
+    for metric in (key for key in JUDGED if all(key in row["metrics"] for row in results.rows)):
         for before, after in itertools.combinations(cells, 2):
             difference = compare(results, metric, minus(after, before))
             if difference is not None:
@@ -61,7 +61,7 @@ def conclude(results: Results, cells: list[Cell], found: list[dict[str, Any]]) -
         return ["No two levels have been measured yet."]
     said = []
     for metric in dict.fromkeys(each["metric"] for each in found):
-        title, mine = METRICS[metric].title, [each for each in found if each["metric"] == metric]
+        title, mine = TITLES[metric].title, [each for each in found if each["metric"] == metric]
         parts = [
             f"from {each['from']} to {each['to']} {say_difference(each['difference'])}, {SAID[each['verdict']]}"
             for each in mine

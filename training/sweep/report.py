@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from regolith.lunar.files import write_bytes, write_json
+from regolith.lunar.reading import read_json
 from regolith.lunar.report.plots import INK, style_axes, to_svg
-from training.ablate.collect import METRICS, Cell, Results, collect
+from training.ablate.collect import POLICY_SUCCESS, TITLES, Cell, Results, collect
 from training.ablate.contrasts import estimate
 from training.ablate.figures import PALETTE, draw_photographs, make_figure
 from training.ablate.findings import say_difference
@@ -24,6 +25,7 @@ from training.ablate.parts import (
 from training.ablate.schedule import Schedule
 from training.ablate.study import Study
 from training.sweep.conclusion import JUDGED, SAID, conclude, differences
+from training.sweep.policy_steps import DrivePolicy
 
 
 def write_report(study: Study, schedule: Schedule, shown: list[str], strengths: Mapping[str, float]) -> dict[str, Any]:
@@ -39,12 +41,14 @@ def write_report(study: Study, schedule: Schedule, shown: list[str], strengths: 
         What results.json holds.
     """
     results = collect(study, schedule)
+    policies = _add_policies(results, schedule)
     cells = [(level, study.runs[0].name) for level in study.presets]
     found = differences(results, cells)
     conclusion = conclude(results, cells, found)
     figures = draw_figures(results, cells, strengths, shown, study.out / "figures")
     result = common_results(results, schedule) | {
         "strengths": dict(strengths),
+        **({"policies": policies} if policies else {}),
         "differences": [each | {"difference": each["difference"].to_dict()} for each in found],
         "conclusion": conclusion,
         "figures": [f"figures/{name}" for name in figures.values()],
@@ -54,6 +58,7 @@ def write_report(study: Study, schedule: Schedule, shown: list[str], strengths: 
         *head_lines(results, result, "Sweep: strength of domain randomization"),
         *_conclusion(conclusion),
         *mean_lines(results, "the one test_photoreal, an unseen domain drawn at full strength"),
+        *_policy_lines(policies),
         *_differences(found),
         *figure_lines(figures),
         *photograph_lines(results, cells),
@@ -64,6 +69,40 @@ def write_report(study: Study, schedule: Schedule, shown: list[str], strengths: 
     return result
 
 
+def _add_policies(results: Results, schedule: Schedule) -> list[dict[str, Any]]:
+    """Put success rates among the figures of the trainings of their level and seed, where policies are asked for.
+
+    Returns:
+        What is known of each policy that was tried.
+    """
+    drives = [step for step in schedule.steps.values() if isinstance(step, DrivePolicy)]
+    found = []
+    for row in results.rows if drives else []:
+        step = next(each for each in drives if (each.arm, each.seed) == (row["preset"], row["seed"]))
+        success = None
+        if step.name in schedule.done:
+            success = read_json(step.result_file)["totals"]["policy"]["success"]
+            found.append({"level": step.arm, "seed": step.seed, "success": success})
+        row["metrics"][POLICY_SUCCESS] = success and success["share"]
+    return found
+
+
+def _policy_lines(policies: Sequence[dict[str, Any]]) -> list[str]:
+    if not policies:
+        return []
+    rows = [
+        [each["level"], str(each["seed"]), str(each["success"]["runs"]),
+         *(f"{100 * each['success'][key]:.0f} %" for key in ("share", "lo", "hi"))]
+        for each in policies
+    ]  # fmt: skip
+    text = (
+        "A policy learns on stages randomized as strongly, friction, mass, delay and noise included, and is tried in a "
+        "simulation with 0.8 of the friction, 1.1 of the mass and camera noise of 0.03 of full scale. A drive succeeds "
+        "where it reaches the goal and touches no rock; the interval is Wilson's at 95 %, over drives."
+    )
+    return ["## Policies", "", *table_lines(["level", "seed", "drives", "success", "from", "to"], rows), text, ""]
+
+
 def _conclusion(said: Sequence[str]) -> list[str]:
     return ["## Conclusion", "", *(f"- {sentence}" for sentence in said), ""]
 
@@ -72,7 +111,7 @@ def _differences(found: Sequence[dict[str, Any]]) -> list[str]:
     if not found:
         return []
     rows = [
-        [METRICS[each["metric"]].title, f"{each['from']} → {each['to']}", say_difference(each["difference"]),
+        [TITLES[each["metric"]].title, f"{each['from']} → {each['to']}", say_difference(each["difference"]),
          SAID[each["verdict"]]]
         for each in found
     ]  # fmt: skip
@@ -121,7 +160,8 @@ def draw_figures(
 
 def by_strength(results: Results, cells: Sequence[Cell], strengths: Mapping[str, float]) -> str | None:
     """Draw the judged figures against the strength of randomization; None where nothing is measured."""
-    metrics = [key for key in JUDGED if any(results.values(cell, key) for cell in cells)]
+    known = [key for key in JUDGED if all(key in row["metrics"] for row in results.rows)]
+    metrics = [key for key in known if any(results.values(cell, key) for cell in cells)]
     if not metrics:
         return None
     figure = make_figure(1.5 + 3.6 * len(metrics), 3.6)
@@ -137,8 +177,8 @@ def by_strength(results: Results, cells: Sequence[Cell], strengths: Mapping[str,
                 axes.plot([x, x], [found.lo, found.hi], color=INK, lw=1.2)
             points.append((x, found.mean))
         axes.plot(*zip(*points, strict=True), "-s", color=PALETTE[color], ms=5)
-        axes.set(xlabel="strength of randomization", ylabel=METRICS[key].title)
+        axes.set(xlabel="strength of randomization", ylabel=TITLES[key].title)
         style_axes(axes)
-        if METRICS[key].percent:
+        if TITLES[key].percent:
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     return to_svg(figure)

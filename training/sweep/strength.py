@@ -1,4 +1,4 @@
-"""`regolith sweep dr-strength`: how strongly frames are randomized against what a detector makes of others."""
+"""`regolith sweep dr-strength`: how strongly one randomizes against what comes of it elsewhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar
 
-from regolith.lunar.params import InputError, Params, Verb, change_params, preset_names, quantity
+from regolith.lunar.params import InputError, Params, change_params, preset_names, quantity
 from training.ablate.asked import StudyVerb, checked, names
 from training.ablate.schedule import Schedule
+from training.ablate.steps import Step
 from training.ablate.study import RunSpec, Study
+from training.sweep.policy_steps import DrivePolicy, PolicyFlags, PolicyPlan, TeachPolicy
 from training.sweep.report import write_report
+from training.sweep.worlds import randomized, world_params
 
 LEVELS = {"none": 0.0, "mild": 0.5, "strong": 1.0}
 """Level by its name to `randomize.strength`, whose range is 0 … 1."""
@@ -39,6 +42,8 @@ class StrengthStudy(Study):
 
     preset: str = "v3"
     """Preset whose ranges are shrunk."""
+    plan: PolicyPlan | None = None
+    """How policies are taught; None for detectors alone."""
     noun: ClassVar[str] = "levels"
 
     @property
@@ -55,6 +60,15 @@ class StrengthStudy(Study):
         strength = 1.0 if preset == SHARED else strength_of(preset)
         return change_params(super().params(self.preset), {"randomize.strength": strength})
 
+    def policy_params(self, level: str) -> Params:
+        """Parameters of the stages a policy of a level is taught on: dynamics and camera noise are randomized too."""
+        return change_params(randomized(super().params(self.preset)), {"randomize.strength": strength_of(level)})
+
+    @property
+    def real_params(self) -> Params:
+        """Parameters of the "real" simulation policies are tried in."""
+        return world_params(super().params(self.preset), "real")
+
     def check_presets(self) -> None:
         """Refuse a preset that is none, and levels that are one.
 
@@ -69,10 +83,11 @@ class StrengthStudy(Study):
 
     def settings(self) -> dict[str, Any]:
         """What a folder's sweep is known by; more levels, seeds and photographs may join it later."""
-        return super().settings() | {"preset": self.preset, "train_frames": self.split_frames("train_dr")}
+        plan = {} if self.plan is None else {"policy": self.plan.to_dict()}
+        return super().settings() | {"preset": self.preset, "train_frames": self.split_frames("train_dr")} | plan
 
 
-class StrengthFlags(Verb):
+class StrengthFlags(PolicyFlags):
     """What is varied."""
 
     preset: str = quantity("v3", "Preset whose ranges are shrunk about their centres.")
@@ -82,6 +97,7 @@ class StrengthFlags(Verb):
         + ", or a randomize.strength 0 … 1.",
     )  # fmt: skip
     frames: int = quantity(400, "Training frames of each level at scale 1.", unit="frames", ge=1, le=100_000)
+    policy: bool = quantity(False, 'Teach a policy at each level too, and try it in a "real" simulation.')
 
 
 class SweepStrength(StudyVerb, StrengthFlags):
@@ -106,7 +122,21 @@ class SweepStrength(StudyVerb, StrengthFlags):
         """
         levels = sorted(names("levels", self.levels), key=strength_of)
         run = RunSpec(f"dr_{self.frames}", "train_dr", self.frames)
-        return checked(StrengthStudy(presets=tuple(levels), runs=(run,), preset=self.preset, **self.asked()))
+        plan = PolicyPlan.of(self) if self.policy else None
+        asked = self.asked()
+        return checked(StrengthStudy(presets=tuple(levels), runs=(run,), preset=self.preset, plan=plan, **asked))
+
+    def steps(self, study: Study, shown: list[str]) -> list[Step]:
+        """Return the steps of detectors, then those of policies where they are asked for."""
+        assert isinstance(study, StrengthStudy)
+        steps = super().steps(study, shown)
+        if study.plan is None:
+            return steps
+        for seed in study.seeds:
+            for level in study.presets:
+                teach = TeachPolicy(study, level, seed, study.plan, lambda level=level: study.policy_params(level), ())
+                steps += [teach, DrivePolicy(study, teach, "real", lambda: study.real_params)]
+        return steps
 
     def report(self, study: Study, schedule: Schedule, shown: list[str]) -> dict[str, Any]:
         """Write results.json, RESULTS.md and the figures of what is done so far."""

@@ -109,10 +109,25 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "SweepStrength",
         "Measure what the strength of domain randomization does to a detector; run again to resume.",
     ),
+    "sweep gap": (
+        "training.sweep.gap",
+        "SweepGap",
+        'Measure what known differences to a "real" simulation cost a detector and a policy, and what wins it back.',
+    ),
+    "sweep visual-vs-dynamics": (
+        "training.sweep.visual_dynamics",
+        "SweepVisualDynamics",
+        "Measure which randomization, of what is seen or of how the rover moves, helps a detector and a policy.",
+    ),
     "traverse": (
         "regolith.lunar.physics.traverse",
         "Traverse",
         "Drive the rover over a stage under lunar gravity: trajectory, slip, and rocks it touched.",
+    ),
+    "train-policy": (
+        "training.policy.verb",
+        "TrainPolicy",
+        "Teach a small network to drive by the hazard cameras, and measure how often it succeeds; run again to resume.",
     ),
     "studio": (
         "regolith.lunar.studio.serve",

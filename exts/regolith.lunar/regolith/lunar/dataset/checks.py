@@ -17,6 +17,7 @@ from regolith.lunar.dataset.duplicates import picture_bits
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, Records, frame_bytes, parse_lines
 from regolith.lunar.dataset.outputs import ALWAYS, OUTPUTS, file_name
 from regolith.lunar.dataset.splits import is_part
+from regolith.lunar.dataset.views import VIEWS, Views, read_views
 from regolith.lunar.labels import CLASSES, IGNORE
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.randomize import outside
@@ -25,7 +26,7 @@ from regolith.lunar.stage.lens import Lens
 from regolith.lunar.stage.stereo import baseline_m, disparity
 
 CHECKS = {
-    "contract": "dataset.json and its copy are as written",
+    "contract": "dataset.json, its copy and views.jsonl are as written",
     "journal": "frames.jsonl is as it was written",
     "indices": "no gap, as many as the contract says",
     "files": "of the journal's size and sha256",
@@ -73,6 +74,8 @@ class SplitCheck:
     """None where it cannot be trusted."""
     params: Params | None = None
     """None for imported splits, or where the contract cannot be trusted."""
+    views: Views | None = None
+    """Frames that were chosen; None where they are drawn, or where `views.jsonl` cannot be trusted."""
     records: Records = dataclasses.field(default_factory=Records)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     checked: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -128,6 +131,12 @@ def _check_contract(split: SplitCheck) -> None:
     split.contract = found.get(CONTRACT) or found.get(COPY)
     if split.contract is not None and not split.contract.imported:
         split.params = split.contract.params
+    if split.contract is not None and split.contract.views:
+        split.checked["contract"] += 1
+        try:
+            split.views = read_views(split.folder, split.contract)
+        except InputError as error:
+            split.report("contract", VIEWS, str(error))
 
 
 def _read_contract(path: Path) -> Contract:

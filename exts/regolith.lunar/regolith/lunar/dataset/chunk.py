@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.dataset.contract import Contract, first_difference
 from regolith.lunar.dataset.layout import FrameRecord, present, read_lines, scan_lines
+from regolith.lunar.dataset.views import Views, read_views, scene_of
 from regolith.lunar.dataset.write import FrameWriter
 from regolith.lunar.files import write_json
 from regolith.lunar.jobs.tether import end_with
 from regolith.lunar.params import InputError, Params
-from regolith.lunar.randomize import draw_frame, draw_scene, narrowed, scene_number
+from regolith.lunar.randomize import draw_frame, draw_scene, narrowed
 from regolith.lunar.reading import read_json
 from regolith.lunar.render.base import AppRenderer, AtOnce, Renderer, StoppedError, closed_after, run_through
 from regolith.lunar.stage.spec import FrameSpec
@@ -223,6 +224,14 @@ def author_scene(params: Params, *, seed: int, split: str, number: int, baked: b
     return scene, author_stage(scene, baked=baked)
 
 
+def _open_scene(views: Views | None, params: Params, **scene: Any) -> tuple[Scene | None, Usd.Stage]:
+    """A scene and its stage (`author_scene`); of a stage file that frames were chosen on, that stage alone."""
+    from pxr import Usd
+
+    path = None if views is None else views.stage
+    return author_scene(params, **scene) if path is None else (None, Usd.Stage.Open(str(path)))
+
+
 async def _frames(
     task: ChunkTask,
     renderer: AppRenderer,
@@ -237,15 +246,16 @@ async def _frames(
         return
     contract = task.contract
     params, seed, split, width, height = contract.params, contract.seed, contract.split, contract.width, contract.height
+    views = read_views(task.split, contract)
     done, _ = scan_lines(read_lines(task.part))
     scenes: dict[int, list[int]] = {}
     for index in task.indices:
         if index not in done or not present(task.split, done[index]):
-            scenes.setdefault(scene_number(params, index), []).append(index)
+            scenes.setdefault(scene_of(params, views, index), []).append(index)
     for number, indices in scenes.items():
         if stopped():
             return
-        build = partial(author_scene, params, seed=seed, split=split, number=number, baked=renderer.baked)
+        build = partial(_open_scene, views, params, seed=seed, split=split, number=number, baked=renderer.baked)
         scene, stage = await renderer.aside(build)
         clock.lap("scene")
         stage = await renderer.load_async(stage)
@@ -256,9 +266,12 @@ async def _frames(
             renderer.check()
             if stopped():
                 return
-            spec, redraws = await _aim(
-                params, renderer, stage, scene, seed=seed, split=split, index=index, size=(width, height)
-            )
+            if views is not None:
+                spec, redraws = views.specs[index], 0
+            else:
+                spec, redraws = await _aim(
+                    params, renderer, stage, scene, seed=seed, split=split, index=index, size=(width, height)
+                )
             apply_frame(stage, params, spec, width, height)
             clock.lap("aim")
             frame = await renderer.render_async(

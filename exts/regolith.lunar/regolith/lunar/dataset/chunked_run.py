@@ -20,6 +20,7 @@ from regolith.lunar.dataset.layout import present
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.run import SplitRun, read_result
 from regolith.lunar.dataset.survey import LOG, read_log
+from regolith.lunar.dataset.views import Views
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.memory import available_bytes
 from regolith.lunar.machine import cores, stop_on_signal
@@ -65,13 +66,14 @@ class ChunkedRun(SplitRun):
         stall_s: Time without a new frame after which a chunk is ended [s].
         other_backend: Whether frames of another renderer back end are welcome.
         emit: Receives `progress` and `note` events.
+        views: Frames that were chosen; None where they are drawn.
     """
 
     def __init__(
         self, folder: Path, contract: Contract, executor: Executor, *, workers: int, chunk_frames: int, retries: int,
-        stall_s: float, other_backend: bool, emit: Emit,
+        stall_s: float, other_backend: bool, emit: Emit, views: Views | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(folder, contract, emit)
+        super().__init__(folder, contract, emit, views)
         self.executor, self.workers, self.chunk_frames = executor, min(workers, executor.slots), chunk_frames
         self.retries, self.stall_s, self.other_backend = retries, stall_s, other_backend
         self.threads = 1
@@ -141,7 +143,9 @@ class ChunkedRun(SplitRun):
             KeyboardInterrupt: SIGINT or SIGTERM came; the frames being written were finished first.
         """
         params = self.contract.params
-        chunks = plan_chunks(params, journal.missing(), chunk_frames=self.chunk_frames, workers=self.workers)
+        chunks = plan_chunks(
+            params, journal.missing(), chunk_frames=self.chunk_frames, workers=self.workers, views=self.views
+        )
         first = list(islice(chunks, self.workers))
         if self.executor.shares_memory:  # and so this machine's cores
             self.threads = max(1, cores() // max(1, len(first)))

@@ -62,6 +62,9 @@ class Contract:
     """Renderers that drew frames beside it."""
     parameters: dict[str, Any]
     """The parameters as plain values; empty where the frames were imported."""
+    views: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What the frames were chosen by, and the hash of `views.jsonl` (`dataset.views`); empty where they are drawn, and
+    then not in the file."""
 
     @classmethod
     def of(
@@ -122,6 +125,7 @@ class Contract:
             field.name: list(value) if isinstance(value, tuple) else value
             for field in dataclasses.fields(self)
             for value in (getattr(self, field.name),)
+            if value or field.name != "views"
         }
 
     @classmethod
@@ -136,7 +140,7 @@ class Contract:
             InputError: A field is missing, of another type, outside its limits, or none of these.
         """
         for key, kind in _kinds().items():
-            value = data.get(key)
+            value = data.get(key, {} if key == "views" else None)
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise InputError(f"{place}: {key}", value, f"a value of type {kind.__name__}")
         for key, (least, most) in LIMITS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from regolith.lunar.dataset.contract import FRAMES_MAX
 from regolith.lunar.dataset.executors import ExecutorName, open_executor
 from regolith.lunar.dataset.run import begin
 from regolith.lunar.dataset.splits import counted
+from regolith.lunar.dataset.views import Views
 from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import Params, PictureSize, PresetVerb, check_values, quantity
@@ -96,6 +98,7 @@ def generate(
     extend: bool = False,
     hashes: bool = False,
     other_backend: bool = False,
+    views: Views | None = None,
     emit: Emit = lambda event: None,
 ) -> dict[str, Any]:
     """Complete a split to `frames` frames; frames already on disk stay as they are.
@@ -118,6 +121,7 @@ def generate(
         extend: Whether a split that was begun with fewer frames may grow.
         hashes: Whether to read the frames on disk and redraw those whose hash differs.
         other_backend: Whether a split begun on another renderer back end may be continued.
+        views: Frames that were chosen, as many as `frames`; None for frames that are drawn.
         emit: Receives `progress` and `note` events.
 
     Returns:
@@ -135,6 +139,8 @@ def generate(
         other_backend=other_backend,
     )  # fmt: skip
     folder, contract = begin(params, Path(out), split=split, frames=frames, width=width, height=height, seed=seed)
+    if views is not None:
+        contract = dataclasses.replace(contract, views=views.note)
     with contextlib.closing(open_executor(executor, address=address, command=command)) as runs:
         run = ChunkedRun(
             folder,
@@ -146,5 +152,6 @@ def generate(
             stall_s=stall_s,
             other_backend=other_backend,
             emit=emit,
+            views=views,
         )
         return run_through(run.complete(extend=extend, hashes=hashes))

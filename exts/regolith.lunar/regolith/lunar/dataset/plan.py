@@ -9,12 +9,17 @@ from itertools import groupby
 
 import numpy as np
 
+from regolith.lunar.dataset.views import Views, scene_of
 from regolith.lunar.params import Params
-from regolith.lunar.randomize import scene_number
 
 
 def plan_chunks(
-    params: Params, missing: Sequence[int] | np.ndarray, *, chunk_frames: int, workers: int
+    params: Params,
+    missing: Sequence[int] | np.ndarray,
+    *,
+    chunk_frames: int,
+    workers: int,
+    views: Views | None = None,
 ) -> Iterator[tuple[int, ...]]:
     """Cut the missing frames into chunks of whole scenes, in order, each as it is asked for.
 
@@ -25,10 +30,11 @@ def plan_chunks(
         missing: Frames to draw, ascending.
         chunk_frames: Most frames of a chunk, a scene more at the most.
         workers: Chunks that run at once.
+        views: Frames that were chosen; None where they are drawn.
     """
     target = min(chunk_frames, math.ceil(len(missing) / max(workers, 1)))
     current: list[int] = []
-    for _, scene in groupby(map(int, missing), partial(scene_number, params)):
+    for _, scene in groupby(map(int, missing), partial(scene_of, params, views)):
         indices = list(scene)
         if current and len(current) + len(indices) > target:
             yield tuple(current)

@@ -17,6 +17,7 @@ from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
 from regolith.lunar.dataset.croissant import write_croissant
 from regolith.lunar.dataset.journal import OpenJournal
 from regolith.lunar.dataset.survey import LOG, agree, report_survey, survey, tidy
+from regolith.lunar.dataset.views import Views
 from regolith.lunar.files import append_lines
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, sole_folder
@@ -63,10 +64,11 @@ class SplitRun(abc.ABC):
         folder: Folder of the split.
         contract: What is asked for (`begin`).
         emit: Receives `progress` and `note` events.
+        views: Frames that were chosen, of which the contract has the note; None where frames are drawn.
     """
 
-    def __init__(self, folder: Path, contract: Contract, emit: Emit) -> None:
-        self.folder, self.contract, self.emit = folder, contract, emit
+    def __init__(self, folder: Path, contract: Contract, emit: Emit, views: Views | None = None) -> None:
+        self.folder, self.contract, self.emit, self.views = folder, contract, emit, views
 
     async def complete(self, *, extend: bool = False, hashes: bool = False) -> dict[str, Any]:
         """Draw what is missing; frames already on disk stay as they are.
@@ -89,6 +91,8 @@ class SplitRun(abc.ABC):
             known = agree(folder, self.contract, extend=extend)
             self.check_nodes(known)
             self.contract = known or self.contract.drawn_by(await self.describe())
+            if self.views is not None:
+                self.views.restore(folder)
             for name in self.contract.restore(folder):
                 if known is not None:
                     self.emit({"event": "note", "message": f"{folder}: {name} was missing or damaged; written again"})

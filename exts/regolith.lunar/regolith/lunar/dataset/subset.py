@@ -13,6 +13,7 @@ from regolith.lunar.dataset.croissant import write_croissant
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import journal_lines, present, read_journal, write_journal
 from regolith.lunar.dataset.quarantine import write_quarantine
+from regolith.lunar.dataset.views import read_views
 from regolith.lunar.files import appearing
 from regolith.lunar.params import InputError
 
@@ -34,7 +35,7 @@ def link_subset(split: Path, target: Path, frames: int) -> None:
     kept = {index: record for index, record in records.items() if index < frames}
     if len(kept) != frames or not all(present(split, record) for record in kept.values()):
         raise InputError("frames", frames, f"at most the {len(records)} frames that {split} has")
-    quarantine = read_source(split).quarantine
+    quarantine, views = read_source(split).quarantine, read_views(split, contract)
     if target.exists():
         if not (target / CONTRACT).exists() and any(target.iterdir()):
             raise InputError("out", str(target), "a new folder, or the one of a split")
@@ -49,6 +50,9 @@ def link_subset(split: Path, target: Path, frames: int) -> None:
                 except OSError:  # another disk, or one without hard links
                     shutil.copyfile(split / name, path)
         part = dataclasses.replace(contract, frames=frames)
+        if views is not None:
+            views.first(frames).restore(folder)
+            part = dataclasses.replace(part, views=views.first(frames).note)
         part.write(folder)
         write_journal(folder, kept)
         if quarantine is not None:

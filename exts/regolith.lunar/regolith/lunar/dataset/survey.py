@@ -24,6 +24,7 @@ from regolith.lunar.dataset.journal import ABSENT, OpenJournal
 from regolith.lunar.dataset.layout import JOURNAL, FrameRecord, JournalLine, present, read_lines
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.quarantine import QUARANTINE
+from regolith.lunar.dataset.views import VIEWS
 from regolith.lunar.files import LOCK, file_digest, lock_beside, remove_leftovers
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError
@@ -37,8 +38,11 @@ LINES_AT_ONCE = 256
 CARD = "card.html"
 """Page that shows what a split holds."""
 OURS = frozenset(
-    {CONTRACT, COPY, JOURNAL, QUARANTINE, COLUMNS, LOG, LOCK, CHUNKS, CROISSANT, CARD, lock_beside(Path(CARD)).name}
-)
+    {
+        CONTRACT, COPY, JOURNAL, VIEWS, QUARANTINE, COLUMNS, LOG, LOCK, CHUNKS, CROISSANT, CARD,
+        lock_beside(Path(CARD)).name,
+    }
+)  # fmt: skip
 """Names beside the outputs' folders in a split's folder."""
 
 
@@ -74,15 +78,15 @@ def agree(split: Path, contract: Contract, *, extend: bool) -> Contract | None:
         allowed = f"{'its default' if old is None else repr(old)}, with which {split} was begun"
         if field == "frames":
             allowed += ", or --extend and a larger number to grow it"
-        raise InputError(field.removeprefix("parameters."), new, allowed)
+        raise InputError(field.removeprefix("parameters.").removeprefix("views."), new, allowed)
     if grown:
         contract.write(split)
     return contract
 
 
 def _comparable(contract: Contract, *, grown: bool) -> dict[str, Any]:
-    """What of a contract a run asks for, under the names it is asked by."""
-    asked = contract.to_dict()
+    """What of a contract a run asks for, under the names it is asked by; first what decides the number of frames."""
+    asked = {"views": contract.views} | contract.to_dict()
     asked["size"] = f"{asked.pop('width')}x{asked.pop('height')}"
     for name in ("outputs", *(["frames"] if grown else [])):  # outputs follow from the parameters
         asked.pop(name)
@@ -179,7 +183,7 @@ def _is_whole(split: Path, outputs: Sequence[str], hashes: bool, line: JournalLi
 
 def tidy(split: Path, outputs: Sequence[str]) -> None:
     """Delete the temporary files of writers that were killed."""
-    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|quarantine|croissant|generate\.log")
+    remove_leftovers(split, stem=r"dataset(\.copy)?|frames|views|quarantine|croissant|generate\.log")
     remove_leftovers(split / COLUMNS, stem=NAME.pattern)
     for output in outputs:
         remove_leftovers(split / output, stem=rf"{output}_\d+")

@@ -17,6 +17,7 @@ from regolith.lunar.dataset.contract import CONTRACT, Contract
 from regolith.lunar.dataset.layout import JOURNAL, write_journal
 from regolith.lunar.dataset.record_checks import check_records
 from regolith.lunar.dataset.splits import counted, is_split, split_folders, splits_in
+from regolith.lunar.dataset.views import VIEWS
 from regolith.lunar.files import AnyPath
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.machine import cores
@@ -213,6 +214,11 @@ def repair(
                 restored += [f"{split.name}/{name}" for name in split.contract.restore(split.folder)]
         if not _redrawable(split):
             continue
+        if split.contract.views and split.views is None:
+            raise CheckError(
+                f"{split.folder}: {VIEWS} is damaged and cannot be repaired; run the command that the split came from "
+                "again"
+            )
         if split.imported:
             raise InputError("repair", str(split.folder), "generated splits; this one was imported: import it again")
         if split.name != split.contract.split:
@@ -244,6 +250,7 @@ def _redraw(split: SplitCheck, contract: Contract, workers: int, other_backend: 
         seed=contract.seed,
         workers=workers,
         other_backend=other_backend,
+        views=split.views,
         emit=emit,
     )
     return result["drawn"]

@@ -6,9 +6,11 @@ from typing import Any
 
 from regolith.lunar.kit import adapter
 from regolith.lunar.kit.check import MachineCheck
+from regolith.lunar.kit.drive import AppDrive, Asked
 from regolith.lunar.kit.host import KitHost
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.work import Work
+from regolith.lunar.physics.traverse import Traverse
 from regolith.lunar.render import rtx
 
 
@@ -75,6 +77,7 @@ class Controller:
         self.host.on_stage_lost = self.model.stage_closed
         self.history = History(self.model)
         self.check = MachineCheck(self.host, self._busy)
+        self.drive = AppDrive(self.host, self._asked, self._using)
         self.collapsed: dict[str, bool] = {}
         """Sections the user collapsed or opened, by their keys."""
         self._observers = [
@@ -85,14 +88,31 @@ class Controller:
 
     @property
     def works(self) -> dict[str, Work]:
-        """The model's lines of work, and the check's."""
-        return self.model.works | {self.check.work.key: self.check.work}
+        """The model's lines of work, the check's, and that of the drive in the app."""
+        return self.model.works | {work.key: work for work in (self.check.work, self.drive.work)}
+
+    def _asked(self) -> Asked:
+        """What is entered of a drive.
+
+        Raises:
+            InputError: Something that is not allowed.
+        """
+        verb = self.model.entered("traverse")
+        assert isinstance(verb, Traverse)
+        return Asked(verb, 0.5 * self.model.params.terrain.size_m)
+
+    def _using(self) -> str:
+        """What has the app; empty where it can be had for a drive."""
+        works = (self.check.work, *(self.model.works[key] for key in ("generate", "stage")))
+        return next((f"{work.title} is under way" for work in works if work.active), "")
 
     def _busy(self) -> str:
         """Why a check cannot have the app now; empty where it can."""
         stage = self.host.stage_state()
         if stage is not None and stage.unsaved:
             return f"{stage.name or 'the untitled stage'} has unsaved changes: save it, or open a new stage"
+        if self.drive.work.active:
+            return "the rover drives: stop it first"
         if self.model.live is not None:
             return "the preview runs: stop it first"
         return next((f"{work.title} is under way" for work in self.model.works.values() if work.active), "")
@@ -100,6 +120,7 @@ class Controller:
     def _tick(self, event: Any) -> None:
         self.host.tick()
         self.model.tick()
+        self.drive.tick()
 
     def _closing(self, event: Any) -> None:
         self.host.stage_closing()
@@ -113,5 +134,6 @@ class Controller:
         self._observers.clear()
         self.history.close()
         self.check.close()
+        self.drive.close()
         self.model.close()
         self.host.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class KitHost:
         """The frame on show."""
         self._generate: AppGenerate | None = None
         self._notice: Any = None
-        self._editing = self._touched = self._opening = self._ended = False
+        self._editing = self._held = self._touched = self._opening = self._ended = False
         self._look: SettingsScope | None = None
         self._live: LivePreview | None = None
         self._dialogs: dict[int, Answer] = {}
@@ -159,13 +160,22 @@ class KitHost:
 
     def _changed(self, notice: Any, stage: Usd.Stage) -> None:
         """Note an edit somebody else made to our stage, so that it is not thrown away unasked."""
-        if self._editing or self._touched:
+        if self._editing or self._held or self._touched:
             return
         root = stage.GetRootLayer()
         for path in (*notice.GetResyncedPaths(), *notice.GetChangedInfoOnlyPaths()):
             # Kit keeps notes of its own in the layer's metadata and with cameras
             if path != Sdf.Path.absoluteRootPath and not path.name.startswith(NOTES) and root.GetObjectAtPath(path):
                 self._touched = True
+
+    @contextlib.contextmanager
+    def holding_edits(self) -> Iterator[None]:
+        """Count no edit of our stage as a user's meanwhile: physics moves what is on it, and puts it back."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
 
     def apply_frame(self, params: Params, spec: FrameSpec, width: int, height: int) -> Task:
         """Edit the open stage into another frame of its scene: only the attributes that differ are touched."""

@@ -11,13 +11,14 @@ import omni.ui as ui
 from regolith.lunar.kit import style
 from regolith.lunar.kit.rows import Row
 from regolith.lunar.kit.text import plain, tooltip
-from regolith.lunar.kit.works import Bar, Log, MetricPlot
+from regolith.lunar.kit.works import Bar, Lines, Log, MetricPlot, Pictures
 from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.model import Action, PanelModel
 from regolith.lunar.panel.presentation import BUTTONS, CURVES, WORKS, action_words, labels
 
 Choose = Callable[[Pick, Callable[[Path], None]], None]
+View = Bar | Lines | Log | MetricPlot | Pictures
 
 
 def action_tooltip(action: Action) -> str:
@@ -47,8 +48,9 @@ class SectionView:
     """One collapsable section."""
 
     def __init__(
-        self, model: PanelModel, section: Section, choose: Choose, *, collapsed: bool, toggled: Callable[[bool], None]
-    ) -> None:
+        self, model: PanelModel, section: Section, choose: Choose, *, collapsed: bool,
+        toggled: Callable[[bool], None], more: Iterable[Action] = (),
+    ) -> None:  # fmt: skip
         """Build it in the present container.
 
         Args:
@@ -57,10 +59,11 @@ class SectionView:
             choose: Lets the user choose a path.
             collapsed: Whether it starts collapsed.
             toggled: Told when the user collapses or opens it.
+            more: Buttons beside those of the model.
         """
         self.rows: dict[str, Row] = {}
         self.buttons: dict[str, ActionButton] = {}
-        self.works: dict[str, list[Bar | Log | MetricPlot]] = {}
+        self.works: dict[str, list[View]] = {}
         self.frame = ui.CollapsableFrame(
             section.title, collapsed=collapsed, height=0, identifier=f"section:{section.key}"
         )
@@ -81,6 +84,8 @@ class SectionView:
                 with ui.HStack(height=0, spacing=style.GAP):
                     for key in (key for key in keys if key in model.actions):
                         self.buttons[key] = ActionButton(model.actions[key])
+            for action in more:
+                self.buttons[action.key] = ActionButton(action)
             for key in WORKS.get(section.key, ()):
                 self.works[key] = work_views(model, key)
 
@@ -91,10 +96,12 @@ class SectionView:
             row.close()
 
 
-def work_views(model: PanelModel, key: str) -> list[Bar | Log | MetricPlot]:
-    """Progress, curves (of a training) and log of a line of work."""
+def work_views(model: PanelModel, key: str) -> list[View]:
+    """Progress, curves (of a training), pictures, table and log of a line of work."""
     work = model.works[key]
-    return [Bar(work), *(MetricPlot(work, curve) for curve in CURVES if key == "training"), Log(work)]
+    views: list[View] = [Bar(work)]
+    views += [MetricPlot(work, curve) for curve in CURVES if key == "training"]
+    return [*views, Pictures(work), Lines(work), Log(work)]
 
 
 def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:

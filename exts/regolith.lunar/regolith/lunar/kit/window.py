@@ -39,6 +39,7 @@ class RegolithWindow(MenuHelperWindow):
         self.frame.set_build_fn(self._build)
         self._observer = self._model.subscribe(self._changed)
         self._check_observer = controller.check.subscribe(self._changed)
+        self._drive_observer = controller.drive.subscribe(self._changed)
 
     # building
 
@@ -120,6 +121,7 @@ class RegolithWindow(MenuHelperWindow):
                     self._model.choose,
                     collapsed=self._controller.collapsed.get(section.key, section.collapsed),
                     toggled=lambda shut, key=section.key: self._controller.collapsed.__setitem__(key, shut),
+                    more=(self._controller.drive.action,) if section.key == "traverse" else (),
                 )
                 self._sections.append(view)
                 self._rows |= view.rows
@@ -244,6 +246,7 @@ class RegolithWindow(MenuHelperWindow):
         """Leave nothing that holds the model or the controller."""
         self._observer.close()
         self._check_observer.close()
+        self._drive_observer.close()
         self._drop()
         self.frame.set_build_fn(None)
         super().destroy()

@@ -1,20 +1,27 @@
-"""Long work on show: a line while it runs, bar, last lines, plots of loss and rock-IoU."""
+"""Long work on show: a line while it runs, bar, pictures, table, last lines, plots of loss and rock-IoU."""
 
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+import io
 import math
 
+import numpy as np
 import omni.ui as ui
+from PIL import Image
 
 from regolith.lunar.kit import style
 from regolith.lunar.kit.text import plain
 from regolith.lunar.panel.presentation import Curve, curve_words, plot_scale, thin, under_way, work_words
-from regolith.lunar.panel.work import Work
+from regolith.lunar.panel.work import Picture, Table, Work
 
 POINTS = 400
 """Most values a plot shows."""
 LOG_LINES = 6
+PICTURE_PX = 2048
+"""Longest side of a picture that is shown [px]."""
+WIDE = 400
+"""Width of a picture on show [px]."""
 
 
 class ProgressModel(ui.AbstractValueModel):
@@ -91,6 +98,79 @@ class Bar:
         self._note.text = plain(work.text)
         self._note.visible = bool(work.text) and not under_way(work)
         self._note.name = "message" if work.state == "failed" else "faint"
+
+
+class Pictures:
+    """Pictures of what is being done, each below what it is called."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._seen: dict[str, Picture] = {}
+        self.root = ui.VStack(height=0, spacing=2, visible=False, identifier=f"pictures:{work.key}")
+        self._providers: dict[str, ui.ByteImageProvider] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show those that are newer; where the kinds have changed, all anew."""
+        pictures = self._work.pictures
+        self.root.visible = bool(pictures)
+        if pictures.keys() != self._providers.keys():
+            self._build(pictures)
+        for kind, picture in pictures.items():
+            pixels = None if self._seen.get(kind) is picture else read_pixels(picture.data)
+            if pixels is not None:
+                self._providers[kind].set_data_array(pixels, [pixels.shape[1], pixels.shape[0]])
+            self._seen[kind] = picture
+
+    def _build(self, pictures: dict[str, Picture]) -> None:
+        self.root.clear()
+        self._seen.clear()
+        self._providers = {kind: ui.ByteImageProvider() for kind in pictures}
+        with self.root:
+            for kind, picture in pictures.items():
+                pixels = read_pixels(picture.data)
+                height, width = (3, 4) if pixels is None else pixels.shape[:2]
+                ui.Label(plain(picture.title), name="faint", height=16)
+                ui.ImageWithProvider(
+                    self._providers[kind],
+                    fill_policy=ui.IwpFillPolicy.IWP_PRESERVE_ASPECT_FIT,
+                    alignment=ui.Alignment.CENTER,
+                    height=WIDE * height // width,
+                    identifier=f"picture:{self._work.key}:{kind}",
+                )
+
+
+def read_pixels(data: bytes) -> np.ndarray | None:
+    """Decode a picture: RGBA uint8, shape [H, W, 4]; None for what is none, or too large."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            return np.array(picture.convert("RGBA")) if max(picture.size) <= PICTURE_PX else None
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+class Lines:
+    """What came of work, as a table."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._seen: Table = ()
+        self.root = ui.HStack(height=0, spacing=style.GAP, visible=False, identifier=f"table:{work.key}")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the table; nothing is done where it is that on show."""
+        table = self._work.table
+        if table is self._seen:
+            return
+        self._seen = table
+        self.root.visible = bool(table)
+        self.root.clear()
+        with self.root:
+            for column in zip(*table, strict=True):
+                with ui.VStack(height=0):
+                    for row, text in enumerate(column):
+                        ui.Label(plain(text), name="faint" if row == 0 else "", height=18, elided_text=True)
 
 
 class Log:

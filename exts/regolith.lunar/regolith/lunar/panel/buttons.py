@@ -15,10 +15,11 @@ from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.pages import PageKind
-from regolith.lunar.panel.quality_work import QualityWork
+from regolith.lunar.panel.row_work import RowWork
 from regolith.lunar.panel.run_work import RunWork
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.train_work import TrainWork
+from regolith.lunar.params import InputError
 
 PARAMETERS = (".yaml", ".yml", ".json")
 """Endings of parameter files."""
@@ -36,14 +37,14 @@ class Buttons:
     generate: GenerateWork
     training: TrainWork
     artifacts: ArtifactWork
-    quality: tuple[QualityWork, ...]
+    rows: tuple[RowWork, ...]
     done: Callable[[], None]
     """Called after an action has run."""
 
     def make(self) -> dict[str, Action]:
         """Every action by its key."""
         actions = (*self._stage_actions(), *self._generate_actions(), *self._model_actions(), *self._report_actions(),
-                   *self._quality_actions(), *self._entry_actions())  # fmt: skip
+                   *self._row_actions(), *self._entry_actions())  # fmt: skip
         return {action.key: action for action in actions}
 
     def _action(
@@ -184,19 +185,35 @@ class Buttons:
                          else "nothing is trained yet"),
         ]  # fmt: skip
 
-    def _quality_actions(self) -> list[Action]:
+    def _row_actions(self) -> list[Action]:
         host = self.context.host
-        judge = [
-            self._stoppable(run.row.key, run.row.label, f"Stop {run.row.verb}", run.row.tooltip, run, run.judge,
-                            run.problem, needs=(run.row.key,))
-            for run in self.quality
+        verbs = [
+            self._stoppable(run.row.key, run.row.label, f"Stop {run.row.verb}", run.row.tooltip, run,
+                            run.begin_entered, run.problem, needs=(run.row.key,))
+            for run in self.rows
         ]  # fmt: skip
         pages = [
             self._action(run.row.report, f"Open {run.row.title.lower()}", "Open the page of what was found.",
                          lambda run=run: host.open_path(run.page), run.page_problem)
-            for run in self.quality if run.row.page
+            for run in self.rows if run.row.page
         ]  # fmt: skip
-        return judge + pages
+        ranges = [
+            self._action(run.row.take, "Take the ranges", "Enter the ranges that were found among the parameters.",
+                         partial(self._take_ranges, run), run.ranges_problem)
+            for run in self.rows if run.row.ranges is not None
+        ]  # fmt: skip
+        return verbs + pages + ranges
+
+    def _take_ranges(self, run: RowWork) -> None:
+        """Enter what was found, as one undo step; all other parameters stay."""
+        try:
+            found = run.read_ranges()
+        except InputError as error:
+            self.context.host.notify(str(error), "error")
+            return
+        self.editor.take(found)
+        names = ", ".join(self.editor.field(path).label for path in found) or "nothing is narrower than in the preset"
+        self.context.host.notify(f"Taken from {run.ranges.name}: {names}")
 
     def _entry_actions(self) -> list[Action]:
         action, editor = self._action, self.editor

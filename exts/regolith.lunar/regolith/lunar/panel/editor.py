@@ -85,6 +85,14 @@ class ParameterEditor:
         """
         self._commit({path: value})
 
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Enter several values, by the paths of their fields, as one undo step.
+
+        Raises:
+            KeyError: No field has one of the paths.
+        """
+        self._commit(values)
+
     def settle(self) -> None:
         """Make one undo step of what was set and not committed, if anything."""
         self._step()

@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar.dataset.generate import Generate
-from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.panel.settings import CompanionSettings, GenerateSettings, ModelSettings, ShotSettings
+from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, describe_allowed, field_extra, is_group
 from regolith.lunar.params.curriculum import PREFIX, CurriculumParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
@@ -29,15 +29,20 @@ SECTIONS: dict[str, str] = {
     "light": "Light",
     "camera": "Camera",
     "sensor": "Sensor",
+    "dynamics": "Dynamics",
     "dataset": "Dataset",
     "test_domain": "Test domain",
+    "traverse": "Traverse",
+    "calibrate": "Calibrate",
     "quality": "Quality",
     "model": "Model",
     "training": "Training",
 }
 """Key to title, in the panel's order."""
 
-CLOSED = frozenset({"rocks", "craters", "camera", "sensor", "test_domain", "quality"})
+CLOSED = frozenset(
+    {"rocks", "craters", "camera", "sensor", "dynamics", "test_domain", "traverse", "calibrate", "quality"}
+)
 """Sections a view shows collapsed at first."""
 
 PLACES = {
@@ -55,20 +60,18 @@ WORDS = {
 }  # fmt: skip
 """Part of a field's name to the word its label has."""
 
-UNIT_SUFFIXES = ("_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
+UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
 """Endings of names that repeat the unit, which a label shows anyway."""
 
 FILES = frozenset({"model.path", "companion.python", "evaluate.model"}) | {
-    f"{row.key}.{name}" for row in QUALITY for name in row.files
+    f"{row.key}.{name}" for row in ROWS for name in row.files
 }
 """Fields that take a file; other paths are folders."""
 
 PROGRAMS = frozenset({"companion.python", "generate.command"})
 """Fields that name what a companion executes: a host whose users may not run what they like withholds them."""
 
-OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"}) | {
-    f"{row.key}.out" for row in QUALITY
-}
+OUTPUTS = frozenset({"generate.out", "training.out", "evaluate.out", "photos.out"}) | {f"{row.key}.out" for row in ROWS}
 """Fields that name a folder or file a companion writes."""
 
 
@@ -96,7 +99,7 @@ SOURCES: tuple[FormSource, ...] = (
     FormSource("", Params, "", hidden=frozenset({"preset"})),
     FormSource("generate", Generate, "dataset", "Export", _VERB),
     FormSource("drawing", GenerateSettings, "dataset", "Export"),
-    *(FormSource(row.key, row.model, "quality", row.title, row.hidden) for row in QUALITY),
+    *(FormSource(row.key, row.model, row.section, row.title, row.hidden) for row in ROWS),
     FormSource("model", ModelSettings, "model", "Live preview"),
     FormSource("evaluate", EvaluateSynth, "model", "Evaluate on a split", _VERB | {"model"}),
     FormSource("photos", EvaluateReal, "model", "Evaluate on photographs", _VERB | {"model"}),

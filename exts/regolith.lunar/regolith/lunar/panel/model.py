@@ -19,13 +19,13 @@ from regolith.lunar.panel.generate_work import GenerateWork
 from regolith.lunar.panel.host import Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
-from regolith.lunar.panel.quality import quality_defaults
-from regolith.lunar.panel.quality_work import QualityWork, quality_works
+from regolith.lunar.panel.row_work import RowWork, row_works
 from regolith.lunar.panel.run_work import RunWork, latest_runs
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.train_work import TrainWork
 from regolith.lunar.panel.values import enter, start_values
-from regolith.lunar.params import Params, load_preset, preset_names
+from regolith.lunar.panel.verb_rows import row_defaults
+from regolith.lunar.params import Group, InputError, Params, load_preset, preset_names
 from regolith.lunar.stage.spec import FrameSpec
 
 PYTHON_KEY = "python"
@@ -80,10 +80,10 @@ class PanelModel(ParameterEditor):
         self._artifacts = ArtifactWork(
             context, self._training, self._generate, lambda path: self.commit("model.path", path)
         )
-        self._quality: tuple[QualityWork, ...] = quality_works(context)
-        self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs, *self._quality)
+        self._rows: tuple[RowWork, ...] = row_works(context)
+        self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs, *self._rows)
         self.works = {work.key: work for work in (self._stage.work, self._generate.work, *(r.work for r in self._runs))}
-        """Keys: stage, generate, training, evaluate, model, verify, doctor, report, and those of `QUALITY`."""
+        """Keys: stage, generate, training, evaluate, model, verify, doctor, report, and those of `ROWS`."""
         self._adopt()
         self.actions: dict[str, Action] = Buttons(
             context,
@@ -93,13 +93,13 @@ class PanelModel(ParameterEditor):
             self._generate,
             self._training,
             self._artifacts,
-            self._quality,
+            self._rows,
             self._refresh_actions,
         ).make()
         """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, verify, train, use_model,
         evaluate, evaluate_photos, report, evaluation_report, training_report, open_folder, open_run, choose_python,
-        doctor, undo, redo, load, save, those of `QUALITY`, each with _report where it has a page; none that edits a
-        withheld field."""
+        doctor, undo, redo, load, save, those of `ROWS`, each with _report and _take where it has
+        these; none that edits a withheld field."""
 
     def _edited(self, *, committed: bool) -> None:
         python = self._context.values.good["companion.python"]
@@ -172,6 +172,18 @@ class PanelModel(ParameterEditor):
     def params(self) -> Params:
         """The parameters that count: with the last allowed value where what is entered is not."""
         return self._context.values.params
+
+    def entered(self, prefix: str) -> Group:
+        """The model that some fields make, by what their paths begin with: `traverse`.
+
+        Raises:
+            InputError: One of them is missing or not allowed.
+        """
+        values = self._context.values
+        model, problem = values.models[prefix], values.problem(prefix)
+        if problem or model is None:
+            raise InputError.from_line(problem or f"{prefix}: incomplete")
+        return model
 
     @property
     def valid(self) -> bool:
@@ -264,4 +276,4 @@ def _defaults(host: Host) -> dict[str, Any]:
         "training.val_split": data / "dataset" / "val",
         "training.out": data / "training",
         "companion.python": Path(python) if python else None,
-    } | quality_defaults(data)
+    } | row_defaults(data)

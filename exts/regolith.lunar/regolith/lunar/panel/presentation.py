@@ -11,7 +11,7 @@ from typing import Literal
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.host import LiveState
-from regolith.lunar.panel.quality import QUALITY
+from regolith.lunar.panel.verb_rows import SECTIONS
 from regolith.lunar.panel.work import Work
 
 MAIN = ("author", "preview", "generate", "train")
@@ -20,7 +20,7 @@ MAIN = ("author", "preview", "generate", "train")
 BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "stage": (("randomize", "exact"),),
     "dataset": (("pause", "cancel"), ("verify", "report"), ("open_folder",)),
-    "quality": tuple((row.key, row.report) for row in QUALITY),
+    **{section: tuple(row.buttons for row in rows) for section, rows in SECTIONS.items()},
     "model": (("choose_model", "use_model"), ("evaluate", "evaluate_photos"), ("evaluation_report",)),
     "training": (("choose_python", "doctor"), ("training_report", "open_run")),
 }
@@ -29,7 +29,7 @@ BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
 WORKS: dict[str, tuple[str, ...]] = {
     "stage": ("stage",),
     "dataset": ("generate", "verify", "report"),
-    "quality": tuple(row.key for row in QUALITY),
+    **{section: tuple(row.key for row in rows) for section, rows in SECTIONS.items()},
     "model": ("evaluate", "model"),
     "training": ("training", "doctor"),
 }

@@ -1,16 +1,13 @@
-"""The verbs that judge data, as the panel has them: a row each, of which fields, work and buttons are made."""
+"""The verbs that judge data, as the panel has them."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from regolith.lunar.dataset.splits import counted
-from regolith.lunar.params import Verb
+from regolith.lunar.panel.verb_row import VerbRow
 from regolith.lunar.quality.appearance import ScoreAppearance
-from regolith.lunar.quality.calibrate_camera import CalibrateCamera
 from regolith.lunar.quality.drift import Drift
 from regolith.lunar.quality.drift_report import REPORT as DRIFT_PAGE
 from regolith.lunar.quality.gate import Gate
@@ -30,55 +27,6 @@ NAMED = 2
 """Reasons of a rejection that a line names; the log and the page have all."""
 SPLIT = "dataset/train_dr"
 """Split that is judged, below the panel's data folder, where no other is entered: the one that export writes."""
-
-
-@dataclasses.dataclass(frozen=True)
-class QualityVerb:
-    """A verb that judges data."""
-
-    key: str
-    """Of its work and its button; what its fields' paths begin with."""
-    verb: str
-    """Its name on the command line."""
-    model: type[Verb]
-    title: str
-    """Heading of its fields, and name of its work."""
-    label: str
-    """Of its button."""
-    tooltip: str
-    unit: str
-    """What its progress counts; empty where it tells of none."""
-    describe: Callable[[Any], str]
-    """Says in a line what its result is."""
-    places: Mapping[str, str]
-    """Field to path below the panel's data folder that takes the place of the verb's own default."""
-    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The same of fields that are no paths."""
-    splits: tuple[str, ...] = ("synth",)
-    """Fields that take one split; other folders and files it reads only have to be there."""
-    files: tuple[str, ...] = ()
-    """Fields that take a file; other paths are folders."""
-    marks: tuple[tuple[str, ...], str] = ((), "")
-    """Switches, and the folder that is also written where one of them is on."""
-    page: str = ""
-    """Page it writes into its folder."""
-    trains: bool = False
-    """Whether it needs the interpreter of training."""
-
-    @property
-    def report(self) -> str:
-        """Key of the button that opens its page."""
-        return f"{self.key}_report"
-
-    @property
-    def hidden(self) -> frozenset[str]:
-        """Fields of no use in the panel, and the model where it is the panel's own."""
-        return frozenset(Verb.model_fields) | {"events", "threads"} | ({"model"} if self.takes_model else set())
-
-    @property
-    def takes_model(self) -> bool:
-        """Whether the panel's model is the one it looks with; that of `select` is a checkpoint."""
-        return "model" in self.model.model_fields and not self.trains
 
 
 def _say_gate(result: dict[str, Any]) -> str:
@@ -126,12 +74,6 @@ def _say_select(result: dict[str, Any]) -> str:
     return f"{len(result['chosen'])} of {counted(len(result['units']), 'unit')} to label{ends}"
 
 
-def _say_camera(result: dict[str, Any]) -> str:
-    found = result["found"].values()
-    written = sum(row["written"] is not None for row in found)
-    return f"{counted(written, 'range')} narrowed, by {counted(result['photographs'], 'photograph')}"
-
-
 def _say_sensor(result: dict[str, Any]) -> str:
     most = max(row["points"] for row in result["rows"] if row["class"] == ALL)
     return f"{result['sensor']}: {counted(result['scans'], 'scan')}, up to {counted(most, 'point')}"
@@ -141,55 +83,51 @@ def _out(key: str) -> dict[str, str]:
     return {"out": f"quality/{key}"}
 
 
-QUALITY: tuple[QualityVerb, ...] = (
-    QualityVerb(
+QUALITY: tuple[VerbRow, ...] = (
+    VerbRow(
         "gate", "gate", Gate, "Gate", "Judge the split",
         "Accept a split that is near enough to real pictures, or reject it and say what to draw instead.",
         "pictures", _say_gate, {"synth": SPLIT} | _out("gate"), page=GATE_PAGE,
         marks=(("quarantine", "columns"), "synth"),
     ),
-    QualityVerb(
+    VerbRow(
         "score_semantics", "score semantics", ScoreSemantics, "Semantics", "Score semantics",
         "Compare what an encoder sees of each class in synthetic and in real pictures.",
         "pictures", _say_semantics, {"synth": SPLIT} | _out("semantics"),
     ),
-    QualityVerb(
+    VerbRow(
         "score_appearance", "score appearance", ScoreAppearance, "Appearance", "Score appearance",
         "Compare spectrum, brightness, shadow and edges of each class in synthetic and in real pictures.",
         "pictures", _say_appearance, {"synth": SPLIT} | _out("appearance"),
     ),
-    QualityVerb(
+    VerbRow(
         "score_geometry", "score geometry", ScoreGeometry, "Geometry", "Score geometry",
         "Score the shapes of synthetic clouds of points, or depth, against real ones.",
         "clouds", _say_geometry, {"synth": SPLIT} | _out("geometry"), splits=(), files=("sensor",),
     ),
-    QualityVerb(
+    VerbRow(
         "calibrate_sensor", "calibrate sensor", CalibrateSensor, "Sensor", "Calibrate the sensor",
         "Measure how far repeated scans of one place lie apart, which pairs of clouds are then held against.",
-        "steps", _say_sensor, {"scans": "scans", "out": "quality/sensor.json"}, splits=(), files=("out",),
+        "steps", _say_sensor, {"scans": "scans", "out": "calibration/sensor.json"}, splits=(), files=("out",),
+        section="calibrate",
     ),
-    QualityVerb(
+    VerbRow(
         "drift", "drift", Drift, "Drift", "Test for drift",
         "Test whether new pictures look to the model as reference pictures do.",
         "pictures", _say_drift, {"reference": SPLIT} | _out("drift"), splits=(), page=DRIFT_PAGE,
     ),
-    QualityVerb(
+    VerbRow(
         "tail", "tail", Tail, "Tail", "Find the tail",
         "Find rocks that are rare in real pictures or hard for the model, and what to draw for more of them.",
         "frames", _say_tail, {"split": SPLIT} | _out("tail"), splits=("split",), page=TAIL_PAGE,
         marks=(("columns",), "split"),
     ),
-    QualityVerb(
+    VerbRow(
         "mix", "mix", Mix, "Mixture", "Mix frames",
         "Mix synthetic and real frames in a ratio, as a manifest that training takes as a split.",
         "", _say_mix, {"synth": SPLIT, "out": "quality/mix.json"}, splits=(), files=("out",),
     ),
-    QualityVerb(
-        "calibrate_camera", "calibrate camera", CalibrateCamera, "Camera", "Calibrate the camera",
-        "Narrow a preset's camera to what photographs show of a real one.",
-        "photographs", _say_camera, {"images": "photographs"} | _out("camera"), splits=(),
-    ),
-    QualityVerb(
+    VerbRow(
         "select", "select", SelectParams, "Labels", "Choose what to label",
         "Choose the pictures of a pool that would teach a model most, and queue them for people to label.",
         "pictures", _say_select, {"model": "training/best.pt"} | _out("select"), {"budget": 40}, splits=(),
@@ -197,13 +135,3 @@ QUALITY: tuple[QualityVerb, ...] = (
     ),
 )  # fmt: skip
 """The verbs, in the order of their headings."""
-
-
-def quality_defaults(data: Path) -> dict[str, Any]:
-    """By their paths, what takes the place of the verbs' own defaults.
-
-    Args:
-        data: The panel's data folder.
-    """
-    places = {f"{row.key}.{name}": data / place for row in QUALITY for name, place in row.places.items()}
-    return places | {f"{row.key}.{name}": value for row in QUALITY for name, value in row.values.items()}

@@ -83,8 +83,9 @@ class RunWork:
         data.mkdir(parents=True, exist_ok=True)
         env = package_environment()
         run = Run.start(folder, arguments, kind=self.work.key, details=details, env=env, cwd=data)
-        self.work.log.clear()
-        self.work.metrics.clear()
+        for shown in (self.work.log, self.work.metrics, self.work.pictures):
+            shown.clear()
+        self.work.table = ()
         self._python = str(arguments[0])
         self._follow(run)
         self._say("running", "starting")

@@ -13,7 +13,7 @@ from regolith.lunar.panel.context import PanelContext
 from regolith.lunar.panel.host import Question
 from regolith.lunar.panel.run_work import RESULT, RunWork
 from regolith.lunar.panel.work import WorkState
-from regolith.lunar.params import InputError
+from regolith.lunar.params import InputError, Params, save_params
 from regolith.lunar.params.curriculum import CurriculumParams
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.reading import read_json_lines
@@ -147,6 +147,7 @@ class VerbWork(RunWork):
         *,
         writes: Path | None = None,
         python: Path | None = None,
+        params: Params | None = None,
     ) -> None:
         """Run it.
 
@@ -156,6 +157,7 @@ class VerbWork(RunWork):
             details: What to note.
             writes: File or folder it writes; left out, none.
             python: Interpreter; left out, the one of all verbs.
+            params: Parameters it starts from; left out, none.
         """
         python = python or self._context.python
         if python is None:
@@ -165,6 +167,9 @@ class VerbWork(RunWork):
             if writes is not None:
                 self._context.check_inside("out", writes)
             folder = self.folder()
+            if params is not None:
+                save_params(params, folder / "params.yaml")
+                arguments = [f"--params={folder / 'params.yaml'}", *arguments]
             command = [str(python), "-m", "regolith.lunar.cli", *verb.split(), *arguments, f"--json={folder / RESULT}"]
             self.start(folder, command, details)
         except (InputError, OSError) as error:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+Table = Sequence[Sequence[str]]
+"""Lines of texts, the first of them their headings; empty for no table."""
+
 WorkState = Literal["idle", "running", "pausing", "paused", "stopping", "finished", "failed", "interrupted"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of what is being done."""
+
+    title: str
+    data: bytes
+    """A PNG, as the companion wrote it."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -29,6 +42,10 @@ class Work:
     """Last lines it printed or noted."""
     folder: Path | None = None
     """Where what it makes lies."""
+    pictures: dict[str, Picture] = dataclasses.field(default_factory=dict)
+    """Kind to the newest picture of it: `map`, `view`."""
+    table: Table = ()
+    """What came of it."""
 
     @property
     def fraction(self) -> float:

@@ -7,9 +7,13 @@ time_s              float64 [T]     since the start; the pose at the time, then 
 position_m          float64 [T, 3]  of the rover's origin, world frame
 orientation         float64 [T, 4]  unit quaternion (w, x, y, z), rover to world
 velocity_m_s        float64 [T, 3]  of the chassis' centre of mass, world frame
+suspension_rad      float64 [T, 4]  angles of the suspension joints
 steering_rad        float64 [T, 4]  angles of the steering joints
+wheel_rad           float64 [T, 4]  angles of the drive joints, whole turns included
 wheel_rate_rad_s    float64 [T, 4]  rates of the drive joints
 drive_torque_n_m    float64 [T, 4]  of the drives
+measured            float64 [T, 11] as the controller reads them, noise included: x and y [m], heading [rad], steering
+                                    [rad], wheel rates [rad/s]
 commanded           float64 [T, 8]  steering [rad], then wheel rates [rad/s], as the controller wants them
 applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration,
                                     and after delay, gain and noise
@@ -25,14 +29,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.physics.actuation import Actuation
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Command, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
@@ -59,6 +64,22 @@ TIPPED_COS = math.cos(math.radians(45.0))
 """Cosine of the tilt at which a rover has tipped over."""
 
 Outcome = Literal["reached", "stuck", "tipped", "timeout"]
+
+
+class Pilot(Protocol):
+    """Says what the joints are to do, asked every `PERIOD_S`."""
+
+    def command(self, state: Mapping[str, np.ndarray]) -> Command:
+        """What they are to do in a state: a row of a trajectory, but for what is commanded."""
+        ...
+
+
+class Look(Protocol):
+    """Looks at a drive while it goes on."""
+
+    def __call__(self, rows: Sequence[dict[str, np.ndarray]], touched: Iterable[str], *, last: bool) -> object:
+        """Take the rows of its trajectory so far, and the rocks touched, by their prims."""
+        ...
 
 
 @dataclasses.dataclass
@@ -159,6 +180,8 @@ def drive_route(
     time_max_s: float,
     soil: WheelSoil | None = None,
     actuation: Actuation | None = None,
+    pilot: Pilot | None = None,
+    watch: Look | None = None,
 ) -> Drive:
     """Drive along a way until its end, or until it goes no further.
 
@@ -171,9 +194,12 @@ def drive_route(
         mode: How turns are made.
         time_max_s: Simulated time after which it is given up [s].
         soil: Soil under the wheels; None for hard ground.
-        actuation: Delay, gain and noise between the controller and the drives; None for none of these.
+        actuation: Delay, gain and noise between the controller and the rover, whose readings are `largest_readings`;
+            None for none of these.
+        pilot: Drives instead of following the way; at its last corner it has reached the goal.
+        watch: Looks at each row, and once more at the end; its time counts for nothing.
     """
-    began = time.process_time()
+    began, watched = time.process_time(), 0.0
     simulate = engine.step if soil is None else soil.step
     engine.reset({schema.ROVER_CHASSIS: start})
     simulate(round(SETTLE_S / engine.timestep_s))
@@ -184,28 +210,57 @@ def drive_route(
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
         state = _read_state(engine, layout, tick * PERIOD_S)
-        heading = _heading(state)
-        command = follower.command(state["position_m"][:2], heading)
-        applied = actuators.apply(command)
+        state["measured"] = measured = _measure(state, actuation)
+        command = pilot.command(state) if pilot else follower.command(measured[:2], float(measured[2]))
+        applied = actuators.apply(command, measured[3:7])
         state["commanded"] = np.concatenate([command.steering, command.rates])
         state["applied"] = np.concatenate([applied.steering, applied.rates])
         state["sinkage_m"] = np.zeros(4) if soil is None else soil.sinkage
         rows.append(state)
         rocks.see(engine, tick * PERIOD_S)
-        if (ended := _ended(rows, route[-1])) is not None:
+        watched += _look(watch, rows, rocks, last=False)
+        if (ended := outcome_of(rows, route[-1])) is not None:
             outcome = ended
             break
         if actuation is None:
             simulate(round(PERIOD_S / engine.timestep_s))
         else:
             state["applied"] = actuation.drive(engine, layout, applied, simulate, PERIOD_S)
+    watched += _look(watch, rows, rocks, last=True)
     trajectory = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), time.process_time() - began)
+    cpu_s = time.process_time() - began - watched
+    return Drive(outcome, trajectory | {"route_m": route}, list(rocks.touches.values()), cpu_s)
+
+
+def _look(watch: Look | None, rows: list[dict[str, np.ndarray]], rocks: _Rocks, *, last: bool) -> float:
+    """Let somebody look; returns the processor time that took [s]."""
+    began = time.process_time()
+    if watch is not None:
+        watch(rows, rocks.touches, last=last)
+    return time.process_time() - began
+
+
+def largest_readings(layout: Layout, speed: float) -> np.ndarray:
+    """Largest value of each column of `measured`, that noise is a share of, shape [11].
+
+    Of a place it is the lookahead of the controller, of a heading half a turn, of a wheel's rate that of the rover's
+    speed.
+    """
+    place = (LOOKAHEAD_M, LOOKAHEAD_M, math.pi)
+    return np.concatenate([place, layout.limit, np.full(4, speed / layout.radius)])
+
+
+def _measure(state: dict[str, np.ndarray], actuation: Actuation | None) -> np.ndarray:
+    """What the controller reads of a row, shape [11]."""
+    motion = (state["position_m"][:2], [heading_of(state)], state["steering_rad"], state["wheel_rate_rad_s"])
+    truth = np.concatenate(motion)
+    return truth if actuation is None else actuation.read(truth)
 
 
 def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.ndarray]:
     """A row of a trajectory, but for what is commanded."""
     motion, rolling = engine.motion([schema.ROVER_CHASSIS]), read_rolling(engine, layout.wheels)
+    suspension = [engine.joint(schema.rover_joint("suspension", corner)) for corner in schema.CORNERS]
     steering = [engine.joint(path) for path in layout.steering]
     drives = [engine.joint(path) for path in layout.drives]
     return {
@@ -213,7 +268,9 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
         "position_m": motion.position[0],
         "orientation": motion.orientation[0],
         "velocity_m_s": motion.velocity[0],
+        "suspension_rad": np.array([joint.position for joint in suspension]),
         "steering_rad": np.array([joint.position for joint in steering]),
+        "wheel_rad": np.array([joint.position for joint in drives]),
         "wheel_rate_rad_s": np.array([joint.velocity for joint in drives]),
         "drive_torque_n_m": np.array([joint.effort for joint in drives]),
         "slip": rolling.slip,
@@ -221,14 +278,19 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
     }
 
 
-def _heading(state: dict[str, np.ndarray]) -> float:
-    """Heading of a row, anticlockwise from +X [rad]."""
+def heading_of(state: Mapping[str, np.ndarray]) -> float:
+    """Heading of a row of a trajectory, anticlockwise from +X [rad]."""
     w, x, y, z = state["orientation"]
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
-def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
-    """How it ended; None where it goes on."""
+def outcome_of(rows: Sequence[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:
+    """How a drive ended; None where it goes on.
+
+    Args:
+        rows: Of its trajectory so far, one every `PERIOD_S`; of their columns position and orientation count.
+        goal: Where to, shape [2] [m].
+    """
     state = rows[-1]
     _, x, y, _ = state["orientation"]
     if 1.0 - 2.0 * (x * x + y * y) < TIPPED_COS:
@@ -239,6 +301,6 @@ def _ended(rows: list[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | Non
     if len(rows) > span:
         then = rows[-1 - span]
         moved = np.linalg.norm(state["position_m"] - then["position_m"])
-        if moved < STUCK_M and abs(math.remainder(_heading(state) - _heading(then), 2.0 * math.pi)) < STUCK_RAD:
+        if moved < STUCK_M and abs(math.remainder(heading_of(state) - heading_of(then), 2.0 * math.pi)) < STUCK_RAD:
             return "stuck"
     return None

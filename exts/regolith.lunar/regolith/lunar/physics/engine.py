@@ -55,7 +55,19 @@ class Motion:
     """World frame [rad/s], shape [N, 3]."""
 
 
-class Engine(Protocol):
+class Joints(Protocol):
+    """Joints with drives, wherever they are simulated."""
+
+    def drive(self, joint: str, *, position: float | None = None, velocity: float | None = None) -> None:
+        """Set targets of a joint's drive [rad, rad/s] or [m, m/s]; None leaves one as it is."""
+        ...
+
+    def joint(self, joint: str) -> JointState:
+        """Where a joint is now."""
+        ...
+
+
+class Engine(Joints, Protocol):
     """A simulation of one stage."""
 
     world: World
@@ -74,20 +86,12 @@ class Engine(Protocol):
         """
         ...
 
-    def drive(self, joint: str, *, position: float | None = None, velocity: float | None = None) -> None:
-        """Set targets of a joint's drive [rad, rad/s] or [m, m/s]; None leaves one as it is."""
-        ...
-
     def step(self, count: int = 1) -> None:
         """Simulate `count` steps."""
         ...
 
     def motion(self, bodies: Sequence[str]) -> Motion:
         """How bodies move now."""
-        ...
-
-    def joint(self, joint: str) -> JointState:
-        """Where a joint is now."""
         ...
 
     def contacts(self) -> list[Contact]:

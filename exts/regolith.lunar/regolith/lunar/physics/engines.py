@@ -9,13 +9,14 @@ from pxr import Usd
 
 from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.mujoco import MujocoEngine
+from regolith.lunar.physics.ovphysx import PhysxEngine
 from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.world import World
 
 TIMESTEP_S = 0.005
 """Step of a simulation [s]."""
 
-EngineName = Literal["mujoco"]
+EngineName = Literal["mujoco", "ovphysx"]
 
 
 def open_engine(
@@ -37,4 +38,5 @@ def open_engine(
         InputError: The engine is not installed, or something on the stage cannot be simulated; names its prim.
     """
     world = stage if isinstance(stage, World) else read_world(stage)
-    return {"mujoco": MujocoEngine}[engine](world, timestep_s=timestep_s, gripping=gripping)
+    kinds: dict[EngineName, type[MujocoEngine | PhysxEngine]] = {"mujoco": MujocoEngine, "ovphysx": PhysxEngine}
+    return kinds[engine](world, timestep_s=timestep_s, gripping=gripping)

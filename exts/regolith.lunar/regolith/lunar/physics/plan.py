@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import ConvexHull
 
 from regolith.lunar.physics.world import Shape
@@ -15,42 +16,39 @@ from regolith.lunar.physics.world import Shape
 CELL_M = 0.1
 """Cell of the grid [m]."""
 
+NEAR_COST = 30.0
+"""Cost of a metre of way on which the clearance falls short by a metre, over that of a metre of free way; chosen."""
+
+SIGHT_M = 4.0
+"""How far along a way a guide looks for the last place it may go to straight [m]."""
+
 _STEPS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]
 
 
 class Clearance:
     """How far every place of a square is from the footprint of a rock."""
 
-    def __init__(self, rocks: Iterable[Shape], *, half: float) -> None:
+    def __init__(self, taken: np.ndarray) -> None:
+        """Take the nodes of a square grid about the origin that are rock, bool, shape [side, side], rows along Y."""
+        self._side = len(taken)
+        self._distance = np.full(taken.shape, np.inf)
+        if taken.any():
+            self._distance = np.asarray(ndimage.distance_transform_edt(~taken)) * CELL_M
+
+    @classmethod
+    def of_rocks(cls, rocks: Iterable[Shape], *, half: float) -> Clearance:
         """Lay rocks, as convex hulls, over a square about the origin.
 
         Args:
             rocks: Hulls in the world frame.
             half: Half side of the square [m].
         """
-        self._half = half
-        self._side = 2 * math.ceil(half / CELL_M) + 1
-        taken = np.zeros((self._side, self._side), bool)
+        side = 2 * math.ceil(half / CELL_M) + 1
+        taken = np.zeros((side, side), bool)
         for rock in rocks:
             assert rock.points is not None
-            self._stamp(taken, (rock.points + rock.pose.position)[:, :2])
-        self._distance = np.full(taken.shape, np.inf)
-        if taken.any():
-            self._distance = np.asarray(ndimage.distance_transform_edt(~taken)) * CELL_M
-
-    def _stamp(self, taken: np.ndarray, corners: np.ndarray) -> None:
-        """Mark the nodes in the shadow of a hull, and those next to its corners."""
-        at = np.rint(corners / CELL_M).astype(int) + self._side // 2
-        low, high = np.clip(at.min(axis=0), 0, self._side - 1), np.clip(at.max(axis=0), 0, self._side - 1)
-        columns, rows = (np.arange(low[axis], high[axis] + 1) for axis in (0, 1))
-        x, y = ((part - self._side // 2) * CELL_M for part in np.meshgrid(columns, rows))
-        sides = ConvexHull(corners).equations
-        inside = (sides[:, 0, None, None] * x + sides[:, 1, None, None] * y + sides[:, 2, None, None] <= 0.0).all(
-            axis=0
-        )
-        taken[low[1] : high[1] + 1, low[0] : high[0] + 1] |= inside
-        there = ((at >= 0) & (at < self._side)).all(axis=1)
-        taken[at[there, 1], at[there, 0]] = True
+            _stamp(taken, (rock.points + rock.pose.position)[:, :2])
+        return cls(taken)
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """Distance [m] of places [m], shape [N, 2], to the nearest rock; 0 beyond the square."""
@@ -58,6 +56,10 @@ class Clearance:
         there = ((index >= 0) & (index < self._side)).all(axis=1)
         safe = np.clip(index, 0, self._side - 1)
         return np.where(there, self._distance[safe[:, 1], safe[:, 0]], 0.0)
+
+    def nodes(self) -> tuple[int, np.ndarray]:
+        """Nodes along a side, and the distance of each [m], shape [side, side], rows along Y."""
+        return self._side, self._distance
 
     def clear(self, start: np.ndarray, end: np.ndarray, distance: float) -> bool:
         """Whether a straight way keeps a distance [m] from all rocks."""
@@ -99,6 +101,20 @@ class Clearance:
         return np.array(kept)
 
 
+def _stamp(taken: np.ndarray, corners: np.ndarray) -> None:
+    """Mark the nodes in the shadow of a hull, and those next to its corners."""
+    side = len(taken)
+    at = np.rint(corners / CELL_M).astype(int) + side // 2
+    low, high = np.clip(at.min(axis=0), 0, side - 1), np.clip(at.max(axis=0), 0, side - 1)
+    columns, rows = (np.arange(low[axis], high[axis] + 1) for axis in (0, 1))
+    x, y = ((part - side // 2) * CELL_M for part in np.meshgrid(columns, rows))
+    sides = ConvexHull(corners).equations
+    inside = (sides[:, 0, None, None] * x + sides[:, 1, None, None] * y + sides[:, 2, None, None] <= 0.0).all(axis=0)
+    taken[low[1] : high[1] + 1, low[0] : high[0] + 1] |= inside
+    there = ((at >= 0) & (at < side)).all(axis=1)
+    taken[at[there, 1], at[there, 0]] = True
+
+
 def _search(free: np.ndarray, first: tuple[int, ...], last: tuple[int, ...]) -> list[tuple[int, ...]] | None:
     """Nodes of the shortest way over free ones; None where there is none."""
 
@@ -127,3 +143,57 @@ def _search(free: np.ndarray, first: tuple[int, ...], last: tuple[int, ...]) -> 
                 cost[to], before[to] = paid, node
                 heapq.heappush(queue, (paid + rest(to), to))
     return None
+
+
+class Guide:
+    """Where to go for one goal, from every place of a square; from those too near a rock too.
+
+    The distances of Dijkstra (1959) over the grid's eight neighbours, a way costing `NEAR_COST` more where it is nearer
+    to a rock than it should be: what keeps its distance is `Clearance.way`, and there is always a way out.
+    """
+
+    def __init__(self, clearance: Clearance, goal: np.ndarray, distance: float) -> None:
+        """Find all ways to a goal.
+
+        Args:
+            clearance: Rocks.
+            goal: Place [m], shape [2], within the square.
+            distance: From the middle of the rover to the footprint of a rock, where there is room [m].
+        """
+        self._clearance, self._goal, self._wanted = clearance, np.asarray(goal, np.float64), distance
+        self._side, self._distance = clearance.nodes()
+        cost = 1.0 + NEAR_COST * np.maximum(distance - self._distance, 0.0)
+        number = np.arange(self._side**2).reshape(self._side, self._side)
+        rows, columns, lengths = [], [], []
+        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            here = (slice(0, self._side - down), slice(max(0, -right), self._side - max(0, right)))
+            there = (slice(down, self._side), slice(max(0, right), self._side - max(0, -right)))
+            rows.append(number[here].ravel())
+            columns.append(number[there].ravel())
+            lengths.append(0.5 * math.hypot(down, right) * CELL_M * (cost[here] + cost[there]).ravel())
+        edges = (np.concatenate(lengths), (np.concatenate(rows), np.concatenate(columns)))
+        graph = sparse.csr_matrix(edges, shape=(self._side**2, self._side**2))
+        self._last = self._node(self._goal)
+        _, self._next = dijkstra(graph, directed=False, indices=self._last, return_predecessors=True)
+
+    def _node(self, place: np.ndarray) -> int:
+        column, row = np.clip(np.rint(place / CELL_M).astype(int) + self._side // 2, 0, self._side - 1)
+        return int(row) * self._side + int(column)
+
+    def ahead(self, place: np.ndarray, lookahead: float) -> np.ndarray:
+        """The point [m] to steer for from a place [m], shape [2]: `lookahead` [m] along the way, its corners cut."""
+        nodes = [self._node(place)]
+        while nodes[-1] != self._last and len(nodes) * CELL_M < SIGHT_M:
+            nodes.append(int(self._next[nodes[-1]]))
+        row, column = np.divmod(np.array(nodes), self._side)
+        places = (np.column_stack([column, row]) - self._side // 2) * CELL_M
+        if nodes[-1] == self._last:
+            places[-1] = self._goal
+        room = min(self._wanted, float(self._clearance.at(place[None])[0]))
+        for there in places[:0:-2]:
+            gap = float(np.linalg.norm(there - place))
+            if gap > 0.0 and self._clearance.clear(place, there, room):
+                if gap >= lookahead or (there == self._goal).all():
+                    return place + min(1.0, lookahead / gap) * (there - place)
+                break
+        return places[min(round(lookahead / CELL_M), len(places) - 1)]

@@ -30,13 +30,16 @@ NODES_MAX = 4096
 """Most nodes along a side of the ground."""
 
 
-def read_world(stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: float | None = None) -> World:
+def read_world(
+    stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: float | None = None, with_ground: bool = True
+) -> World:
     """Read what an engine simulates of a stage.
 
     Args:
         stage: Stage in metres, Z up.
         rock_min_m: Smallest rock that collides [m].
         cell_m: Spacing of the ground's nodes [m]; None for that of the stage's own grid.
+        with_ground: Whether the ground is read; a baked one cannot be.
 
     Raises:
         InputError: Something no engine here can simulate; names its prim.
@@ -50,7 +53,7 @@ def read_world(stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: floa
         read_body(prim, tuple(shapes.get(str(prim.GetPath()), ())), cache) for prim in prims if owner(prim) == prim
     ]
     joints, roots = read_joints(prims, cache)
-    ground = read_field(stage, cell_m)
+    ground = read_field(stage, cell_m) if with_ground else None
     area = (math.inf, math.inf) if ground is None else (ground.half_x, ground.half_y)
     return World(
         gravity=read_gravity(stage),
@@ -59,6 +62,7 @@ def read_world(stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: floa
         fixed=(*shapes.get("", ()), *read_rocks(stage, rock_min_m, area, cache)),
         ground=ground,
         apart=frozenset(root for root in roots if _keeps_apart(stage.GetPrimAtPath(root))),
+        stage=stage,
     )
 
 

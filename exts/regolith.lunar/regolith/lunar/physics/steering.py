@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.engine import Engine
+from regolith.lunar.physics.engine import Joints
 from regolith.lunar.physics.wheel_soil import Wheels, find_wheels
 from regolith.lunar.physics.world import World
 from regolith.lunar.stage import schema
@@ -121,6 +121,25 @@ def turn_on_spot(layout: Layout, *, rate: float) -> Command:
     return Command(steering, -np.sign(y) * rate * arm / layout.radius)
 
 
+def seen_from(point: np.ndarray, place: np.ndarray, heading: float) -> tuple[float, float]:
+    """A point [m] from a place [m] with a heading [rad], anticlockwise from +X: how far ahead and to the left [m]."""
+    east, north = point - place
+    ahead = math.cos(heading) * east + math.sin(heading) * north
+    aside = -math.sin(heading) * east + math.cos(heading) * north
+    return ahead, aside
+
+
+def pursuit_curvature(ahead: float, aside: float) -> float:
+    """Curvature [1/m] of the arc to a point ahead and to the left [m], within `CURVATURE_MAX`."""
+    curvature = 2.0 * aside / max(ahead * ahead + aside * aside, 1e-6)
+    return float(np.clip(curvature, -CURVATURE_MAX, CURVATURE_MAX))
+
+
+def spot_rate(layout: Layout, speed: float) -> float:
+    """Rate [rad/s] of a turn on the spot at which no wheel's middle is faster than `speed` [m/s]."""
+    return speed / float(np.linalg.norm(layout.hub, axis=1).max())
+
+
 class Route:
     """A way along straight pieces."""
 
@@ -156,10 +175,18 @@ class Route:
         return self.at(self._passed + lookahead)
 
 
+class Way(Protocol):
+    """A way to go."""
+
+    def ahead(self, place: np.ndarray, lookahead: float) -> np.ndarray:
+        """The point [m], shape [2], to steer for from a place [m]: `lookahead` [m] along the way."""
+        ...
+
+
 class Follower:
     """Pure pursuit (Coulter 1992, CMU-RI-TR-92-01) of a path, turning on the spot where the path does."""
 
-    def __init__(self, layout: Layout, path: Route, *, speed: float, mode: Mode) -> None:
+    def __init__(self, layout: Layout, path: Way, *, speed: float, mode: Mode) -> None:
         """Take a path to follow.
 
         Args:
@@ -174,31 +201,30 @@ class Follower:
 
     def command(self, place: np.ndarray, heading: float) -> Command:
         """What the joints are to do at a place [m] with a heading [rad], anticlockwise from +X."""
-        east, north = self._path.ahead(place, LOOKAHEAD_M) - place
-        ahead = math.cos(heading) * east + math.sin(heading) * north
-        aside = -math.sin(heading) * east + math.cos(heading) * north
+        ahead, aside = seen_from(self._path.ahead(place, LOOKAHEAD_M), place, heading)
         bearing = math.atan2(aside, ahead)
         self._turning = abs(bearing) > (0.25 * self._aim if self._turning else self._aim)
         if self._turning:
-            arm = float(np.linalg.norm(self._layout.hub, axis=1).max())
-            return turn_on_spot(self._layout, rate=math.copysign(self._speed / arm, bearing))
-        curvature = 2.0 * aside / max(ahead * ahead + aside * aside, 1e-6)
-        bounded = float(np.clip(curvature, -CURVATURE_MAX, CURVATURE_MAX))
-        return turn_about(self._layout, speed=self._speed, curvature=bounded)
+            return turn_on_spot(self._layout, rate=math.copysign(spot_rate(self._layout, self._speed), bearing))
+        return turn_about(self._layout, speed=self._speed, curvature=pursuit_curvature(ahead, aside))
 
 
 class Actuators:
     """The rover's joints: commands within limits, at rates they can do, and no driving while wheels still turn."""
 
-    def __init__(self, engine: Engine, layout: Layout, *, period_s: float) -> None:
-        """Take the joints of an engine that are commanded every `period_s`."""
-        self._engine, self._layout, self._period = engine, layout, period_s
+    def __init__(self, joints: Joints, layout: Layout, *, period_s: float) -> None:
+        """Take the joints that are commanded every `period_s`."""
+        self._joints, self._layout, self._period = joints, layout, period_s
         self._rates = np.zeros(4)
 
-    def apply(self, command: Command) -> Command:
-        """Set the drives, and say to what."""
+    def apply(self, command: Command, steered: np.ndarray) -> Command:
+        """Set the drives, and say to what.
+
+        Args:
+            command: What the controller wants.
+            steered: Angles of the steering joints as they are read [rad], shape [4].
+        """
         layout = self._layout
-        steered = np.array([self._engine.joint(path).position for path in layout.steering])
         wanted = np.clip(command.steering, -layout.limit, layout.limit)
         reach = STEERING_RATE * self._period
         steering = np.clip(wanted, steered - reach, steered + reach)
@@ -206,7 +232,7 @@ class Actuators:
         reach = WHEEL_ACCELERATION * self._period
         self._rates = np.clip(command.rates * share, self._rates - reach, self._rates + reach)
         for path, angle in zip(layout.steering, steering, strict=True):
-            self._engine.drive(path, position=float(angle))
+            self._joints.drive(path, position=float(angle))
         for path, rate in zip(layout.drives, self._rates, strict=True):
-            self._engine.drive(path, velocity=float(rate))
+            self._joints.drive(path, velocity=float(rate))
         return Command(steering, self._rates.copy())

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Literal
 
 import numpy as np
+from pxr import Usd
 
 MOON_GRAVITY = 1.62
 """Gravity of a stage without a PhysicsScene [m/s²]: the Moon's at its surface (NASA Moon Fact Sheet)."""
@@ -149,6 +150,8 @@ class World:
     ground: GroundField | None
     apart: frozenset[str]
     """Root bodies of articulations whose bodies do not collide with each other."""
+    stage: Usd.Stage | None = dataclasses.field(default=None, repr=False, compare=False)
+    """Where it was read of, for an engine that reads prims itself."""
 
     def joint_to(self, body: str) -> Joint | None:
         """Return the joint that leads to a body; None for a root."""

@@ -119,15 +119,16 @@ class CalibrateCamera(Verb):
         """Give a line for each parameter, and where the file is."""
         lines = [f"{result['photographs']} photographs, preset {result['preset']}"]
         for name, row in result["found"].items():
-            lines.append(f"{name:<26} {row['status']:<11} {_say_range(row):<24} {row['note']}")
+            lines.append(f"{name:<26} {row['status']:<11} {say_range(row):<24} {row['note']}")
         for row in result["sun"]:
             azimuth, elevation = row["azimuth_deg"], row["elevation_deg"]
-            lines.append(f"{row['image']}: sun azimuth {_say_range(azimuth)}, elevation {_say_range(elevation)}")
+            lines.append(f"{row['image']}: sun azimuth {say_range(azimuth)}, elevation {say_range(elevation)}")
         lines += [f"note: {note}" for note in result["notes"]]
         return "\n".join([*lines, str(self.out / PARAMS), str(self.out / RESULT)])
 
 
-def _say_range(row: Mapping[str, Any]) -> str:
+def say_range(row: Mapping[str, Any]) -> str:
+    """What is told of a value: its estimate and interval, or the end that is known."""
     if row["interval"] is None:
         return "–"
     low, high = row["interval"]

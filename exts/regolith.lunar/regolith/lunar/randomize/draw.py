@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, get_ar
 from regolith.lunar.params import Group, InputError, Interval, Params, RandomizeParams, field_extra, intervals
 from regolith.lunar.randomize.sampling import sobol_point
 from regolith.lunar.stage.rover_viper import rig_ranges
-from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
+from regolith.lunar.stage.spec import FrameSpec, SceneSpec, Stance, rng
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.scene import Scene
@@ -236,6 +236,39 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         values=values,
         rover=rover,
     )
+
+
+def lit_frame(params: Params, seed: int, split: str, number: int) -> FrameSpec:
+    """Light, ground and sensor of frame `number` of a split, for a drive over scene `number`; no camera is placed."""
+    values = draw_values(params, seed, split, number)
+    return FrameSpec(
+        split=split, index=number, scene=number, seed=frame_seed(seed, split, number), camera_x_m=0.0, camera_y_m=0.0,
+        camera_z_m=0.0, values=values,
+    )  # fmt: skip
+
+
+def ride_frame(
+    params: Params, seed: int, split: str, index: int, *, scene: int, stance: Stance, time_s: float
+) -> FrameSpec:
+    """Frame `index` of a split as a camera of a rover sees it that drives over scene `scene`.
+
+    Light, ground and sensor stay through a drive (`lit_frame`). Noise is the frame's.
+
+    Args:
+        params: Parameters, with the camera on a rover's rig.
+        seed: Seed of the dataset.
+        split: One of `SPLITS`.
+        index: Number of the frame inside the split.
+        scene: Number of the scene inside the split.
+        stance: How the rover stands.
+        time_s: Time since it set out [s].
+    """
+    from regolith.lunar.stage.camera import mounted
+
+    lit = dataclasses.replace(
+        lit_frame(params, seed, split, scene), index=index, seed=frame_seed(seed, split, index), time_s=time_s
+    )  # fmt: skip
+    return mounted(lit, params.camera.view, stance)
 
 
 def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> FrameSpec:

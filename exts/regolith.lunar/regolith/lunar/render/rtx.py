@@ -18,7 +18,8 @@ builds on it; these are all of rendering's calls with all their keywords:
 | context.stage_event_name | member of omni.usd.StageEventType |
 | carb.eventdispatcher.get_eventdispatcher().observe_event | event_name=, on_event=, observer_name=, order= |
 | omni.timeline.get_timeline_interface() | |
-| timeline.is_stopped(), .stop(), .commit() | |
+| timeline.is_stopped(), .is_playing(), .play(), .stop(), .commit(), .get_current_time(), .get_end_time() | |
+| timeline.set_end_time | end_time |
 | context.open_stage, await context.open_stage_async | url |
 | context.new_stage(), await context.new_stage_async() | |
 | rep.create.render_product | camera path, (width, height), name=, force_new= |
@@ -367,11 +368,45 @@ Pace = Owner | Guest
 """How rendering waits for the app: as its owner, or as its guest."""
 
 
-async def _halt(pace: Owner | Guest) -> None:
-    """Stop the timeline before a stage is replaced: playing, it has ended Isaac Sim 6.1 (IsaacSim issue 821)."""
+def _timeline() -> Any:
     import omni.timeline  # type: ignore[import-not-found]
 
-    timeline = omni.timeline.get_timeline_interface()
+    return omni.timeline.get_timeline_interface()
+
+
+class Timeline:
+    """The app's timeline, played from its present time; `stop` leaves it as it was."""
+
+    def __init__(self) -> None:
+        self._timeline = _timeline()
+        self._began, self._end = self._timeline.get_current_time(), self._timeline.get_end_time()
+
+    def play(self, most_s: float) -> None:
+        """Begin; before it has played so long [s] it neither ends nor begins anew by itself."""
+        self._timeline.set_end_time(max(self._end, self._began + most_s + 1.0))
+        self._timeline.play()
+        self._timeline.commit()
+
+    @property
+    def playing(self) -> bool:
+        """Whether it plays: a user may stop it at any time."""
+        return self._timeline.is_playing()
+
+    @property
+    def played_s(self) -> float:
+        """Time since `play` [s]."""
+        return self._timeline.get_current_time() - self._began
+
+    def stop(self) -> None:
+        """Stop: what physics has moved is put back by it with the app's next frame."""
+        self._timeline.stop()
+        self._timeline.set_end_time(self._end)
+        self._timeline.commit()
+
+
+async def _halt(pace: Owner | Guest) -> None:
+    """Stop the timeline before a stage is replaced: playing, it has ended Isaac Sim 6.1 (IsaacSim issue 821)."""
+    timeline = _timeline()
     if not timeline.is_stopped():
         timeline.stop()
         timeline.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -91,17 +92,46 @@ def mount_camera(
         Lens position in the world frame [m], float64, shape [3], and the rover's stance.
     """
     view = scene.params.camera.view
-    mount, heading = viper.MOUNTS[view], viper.heading_of(view, heading_deg)
+    heading = viper.heading_of(view, heading_deg)
     cos, sin = math.cos(math.radians(heading)), math.sin(math.radians(heading))
-    x, y, _ = mount.place_m
+    x, y, _ = viper.MOUNTS[view].place_m
     lens = np.array([x_m, y_m, 0.0])
     at = np.array([x_m - cos * x + sin * y, y_m - sin * x - cos * y])
     for _ in range(passes):
         at += (x_m, y_m) - lens[:2]
         stance = stand(scene.terrain, float(at[0]), float(at[1]), heading, carries=True)
-        matrix = rover_matrix(stance)
-        lens = np.array(mount.place_m) @ matrix[:3, :3] + matrix[3, :3]
+        lens = mounted_lens(view, stance)
     return lens, stance
+
+
+def mounted_lens(view: str, stance: Stance) -> np.ndarray:
+    """Lens of a camera on the rover in the world frame [m], float64, shape [3].
+
+    Args:
+        view: Name in `rover_viper.MOUNTS`.
+        stance: How the rover stands.
+    """
+    matrix = rover_matrix(stance)
+    return np.array(viper.MOUNTS[view].place_m) @ matrix[:3, :3] + matrix[3, :3]
+
+
+def mounted(spec: FrameSpec, view: str, stance: Stance) -> FrameSpec:
+    """The frame that a camera of a rover sees where that stands: light, ground and sensor stay.
+
+    Args:
+        spec: A frame of the scene.
+        view: Name in `rover_viper.MOUNTS`.
+        stance: How the rover stands.
+    """
+    mount = viper.MOUNTS[view]
+    x, y, z = mounted_lens(view, stance).tolist()
+    rig = {
+        "heading_deg": (stance.heading_deg + mount.yaw_deg) % 360.0, "pitch_deg": mount.pitch_deg, "roll_deg": 0.0,
+        "height_m": mount.place_m[2], "fov_deg": mount.fov_deg,
+    }  # fmt: skip
+    return dataclasses.replace(
+        spec, camera_x_m=x, camera_y_m=y, camera_z_m=z, values=spec.values | rig, rover=stance
+    )  # fmt: skip
 
 
 def place_camera(

@@ -27,6 +27,15 @@ def rover_matrix(stance: Stance) -> np.ndarray:
     return matrix
 
 
+def rover_angles(rotation: np.ndarray) -> tuple[float, float, float]:
+    """Heading, pitch and roll of a `Stance` [deg] whose rover's axes are the columns of a matrix, shape [3, 3]."""
+    ahead, left, up = rotation.T
+    heading = math.atan2(ahead[1], ahead[0])
+    pitch = math.asin(max(-1.0, min(1.0, float(ahead[2]))))
+    roll = math.atan2(left[2], up[2])
+    return math.degrees(heading), math.degrees(pitch), math.degrees(roll)
+
+
 def camera_matrix(
     position: tuple[float, float, float],
     heading_deg: float,

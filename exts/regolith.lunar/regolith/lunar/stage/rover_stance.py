@@ -174,22 +174,47 @@ def park(terrain: Terrain, rocks: RockField, *, roam_m: float, random: np.random
 
 
 def move_rover(stage: Usd.Stage, stance: Stance) -> None:
-    """Put the rover of a stage where and as it stands; wheels and steering point ahead.
+    """Put the rover of a stage where and as it stands, its steering and its wheels turned.
 
     Raises:
         InputError: The stage has no rover.
     """
+    for path, (place, turn) in rover_places(stance).items():
+        _place(stage, path, place, turn)
+
+
+def rover_places(stance: Stance) -> dict[str, tuple[tuple[float, float, float], Gf.Quatd]]:
+    """Where a rover is that stands so, and where its arms, uprights and wheels are on it.
+
+    Returns:
+        Path of the rover and of each of these bodies to place [m] and turn: of the rover in the world frame, of the
+        bodies in the rover's.
+    """
     turn = Gf.Matrix4d(*rover_matrix(stance).ravel().tolist()).ExtractRotationQuat()
-    _place(stage, schema.ROVER, (stance.x_m, stance.y_m, stance.z_m), turn)
-    for corner, bend_deg in zip(schema.CORNERS, stance.arms_deg, strict=True):
-        bend = math.radians(bend_deg)
-        turn = Gf.Quatd(math.cos(0.5 * bend), math.sin(0.5 * bend), 0.0, 0.0)
+    found = {schema.ROVER: ((stance.x_m, stance.y_m, stance.z_m), turn)}
+    angles = zip(schema.CORNERS, stance.arms_deg, stance.steering_deg, stance.wheels_deg, strict=True)
+    for corner, *degrees in angles:
+        bend, steering, rolled = map(math.radians, degrees)
+        own = {"suspension": (bend, 1), "steering": (steering, 3), "wheel": (rolled, 2)}
         places = viper.corner_places(corner)
         x, pivot, z = places["suspension"]
+        turn = Gf.Quatd(1.0)
         for part, (_, y, _) in places.items():  # all as high as the pivot
-            out = y - pivot
-            place = (x, pivot + math.cos(bend) * out, z + math.sin(bend) * out)
-            _place(stage, schema.rover_body(part, corner), place, turn)
+            beyond = max(abs(y) - viper.STEERING_Y_M, 0.0) * math.copysign(1.0, y)  # of the steering axis
+            aside = math.sin(steering) * beyond
+            out = y - pivot - (1.0 - math.cos(steering)) * beyond
+            place = (x - aside, pivot + math.cos(bend) * out, z + math.sin(bend) * out)
+            angle, axis = own[part]
+            turn = turn * _about(angle, axis) if angle else turn
+            found[schema.rover_body(part, corner)] = place, turn
+    return found
+
+
+def _about(radians: float, axis: int) -> Gf.Quatd:
+    """Turn about X (1), Y (2) or Z (3)."""
+    parts = [math.cos(0.5 * radians), 0.0, 0.0, 0.0]
+    parts[axis] = math.sin(0.5 * radians)
+    return Gf.Quatd(*parts)
 
 
 def _place(stage: Usd.Stage, path: str, place: tuple[float, float, float], turn: Gf.Quatd) -> None:

@@ -30,6 +30,13 @@ class SceneSpec:
         return dataclasses.asdict(self)
 
 
+AHEAD = (0.0, 0.0, 0.0, 0.0)
+"""Angles of wheels that were not turned [deg]."""
+
+_CORNERS = ("arms_deg", "steering_deg", "wheels_deg")
+"""Values of a stance that are one a wheel."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Stance:
     """How a rover stands: on the ground under its wheels, its arms bent to where each wheel touches it."""
@@ -48,10 +55,19 @@ class Stance:
     """Turn of the suspension joints of fl, fr, rl and rr about +X."""
     carries: bool
     """Whether the frame's camera is on it."""
+    steering_deg: tuple[float, float, float, float] = AHEAD
+    """Turn of the steering joints about +Z, in the same order."""
+    wheels_deg: tuple[float, float, float, float] = AHEAD
+    """Turn of the wheels about +Y, which rolls ahead."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return dataclasses.asdict(self) | {"arms_deg": list(self.arms_deg)}
+        """Plain values for JSON; nothing of wheels that point ahead as they were built."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in ("steering_deg", "wheels_deg") or any(getattr(self, name))
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Stance:
@@ -60,7 +76,8 @@ class Stance:
         Raises:
             TypeError: A value is missing.
         """
-        values: dict[str, Any] = data | {"arms_deg": tuple(data.get("arms_deg", ()))}
+        angles = {name: tuple(data[name]) for name in _CORNERS if name in data}
+        values: dict[str, Any] = data | angles
         return cls(**values)
 
 
@@ -85,6 +102,8 @@ class FrameSpec:
     """Field name to the value drawn, of every `Interval` drawn per frame."""
     rover: Stance | None = None
     """Where the rover stands, where there is one."""
+    time_s: float | None = None
+    """Time since the rover set out [s], of a frame along a drive."""
 
     @property
     def carrier(self) -> Stance | None:
@@ -101,8 +120,8 @@ class FrameSpec:
         return place[name] if name in place else self.values[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, drawn ones beside the rest; nothing of a rover where there is none."""
-        apart = ("values", "rover")
+        """Plain values for JSON, drawn ones beside the rest; nothing of a rover or a time where there is none."""
+        apart = ("values", "rover", *(() if self.time_s is not None else ("time_s",)))
         fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
         rover = {} if self.rover is None else {"rover": self.rover.to_dict()}
         return fixed | rover | self.values

@@ -9,8 +9,6 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from regolith.lunar.panel.context import say
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
@@ -19,7 +17,7 @@ from regolith.lunar.perception.model_files import shipped_models
 from regolith.lunar.studio.camera import RoverCamera, Shown
 from regolith.lunar.studio.edits import Edits
 from regolith.lunar.studio.live import Photo, Seen, StudioInference
-from regolith.lunar.studio.parts import QUIET, assign, from_page, marked, markup
+from regolith.lunar.studio.parts import QUIET, add_image, assign, from_page, marked, markup, set_image
 from regolith.lunar.studio.picture import (
     VIEWS,
     Looks,
@@ -128,7 +126,7 @@ class CameraPanel:
             button = gui.add_button(label, color=QUIET)
             button.on_click(from_page(self._loop, lambda value, view=view: self.choose(view)))
             self._add_command(gui, view, label)
-        self._image = _add_image(gui)
+        self._image = add_image(gui)
         self._caption = gui.add_html(markup("note", "The stage is being built."))
         self._over = gui.add_folder(None, visible=False)
         with self._over:
@@ -159,7 +157,7 @@ class CameraPanel:
             hint="See what the model makes of a picture of your own. It stays on this machine.",
         )  # fmt: skip
         self._upload.on_upload(from_page(self._loop, self._take_photo))
-        self._photo_image = _add_image(gui, visible=False)
+        self._photo_image = add_image(gui, visible=False)
         self._photo_caption = gui.add_html("", visible=False)
         self._photo_close = gui.add_button("Put the photograph away", icon=Icon.CIRCLE_X, color=QUIET, visible=False)
         self._photo_close.on_click(from_page(self._loop, lambda value: self._drop_photo()))
@@ -236,7 +234,7 @@ class CameraPanel:
         """Send a picture to the pages."""
         self._painted = painted
         with self._server.atomic():  # one message to the page
-            _set_image(self._image, painted.format, painted.data)
+            set_image(self._image, painted.format, painted.data)
             self._caption_now()
         self._server.flush()  # at once, not at viser's next sixtieth of a second
 
@@ -309,7 +307,7 @@ class CameraPanel:
         self._show_photo(photo)
 
     def _show_photo(self, photo: Photo) -> None:
-        _set_image(self._photo_image, "png", encode(overlay(photo.rgb, photo.mask, self._looks()), "png"))
+        set_image(self._photo_image, "png", encode(overlay(photo.rgb, photo.mask, self._looks()), "png"))
         assign(self._photo_caption, "content", photo_caption(photo))
         for part in (self._photo_image, self._photo_caption, self._photo_close):
             assign(part, "visible", True)
@@ -323,13 +321,3 @@ class CameraPanel:
     def close(self) -> None:
         """End the painting thread."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _add_image(gui: GuiApi, *, visible: bool = True) -> Any:
-    """Add a black image: a picture comes later."""
-    return gui.add_image(np.zeros((3, 4, 3), np.uint8), format="png", visible=visible)
-
-
-def _set_image(image: Any, kind: str, data: bytes) -> None:
-    """Give an image widget a file as it is: `handle.image` would encode it once more, and on this thread."""
-    image._format, image._data = kind, data

@@ -6,6 +6,8 @@ import html
 from collections.abc import Callable, Coroutine, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.presentation import action_words
 from regolith.lunar.studio.serving import resend
@@ -60,6 +62,16 @@ def markup(name: str, text: str = "") -> str:
     """HTML of a marked piece."""
     classes = " ".join(f"rl-{part}" for part in name.split())
     return f'<div class="{classes}">{html.escape(text)}</div>'
+
+
+def add_image(gui: GuiApi, *, visible: bool = True) -> Any:
+    """Add a black image: a picture comes later."""
+    return gui.add_image(np.zeros((3, 4, 3), np.uint8), format="png", visible=visible)
+
+
+def set_image(image: Any, kind: str, data: bytes) -> None:
+    """Give an image widget a file as it is: `handle.image` would encode it once more, and on this thread."""
+    image._format, image._data = kind, data
 
 
 class ActionButton:

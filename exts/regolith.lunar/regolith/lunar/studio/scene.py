@@ -205,6 +205,7 @@ class SceneView:
             ground = self._solid.ground if self._solid else None
             sun.place(spec, rover.place(spec, *self._size), ground)
             self._solids.light(spec)
+            self._solids.stand(spec.rover)
         self._spec = spec
         eye = self._server.initial_camera
         eye.position, eye.look_at = _overview(spec)

@@ -19,6 +19,7 @@ from regolith.lunar.stage.mesh import TriMesh
 from regolith.lunar.stage.noise import smoothstep
 from regolith.lunar.stage.reading import Ground, read_ground, read_mesh
 from regolith.lunar.stage.shapes import icosphere
+from regolith.lunar.studio.scene_rover import RoverMeshes, read_rover
 from regolith.lunar.studio.scene_rtin import network, tolerance_for, vertex_errors
 
 GROUND_TRIANGLES = 30_000
@@ -83,6 +84,8 @@ class StageContent:
     rocks: Rocks
     roam_m: float
     """Radius about the origin inside which frames place the camera [m]."""
+    rover: RoverMeshes = dataclasses.field(default_factory=dict)
+    """Bodies of the rover; none where there is none."""
 
     @property
     def half_m(self) -> float:
@@ -156,7 +159,8 @@ def read_content(stage: Usd.Stage) -> StageContent:
     world = stage.GetPrimAtPath(schema.WORLD)
     shown = (world.GetCustomDataByKey(schema.SHOWN) if world else None) or {}
     camera = json.loads(shown.get("parameters", "{}")).get("camera", {})
-    return StageContent(ground, read_rocks(stage), float(camera.get("roam_m", 0.25 * ground.grid.half_x)))
+    roam = float(camera.get("roam_m", 0.25 * ground.grid.half_x))
+    return StageContent(ground, read_rocks(stage), roam, read_rover(stage))
 
 
 def read_rocks(stage: Usd.Stage) -> Rocks:

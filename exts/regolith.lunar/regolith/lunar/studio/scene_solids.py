@@ -1,4 +1,4 @@
-"""Ground, rocks, shadows and light of the 3D view."""
+"""Ground, rocks, rover, shadows and light of the 3D view."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.spec import FrameSpec
+from regolith.lunar.stage.spec import FrameSpec, Stance
 from regolith.lunar.studio.scene_aim import sun_of
 from regolith.lunar.studio.scene_mesh import SceneMesh, StageContent, build_mesh, quaternions
+from regolith.lunar.studio.scene_rover import ROVER, RoverNodes
 from regolith.lunar.studio.scene_shadow import Casters, Sunset, cut_shadows, make_casters, shaded_rocks
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Shadows:
 
 
 class Solids:
-    """The nodes of ground, rocks, shadows and light."""
+    """The nodes of ground, rocks, rover, shadows and light."""
 
     def __init__(self, scene: viser.SceneApi) -> None:
         self._scene = scene
@@ -75,6 +76,7 @@ class Solids:
         self._shadow: Any = None
         self._rocks: list[tuple[Any, np.ndarray]] = []
         self._shades: tuple[float, np.ndarray] | None = None
+        self._rover: RoverNodes | None = None
 
     def light(self, spec: FrameSpec) -> None:
         """Point the sun; level ground is as bright under a low one as under a high one, but for the lowest."""
@@ -100,6 +102,13 @@ class Solids:
                 flat_shading=True, lod="off", cast_shadow=False, receive_shadow=False,
             )  # fmt: skip
             self._rocks.append((handle, batch.index))
+        if solid.content.rover:
+            self._rover = RoverNodes(self._scene, solid.content.rover)
+
+    def stand(self, stance: Stance | None) -> None:
+        """Put the rover, where there is one, as it stands in a frame."""
+        if self._rover is not None and stance is not None:
+            self._rover.place(stance)
 
     def shade(self, shadows: Shadows, ratio: float) -> None:
         """Show the shadows.
@@ -129,6 +138,6 @@ class Solids:
 
     def clear(self) -> None:
         """Show nothing but the light."""
-        for name in ("/ground", "/shadow", "/rocks"):
+        for name in ("/ground", "/shadow", "/rocks", ROVER):
             self._scene.remove_by_name(name)
-        self._rocks, self._shadow, self._shades = [], None, None
+        self._rocks, self._shadow, self._shades, self._rover = [], None, None, None

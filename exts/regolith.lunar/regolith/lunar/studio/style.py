@@ -159,7 +159,16 @@ CSS = """
 .rl-curve.rl-loss { color: #f0b23c; } .rl-curve.rl-iou { color: #5aa9e6; }
 .rl-log { width: var(--full); max-height: 180px; overflow: auto; font: 11px/1.45 ui-monospace, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; color: #a9a8a1; }
-.mantine-ScrollArea-content:has(.rl-works) .mantine-Button-root { width: calc(var(--full) / 3 - 4px); }
+.mantine-ScrollArea-content:has(.rl-works) {
+  & .mantine-Button-root { width: calc(var(--full) / 3 - 4px); }
+  & [style^="padding-inline"]:has(img) { flex: 0 0 calc(50% - 3px) !important; display: block !important;
+    align-self: flex-start; }
+  & img { width: 100%; min-height: 60px; background: #000; border-radius: 3px; } }
+.rl-picture { width: calc(var(--full) / 2 - 3px); font-size: 12px; line-height: 1.3; color: #a9a8a1; padding-top: 4px; }
+.rl-table { width: 100%; border-collapse: collapse; font-size: 12px; line-height: 1.5; color: var(--rl-text);
+  font-variant-numeric: tabular-nums;
+  & th { text-align: left; font-weight: 600; color: var(--rl-faint); border-bottom: 1px solid var(--rl-line); }
+  & th, & td { padding: 1px 6px 1px 0; overflow-wrap: anywhere; } }
 
 /* messages: below the first-run card */
 .mantine-Notifications-root { top: auto !important; bottom: 1em !important; }

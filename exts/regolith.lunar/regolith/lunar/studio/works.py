@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,9 @@ import numpy as np
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.presentation import CURVES, Curve, curve_words, plot_scale, thin
-from regolith.lunar.panel.quality import QUALITY
-from regolith.lunar.panel.work import Work
-from regolith.lunar.studio.parts import QUIET, ActionButton, assign, markup
+from regolith.lunar.panel.verb_rows import ROWS
+from regolith.lunar.panel.work import Picture, Table, Work
+from regolith.lunar.studio.parts import QUIET, ActionButton, add_image, assign, markup, set_image
 from regolith.lunar.studio.style import CURVE_COLORS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BUTTONS: dict[str, tuple[str, ...]] = {
     "generate": ("pause", "cancel", "report"),
     "training": ("train", "use_model", "open_run"),
     "evaluate": ("evaluate",),
-    **{row.key: (row.report,) for row in QUALITY if row.page},
+    **{row.key: row.buttons[1:] for row in ROWS if row.buttons[1:]},
 }
 """Buttons beside a work's progress, by the keys of the model's actions."""
 
@@ -59,6 +59,8 @@ class WorkView:
         self._log: Any = None
         self._lines: Any = None
         self._plots: list[CurvePlot] = []
+        self._album: Any = None
+        self._table: Any = None
         self._buttons: list[ActionButton] = []
         self.refresh()
 
@@ -84,6 +86,9 @@ class WorkView:
         assign(self._text, "content", markup("message" if work.state == "failed" else "note", work.text))
         for plot in self._plots:
             plot.refresh()
+        self._album.refresh(work.pictures)
+        assign(self._table, "content", table_of(work.table))
+        assign(self._table, "visible", bool(work.table))
         lines = "\n".join(list(work.log)[-LOG_LINES:])
         assign(self._log, "visible", bool(lines))
         assign(self._lines, "content", markup("log", lines))
@@ -104,6 +109,8 @@ class WorkView:
                 self._buttons.append(ActionButton(gui, self._loop, action, self._press, color=QUIET))
             if work.key == "training":
                 self._plots = [CurvePlot(gui, work, curve) for curve in CURVES]
+            self._album = Album(gui)
+            self._table = gui.add_html("", visible=False)
             self._log = gui.add_folder("Log", expand_by_default=False, visible=False)
             with self._log:
                 self._lines = gui.add_html("")
@@ -115,6 +122,54 @@ def title_of(work: Work) -> str:
         f'<div class="rl-work" data-work="{work.key}" data-state="{work.state}">{html.escape(work.title)}'
         f"<span>{work.state if work.state != 'idle' else ''}</span></div>"
     )
+
+
+def table_of(table: Table) -> str:
+    """HTML of a table."""
+    if not table:
+        return ""
+    head, *lines = [[html.escape(text) for text in line] for line in table]
+    rows = ["".join(f"<th>{text}</th>" for text in head)]
+    rows += ["".join(f"<td>{text}</td>" for text in line) for line in lines]
+    return f'<table class="rl-table">{"".join(f"<tr>{row}</tr>" for row in rows)}</table>'
+
+
+class Album:
+    """Pictures of work under way beside each other, what they are called above them."""
+
+    def __init__(self, gui: GuiApi) -> None:
+        """Make it in the present container, with nothing to see.
+
+        Args:
+            gui: Of the server.
+        """
+        self._gui = gui
+        self._root = gui.add_folder(None, visible=False)
+        self._titles: list[Any] = []
+        self._images: dict[str, Any] = {}
+        self._shown: dict[str, Picture] = {}
+
+    def refresh(self, pictures: Mapping[str, Picture]) -> None:
+        """Show the newest of each kind; those that are on show already are not sent again."""
+        if pictures.keys() != self._images.keys():
+            self._build(pictures)
+        for kind, picture in pictures.items():
+            if picture is not self._shown.get(kind):
+                set_image(self._images[kind], "png", picture.data)
+        self._shown = dict(pictures)
+        assign(self._root, "visible", bool(pictures))
+
+    def _build(self, pictures: Mapping[str, Picture]) -> None:
+        for part in (*self._titles, *self._images.values()):
+            part.remove()
+        self._shown.clear()
+        with self._root:
+            self._titles = [self._gui.add_html(_title(kind, picture)) for kind, picture in pictures.items()]
+            self._images = {kind: add_image(self._gui) for kind in pictures}
+
+
+def _title(kind: str, picture: Picture) -> str:
+    return f'<div class="rl-picture" data-picture="{kind}">{html.escape(picture.title)}</div>'
 
 
 class CurvePlot:

@@ -1,0 +1,180 @@
+"""The rover driven by its prims alone: an engine behind a stage stands for the app's physics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
+from scipy.spatial.transform import Rotation
+from small_stage import add_rover, ground_stage
+
+from regolith.lunar.params import InputError
+from regolith.lunar.physics.engines import open_engine
+from regolith.lunar.physics.on_stage import Pilot, StageJoints, find_way
+from regolith.lunar.physics.plan import Clearance
+from regolith.lunar.physics.read import read_world
+from regolith.lunar.physics.steering import read_layout
+from regolith.lunar.physics.world import Pose, Shape
+from regolith.lunar.stage import schema
+
+STEERING, DRIVE, ARM = (schema.rover_joint(joint, "fl") for joint in ("steering", "drive", "suspension"))
+
+
+class StagePhysics:
+    """What Omni PhysX does with a stage: takes the targets of its drives, and writes where its bodies are."""
+
+    def __init__(self, stage: Usd.Stage) -> None:
+        self._stage = stage
+        self.engine = open_engine(stage)
+        self._bodies = [body.path for body in self.engine.world.bodies]
+
+    def step(self, seconds: float) -> None:
+        for joint in self.engine.world.joints:
+            drive = UsdPhysics.DriveAPI(self._stage.GetPrimAtPath(joint.path), "angular")
+            position, velocity = drive.GetTargetPositionAttr().Get(), drive.GetTargetVelocityAttr().Get()
+            self.engine.drive(
+                joint.path, position=None if position is None else math.radians(position),
+                velocity=None if velocity is None else math.radians(velocity),
+            )  # fmt: skip
+        self.engine.step(round(seconds / self.engine.timestep_s))
+        motion = self.engine.motion(self._bodies)
+        parents = UsdGeom.XformCache()
+        for path, place, turn in zip(self._bodies, motion.position, motion.orientation, strict=True):
+            prim = self._stage.GetPrimAtPath(path)
+            world = Gf.Matrix4d(Gf.Rotation(Gf.Quatd(*turn.tolist())), Gf.Vec3d(*place.tolist()))
+            local = world * parents.GetParentToWorldTransform(prim).GetInverse()
+            prim.GetAttribute("xformOp:translate").Set(local.ExtractTranslation())
+            prim.GetAttribute("xformOp:orient").Set(local.ExtractRotationQuat())
+
+
+def test_angles_of_joints_are_read_off_the_bodies(rover_stage: Usd.Stage) -> None:
+    physics = StagePhysics(rover_stage)
+    joints = StageJoints(rover_stage, read_world(rover_stage, with_ground=False))
+    for joint, angle in ((STEERING, 0.4), (DRIVE, None)):
+        joints.drive(joint, position=angle, velocity=None if angle else 0.9)
+    assert rover_stage.GetAttributeAtPath(f"{STEERING}.drive:angular:physics:targetPosition").Get() == pytest.approx(
+        math.degrees(0.4)
+    )
+    physics.step(1.0)
+    joints.look()
+    for joint in (STEERING, DRIVE, ARM):
+        found, true = joints.joint(joint).position, physics.engine.joint(joint).position
+        step = abs(physics.engine.joint(joint).velocity) * physics.engine.timestep_s  # poses are those before it
+        assert abs(math.remainder(found - true, 2.0 * math.pi)) < step + 1e-6, joint
+    assert joints.joint(STEERING).position == pytest.approx(0.4, abs=0.05)
+    place, turn = joints.pose(schema.ROVER_CHASSIS)
+    motion = physics.engine.motion([schema.ROVER_CHASSIS])
+    assert place == pytest.approx(motion.position[0], abs=1e-6)
+    assert turn.as_matrix() == pytest.approx(motion.rotation[0], abs=1e-6)
+
+
+def test_targets_are_the_sessions_and_go_with_it(rover_stage: Usd.Stage) -> None:
+    before = rover_stage.GetRootLayer().ExportToString()
+    joints = StageJoints(rover_stage, read_world(rover_stage, with_ground=False))
+    joints.drive(ARM, position=0.1)
+    joints.drive(DRIVE, velocity=1.0)
+    assert rover_stage.GetRootLayer().ExportToString() == before
+    layer = Sdf.Layer.CreateAnonymous("authored.usda")
+    layer.ImportFromString(before)
+    authored = Usd.Stage.Open(layer)
+    name = f"{ARM}.drive:angular:physics:targetPosition"
+    assert rover_stage.GetAttributeAtPath(name).Get() != authored.GetAttributeAtPath(name).Get()
+    joints.close()
+    assert rover_stage.GetAttributeAtPath(name).Get() == authored.GetAttributeAtPath(name).Get()
+    joints.close()
+
+
+def drive(stage: Usd.Stage, route: np.ndarray, *, frame_s: float = 0.02, time_max_s: float = 120.0) -> tuple:
+    """Drive along a way in an app whose frames take so long; outcome and pilot."""
+    physics = StagePhysics(stage)
+    world = read_world(stage, with_ground=False)
+    pilot = Pilot(
+        StageJoints(stage, world), read_layout(world), route, speed=0.2, mode="ackermann", time_max_s=time_max_s
+    )  # fmt: skip
+    now, outcome = 0.0, None
+    while outcome is None:
+        physics.step(frame_s)
+        now += frame_s
+        outcome = pilot.tick(now)
+    pilot.close()
+    return outcome, pilot
+
+
+@pytest.mark.parametrize("frame_s", [0.02, 0.25])
+def test_it_drives_along_its_way_however_long_frames_take(rover_stage: Usd.Stage, frame_s: float) -> None:
+    route = np.array([(0.0, 0.0), (2.0, 0.0), (3.0, 1.5)])
+    outcome, pilot = drive(rover_stage, route, frame_s=frame_s)
+    assert outcome == "reached"
+    places = np.array([row["position_m"][:2] for row in pilot.rows])
+    assert np.linalg.norm(places[-1] - route[-1]) < 0.3
+    assert pilot.driven_m == pytest.approx(pilot.length_m, abs=0.6)
+    assert 3.5 / 0.2 < pilot.time_s < 5.0 / 0.2
+    steps = np.diff([float(row["time_s"]) for row in pilot.rows])
+    assert (steps > 0.099).all()
+    session = rover_stage.GetSessionLayer()
+    assert not session.GetPrimAtPath(STEERING) or not session.GetPrimAtPath(STEERING).properties
+
+
+def test_it_gives_up_when_time_is_up(rover_stage: Usd.Stage) -> None:
+    outcome, pilot = drive(rover_stage, np.array([(0.0, 0.0), (5.0, 0.0)]), time_max_s=2.0)
+    assert outcome == "timeout" and pilot.time_s == pytest.approx(2.0, abs=0.03) and 0.0 < pilot.driven_m < 0.5
+
+
+def test_a_pose_on_the_stage_may_be_any(rover_stage: Usd.Stage) -> None:
+    """A parked rover has its bodies where it stands, tilted and turned."""
+    turn = Rotation.from_euler("zyx", [130.0, -6.0, 4.0], degrees=True).as_quat(scalar_first=True)
+    rover = rover_stage.GetPrimAtPath(schema.ROVER)
+    rover.GetAttribute("xformOp:translate").Set(Gf.Vec3d(1.0, 2.0, 0.4))
+    rover.GetAttribute("xformOp:orient").Set(Gf.Quatd(*turn.tolist()))
+    joints = StageJoints(rover_stage, read_world(rover_stage, with_ground=False))
+    assert joints.joint(STEERING).position == pytest.approx(0.0, abs=1e-6)
+    place, found = joints.pose(schema.ROVER_CHASSIS)
+    assert place == pytest.approx([1.0, 2.0, 0.4]) and found.as_quat(scalar_first=True) == pytest.approx(turn)
+
+
+CORNERS = np.array([(x, y, z) for x in (-0.4, 0.4) for y in (-0.4, 0.4) for z in (0.0, 0.5)])
+
+
+def rocks(*places: tuple[float, float]) -> Clearance:
+    turn = np.array([1.0, 0.0, 0.0, 0.0])
+    shapes = [Shape(str(at), "hull", Pose(np.array([*at, 0.0]), turn), (), CORNERS) for at in places]
+    return Clearance.of_rocks(shapes, half=10.0)
+
+
+WAY: dict[str, Any] = {"half_m": 10.0, "goals": None, "distance_m": 6.0, "clearance_m": 1.1}
+
+
+def test_a_goal_is_ahead_or_as_nearly_so_as_can_be() -> None:
+    start = np.array([1.0, 1.0])
+    straight = find_way(rocks(), start, 0.5 * math.pi, avoid="labels", **WAY)
+    assert straight == pytest.approx(np.array([(1.0, 1.0), (1.0, 7.0)]))
+    beside = find_way(rocks((1.0, 7.0)), start, 0.5 * math.pi, avoid="labels", **WAY)
+    bearing = math.atan2(*(beside[-1] - start)[::-1])
+    assert 0.0 < abs(bearing - 0.5 * math.pi) < 0.6
+    through = find_way(rocks((1.0, 7.0)), start, 0.5 * math.pi, avoid="none", **WAY)
+    assert through == pytest.approx(straight)
+    border = find_way(rocks(), np.array([8.0, 0.0]), 0.0, avoid="none", **WAY)
+    assert np.abs(border).max() < 10.0
+
+
+def test_places_are_driven_to_in_turn_round_what_lies_between() -> None:
+    goals = np.array([(4.0, 0.0), (4.0, 4.0)])
+    there: dict[str, Any] = {**WAY, "goals": goals}
+    way = find_way(rocks((2.0, 0.0)), np.zeros(2), 0.0, avoid="labels", **there)
+    assert any((corner == goals[0]).all() for corner in way) and (way[-1] == goals[1]).all() and len(way) > 3
+    with pytest.raises(InputError, match="waypoints"):
+        find_way(rocks((4.0, 4.0)), np.zeros(2), 0.0, avoid="labels", **there)
+    with pytest.raises(InputError, match="clearance_m"):
+        find_way(rocks((0.5, 0.0)), np.zeros(2), 0.0, avoid="labels", **WAY)
+
+
+def test_a_baked_stage_is_read_without_its_ground() -> None:
+    stage = ground_stage()
+    add_rover(stage)
+    stage.GetPrimAtPath(schema.TERRAIN).RemoveProperty(schema.GRID_SHAPE)
+    assert read_world(stage, with_ground=False).ground is None
+    with pytest.raises(InputError):
+        read_world(stage)
