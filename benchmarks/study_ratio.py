@@ -6,7 +6,7 @@ Real frames are windows of POLAR's photographs, synthetic ones are rendered; `re
 Photographs are parted by terrain: each terrain is tested once, by networks that saw the others. All trainings have one
 recipe and as many steps. Nothing is selected: the last weights count. Every step is a file, and the same command goes
 on where it stopped. One process, one thread. REAL has `polar/images`, `polar/masks`, `apollo` and `apollo_boulders`.
-STUDY/ratio-START-VIEWS.json holds what is printed.
+STUDY/ratio-START-EPOCHS-VIEWS.json holds what is printed.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
 """From new photographs that look unlike what a model knows to a model that has seen more of what it fails on.
 
 - drift → tail → generate → gate → mix → train → compare, each a call whose result is a file
-- stopped, the same command goes on: steps that are done stay, drawing and training resume
+- stopped, the same command goes on: steps that are done stay, drawing and training resume; other inputs are refused
 - it ends early where nothing drifted, and with exit code 1 where the new frames are more unlike than --jsd-max
 
     python examples/12_close_the_loop.py --data out/03/data --run out/05 --photographs DIR --masks DIR --out out/12
 """
 
-from __future__ import annotations
-
 import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ import tyro
 
 import regolith.lunar as rl
 from regolith.lunar.dataset.request import read_request
-from regolith.lunar.files import write_json
+from regolith.lunar.files import file_digest, write_json
 from regolith.lunar.params.training import TrainParams
 from regolith.lunar.quality.drift import measure_drift
 from regolith.lunar.quality.gate_judge import gate
@@ -38,25 +37,21 @@ def step(result: Path, make: Callable[[], object]) -> dict[str, Any]:
 
 def main(photographs: Path, masks: Path, data: Path = Path("out/03/data"), run: Path = Path("out/05"),
          out: Path = Path("out/12"), frames: int = 24, epochs: int = 12, jsd_max: float = 0.15) -> None:  # fmt: skip
-    """Go around once.
-
-    Args:
-        photographs: New photographs, at least 8 where the frames are of two scenes.
-        masks: Folder of their masks.
-        data: Dataset with the splits train_dr and val, as example 3 makes it.
-        run: A training and its model.onnx, as example 5 makes them.
-        out: Folder to write.
-        frames: New frames.
-        epochs: Passes over old and new frames.
-        jsd_max: Largest divergence of the ground that the gate accepts.
-    """
+    """Go around once, from photographs of one size and their masks; at least 8 where the frames are of two scenes."""
     old, val, model, known = data / "train_dr", data / "val", run / "model.onnx", out / "drift.json"
+    found = [sorted(folder.iterdir()) for folder in (photographs, masks, old, run)]
+    inputs = [frames, *([file_digest(path) for path in paths if path.is_file()] for paths in found)]
     out.mkdir(parents=True, exist_ok=True)
+    if step(out / "inputs.json", lambda: write_json(out / "inputs.json", {"of": inputs}))["of"] != inputs:
+        raise rl.InputError("out", str(out), "a folder begun with these files and frames, or a new one")
     if not step(known, lambda: write_json(known, measure_drift(old, photographs, model=model)))["alert"]:
         print("nothing drifted: the model is kept")
         return
-    find = partial(find_tail, old, out / "tail", by="error", model=model, buckets=2, frames=frames)
-    step(out / "tail/tail.json", find)
+    own = partial(rl.import_split, photographs, masks, out, classes="regolith=0,rock=1,sky=2,ignore=255", split="new")
+    step(out / "new/dataset.json", own)
+    find = partial(find_tail, old, out / "tail", real=out / "new", by="error", model=model, buckets=2, frames=frames)
+    if step(out / "tail/tail.json", find)["request"] is None:
+        raise SystemExit(f"nothing tells which frames would help ({out / 'tail/tail.html'})")
     asked = read_request(out / "tail/request.json")
     rl.generate(asked.parameters(), out, split=asked.split, frames=asked.frames, width=asked.size[0],
                 height=asked.size[1], seed=asked.seed, executor="in-process")  # fmt: skip
@@ -77,4 +72,8 @@ def main(photographs: Path, masks: Path, data: Path = Path("out/03/data"), run: 
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    try:
+        tyro.cli(main)
+    except (rl.InputError, OSError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None

@@ -3,7 +3,8 @@
 regolith pack --splits DATA/wide/train_dr,DATA/v3/val --out packs
 scripts/train_packed.sh packs run --arch efficientnet-lite0 …        # there: unpacks, imports, trains
 
-A piece is a tar of SPLIT/images/NAME.jpg and SPLIT/masks/NAME.png, so what reads it is `regolith import`.
+A piece is a tar of SPLIT/images/NAME.jpg and SPLIT/masks/NAME.png, so what reads it is `regolith import`. It has no
+place for a quarantine: what is set aside is refused, left out, or packed like the rest.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from typing import Any
 
 from PIL import Image
 
-from regolith.lunar.dataset.formats.source import Source, read_source
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.formats.target import new_folder
+from regolith.lunar.dataset.manifest import Part, without_quarantined
+from regolith.lunar.dataset.outputs import OUTPUTS
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Verb, quantity
-from regolith.lunar.params.training import portable_name, split_folders
+from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, portable_name, split_folders
 
 MIB = 1 << 20
 HEADER = 1024
@@ -33,6 +36,7 @@ class Pack(Verb):
 
     splits: Path = quantity(..., "Splits to pack; several are separated by commas.")
     out: Path = quantity(..., "Folder of the pieces; it must not be there yet, or be empty.")
+    quarantined: Quarantined = quantity("refuse", QUARANTINED_HELP)
     quality: int = quantity(95, "JPEG quality of the pictures.", ge=50, le=100)
     piece_mib: int = quantity(60, "Largest size of a piece.", unit="MiB", ge=1, le=4096)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
@@ -41,17 +45,21 @@ class Pack(Verb):
         """Pack and say what came of it.
 
         Raises:
-            InputError: A split cannot be read, two would be packed under one name, or `out` is there.
+            InputError: A split cannot be read or has quarantined frames or classes, two would be packed under one name,
+                or `out` is there.
         """
-        named = _named(split_folders(self.splits))
-        sources = {name: read_source(split) for name, split in named.items()}
-        total = sum(len(source.records) for source in sources.values())
+        parts: dict[str, Part] = {}
+        for name, split in _named(split_folders(self.splits)).items():
+            source = read_source(split)
+            whole = [Part(source, source.records)]
+            (parts[name],) = without_quarantined(whole, self.quarantined, field="splits")
+        total = sum(len(part.records) for part in parts.values())
         with show(self.events, "pack", "frames") as emit, new_folder(self.out) as folder:
-            for done in _write_pieces(folder, _members(sources, self.quality), self.piece_mib * MIB):
+            for done in _write_pieces(folder, _members(parts, self.quality), self.piece_mib * MIB):
                 emit({"event": "progress", "done": done, "total": total, "unit": "frames"})
             pieces = sorted(folder.iterdir())
             result = {"pieces": [p.name for p in pieces], "bytes": [p.stat().st_size for p in pieces]}
-        return result | {"frames": total, "splits": {name: len(source.records) for name, source in sources.items()}}
+        return result | {"frames": total, "splits": {name: len(part.records) for name, part in parts.items()}}
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say how many pieces there are and how large the largest is."""
@@ -87,12 +95,14 @@ def _write_pieces(folder: Path, frames: Iterator[list[tuple[str, bytes]]], limit
             yield done
 
 
-def _members(sources: dict[str, Source], quality: int) -> Iterator[list[tuple[str, bytes]]]:
+def _members(parts: dict[str, Part], quality: int) -> Iterator[list[tuple[str, bytes]]]:
     """Yield the files of each frame: name in the tar and content."""
-    for split, source in sources.items():
-        for record in source.records:
+    for split, part in parts.items():
+        for record in part.records:
             file = io.BytesIO()
-            picture = Image.fromarray(source.array("rgb", record))
+            picture = Image.fromarray(part.source.array("rgb", record))
             picture.save(file, "JPEG", quality=quality, subsampling=0)
-            name, mask = f"{record.index:05d}", source.data("mask", record)
+            name, mask = f"{record.index:05d}", part.source.data("mask", record)
+            if part.ignored:
+                mask = OUTPUTS["mask"].encode(part.mask(record))
             yield [(f"{split}/images/{name}.jpg", file.getvalue()), (f"{split}/masks/{name}.png", mask)]

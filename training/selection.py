@@ -27,13 +27,17 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import IGNORE
 from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
+from regolith.lunar.params.fields import words_of
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.perception.metrics import confusion_matrix, ratio, rock_counts, rock_scores
+from regolith.lunar.perception.overlay import sheet_cell
 from regolith.lunar.quality.acquisition import Batch, choose_batch
 from regolith.lunar.quality.ensemble import Ensemble, Looker, Teacher
 from regolith.lunar.quality.oracle_queue import OracleQueue, Proposal, brush_encoder, check_coco
 from regolith.lunar.quality.pool import Pool, Unit, scene_pattern
 from regolith.lunar.quality.select_params import PERCENTILE, By, SelectParams
+from regolith.lunar.quality.select_report import REPORT, shown_units, unit_strata, write_report
+from regolith.lunar.quality.stratum_sheets import Cell
 from regolith.lunar.reading import read_json
 
 
@@ -49,7 +53,7 @@ class Select(SelectParams):
         pool = Pool(self.pool, masks=self.masks, size=self.size, crop=self.crop, scene=scene_pattern(self.scene_of))
         with contextlib.ExitStack() as stack:
             if self.columns:
-                stack.enter_context(sole_split("pool", self.pool))
+                stack.enter_context(sole_split("pool", self.pool, self.out))
             folder = stack.enter_context(new_folder(self.out))
             emit = stack.enter_context(show(self.events, "select", "pictures"))
             result = _Round(self, pool, labelled, emit).write(folder)
@@ -121,7 +125,7 @@ class _Round:
         )  # fmt: skip
         if verb.teacher is not None:
             self._teacher = Teacher(
-                verb.teacher.split(","), sure=verb.teacher_sure, views=verb.teacher_views, threads=verb.threads
+                words_of(verb.teacher), sure=verb.teacher_sure, views=verb.teacher_views, threads=verb.threads
             )
         self._units: list[Unit] = []
         self._scores: dict[str, list[float]] = {"entropy": [], "mutual_information": []}
@@ -150,8 +154,10 @@ class _Round:
         if stop is None and len(batch.units) >= self._left:
             stop = "budget"
         queue = OracleQueue(folder, label_studio=self._verb.label_studio)
-        self._fill(queue, {self._units[number].id for number in batch.units})
+        strata = unit_strata(self._rows(batch), batch.units)
+        cells = self._fill(queue, {self._units[number].id for number in batch.units}, shown_units(strata))
         result = self._result(batch, entropy, stop)
+        write_report(folder / REPORT, result, strata, cells)
         queue.finish(result)
         return result
 
@@ -188,11 +194,16 @@ class _Round:
             top_share=verb.top_share, per_scene=per_scene, labelled=done,
         )  # fmt: skip
 
-    def _fill(self, queue: OracleQueue, chosen: set[str]) -> None:
-        """Write the chosen units, picture by picture."""
-        if not chosen:
-            return
+    def _fill(self, queue: OracleQueue, chosen: set[str], shown: set[int]) -> dict[int, Cell]:
+        """Write the chosen units, picture by picture, and return cells of those that are shown by their places."""
+        cells: dict[int, Cell] = {}
+        place = 0
         for picture, units in self._pool.read():
+            for number, unit in enumerate(units, place):
+                if number in shown:
+                    words = f"{unit.id}: {self._scores['entropy'][number]:.2f} bit"
+                    cells[number] = sheet_cell(unit.cut(picture.rgb)), words
+            place += len(units)
             wanted = [unit for unit in units if unit.id in chosen]
             if not wanted:
                 continue
@@ -207,6 +218,19 @@ class _Round:
                     truth = unit.cut(picture.classes) if self._pool.has_truth else None
                     self._tally.add(unit.id, classes, truth)
                 queue.add(Proposal(unit.file, np.ascontiguousarray(rgb), classes, confidence))
+        return cells
+
+    def _rows(self, batch: Batch) -> list[dict[str, Any]]:
+        """The units as the result has them."""
+        candidates = set(batch.candidates)
+        return [
+            {
+                "id": unit.id, "scene": unit.scene, "window": list(unit.window),
+                **{name: values[number] if values else None for name, values in self._scores.items()},
+                "candidate": number in candidates,
+            }
+            for number, unit in enumerate(self._units)
+        ]  # fmt: skip
 
     def _result(self, batch: Batch, entropy: dict[str, float] | None, stop: str | None) -> dict[str, Any]:
         verb = self._verb
@@ -217,20 +241,12 @@ class _Round:
             } | self._tally.units.get(self._units[number].id, {})
             for number, distance in zip(batch.units, batch.distances, strict=True)
         ]  # fmt: skip
-        candidates = set(batch.candidates)
-        units = [
-            {
-                "id": unit.id, "scene": unit.scene, "window": list(unit.window),
-                **{name: values[number] if values else None for name, values in self._scores.items()},
-                "candidate": number in candidates,
-            }
-            for number, unit in enumerate(self._units)
-        ]  # fmt: skip
         return {
             "pool": self._pool.words(), "model": self._looker.words(), "by": verb.by, "seed": verb.seed,
             "crop": verb.crop, "size": verb.size, "budget": verb.budget, "labelled": len(self._labelled) + len(chosen),
             "stop": stop, "stop_entropy": verb.stop_entropy, "entropy": entropy, "chosen": chosen,
-            "teacher": None if self._teacher is None else self._teacher.words() | self._tally.result(), "units": units,
+            "teacher": None if self._teacher is None else self._teacher.words() | self._tally.result(),
+            "units": self._rows(batch),
         }  # fmt: skip
 
 

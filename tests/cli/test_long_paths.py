@@ -12,6 +12,7 @@ LINES = {
     "generate --split val --frames 1 --out {path}": "out",
     "generate --request {path}.json --out data": "request",
     "generate --split val --frames 1 --out data --gate {path}": "gate",
+    "generate --split val --frames 1 --out data --gate photos --gate-like {path}": "gate_like",
     "randomize --frames 2 --plot {path}.png": "plot",
     "randomize --frames 2 --json {path}.json": "json",
     "randomize --params {path}.yaml": "params",

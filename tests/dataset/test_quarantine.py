@@ -1,12 +1,14 @@
 """What is quarantined: read as it was set, stale with other frames, refused by training and mixing unless told."""
 
 import json
+import tarfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_split import grow, redraw, write_split
 
 from regolith.lunar import cli, open_split
@@ -140,6 +142,19 @@ def test_mixing_does_the_same_and_the_manifest_says_which_classes_do_not_count(
     assert cli.main([*line, "--quarantined", "use"]) == 0
     with pytest.raises(InputError, match="not quarantined"):
         Frames(out, field="train_split", workers=1)
+
+
+def test_packing_does_the_same_for_a_pack_has_no_marks(
+    split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"pack --splits {split} --out {tmp_path / 'packs'}".split()
+    assert cli.main(line) == 2
+    assert capsys.readouterr().err.startswith("regolith: splits: ") and not (tmp_path / "packs").exists()
+    assert cli.main([*line, "--quarantined", "leave-out"]) == 0
+    with tarfile.open(tmp_path / "packs/piece_00.tar") as tar:
+        masks = {Path(name).stem: tar.extractfile(name) for name in tar.getnames() if name.endswith(".png")}
+        assert list(masks) == ["00000", "00002", "00003"]
+        assert all(not (np.asarray(Image.open(file)) == ROCK).any() for file in masks.values() if file is not None)
 
 
 def test_a_linked_part_keeps_it(split: Path, tmp_path: Path) -> None:

@@ -9,30 +9,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regolith.lunar.dataset.strata import UNKNOWN, allocate, draw, edges, rarest, strata
+from regolith.lunar.dataset.strata import TAIL_SHARE, UNKNOWN, allocate, draw, edges, rarest, say_ties, strata
+from regolith.lunar.stage.spec import rng
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=40), st.data())
 def test_shares_are_proportional_and_no_stratum_is_lost(sizes: list[int], data: st.DataObject) -> None:
     number = data.draw(st.integers(0, sum(sizes)))
-    taken = allocate(sizes, number)
+    taken = allocate(sizes, number, rng(0, "few"))
     assert sum(taken) == number and all(0 <= t <= s for t, s in zip(taken, sizes, strict=True))
     if number >= len(sizes):
         assert min(taken) >= 1
         lifted = sum(max(0.0, 1 - s * number / sum(sizes)) for s in sizes)  # what the rare ones got beyond their share
         for size, got in zip(sizes, taken, strict=True):
             assert abs(got - max(1.0, size * number / sum(sizes))) <= 1 + lifted
-    elif number:
-        least = min(s for s, t in zip(sizes, taken, strict=True) if t)
-        assert all(t or s <= least for s, t in zip(sizes, taken, strict=True)), "the largest strata come first"
+    else:
+        tail = {k for (k,) in rarest({(k,): s / sum(sizes) for k, s in enumerate(sizes)}, TAIL_SHARE)}
+        got = {k for k, t in enumerate(taken) if t}
+        assert got <= tail or tail <= got, "the tail comes first"
 
 
 def test_known_shares() -> None:
-    assert allocate([900, 90, 9, 1], 100) == [89, 9, 1, 1], "the rare one is kept"
-    assert allocate([50, 50], 10) == [5, 5]
-    assert allocate([3, 1], 4) == [3, 1]
+    draws = rng(0, "few")
+    assert allocate([900, 90, 9, 1], 100, draws) == [89, 9, 1, 1], "the rare one is kept"
+    assert allocate([50, 50], 10, draws) == [5, 5]
+    assert allocate([3, 1], 4, draws) == [3, 1]
     with pytest.raises(ValueError, match="5 of 4"):
-        allocate([3, 1], 5)
+        allocate([3, 1], 5, draws)
+    assert {tuple(allocate([900, 90, 9, 1], 3, rng(seed, "few"))[2:]) for seed in range(9)} == {(1, 1)}
+    times = np.sum([allocate([1] * 8, 5, rng(seed, "few")) for seed in range(80)], axis=0)
+    assert times.sum() == 400 and times.min() >= 30, "which of equals get none is chance"
 
 
 def test_buckets_have_equal_frequency_and_unknown_is_one_of_its_own() -> None:
@@ -89,3 +95,10 @@ def test_the_rarest_strata_hold_no_more_than_they_may() -> None:
     shares = {(0,): 0.5, (1,): 0.3, (2,): 0.15, (3,): 0.05, (4,): 0.0}
     assert rarest(shares, 0.2) == [(3,), (2,)]
     assert rarest(shares, 0.19) == [(3,)] == rarest(shares, 0.01)
+    assert say_ties(shares, 0.2) == ""
+    tied = {(0,): 0.6, (1,): 0.1, (2,): 0.1, (3,): 0.1, (4,): 0.06, (5,): 0.04}
+    assert rarest(tied, 0.3) == [(5,), (4,)] and "none is in the tail" in say_ties(tied, 0.3)
+    assert rarest(dict.fromkeys(tied, 1 / 6), 0.1) == list(tied)
+    assert say_ties(dict.fromkeys(tied, 1 / 6), 0.1) == (
+        "6 strata of 16.7% each are equally rare: all are in the tail, which so holds 100.0%"
+    )

@@ -50,7 +50,7 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-SMALL = {"--size": "64", "--workers": "1", "--steps": "1"}
+SMALL = {"--size": "64", "--workers": "1", "--steps": "1", "--jsd-max": "1"}
 """Flag to the value it gets."""
 
 GROUND = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -258,6 +259,10 @@ def test_close_the_loop(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     done = times(out)
     module.main(**asked, jsd_max=1)
     assert done.items() <= times(out).items()
+
+    assert json.loads((out / "tail/tail.json").read_text())["real"] == str(out / "new")
+    with pytest.raises(rl.InputError, match=r"out: .*begun with these files"):
+        module.main(**asked | {"photographs": places["masks"]})
 
     module.main(**asked | {"photographs": data / "train_dr", "out": tmp_path / "calm"})
     assert "nothing drifted" in capsys.readouterr().out and not (tmp_path / "calm/tail").exists()

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from panel_host import Bench, MemoryHost
 
+from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.panel.host import Finished, Pick
 from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.params import InputError, load_params, load_preset, save_params
+from regolith.lunar.params import InputError, PictureSize, load_params, load_preset, save_params
 
 EDITS: dict[str, list[Any]] = {
     "domain.sun_elevation_deg": [(5.0, 9.0), (30.0, 31.0), (9.0, 5.0), "x"],
@@ -172,6 +173,25 @@ def test_save_and_load_give_the_same_parameters(bench: Bench, tmp_path: Path, en
     model.commit("domain.albedo", "dark")
     assert model.dirty
     assert model.save(path) and load_params(path) == saved and model.dirty  # the last allowed value; the text is not
+
+
+def test_a_request_is_loaded_with_what_is_exported(bench: Bench, tmp_path: Path) -> None:
+    """As one step, and into a folder of its own where the split it improves on is there."""
+    model, sun = bench.model, {"domain.sun_elevation_deg": "9.0,20.0"}
+    asked = Request(
+        made_by="regolith gate", why="", preset="v1", params=sun, split="val", frames=3, size=(64, 48), seed=7
+    )
+    write_request(tmp_path / "request.json", asked)
+    out = model.field("generate.out").value
+    (out / "val").mkdir(parents=True)
+    assert model.load(tmp_path / "request.json") and model.params == asked.parameters() and model.preset == "v1"
+    value = {name: model.field(f"generate.{name}").value for name in ("split", "frames", "size", "seed", "out")}
+    again = out.with_name(f"{out.name}-again")
+    assert list(value.values()) == ["val", 3, PictureSize(64, 48), 7, again] and str(again) in bench.host.notes[-1][1]
+    model.undo()
+    assert model.field("generate.out").value == out and not model.can_undo
+    (tmp_path / "request.json").write_text((tmp_path / "request.json").read_text().replace("9.0", "1.0"))
+    assert not model.load(tmp_path / "request.json") and "request: " in bench.host.notes[-1][1]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def enter_all(bench: Bench, row: VerbRow, split: Path) -> None:
         shutil.copytree(split, data / "dataset" / "train_dr")
     if row.key == "calibrate_camera" and not (data / "photographs").exists():
         shutil.copytree(split / "rgb", data / "photographs")
-    (data / "measured").mkdir(exist_ok=True)
+    for name in ("measured", "scans"):
+        (data / name).mkdir(exist_ok=True)
     for name in ("real", "new", "pool"):
         if name in row.model.model_fields:
             bench.model.commit(f"{row.key}.{name}", split)
@@ -125,7 +126,7 @@ def test_every_verb_says_what_it_lacks_and_is_ended_by_its_button(bench: Bench, 
         assert action.reason == "it is stopping"
         bench.rest(row.key)
         assert bench.model.works[row.key].state == "interrupted" and action.label == row.label and action.enabled
-        for name in ("dataset", "training", "photographs", "measured"):
+        for name in ("dataset", "training", "photographs", "measured", "scans"):
             shutil.rmtree(data / name, ignore_errors=name == "photographs")
         action.refresh()
         read = "model" if row.key == "select" else next((name for name in row.places if name != "out"), "")
@@ -170,7 +171,7 @@ def test_drift_is_an_answer_and_no_failure(bench: Bench, tmp_path: Path) -> None
     assert work.state == "finished" and work.text.startswith("drift: features p 0.00"), (work.text, work.log)
     assert work.fraction == 1.0 and work.folder == out
     assert [line.split()[0] for line in work.log][:3] == ["of", "features", "entropy"]
-    assert work.log[-1] == str(out / "drift.json") and Path(work.log[-1]).is_file()
+    assert work.log[-1] == str(out / "drift.html") and Path(work.log[-1]).is_file()
     assert bench.host.notes[-1] == ("info", f"Drift finished: {work.text}")
 
 

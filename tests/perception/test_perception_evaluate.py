@@ -72,6 +72,8 @@ def test_synth_figures_are_global_counts(model: Path, split: Path, tmp_path: Pat
     assert sum(row["pixels"] for row in bins) == confusion.sum() and result["calibration"]["temperature"] == 1
     assert sum(row["pixels"] * row["accuracy"] for row in bins) == pytest.approx(np.trace(confusion))
     assert 0 < result["calibration"]["ece"] < 1 and 0 < result["calibration"]["ece_rock"] < 1
+    with Image.open(result["reliability"]) as plot:
+        assert plot.size == (460, 460) and np.asarray(plot.convert("L")).std() > 10
     low, high = result["by_sun_elevation"]
     assert (low["from_deg"], low["to_deg"], high["from_deg"], high["to_deg"]) == (10, 15, 30, 40)
     assert low["iou"] == scores(expected_confusion(range(3)))["rock"]["iou"]
@@ -225,6 +227,7 @@ def test_masks_give_rock_figures_per_image_and_pooled(model: Path, photos: Path,
     assert result["calibration"]["ece"] == pytest.approx((fp + fn) / counted, abs=1e-5)
     assert result["calibration"]["ece_rock"] == pytest.approx(fp / (tp + fp), abs=1e-5)
     assert [(row["to"], row["pixels"]) for row in result["calibration"]["bins"]] == [(1.0, counted)]
+    assert result["reliability"] == str(tmp_path / "out/reliability.png") and Path(result["reliability"]).is_file()
     write_report(tmp_path / "out", tmp_path / "report.html")
     assert "Confidence against accuracy, rock or not: all" in (tmp_path / "report.html").read_text("utf-8")
     assert [row["photographs"] for row in result["strata"]] == [1, 1, 1]  # more and more rock

@@ -23,7 +23,7 @@ from regolith.lunar.dataset.verify import verify
 from regolith.lunar.params import InputError, Interval, change_params
 from regolith.lunar.quality.compare import row
 from regolith.lunar.quality.features import Features
-from regolith.lunar.quality.gate import limits_of
+from regolith.lunar.quality.gate import Gate, limits_of
 from regolith.lunar.quality.gate_frames import Check, ClassVerdict, judge_class
 from regolith.lunar.quality.gate_judge import Judged, _geometry
 from regolith.lunar.quality.gate_report import nearest_real
@@ -72,7 +72,10 @@ def test_a_class_that_passes_sets_nothing_aside_and_one_side_alone_fails() -> No
     x, y = cells(20, {4: 8.0}, seed=0), cells(20, {}, seed=1)
     assert judge(x, y, 20).check.passed and not judge(x, y, 20).held.size
     nothing = y.of_class(1)
-    assert judge(nothing, y, 20).whole and judge(x, nothing, 20).whole
+    assert judge(nothing, y, 20).whole
+    unlabelled = judge(x, nothing, 20)  # what the real side lacks is no fault of these frames
+    assert unlabelled.check.value == 1 and "no rock on the real side" in unlabelled.check.note
+    assert not unlabelled.check.passed and not unlabelled.whole and not unlabelled.held.size
     assert judge(nothing, nothing, 20).check.verdict == "not scored"
 
 
@@ -186,17 +189,18 @@ def test_limits_are_of_all_classes_or_of_some() -> None:
     assert limits_of("0.2", ("rock", "sky")) == {"rock": 0.2, "sky": 0.2}
     assert limits_of("rock=0.3,0.1", ("rock", "sky")) == {"rock": 0.3, "sky": 0.1}
     assert limits_of("rock=0.3", ("rock", "sky")) == {"rock": 0.3, "sky": 0.15}
-    assert limits_of("regolith=0.3", ("rock",)) == {"rock": 0.15}
 
 
 @pytest.mark.parametrize(
     "flags",
     ["--jsd-max 2", "--jsd-max rocks=0.1", "--jsd-max rock=", "--require looks", "--geometry-min 1.5",
-     "--divergence best", "--classes rocks"],
+     "--divergence best", "--classes rocks", "--jsd-max 0.2,rock=0.3 --classes regolith",
+     "--out {drawn} --columns"],
 )  # fmt: skip
 def test_bad_flags_are_one_line(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str) -> None:
     images, _ = photo_folder(tmp_path, 1)
-    assert cli.main(f"gate {drawn} --real {images} --out {tmp_path / 'gate'} {flags}".split()) == 2
+    line = f"gate {drawn} --real {images} --out {tmp_path / 'gate'} {flags.format(drawn=drawn)}"
+    assert cli.main(line.split()) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"regolith: {flags.split(maxsplit=1)[0][2:].replace('-', '_')}: ")
 
@@ -250,8 +254,27 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert cli.main([*line, "--jsd-max", "1", "--quarantine"]) == 0
     assert (drawn / "columns" / "gate.jsonl").read_bytes() == table, "nobody asked for others"
     assert not (drawn / QUARANTINE).exists() and not (out / "request.json").exists()
-    assert SAYS["gate"](json.loads((out / "gate.json").read_text())) == "accepted"
-    assert "passes" in capsys.readouterr().out and "Gate: accepted" in (out / "gate.html").read_text()
+    assert SAYS["gate"](json.loads((out / "gate.json").read_text())) == "accepted by semantics alone"
+    assert "Gate: accepted by semantics alone" in (out / "gate.html").read_text()
+    said = capsys.readouterr().out
+    assert (
+        "passes" in said and f"note: accepted by semantics alone: geometry was not scored: {drawn} has no dep" in said
+    )
+
+
+def test_results_that_cannot_be_written_leave_split_and_folder_as_they_were(
+    photos: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = write_set(tmp_path / "split", 4, grain=60)
+    before = {path: path.read_bytes() for path in split.rglob("*") if path.is_file()}
+    out = tmp_path / "gate"
+    (out / "gate.html").mkdir(parents=True)
+    line = f"gate {split} --real {photos[0]} --masks {photos[1]} --threads 1 --classes regolith --jsd-max 0.01"
+    assert cli.main([*line.split(), "--quarantine", "--columns", "--out", str(out)]) == 2
+    (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("regolith: "))
+    assert said.startswith("regolith: out: ") and "gate.html" in said
+    assert {path: path.read_bytes() for path in split.rglob("*") if path.is_file()} == before
+    assert [path.name for path in out.iterdir()] == ["gate.html"]
 
 
 def test_flat_ground_fails_by_its_geometry_and_its_slope_follows_from_its_heights(tmp_path: Path) -> None:
@@ -289,7 +312,15 @@ def test_generate_closes_the_loop(
     """A split drawn here is none of these photographs' kind: it is rejected, and its request can be fulfilled."""
     line = "generate --preset v1 --split val --frames 2 --size 64 --executor in-process --terrain.cell-m 0.4"
     line += f" --dataset.frames-per-scene 1 --rocks.diameter-min-m 0.3 --out {tmp_path / 'data'} --gate {photos[0]}"
-    assert cli.main([*line.split(), "--gate-masks", str(photos[1])]) == 1
+    (tmp_path / "like.yaml").write_text("jsd_max: 0.3,regolith=0.01\nclasses: rock, regolith\nseed: 3\n")
+    line += f" --gate-masks {photos[1]} --gate-like {tmp_path / 'like.yaml'}"
+    assert cli.main([*line.replace("like.yaml", "none.yaml").split()]) == 2
+    assert capsys.readouterr().err.startswith("regolith: gate_like: ") and not (tmp_path / "data").exists()
+    assert cli.main(line.split()) == 1
+    judged = json.loads((tmp_path / "data/gate_val/gate.json").read_text())
+    assert judged["thresholds"]["jsd_max"] == {"rock": 0.3, "regolith": 0.01} and judged["settings"]["seed"] == 3
+    again = Gate.like(tmp_path / "data/gate_val/gate.json", "gate_like")
+    assert again.jsd_max == "rock=0.3,regolith=0.01" and (again.divergence, again.seed) == ("neighbour", 3)
     request = tmp_path / "data/gate_val/request.json"
     said = capsys.readouterr()
     assert f"regolith generate --request {request}"[:100] in said.err and "2 frames, 2 drawn now" in said.out

@@ -3,7 +3,7 @@
 import numpy as np
 import ot
 import pytest
-from grounds import scanner
+from grounds import ground, scanner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +78,14 @@ def test_sliced_is_pots_and_bounded_by_exact() -> None:
     assert sliced_all([a, a[:300], b])[:2, 2] == pytest.approx([sliced(a, b)] * 2, rel=0.1)
     exact = earth_movers(a, b)
     assert 0.8 * exact < sliced(a, b) < 1.02 * exact
+
+
+def test_on_ground_sliced_is_half_to_all_of_exact() -> None:
+    """Of other ground and of the same, drawn again; docs/quality.md has the figures of the library's terrain."""
+    one, other = (ground(seed, rough_m=0.3)["points"] for seed in (0, 1))
+    a, again, b = (draw(cloud, 600, rng(0, k)) for k, cloud in enumerate((one, one, other)))
+    for found in (again, b):
+        assert 0.4 < sliced(a, found) / earth_movers(a, found) < 0.9
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from quality_sets import SAYS
 
 from regolith.lunar import cli
 from regolith.lunar.dataset.formats.pointcloud import save_arrays
+from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.params import InputError, change_params, load_preset
 from regolith.lunar.quality import compare, geometry
 from regolith.lunar.quality.clouds import read_clouds
 from regolith.lunar.quality.density import draw
+from regolith.lunar.quality.gate_judge import _geometry
 from regolith.lunar.quality.geometry import EXACT_MAX, Distances, distances
 from regolith.lunar.quality.score_geometry import RESULT, score_geometry
 from regolith.lunar.quality.sensor import Sensor, calibrate_sensor, read_sensor, sizes
@@ -101,16 +104,25 @@ def test_one_real_place_has_no_floor(tmp_path: Path, real: Path) -> None:
 
 
 def scans(
-    folder: Path, seeds: range, *, beams: int = 16, power: float = 1.0, move: float = 0.0, rock: bool = False
-) -> Path:
-    """Scans of one place by one scanner; moved up by [m], maybe with a block of rock that the place has."""
+    folder: Path, seeds: range, *, beams: int = 16, power: float = 1.0, move: float = 0.0, rock: bool = False,
+    stood: Sequence[float] | None = None,
+) -> Path:  # fmt: skip
+    """Scans of one place by one scanner; moved up by [m], maybe with a block of rock that the place has.
+
+    In the frame of a stage where the scanner `stood` somewhere there [m], else about the scanner.
+    """
     folder.mkdir(parents=True)
     for seed in seeds:
         points = scanner(seed, beams, power=power) + np.array([0, 0, move])
         classes = np.zeros(len(points), np.uint8)
         classes[(np.abs(points[:, :2] - 4) < 1.5).all(axis=1)] = 1
         points[classes == 1, 2] += 0.5 * rock
-        save_arrays(folder / f"scan_{seed:03d}.npz", {"points": points, "class": classes})
+        arrays = {"points": points, "class": classes}
+        if stood is not None:
+            pose = np.eye(4)
+            pose[:3, 3] = stood
+            arrays = {"points_world": points + stood, "class": classes, "camera_to_world": pose}
+        save_arrays(folder / f"scan_{seed:03d}.npz", arrays)
     return folder
 
 
@@ -162,6 +174,7 @@ def test_pairs_of_one_place(tmp_path: Path, sensor: Path) -> None:
     base = scans(tmp_path / "base", range(10, 12))
     others = {
         "identical": base,
+        "in its stage": scans(tmp_path / "staged", range(10, 12), stood=(30.0, -7.0, 2.5)),
         "repeated": scans(tmp_path / "repeated", range(20, 22)),
         "denser": scans(tmp_path / "denser", range(20, 22), beams=128, power=2.0),
         "raised": scans(tmp_path / "raised", range(20, 22), move=0.5),
@@ -169,9 +182,10 @@ def test_pairs_of_one_place(tmp_path: Path, sensor: Path) -> None:
     }
     found = {name: score_geometry(synth, base, sensor=sensor, points=400) for name, synth in others.items()}
     score = {name: result["score"] for name, result in found.items()}
-    assert score["identical"] == 1.0 and score["repeated"] > 0.85 and score["denser"] > 0.7
+    assert score["identical"] == score["in its stage"] == 1.0 and score["repeated"] > 0.85 and score["denser"] > 0.7
     assert score["repeated"] > score["raised"] > score["higher"]
     row = found["repeated"]["rows"][0]
+    assert 0.05 < row["relief"]["real_m"] < row["spacing_m"] and "points lie" in row["note"]
     assert found["repeated"]["compared"] == "paired" and row["samples"] == 2 and row["points"] == 400
     assert row["chamfer"]["closeness"] == row["chamfer"]["score"] and row["spread"] is None
     same = found["identical"]["rows"][0]["emd"]
@@ -305,6 +319,14 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: root / name / "val" for name in ("real", "other seed", "flat")}
 
 
-def test_frames_of_other_seeds_score_higher_than_of_another_ground(frames: dict[str, Path]) -> None:
+def test_frames_of_other_seeds_score_higher_than_of_another_ground(
+    frames: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     other, flat = (score_geometry(frames[name], frames["real"], patch_m=1.0) for name in ("other seed", "flat"))
     assert other["score"] > 0.75 and flat["score"] < 0.6
+    split = read_source(frames["flat"])
+    too_large, check = _geometry(split, frames["real"], None, 0.75, 500.0, 0, lambda event: None)
+    assert too_large is None and "filled patches" in check.note
+    monkeypatch.setitem(sys.modules, "ot.lp", None)
+    with pytest.raises(InputError, match=r"POT 0\.9\.7"):  # which is no want of points
+        _geometry(split, frames["real"], None, 0.75, 1.0, 0, lambda event: None)

@@ -117,7 +117,23 @@ def test_what_is_rare_in_real_pictures_is_asked_for_where_it_comes_from(
     said = capsys.readouterr().out
     assert "300 wanted" in said and f"--request {tmp_path / 'request.json'}" in said
     page = (tmp_path / "tail.html").read_text("utf-8")
-    assert page.count("data:image/") == 2 and "Real: 3 of 3" in page and f"Synthetic: 12 of {2 * low.sum()}" in page
+    assert "Real: 3 of 3" in page and f"Synthetic: 12 of {2 * low.sum()}" in page and page.count("<h2>Tail: ") == 1
+    shown = [row[side]["rocks"] > 0 for row in result["strata"] for side in ("real", "synth")]
+    assert page.count("data:image/") == sum(shown) > 2
+
+
+def test_nothing_is_asked_for_where_nothing_tells_what_would_help(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No frame shows a dim rock: more of these frames would not either."""
+    bright = _write(tmp_path / "bright" / "val", 3, dim={})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/request.json").write_text("of before")
+    words = ["tail", bright, "--real", folders[1], "--buckets", "2", "--out", tmp_path / "out", "--frames", "9"]
+    assert cli.main(list(map(str, words))) == 0
+    said = capsys.readouterr().out
+    assert "no number of frames like these" in said and "note: no request: no frame here" in said
+    assert "--request" not in said and not (tmp_path / "out/request.json").exists()
 
 
 def test_what_a_model_fits_worst_is_the_tail_by_error(folders: tuple[Path, Path], tmp_path: Path) -> None:

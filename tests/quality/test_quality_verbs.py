@@ -121,6 +121,8 @@ def test_drift_is_an_exit_code(sets: dict[str, Path], tmp_path: Path, capsys: py
     said = capsys.readouterr()
     assert said.err.splitlines()[-1].startswith("regolith: drift in features") and "mean entropy" in said.out
     assert result["features"]["neighbour"]["value"] > 0.2
+    page = (out / "drift.html").read_text()
+    assert "Drift: drift" in page and "New, entropy_bit from" in page and page.count("<figure") >= 3
 
 
 def test_photographs_drift_too(sets: dict[str, Path], tmp_path: Path) -> None:

@@ -65,6 +65,13 @@ def test_every_stratum_is_told_of(toy: SimpleNamespace, tmp_path: Path, capsys: 
         assert [sum(row[side][key] for row in strata) for key in ("of", "taken")] == [frames, taken]
 
 
+def test_strata_without_a_frame_are_told(
+    toy: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix(toy, tmp_path / "mix.json", "--frames", "4", "--ratio", "50:50", "--stratify", "sun_elevation , ")
+    assert "note: 2 synthetic frames for 3 strata: none of (" in capsys.readouterr().out
+
+
 def test_a_large_mixture_is_read_back(toy: SimpleNamespace, tmp_path: Path) -> None:
     path = mix(toy, tmp_path / "mix.json", "--frames", "400000")
     assert path.stat().st_size > 1 << 20 and sum(len(part.records) for part in read_manifest(path)) == 400_000

@@ -22,6 +22,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.params.training import Architecture
 from regolith.lunar.perception.importing import import_split
 from regolith.lunar.quality.acquisition import Posterior
+from regolith.lunar.quality.ensemble import Teacher
 from regolith.lunar.quality.oracle_queue import OracleQueue, Proposal
 from training.checkpoint import write_torch
 from training.networks import build_network, describe_network
@@ -144,6 +145,8 @@ def test_rounds_of_the_loop(pool: SimpleNamespace, runs: dict[str, Path], tmp_pa
     result = first.run()
     assert result == json.loads((tmp_path / "first/select.json").read_text())
     assert len(result["units"]) == 8 and result["stop"] is None
+    page = (tmp_path / "first/select.html").read_text()
+    assert page.count("<figure") == 4 and "chosen in this round: 2 of 2" in page and "mutual_information from" in page
     assert {unit["scene"] for unit in result["chosen"]} == {"place0", "place1"}
     ranked = sorted(result["units"], key=lambda unit: -unit["mutual_information"])
     assert {unit["id"] for unit in ranked if unit["candidate"]} == {unit["id"] for unit in ranked[:4]}
@@ -184,6 +187,11 @@ def test_loop_ends_where_entropy_is_low(pool: SimpleNamespace, tmp_path: Path) -
     entropies = [unit["entropy"] for unit in said["units"]]
     assert said["entropy"]["p95"] == pytest.approx(np.percentile(entropies, 95)) and len(set(entropies)) == 8
     assert all(unit["mutual_information"] is None for unit in said["units"])
+
+
+def test_a_teacher_that_is_none_is_named() -> None:
+    with pytest.raises(InputError, match=r"^teacher: 'nope' is not allowed"):
+        Teacher(["nope"], sure=0.9)
 
 
 def test_teacher_labels_what_it_is_sure_of(pool: SimpleNamespace, tmp_path: Path) -> None:

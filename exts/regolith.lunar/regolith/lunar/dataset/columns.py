@@ -118,18 +118,21 @@ class ColumnTable:
 
 
 @contextlib.contextmanager
-def sole_split(field: str, split: Path) -> Iterator[None]:
-    """Hold a split for a run that writes columns into it.
+def sole_split(field: str, split: Path, out: Path | None) -> Iterator[None]:
+    """Hold a split for a run that writes columns, or a quarantine, into it.
 
     Args:
         field: Parameter that named it, for errors.
         split: Its folder.
+        out: Folder of what else the run writes, held by the caller; None where there is none.
 
     Raises:
-        InputError: It is no split, or as `sole_folder`.
+        InputError: It is no split, `out` is the split itself, or as `sole_folder`.
     """
     if not is_split(split):
         raise InputError(field, str(split), "a split, whose frames have columns")
+    if out is not None and out.resolve() == split.resolve():
+        raise InputError("out", str(out), f"another folder than the split of `{field}`, which is written into")
     with sole_folder(field, split, "split"):
         yield
 

@@ -128,6 +128,15 @@ def write_request(path: AnyPath, request: Request) -> None:
     write_bytes(Path(path), (json.dumps(data | {"digest": digest(data)}, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def is_request(path: AnyPath) -> bool:
+    """Whether a file looks like a request, were it no longer as it was written."""
+    try:
+        data = read_json(Path(path), FILE_BYTES)
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and "made_by" in data
+
+
 def read_request(path: AnyPath) -> Request:
     """Read a request.
 

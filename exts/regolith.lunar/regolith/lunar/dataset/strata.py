@@ -1,7 +1,8 @@
 """Strata of frames: which frames are alike in a few values; frames drawn so that no kind is lost, or to be shown.
 
 Stratified sampling with proportional allocation is Neyman's (Journal of the Royal Statistical Society 97, 1934); that
-every stratum gets one frame where there are enough is ours: rare kinds are the ones a detector fails on.
+every stratum gets one frame where there are enough, and else the rare ones do, is ours: rare kinds are the ones a
+detector fails on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ SHOWN_BY = ("sun_elevation_deg", "rock_share")
 """Variables that frames on contact sheets are sorted by, those that are known."""
 SHOWN_BUCKETS = 3
 """Buckets of each."""
+TAIL_SHARE = 0.1
+"""Share of the frames that the tail holds where there are too few frames for all strata."""
 UNKNOWN = -1
 """Bucket of frames of which a variable is not known."""
 
@@ -232,14 +235,16 @@ def evenly(places: Sequence[int], most: int) -> list[int]:
     return [places[k] for k in chosen]
 
 
-def allocate(sizes: Sequence[int], number: int) -> list[int]:
+def allocate(sizes: Sequence[int], number: int, generator: np.random.Generator) -> list[int]:
     """Share a number of frames among strata in proportion to their sizes; never more than a stratum has.
 
-    Each stratum gets at least one where `number` is at least the number of strata, else the largest ones do.
+    Each stratum gets at least one where `number` is at least the number of strata. Of fewer the tail, the `rarest`
+    strata that hold `TAIL_SHARE` of the frames, get one each before the others do; among equals chance decides.
 
     Args:
         sizes: Frames of each stratum, each at least 1.
         number: At most their sum.
+        generator: Draws where there are fewer frames than strata.
 
     Raises:
         ValueError: `number` is more than the strata have.
@@ -249,8 +254,10 @@ def allocate(sizes: Sequence[int], number: int) -> list[int]:
     if number > total:
         raise ValueError(f"{number} of {total} frames")
     if number < len(have):
+        tail = {k for (k,) in rarest({(k,): size / total for k, size in enumerate(sizes)}, TAIL_SHARE)}
         taken = np.zeros_like(have)
-        taken[np.argsort(-have, kind="stable")[:number]] = 1
+        order = generator.permutation(len(have)).tolist()
+        taken[sorted(order, key=lambda k: k not in tail)[:number]] = 1
         return taken.tolist()
     wanted = have * (number / max(total, 1))
     taken = np.maximum(np.floor(wanted).astype(np.int64), 1)
@@ -277,7 +284,8 @@ def draw(frames: Sequence[tuple[int, ...]], number: int, *, seed: int, side: str
         places.setdefault(stratum, []).append(position)
     kinds = sorted(places)
     chosen = list(range(len(frames))) * rounds
-    for kind, take in zip(kinds, allocate([len(places[kind]) for kind in kinds], rest), strict=True):
+    sizes = [len(places[kind]) for kind in kinds]
+    for kind, take in zip(kinds, allocate(sizes, rest, rng(seed, "strata", side, "few")), strict=True):
         order = rng(seed, "strata", side, *kind).permutation(len(places[kind]))
         chosen += [places[kind][int(k)] for k in order[:take]]
     return sorted(chosen)
@@ -286,13 +294,45 @@ def draw(frames: Sequence[tuple[int, ...]], number: int, *, seed: int, side: str
 def rarest(shares: Mapping[tuple[int, ...], float], most: float) -> list[tuple[int, ...]]:
     """The rarest strata that together hold at most a share of all, at least one; the rarest first.
 
+    Strata of one share are in or out together: those that tie at the cut are all out, but for the very rarest, which
+    are all in, whatever they hold.
+
     Args:
         shares: Stratum to its share; one that is empty is no rare one.
         most: The share.
     """
-    order = sorted((kind for kind, share in shares.items() if share), key=lambda kind: shares[kind])
-    held = np.cumsum([shares[kind] for kind in order])
-    return order[: max(1, int(np.searchsorted(held, most + 1e-9, side="right")))]
+    found: list[tuple[int, ...]] = []
+    held = 0.0
+    for share, kinds in _by_share(shares):
+        held += share * len(kinds)
+        if found and held > most + 1e-9:
+            break
+        found += kinds
+    return found
+
+
+def say_ties(shares: Mapping[tuple[int, ...], float], most: float) -> str:
+    """Say what a tie did to the `rarest` strata: those that are in or out together; empty where there was none."""
+    held = 0.0
+    for place, (share, kinds) in enumerate(_by_share(shares)):
+        before, held = held, held + share * len(kinds)
+        if held > most + 1e-9 and len(kinds) > 1:
+            tied = f"{len(kinds)} strata of {share:.1%} each are equally rare"
+            if not place:
+                return f"{tied}: all are in the tail, which so holds {held:.1%}"
+            return f"{tied}: none is in the tail, as some might" if before + share <= most + 1e-9 else ""
+        if held > most + 1e-9:
+            break
+    return ""
+
+
+def _by_share(shares: Mapping[tuple[int, ...], float]) -> list[tuple[float, list[tuple[int, ...]]]]:
+    """Shares of strata that are not empty, ascending, with the strata of each."""
+    found: dict[float, list[tuple[int, ...]]] = {}
+    for kind, share in sorted(shares.items(), key=lambda pair: pair[1]):
+        if share:
+            found.setdefault(share, []).append(kind)
+    return list(found.items())
 
 
 def checked_variables(names: Sequence[str], sides: Sequence[Sequence[Part]]) -> tuple[str, ...]:

@@ -222,7 +222,7 @@ class Buttons:
                    lambda: "" if editor.can_undo else "nothing to undo"),
             action("redo", "Redo", "Take the edit again.", editor.redo,
                    lambda: "" if editor.can_redo else "nothing to redo"),
-            action("load", "Load…", "Load parameters from a file.", self._load),
+            action("load", "Load…", "Load parameters, or a request of gate or tail, from a file.", self._load),
             action("save", "Save…", "Save the parameters to a file, for the command line too.", self._save),
         ]  # fmt: skip
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from regolith.lunar.dataset.request import Request, is_request, read_request
+from regolith.lunar.dataset.splits import counted
 from regolith.lunar.panel.context import PanelContext
 from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.values import PRESET, Values, enter, flatten
-from regolith.lunar.params import InputError, Params, load_params, load_preset, save_params
+from regolith.lunar.params import InputError, Params, PictureSize, load_params, load_preset, save_params
 
 HISTORY = 500
 """Undo steps kept."""
@@ -215,19 +217,35 @@ class ParameterEditor:
         return True
 
     def load(self, path: Path) -> bool:
-        """Take the parameters of a file, as one undo step; False with a message to the user where it cannot be used."""
+        """Take the parameters of a file, as one undo step; False with a message to the user where it cannot be used.
+
+        Of a request (`dataset.request`) also split, frames, size and seed; where it would be drawn into a split that is
+        there, it goes into another folder.
+        """
         try:
-            params = load_params(path)
+            if is_request(path):
+                self._take(read_request(path))
+            else:
+                self._replace(load_params(path), path)
         except InputError as error:
             self._context.host.notify(str(error), "error")
             return False
-        self._replace(params, path)
         return True
 
-    def _replace(self, params: Params, file: Path | None) -> None:
+    def _take(self, asked: Request) -> None:
+        out = self._context.absolute(self._context.values.good["generate.out"])
+        while (out / asked.split).exists():
+            out = out.with_name(f"{out.name}-again")
+        size = PictureSize(*asked.size)
+        export = {"split": asked.split, "frames": asked.frames, "size": size, "seed": asked.seed, "out": out}
+        self._replace(asked.parameters(), None, {f"generate.{name}": value for name, value in export.items()})
+        self._context.host.notify(f"Request of {asked.made_by}: {counted(asked.frames, 'frame')}, to export into {out}")
+
+    def _replace(self, params: Params, file: Path | None, beside: Mapping[str, Any] | None = None) -> None:
+        """Start from parameters, and enter values of other fields beside them."""
         self._step()
         flat = {path: value for path, value in flatten(params).items() if path in self._fields or path == PRESET}
-        entered = enter(self._context.values, flat)
+        entered = enter(self._context.values, flat | dict(beside or {}))
         base = dict(entered.base) | flat
         self._context.values = Values(entered.entered, entered.good, entered.models, entered.messages, base)
         self._saved, self._file = flat, file

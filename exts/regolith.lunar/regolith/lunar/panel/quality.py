@@ -9,12 +9,16 @@ from regolith.lunar.dataset.splits import counted
 from regolith.lunar.panel.verb_row import VerbRow
 from regolith.lunar.quality.appearance import ScoreAppearance
 from regolith.lunar.quality.drift import Drift
+from regolith.lunar.quality.drift_report import REPORT as DRIFT_PAGE
 from regolith.lunar.quality.gate import Gate
+from regolith.lunar.quality.gate_frames import Check, say_accepted
 from regolith.lunar.quality.gate_report import REPORT as GATE_PAGE
 from regolith.lunar.quality.mix import Mix
 from regolith.lunar.quality.score_geometry import ScoreGeometry
 from regolith.lunar.quality.select_params import ENDS, SelectParams
+from regolith.lunar.quality.select_report import REPORT as SELECT_PAGE
 from regolith.lunar.quality.semantics import ScoreSemantics, say_interval
+from regolith.lunar.quality.sensor import ALL, CalibrateSensor
 from regolith.lunar.quality.tail import Tail
 from regolith.lunar.quality.tail_report import REPORT as TAIL_PAGE
 from regolith.lunar.quality.tail_report import say_budget
@@ -27,7 +31,7 @@ SPLIT = "dataset/train_dr"
 
 def _say_gate(result: dict[str, Any]) -> str:
     if result["verdict"] == "accept":
-        return "accepted"
+        return say_accepted([Check.from_dict(row) for row in result["checks"]])
     reasons = result["reasons"]
     more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
     return f"rejected: {'; '.join(reasons[:NAMED])}{more}"
@@ -70,6 +74,11 @@ def _say_select(result: dict[str, Any]) -> str:
     return f"{len(result['chosen'])} of {counted(len(result['units']), 'unit')} to label{ends}"
 
 
+def _say_sensor(result: dict[str, Any]) -> str:
+    most = max(row["points"] for row in result["rows"] if row["class"] == ALL)
+    return f"{result['sensor']}: {counted(result['scans'], 'scan')}, up to {counted(most, 'point')}"
+
+
 def _out(key: str) -> dict[str, str]:
     return {"out": f"quality/{key}"}
 
@@ -97,9 +106,15 @@ QUALITY: tuple[VerbRow, ...] = (
         "clouds", _say_geometry, {"synth": SPLIT} | _out("geometry"), splits=(), files=("sensor",),
     ),
     VerbRow(
+        "calibrate_sensor", "calibrate sensor", CalibrateSensor, "Sensor", "Calibrate the sensor",
+        "Measure how far repeated scans of one place lie apart, which pairs of clouds are then held against.",
+        "steps", _say_sensor, {"scans": "scans", "out": "calibration/sensor.json"}, splits=(), files=("out",),
+        section="calibrate",
+    ),
+    VerbRow(
         "drift", "drift", Drift, "Drift", "Test for drift",
         "Test whether new pictures look to the model as reference pictures do.",
-        "pictures", _say_drift, {"reference": SPLIT} | _out("drift"), splits=(),
+        "pictures", _say_drift, {"reference": SPLIT} | _out("drift"), splits=(), page=DRIFT_PAGE,
     ),
     VerbRow(
         "tail", "tail", Tail, "Tail", "Find the tail",
@@ -116,7 +131,7 @@ QUALITY: tuple[VerbRow, ...] = (
         "select", "select", SelectParams, "Labels", "Choose what to label",
         "Choose the pictures of a pool that would teach a model most, and queue them for people to label.",
         "pictures", _say_select, {"model": "training/best.pt"} | _out("select"), {"budget": 40}, splits=(),
-        files=("model",), trains=True, marks=(("columns",), "pool"),
+        files=("model",), trains=True, marks=(("columns",), "pool"), page=SELECT_PAGE,
     ),
 )  # fmt: skip
 """The verbs, in the order of their headings."""

@@ -364,6 +364,11 @@ def input_error(model: type[BaseModel], data: Any, error: ValidationError) -> In
     return InputError(name, value, allowed)
 
 
+def words_of(text: str) -> tuple[str, ...]:
+    """Words of a text that has commas between them, without the blanks around each; empty ones are none."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def cross_field(field: str, value: Any, allowed: str) -> PydanticCustomError:
     """Say, out of a model validator, that one field does not go with the others.
 

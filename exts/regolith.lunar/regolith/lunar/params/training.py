@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError, model_validator
 
 from regolith.lunar.params.errors import InputError
-from regolith.lunar.params.fields import Interval, cross_field, input_error, quantity
+from regolith.lunar.params.fields import Interval, cross_field, input_error, quantity, words_of
 from regolith.lunar.params.verb import Verb
 from regolith.lunar.reading import parse_json, read_text
 
@@ -48,7 +48,7 @@ RUNTIME_FIELDS = frozenset(
 
 def split_folders(path: Path) -> tuple[Path, ...]:
     """Return the folders of a parameter that takes several, separated by commas."""
-    return tuple(Path(part.strip()) for part in str(path).split(",") if part.strip())
+    return tuple(map(Path, words_of(str(path))))
 
 
 def portable_name(path: str | Path) -> str:

@@ -12,9 +12,11 @@ from PIL import Image, PngImagePlugin
 from regolith.lunar.files import replacing, write_json
 from regolith.lunar.perception.folders import SOFTWARE
 from regolith.lunar.perception.overlay import SHEET_CELL_PX, SHEET_COLUMNS, contact_sheet
+from regolith.lunar.perception.plots import reliability_figure
 from regolith.lunar.perception.session import Segmenter
 
 RESULTS = "results.json"
+RELIABILITY = "reliability.png"
 
 
 def model_words(segmenter: Segmenter) -> dict[str, Any]:
@@ -34,6 +36,20 @@ def save_sheet(out: Path, number: int, cells: Sequence[tuple[np.ndarray, str]]) 
     """Write the contact sheet of a stratum, given its pictures with their captions, and return its path."""
     path = out / f"stratum_{number:02d}.png"
     save_picture(contact_sheet(cells, columns=SHEET_COLUMNS, cell=SHEET_CELL_PX), path)
+    return str(path)
+
+
+def save_reliability(out: Path, calibration: dict[str, Any]) -> str | None:
+    """Write the plot of confidence against accuracy and return its path; None where no pixel has a label."""
+    if not calibration["bins"]:
+        return None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = reliability_figure(calibration["bins"])
+    FigureCanvasAgg(figure)
+    path = out / RELIABILITY
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, metadata={"Software": SOFTWARE})
     return str(path)
 
 

@@ -23,7 +23,7 @@ from regolith.lunar.perception.metrics import class_share, rock_scores
 from regolith.lunar.perception.model_files import MODEL_HELP
 from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_overlay, sheet_cell
 from regolith.lunar.perception.photos import read_mask, read_photo
-from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
+from regolith.lunar.perception.results import model_words, save_picture, save_reliability, save_sheet, write_results
 from regolith.lunar.perception.session import Segmenter, load_model
 from regolith.lunar.perception.views import PHOTO_MAX_PX, PHOTO_MIN_PX, TTA_HELP, Views
 
@@ -94,7 +94,7 @@ def evaluate_photos(
     Returns:
         {photographs, flood, sky, per_image, problems, left_out, …}: `flood` is {mean, median, worst} of the share of a
         photograph's own pixels called rock; with masks also `rock` {iou, precision, recall}, pooled, `calibration` and
-        `by_size`; `strata` by the share of rock have a contact sheet each.
+        `by_size`; `strata` by the share of rock have a contact sheet each; `reliability` is the plot of `calibration`.
 
     Raises:
         InputError: An argument that does not fit, no photograph, no model, no such masks, or a folder that cannot be
@@ -168,6 +168,8 @@ class _Scoring:
             if sheet:
                 save_picture(contact_sheet(sheet), out / SHEET)
                 result["contact_sheet"] = str(out / SHEET)
+            if "calibration" in result:
+                result["reliability"] = save_reliability(out, result["calibration"])
             write_results(out, result)
         if problems:
             listing = "\n".join(f"  {problem}" for problem in problems)

@@ -22,7 +22,7 @@ from regolith.lunar.perception.calibration import Reliability
 from regolith.lunar.perception.metrics import SUN_EDGES_DEG, bin_index, confusion_matrix, scores
 from regolith.lunar.perception.model_files import MODEL_HELP
 from regolith.lunar.perception.overlay import SHEET_CELLS, contact_sheet, draw_classes, draw_overlay, sheet_cell
-from regolith.lunar.perception.results import model_words, save_picture, save_sheet, write_results
+from regolith.lunar.perception.results import model_words, save_picture, save_reliability, save_sheet, write_results
 from regolith.lunar.perception.rocks import RocksBySize
 from regolith.lunar.perception.session import Segmenter, load_model
 from regolith.lunar.perception.views import TTA_HELP, Views
@@ -36,7 +36,9 @@ class SplitScoring(Verb):
 
     model: str = quantity("default", MODEL_HELP)
     split: Path = quantity(..., "Split to score it on, a folder written by `regolith generate`.")
-    out: Path = quantity(Path("out/evaluate-synth"), "Folder of results.json and the worst frames as pictures.")
+    out: Path = quantity(
+        Path("out/evaluate-synth"), "Folder of results.json, reliability.png and the worst frames as pictures."
+    )
     worst: int = quantity(8, "Frames of lowest rock-IoU to draw.", ge=0, le=1000)
     tta: Views = quantity("none", TTA_HELP)
     columns: bool = quantity(False, "Also write the figures of each frame into the split: columns/evaluate.jsonl.")
@@ -59,7 +61,7 @@ def evaluate_split(
     Args:
         split: Folder of a split.
         model: A loaded model, an `.onnx` file, or the name of a shipped one.
-        out: Folder of `results.json` and the worst frames as pictures; None to write nothing.
+        out: Folder of `results.json`, `reliability.png` and the worst frames as pictures; None to write nothing.
         worst: How many of the frames of lowest rock-IoU to draw there.
         tta: Views averaged: `none`, `flip`, `flip-scale`, `pyramid` or `fine`.
         columns: Whether to write the figures of each frame into the split (`dataset.columns`).
@@ -69,7 +71,8 @@ def evaluate_split(
     Returns:
         {frames, rock, miou, accuracy, confusion, calibration, by_size, by_sun_elevation, strata, per_frame, …}:
         `rock` is {iou, precision, recall, …} over all pixels that are not ignored; `confusion` counts them, truth by
-        prediction, 3 × 3; `by_size` counts rocks one by one by apparent size [px]; `strata` have a contact sheet each.
+        prediction, 3 × 3; `by_size` counts rocks one by one by apparent size [px]; `strata` have a contact sheet each;
+        `reliability` is the plot of `calibration`.
 
     Raises:
         InputError: An argument that does not fit, no split, a file of it that is not as it was written, no model, or a
@@ -79,7 +82,7 @@ def evaluate_split(
     with contextlib.ExitStack() as stack:
         folder = None if out is None else stack.enter_context(sole_folder("out", Path(out)))
         if columns:
-            stack.enter_context(sole_split("split", Path(split)))
+            stack.enter_context(sole_split("split", Path(split), folder))
         result = _evaluate(Path(split), model, folder, worst, tta, threads, emit)
         if columns:
             _write_columns(read_source(Path(split)), result)
@@ -135,6 +138,7 @@ def _evaluate(
     }
     if folder is not None:
         result["pictures"] = _draw_worst(segmenter, source, rows, worst, tta, folder)
+        result["reliability"] = save_reliability(folder, result["calibration"])
         write_results(folder, result)
     return result
 

@@ -31,6 +31,14 @@ FARTHEST_M = 1e8
 """Largest coordinate: beyond it a double no longer tells a micrometre."""
 
 
+class PointsError(InputError):
+    """There are no points, or too few to be compared."""
+
+
+class _NoPointError(ValueError):
+    """A cloud has no point that counts."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cloud:
     """Points that one sensor saw from one place."""
@@ -48,6 +56,10 @@ class Cloud:
     def of(self, number: int | None) -> np.ndarray:
         """Points of a class, of None all [m], shape [n, 3]; of a class none where nobody says."""
         return points_of(self.points, self.classes, number)
+
+    def from_sensor(self) -> Cloud:
+        """The cloud about its sensor: what stood in `origin` stands in 0, and axes stay as they are."""
+        return dataclasses.replace(self, points=self.points - self.origin, origin=np.zeros(3))
 
     def keep(self, chosen: np.ndarray) -> Cloud:
         """The cloud of some of its points: indices, or bool [N]."""
@@ -67,8 +79,9 @@ def read_clouds(
 ) -> list[Cloud]:
     """Read clouds from splits with depth, datasets of such, folders of point files, and point files.
 
-    A file's points are in the frame of its sensor, which stands in the origin, but for `.npz` of `regolith export`,
-    which say where it stood. Non-finite points and those of class `ignore` are left out.
+    A file's points are about its sensor, which stands in the origin. Those of a split's depth are in the frame of its
+    stage, as are `.npz` of `regolith export`, and say where the sensor stood. Non-finite points and those of class
+    `ignore` are left out.
 
     Args:
         path: One of these, or several with commas between them.
@@ -130,7 +143,8 @@ def _of_frame(source: Source, record: FrameRecord, field: str) -> Cloud:
     try:
         return _checked(raw, OWN_CLASSES, place=f"{source.folder} {scene}", name=name)
     except ValueError as error:
-        raise InputError(field, f"frame {record.index} of {source.folder}", f"depth of a scene ({error})") from None
+        kind = PointsError if isinstance(error, _NoPointError) else InputError
+        raise kind(field, f"frame {record.index} of {source.folder}", f"depth of a scene ({error})") from None
 
 
 def read_cloud(path: Path, *, field: str, classes: ClassMap | None = None) -> Cloud:
@@ -167,7 +181,7 @@ def _checked(raw: Raw, known: ClassMap | None, *, place: str, name: str) -> Clou
         classes = _classes(values, len(points), known)
         kept &= classes != IGNORE
     if not kept.any():
-        raise ValueError("no finite point of a class")
+        raise _NoPointError("no finite point of a class")
     points = points[kept]
     if max(points.max(), -points.min()) > FARTHEST_M:
         raise ValueError(f"a coordinate beyond {FARTHEST_M:g} m")

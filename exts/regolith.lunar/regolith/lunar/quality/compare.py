@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 
+from regolith.lunar.labels import ROCK
 from regolith.lunar.params import InputError
 from regolith.lunar.quality.clouds import Cloud
 from regolith.lunar.quality.density import draw, match_elevation
@@ -20,7 +22,7 @@ from regolith.lunar.quality.geometry import (
     sliced_all,
     variety,
 )
-from regolith.lunar.quality.patches import FILLED, Grid, Patch, samples
+from regolith.lunar.quality.patches import FILLED, Grid, Patch, level, samples
 from regolith.lunar.quality.sensor import ALL, ROW_CLASSES, SMALLEST, Sensor
 from regolith.lunar.stage.spec import rng
 
@@ -72,6 +74,7 @@ def row(
     samples: int = 0,
     metrics: dict[str, dict[str, float]] | None = None,
     relief: dict[str, Any] | None = None,
+    spacing: float | None = None,
     note: str = "",
 ) -> Row:
     """A row as `geometry.json` holds it (`quality.score_geometry`)."""
@@ -79,6 +82,7 @@ def row(
         "class": name, "score": score, "spread": spread, "points": points,
         "method": method_of(points) if points else None, "samples": samples, "note": note,
         **{which: (metrics or {}).get(which) for which in Distances._fields}, "relief": relief,
+        "spacing_m": spacing,
     }  # fmt: skip
 
 
@@ -114,6 +118,9 @@ def _mean(metrics: dict[str, dict[str, float]]) -> float:
 def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Row]:
     """Compare clouds of the same places, in order, after both are thinned to one density over elevation.
 
+    Each is taken about its own sensor, with its axes as they are: a twin was seen from where the real sensor stood,
+    with the same z and x axes, whatever origin its coordinates have.
+
     Args:
         sides: As many clouds on both.
         sensor: What repeated real scans differ by.
@@ -127,7 +134,8 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
     synth, real = sides
     if len(synth) != len(real):
         raise InputError("real", f"{len(real)} clouds", f"{len(synth)}, one for each of SYNTH, of the same place")
-    matched = match_elevation(synth, real, rng(seed, "match"))
+    one, other = ([cloud.from_sensor() for cloud in side] for side in sides)
+    matched = match_elevation(one, other, rng(seed, "match"))
 
     def compare(name: str, number: int | None) -> Row:
         pairs = [(one.of(number), other.of(number)) for one, other in zip(*matched, strict=True)]
@@ -151,9 +159,30 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
         ]
         found = Distances(*np.mean([distances(*pair) for pair in drawn], axis=0).tolist())
         metrics = _metrics(found, expected)
-        return row(name, score=_mean(metrics), points=count, samples=len(pairs), metrics=metrics)
+        apart = float(np.mean([spacing(other) for _, other in drawn]))
+        heights = [float(np.mean([relief_of(pair[side]) for pair in drawn])) for side in (0, 1)]
+        note = ""
+        if number != ROCK and heights[1] < apart:
+            note = (
+                f"points lie {apart:.2g} m apart and the real relief is {heights[1]:.2g} m: shapes this low hardly "
+                "count; more --points see them"
+            )
+        return row(
+            name, score=_mean(metrics), points=count, samples=len(pairs), metrics=metrics, spacing=apart, note=note,
+            relief=None if number == ROCK else {"synth_m": heights[0], "real_m": heights[1]},
+        )  # fmt: skip
 
     return rows(sides, compare)
+
+
+def spacing(points: np.ndarray) -> float:
+    """Mean distance of points [m], shape [N, 3], to the nearest of the others [m]; N at least 2."""
+    return float(scipy.spatial.KDTree(points).query(points, k=2)[0][:, 1].mean())
+
+
+def relief_of(points: np.ndarray) -> float:
+    """RMS height of points [m], shape [N, 3], over the plane through them (least squares) [m]."""
+    return float(np.sqrt(np.mean(level(points, points[:, :2].mean(axis=0), np.ones(len(points), bool))[:, 2] ** 2)))
 
 
 def patch_rows(sides: Sides, grid: Grid, points: int, seed: int) -> list[Row]:

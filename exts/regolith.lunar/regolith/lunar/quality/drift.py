@@ -29,6 +29,7 @@ from regolith.lunar.quality.divergence import (
     project,
     smallest_p,
 )
+from regolith.lunar.quality.drift_report import REPORT, write_report
 from regolith.lunar.quality.features import STRIDE, Encoder, Features, collect_features
 from regolith.lunar.quality.pictures import Pictures, working_px
 from regolith.lunar.quality.semantics import SIZE_HELP, say_interval
@@ -49,7 +50,7 @@ class Drift(Verb):
     level: float = quantity(0.05, "Share of false alarms, both tests together.", ge=0.001, le=0.5, step=0.01)
     size: int | None = quantity(None, SIZE_HELP, unit="px", ge=64, le=8192, step=32)
     seed: int = quantity(0, "Seed of what is drawn: cells, permutations.", ge=0)
-    out: Path = quantity(Path("out/drift"), f"Folder of {DRIFT}.")
+    out: Path = quantity(Path("out/drift"), f"Folder of {DRIFT} and {REPORT}.")
     threads: int | None = quantity(None, "CPU threads; left out, one per core.", ge=1, le=1024)
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
@@ -67,6 +68,7 @@ class Drift(Verb):
                 level=self.level,
                 size=self.size,
                 seed=self.seed,
+                page=self.out / REPORT,
                 threads=self.threads,
                 emit=emit,
             )
@@ -86,7 +88,7 @@ class Drift(Verb):
         means = result["entropy"]["mean"]
         lines.append(f"mean entropy {means[0]:.3f} bit, now {means[1]:.3f} bit")
         lines += [f"note: {note}" for note in result["notes"]]
-        return "\n".join([*lines, str(self.out / DRIFT)])
+        return "\n".join([*lines, str(self.out / REPORT)])
 
 
 def measure_drift(
@@ -97,6 +99,7 @@ def measure_drift(
     level: float = 0.05,
     size: int | None = None,
     seed: int = 0,
+    page: AnyPath | None = None,
     threads: int | None = None,
     emit: Emit = lambda event: None,
 ) -> dict[str, Any]:
@@ -112,6 +115,7 @@ def measure_drift(
         level: Share of false alarms, in (0, 1).
         size: Long side both sets are reduced to [px]; None for the smaller split's.
         seed: Of what is drawn.
+        page: HTML file to write, with contact sheets of both; None for none.
         threads: CPU threads; None for one per core.
         emit: Receives `progress` events, dictionaries.
 
@@ -140,7 +144,7 @@ def measure_drift(
     features = compare_sets(looks[0][0], looks[1][0], seed)
     doubt = compare_sets(looks[0][1], looks[1][1], seed)
     doubt["mean"] = [float(part.values.mean()) for _, part in looks]
-    return {
+    result = {
         "alert": min(features["p"], doubt["p"]) <= level / len(TESTS),
         "level": level,
         "smallest_p": least,
@@ -153,6 +157,9 @@ def measure_drift(
         "entropy": doubt,
         "notes": [FEW_NOTE] if min(groups) < GROUPS_MIN else [],
     }
+    if page is not None:
+        write_report(Path(page), result, sets, [part.values[:, 0] for _, part in looks])
+    return result
 
 
 def _look(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from regolith.lunar.labels import IGNORE
+from regolith.lunar.params import InputError
 from regolith.lunar.perception.calibration import softmax
 from regolith.lunar.perception.session import Segmenter, load_model, padded
 from regolith.lunar.perception.views import Views
@@ -90,9 +91,12 @@ class Teacher:
             threads: CPU threads; left out, onnxruntime decides.
 
         Raises:
-            InputError: One is no model.
+            InputError: One is no model, by the name `teacher`.
         """
-        self._members = [load_model(model, threads=threads, cuda=False) for model in models]
+        try:
+            self._members = [load_model(model, threads=threads, cuda=False) for model in models]
+        except InputError as error:
+            raise InputError("teacher", error.value, error.allowed) from None
         self.sure = sure
         self.views: Views | None = views
 

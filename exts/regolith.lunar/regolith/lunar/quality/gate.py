@@ -11,6 +11,7 @@ It writes `gate.json`, `gate.html` and, of what was rejected with `--quarantine`
 | `verdict` | `accept`, or `reject` where one figure fails, a required one is missing, or none could be scored |
 | `reasons` | why it is rejected, each a line |
 | `synth`, `real`, `real_clouds` | what was compared; null where there are no clouds |
+| `settings` | how it was judged: flags of `regolith gate` and their values, for `regolith generate --gate-like` |
 | `thresholds` | `geometry_min`, `jsd_max` by class, `divergence`, `require` |
 | `checks` | a row each: `measure`, `class`, `value`, `interval` (95 %), `limit`, `passed`, `uncertain`, `note` |
 | `quarantine` | `set`; `frames`, number to reasons; `classes`, name to reasons; `without`: class to divergence then |
@@ -26,19 +27,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from regolith.lunar.dataset.quarantine import Quarantine
+from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import NAMES
-from regolith.lunar.params import CheckError, Verb, quantity
-from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params import CheckError, InputError, Verb, as_text, quantity, validate_text
+from regolith.lunar.params.fields import cross_field, words_of
 from regolith.lunar.quality.gate_frames import Check
 from regolith.lunar.quality.gate_judge import GATE, GEOMETRY_MIN, JSD_MAX, MEASURES, REQUEST, gate
 from regolith.lunar.quality.gate_report import REPORT
 from regolith.lunar.quality.semantics import MASKS_HELP, REAL_HELP, SIZE_HELP, STRIDE, Which, read_layer, say_interval
+from regolith.lunar.reading import parse_yaml, read_json, read_text
 
 CLOUDS_HELP = "Real clouds for the geometry, as `score geometry` takes them; left out, REAL where it has depth."
 
@@ -83,37 +86,86 @@ class Gate(Verb):
         limits_of(value, NAMES)
         return value
 
+    @field_validator("classes")
+    @classmethod
+    def _are_classes(cls, value: str) -> str:
+        found = words_of(value)
+        if not found or not set(found) <= set(NAMES):
+            raise cross_field("", value, f"of {', '.join(NAMES)}, with commas between")
+        return value
+
     @field_validator("require")
     @classmethod
     def _are_measures(cls, value: str) -> str:
-        if not set(_words(value)) <= set(MEASURES):
+        if not set(words_of(value)) <= set(MEASURES):
             raise cross_field("", value, f"of {', '.join(MEASURES)}, with commas between")
         return value
 
+    @model_validator(mode="after")
+    def _limits_are_of_classes(self) -> Self:
+        compared = words_of(self.classes)
+        loose = [word for word in words_of(self.jsd_max) if "=" in word and word.partition("=")[0] not in compared]
+        if loose:
+            raise cross_field("jsd_max", self.jsd_max, f"limits of what --classes names, {', '.join(compared)}")
+        return self
+
+    @classmethod
+    def like(cls, path: Path | None, field: str, **values: Any) -> Self:
+        """Make a gate that judges as a file says.
+
+        Args:
+            path: `gate.json`, or a .yaml or .json file of `SETTINGS`; None for their defaults.
+            field: Parameter that named it, for errors.
+            values: Of the other fields.
+
+        Raises:
+            InputError: The file cannot be read, or something in it does not fit.
+        """
+        said: dict[str, Any] = {}
+        if path is not None:
+            try:
+                data = read_json(path) if path.suffix == ".json" else parse_yaml(read_text(path))
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise InputError(field, str(path), f"gate.json, or a file of gate's settings ({reason})") from None
+            said = data.get("settings", data) if isinstance(data, dict) else {}
+            unknown = [str(name) for name in said if name not in SETTINGS] if isinstance(said, dict) else [str(path)]
+            if unknown or not said:
+                raise InputError(field, ", ".join(unknown) or str(path), f"a file of some of {', '.join(SETTINGS)}")
+        try:
+            texts = {name: as_text(value) for name, value in said.items() if value is not None}
+            settings = validate_text(cls, {"synth": "", "real": ""} | texts)
+        except InputError as error:
+            raise InputError(f"{field}: {error.field}", error.value, error.allowed) from None
+        return settings.model_copy(update=values)
+
+    def judge(self, emit: Emit = lambda event: None) -> dict[str, Any]:
+        """Hold the split against the real side as `quality.gate_judge.gate` does, and return what `gate.json` holds."""
+        return gate(
+            self.synth,
+            self.real,
+            out=self.out,
+            masks=self.masks,
+            real_clouds=self.real_clouds,
+            geometry_min=self.geometry_min,
+            jsd_max=limits_of(self.jsd_max, words_of(self.classes)),
+            divergence=self.divergence,
+            require=words_of(self.require),
+            quarantine=self.quarantine,
+            columns=self.columns,
+            model=self.model,
+            layer=read_layer(self.layer),
+            size=self.size,
+            patch_m=self.patch_m,
+            seed=self.seed,
+            threads=self.threads,
+            emit=emit,
+        )
+
     def run(self) -> dict[str, Any]:
         """Judge; raises `CheckError` where the frames are rejected, with everything written."""
-        classes = tuple(self.classes.split(","))
         with show(self.events, "gate", "pictures") as emit:
-            result = gate(
-                self.synth,
-                self.real,
-                out=self.out,
-                masks=self.masks,
-                real_clouds=self.real_clouds,
-                geometry_min=self.geometry_min,
-                jsd_max=limits_of(self.jsd_max, classes),
-                divergence=self.divergence,
-                require=_words(self.require),
-                quarantine=self.quarantine,
-                columns=self.columns,
-                model=self.model,
-                layer=read_layer(self.layer),
-                size=self.size,
-                patch_m=self.patch_m,
-                seed=self.seed,
-                threads=self.threads,
-                emit=emit,
-            )
+            result = self.judge(emit)
         if result["verdict"] == "reject":
             raise CheckError(f"{self.synth}: rejected: {'; '.join(result['reasons'])}", result)
         return result
@@ -121,6 +173,12 @@ class Gate(Verb):
     def summary(self, result: dict[str, Any]) -> str:
         """Give a line for each figure, and where the rest is."""
         return "\n".join([*say_checks(result), str(self.out / REPORT)])
+
+
+SETTINGS = (
+    "geometry_min", "jsd_max", "divergence", "require", "model", "layer", "classes", "size", "patch_m", "seed",
+)  # fmt: skip
+"""Fields that say how it is judged, not what."""
 
 
 def say_checks(result: dict[str, Any]) -> list[str]:
@@ -131,15 +189,14 @@ def say_checks(result: dict[str, Any]) -> list[str]:
         sign = "≥" if row["measure"] == "geometry" else "≤"
         what = f"{row['measure']} {row['class']}"
         lines.append(f"{what:<20} {say_interval(value):<24}{sign} {row['limit']:<7g}{Check.from_dict(row).verdict}")
+    lines += [
+        f"{row['class']}: {row['note']}" for row in result["checks"] if row["note"] and row["measure"] != "geometry"
+    ]
     aside = result["quarantine"]
     if aside["frames"] or aside["classes"]:
         words = Quarantine("", "", aside["frames"], aside["classes"]).words()
         lines.append(f"{'quarantined' if aside['set'] else 'to be quarantined (--quarantine)'}: {words}")
     return [*(line.rstrip() for line in lines), *(f"note: {note}" for note in result["notes"])]
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def limits_of(text: str, classes: tuple[str, ...]) -> dict[str, float]:
@@ -149,7 +206,7 @@ def limits_of(text: str, classes: tuple[str, ...]) -> dict[str, float]:
         PydanticCustomError: It is no such text.
     """
     limits = dict.fromkeys(classes, JSD_MAX)
-    for word in sorted(_words(text), key=lambda word: "=" in word):
+    for word in sorted(words_of(text), key=lambda word: "=" in word):
         name, _, number = word.rpartition("=")
         try:
             limit = float(number)

@@ -7,12 +7,14 @@ divergence* is the mean over its cells of the class: its share of what the class
 Of a class that fails, the frames of the largest own divergence above the threshold are set aside, as few as bring the
 divergence of the others down to the threshold. Where that takes more than half of the frames that show the class, or no
 number of them does, it is not these frames that are unlike but the class, and the class is set aside as a whole.
+Of a class that no real picture has, nothing is set aside: it is the real side that lacks it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,12 @@ class Check:
         return cls(row["measure"], row["class"], row["value"], row["interval"], row["limit"], passed, row["note"])
 
 
+def say_accepted(checks: Sequence[Check]) -> str:
+    """Say that a split is accepted, and by what where that is not all."""
+    scored = {check.measure for check in checks if check.value is not None}
+    return f"accepted by {''.join(scored)} alone" if len(scored) == 1 else "accepted"
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassVerdict:
     """What was found of a class, and what of it is set aside."""
@@ -80,11 +88,18 @@ class ClassVerdict:
     """Places of the frames set aside for it, ascending, int64."""
     without: float | None
     """Divergence of the others; None where no frame is set aside."""
+    unlabelled: bool = False
+    """Whether the frames show the class and no real picture has it: what is wrong then are not the frames."""
+
+    @property
+    def blamed(self) -> bool:
+        """Whether the class fails for what the frames show."""
+        return not self.check.passed and not self.unlabelled
 
     @property
     def whole(self) -> bool:
-        """Whether the class fails as a whole."""
-        return not self.check.passed and not self.held.size
+        """Whether the class is set aside as a whole."""
+        return self.blamed and not self.held.size
 
 
 def judge_class(
@@ -110,7 +125,7 @@ def judge_class(
     value = figure["value"]
     check = Check("semantics", name, value, figure["interval"], limit, value <= limit, row["note"])
     if not len(x) or not len(y):
-        return ClassVerdict(check, own, none, None)
+        return ClassVerdict(check, own, none, None, unlabelled=not len(y))
     divergence = divergence_of(x, y, which)
     shown = np.bincount(x.pictures, minlength=frames)
     added = np.bincount(x.pictures, divergence.terms()[0], minlength=frames)

@@ -5,26 +5,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from regolith.lunar.dataset.columns import ColumnTable, write_columns
+from regolith.lunar.dataset.columns import ColumnTable, sole_split, write_columns
 from regolith.lunar.dataset.contract import digest
 from regolith.lunar.dataset.formats.source import Source, read_source
 from regolith.lunar.dataset.quarantine import Quarantine, Reasons, write_quarantine
-from regolith.lunar.dataset.request import write_request
+from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.dataset.splits import counted, is_split
-from regolith.lunar.files import AnyPath, write_json
+from regolith.lunar.files import AnyPath, replacing, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES
-from regolith.lunar.params import InputError, sole_folder
+from regolith.lunar.params import sole_folder
+from regolith.lunar.params.outputs import refusing
 from regolith.lunar.quality.appearance import score_appearance
+from regolith.lunar.quality.clouds import PointsError
 from regolith.lunar.quality.features import STRIDE
-from regolith.lunar.quality.gate_frames import Check, ClassVerdict, judge_class
-from regolith.lunar.quality.gate_report import write_report
+from regolith.lunar.quality.gate_frames import Check, ClassVerdict, judge_class, say_accepted
+from regolith.lunar.quality.gate_report import REPORT, write_report
 from regolith.lunar.quality.gate_request import (
     FIXED,
     UNITS_MIN,
@@ -74,6 +76,11 @@ class Judged:
         if all(check.value is None for check in self.checks):
             found.append("nothing could be scored")
         return found
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether other frames might pass where these are rejected."""
+        return not self.geometry_check.passed or any(verdict.blamed for verdict in self.verdicts)
 
     @property
     def geometry_classes(self) -> tuple[str, ...]:
@@ -126,7 +133,7 @@ class Judged:
         sentences = [f"{reason}." for reason in self.reasons]
         found: list[Asked] = []
         for verdict in self.verdicts:
-            if verdict.check.passed:
+            if not verdict.blamed:
                 continue
             name, asked = verdict.check.name, ask_for_class(verdict, frames, contract, seed=seed)
             found += asked
@@ -155,7 +162,9 @@ def _why(check: Check) -> str:
     """Say why a figure fails."""
     words = "score {:.2f}, below {:g}" if check.measure == "geometry" else "divergence {:.2f}, above {:g}"
     doubt = ", though uncertain" if check.uncertain else ""
-    return f"{check.measure} {check.name}: {words.format(check.value or 0.0, check.limit)}{doubt}"
+    # a value without an interval was not measured on both sides: the note says why
+    why = f" ({check.note})" if check.interval is None and check.note else ""
+    return f"{check.measure} {check.name}: {words.format(check.value or 0.0, check.limit)}{doubt}{why}"
 
 
 def gate(
@@ -212,7 +221,7 @@ def gate(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(sole_folder("out", Path(out)))
         if (quarantine or columns) and is_split(Path(synth)):  # else it is refused below
-            stack.enter_context(sole_folder("synth", Path(synth), "split"))
+            stack.enter_context(sole_split("synth", Path(synth), folder))
         seen = see_both(
             synth, real, masks=masks, model=model, layer=layer, classes=tuple(limits), size=size, seed=seed,
             threads=threads, emit=emit,
@@ -232,23 +241,48 @@ def gate(
             synth, real, masks=masks, model=labelling_model(seen.encoder.path), size=size, seed=seed, threads=threads,
             emit=emit,
         )  # fmt: skip
+        settings = {
+            "geometry_min": geometry_min, "jsd_max": ",".join(f"{name}={limit!r}" for name, limit in limits.items()),
+            "divergence": divergence, "require": ",".join(require), "model": str(model), "layer": str(layer),
+            "classes": ",".join(limits), "size": size, "patch_m": patch_m, "seed": seed,
+        }  # fmt: skip
         thresholds = {"geometry_min": geometry_min, "jsd_max": limits, "divergence": divergence, "require": [*require]}
         result, why = _result(judged, looks, thresholds, quarantine, seed)
-        result |= {"synth": str(synth), "real": str(real), "real_clouds": None if clouds is None else str(clouds)}
+        result |= {
+            "settings": settings,
+            "synth": str(synth),
+            "real": str(real),
+            "real_clouds": None if clouds is None else str(clouds),
+        }
         result["digest"] = digest(result)
-        (folder / REQUEST).unlink(missing_ok=True)
+        request = None
         if result["request"] is not None:
             asked = [Asked(**each) for each in result["asked"]]
-            write_request(folder / REQUEST, make_request(source.contract, asked, why, frames=_frames_wanted(judged)))
-        if quarantine:
+            request = make_request(source.contract, asked, why, frames=_frames_wanted(judged))
+        _write(folder, result, request, lambda page: write_report(page, result, seen, verdicts))
+        if quarantine:  # only now: what is marked is what the page tells
             aside = dataclasses.replace(judged.aside(), gate=result["digest"])
             write_quarantine(source.folder, aside, source.records)
         if columns:
             about = {"real": real, "masks": masks, "model": seen.encoder.path.name, "gate": result["digest"]}
             write_columns(source.folder, judged.columns(about), source.records)
-        write_report(folder, result, seen, verdicts)
-        write_json(folder / GATE, result)
     return result
+
+
+def _write(folder: Path, result: dict[str, Any], request: Request | None, write_page: Callable[[Path], None]) -> None:
+    """Write the results, all of them to their end before the first takes its place; a request of before goes.
+
+    Raises:
+        InputError: They cannot be written.
+    """
+    with refusing("out", folder), contextlib.ExitStack() as placed:
+        figures, page = (placed.enter_context(replacing(folder / name)) for name in (GATE, REPORT))
+        write_page(page)
+        write_json(figures, result)
+        if request is None:
+            (folder / REQUEST).unlink(missing_ok=True)
+        else:
+            write_request(placed.enter_context(replacing(folder / REQUEST)), request)
 
 
 def _geometry(
@@ -264,7 +298,7 @@ def _geometry(
         return None, Check("geometry", "all", None, None, least, True, note)
     try:
         found = score_geometry(source.folder, clouds or real, patch_m=patch_m, seed=seed, emit=emit)
-    except InputError as error:
+    except PointsError as error:
         if clouds is not None:
             raise
         return None, Check("geometry", "all", None, None, least, True, str(error))
@@ -286,7 +320,8 @@ def _result(
 ) -> tuple[dict[str, Any], list[str]]:
     """What `gate.json` holds, but for the places; and in sentences what was found."""
     reasons, aside, imported = judged.reasons, judged.aside(), judged.source.contract.imported
-    asked, why = judged.asked(seed) if reasons and not imported else ([], [])
+    redrawn = bool(reasons) and judged.redrawn and not imported
+    asked, why = judged.asked(seed) if redrawn else ([], [])
     result = {
         "schema": 1,
         "verdict": "reject" if reasons else "accept",
@@ -299,7 +334,7 @@ def _result(
             "classes": {name: list(reasons) for name, reasons in aside.classes.items()},
             "without": {v.check.name: v.without for v in judged.verdicts if v.held.size},
         },
-        "request": REQUEST if quarantine and reasons and not imported else None,
+        "request": REQUEST if quarantine and redrawn else None,
         "asked": [dataclasses.asdict(each) for each in asked],
         "why": why,
         "frames": _own(judged.seen, judged.verdicts),
@@ -323,8 +358,16 @@ def _own(seen: Seen, verdicts: Sequence[ClassVerdict]) -> list[dict[str, Any]]:
 def _notes(judged: Judged) -> list[str]:
     words = judged.semantics["synth"]
     notes = [*judged.semantics["notes"]]
+    alone = "" if judged.reasons else f"{say_accepted(judged.checks)}: "
     if judged.geometry is None:
-        notes.append(f"geometry was not scored: {judged.geometry_check.note}")
+        notes.append(f"{alone}geometry was not scored: {judged.geometry_check.note}")
+    for verdict in judged.verdicts:
+        if verdict.unlabelled and not verdict.check.passed:
+            name = verdict.check.name
+            notes.append(
+                f"nothing is set aside or asked for because of {name}: the real pictures have none labelled; label it "
+                f"there, or leave it out of --classes"
+            )
     if words["pictures"] < words["of"]:
         looked = f"{words['pictures']:,} of {counted(words['of'], 'frame')} were looked at"
         notes.append(f"{looked}; none of the others is set aside")

@@ -9,19 +9,13 @@ from typing import Any
 import numpy as np
 
 from regolith.lunar.dataset.strata import frame_strata, say_stratum
-from regolith.lunar.perception.overlay import (
-    SHEET_CELL_PX,
-    SHEET_CELLS,
-    SHEET_COLUMNS,
-    contact_sheet,
-    draw_overlay,
-    sheet_cell,
-)
+from regolith.lunar.perception.overlay import draw_overlay, sheet_cell
 from regolith.lunar.quality.appearance_plot import plot_appearance
 from regolith.lunar.quality.divergence import project
 from regolith.lunar.quality.features import Features
-from regolith.lunar.quality.gate_frames import Check, ClassVerdict
+from regolith.lunar.quality.gate_frames import Check, ClassVerdict, say_accepted
 from regolith.lunar.quality.semantics import Seen, say_interval
+from regolith.lunar.quality.stratum_sheets import Cell, stratum_sheets
 from regolith.lunar.report.page import Picture, ReportSection, Table, picture, write_page
 from regolith.lunar.scratch import scratch_folder
 
@@ -33,11 +27,11 @@ BACKGROUND = (28, 27, 25)
 """Colour between and below pictures that are set side by side: that of the page's cards."""
 
 
-def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Sequence[ClassVerdict]) -> None:
+def write_report(path: Path, result: dict[str, Any], seen: Seen, verdicts: Sequence[ClassVerdict]) -> None:
     """Write the page whole or not at all.
 
     Args:
-        folder: Where.
+        path: HTML file to write.
         result: What `gate.json` holds.
         seen: What the encoder saw.
         verdicts: Of the classes.
@@ -46,12 +40,12 @@ def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Seq
         InputError: A picture cannot be read again.
         OSError: The page cannot be written.
     """
-    accepted = result["verdict"] == "accept"
     lead = f"{result['synth']} against {result['real']}"
     if result["real_clouds"]:
         lead += f", and the clouds of {result['real_clouds']}"
     checks = [Check.from_dict(row) for row in result["checks"]]
-    facts: list[tuple[str, Any]] = [("verdict", "accepted" if accepted else "rejected")]
+    verdict = say_accepted(checks) if result["verdict"] == "accept" else "rejected"
+    facts: list[tuple[str, Any]] = [("verdict", verdict)]
     facts += [(f"{check.measure} {check.name}", check.verdict) for check in checks]
     sections = [
         _figures(result, checks),
@@ -62,7 +56,7 @@ def write_report(folder: Path, result: dict[str, Any], seen: Seen, verdicts: Seq
     ]
     if result["geometry"] is not None:
         sections.append(_geometry(result["geometry"]))
-    write_page(folder / REPORT, f"Gate: {'accepted' if accepted else 'rejected'}", lead, sections, facts)
+    write_page(path, f"Gate: {verdict}", lead, sections, facts)
 
 
 def _figures(result: dict[str, Any], checks: Sequence[Check]) -> ReportSection:
@@ -105,26 +99,22 @@ def _strata(seen: Seen, verdicts: Sequence[ClassVerdict]) -> list[ReportSection]
     """How unlike the frames of each stratum are, and a contact sheet of each; of a real split too."""
     sides = [pictures.frames for pictures in seen.pictures]
     found = frame_strata(sides)
-    words = [say_stratum(stratum.words) or "all" for stratum in found]
-    rows, sheets = [], []
-    for name, stratum in zip(words, found, strict=True):
+    rows = []
+    for stratum in found:
         here = stratum.places[0]
         own = [verdict.own[here] for verdict in verdicts]
         means = [float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else None for values in own]
         held = {int(place) for verdict in verdicts for place in verdict.held}
-        rows.append([name, *map(len, stratum.places), *means, len(held & set(here))])
-        for side, word in enumerate(("Synthetic", "Real")):
-            if shown := stratum.shown(side, SHEET_CELLS):
-                cells = [_cell(seen, side, place, verdicts) for place in shown]
-                sheet = contact_sheet(cells, columns=SHEET_COLUMNS, cell=SHEET_CELL_PX)
-                size = f"{len(shown)} of {len(stratum.places[side])}"
-                sheets.append(picture(np.asarray(sheet), f"{word}, {name}: {size}", wide=True))
+        words = say_stratum(stratum.words) or "all"
+        rows.append([words, *map(len, stratum.places), *means, len(held & set(here))])
+    cells = [lambda place, side=side: _cell(seen, side, place, verdicts) for side in (0, 1)]
+    sheets = stratum_sheets(found, list(zip(("Synthetic", "Real"), cells, strict=True)))
     head = ["stratum", "frames", "real frames", *(f"mean own, {v.check.name}" for v in verdicts), "set aside"]
     text = ["Frames that are alike, tinted by class, with their own divergences."]
     return [ReportSection("Strata", text, [Table(head, rows)], sheets)]
 
 
-def _cell(seen: Seen, side: int, place: int, verdicts: Sequence[ClassVerdict]) -> tuple[np.ndarray, str]:
+def _cell(seen: Seen, side: int, place: int, verdicts: Sequence[ClassVerdict]) -> Cell:
     """A picture, tinted by class, and its caption."""
     shown = seen.pictures[side].one(place, seen.px)
     words = shown.name

@@ -27,6 +27,12 @@ class GenerateGated(Generate):
     gate_masks: Path | None = quantity(None, "Their masks, as `regolith gate --masks` takes them.")
     gate_clouds: Path | None = quantity(None, "Real clouds, as `regolith gate --real-clouds` takes them.")
 
+    gate_like: Path | None = quantity(
+        None,
+        "How to judge, with --gate: gate.json of a gate to repeat, or a .yaml or .json file of gate's settings, like "
+        "`jsd_max: 0.2,rock=0.3`; left out, gate's defaults.",
+    )
+
     start_flags: ClassVar[tuple[str, ...]] = (*Generate.start_flags, "request")
 
     @classmethod
@@ -42,32 +48,34 @@ class GenerateGated(Generate):
 
     def run(self) -> dict[str, Any]:
         """Generate, then hold the split against real pictures where asked; raises `CheckError` on reject."""
-        for name in ("gate_masks", "gate_clouds"):
+        for name in ("gate_masks", "gate_clouds", "gate_like"):
             if self.gate is None and getattr(self, name) is not None:
                 raise InputError(name, str(getattr(self, name)), "left out without a --gate")
         if self.gate is None:
             return super().run()
-        from regolith.lunar.quality.gate_judge import REQUEST, gate  # which take half a second
+        from regolith.lunar.quality.features import Encoder  # which take half a second
+        from regolith.lunar.quality.gate import Gate
+        from regolith.lunar.quality.gate_judge import REQUEST
         from regolith.lunar.quality.pictures import Pictures
+        from regolith.lunar.quality.semantics import read_layer
 
+        split, out = self.out / self.split, self.out / f"gate_{self.split}"
+        gate = Gate.like(
+            self.gate_like, "gate_like", synth=split, real=self.gate, masks=self.gate_masks,
+            real_clouds=self.gate_clouds, quarantine=True, out=out,
+        )  # fmt: skip
         Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn
+        Encoder(Path(gate.model), layer=read_layer(gate.layer), threads=1)
         result = super().run()
-        split, out = Path(result["split"]), self.out / f"gate_{self.split}"
         with show(self.events, f"gate {self.split}", "pictures") as emit:
-            judged = gate(
-                split,
-                self.gate,
-                out=out,
-                masks=self.gate_masks,
-                real_clouds=self.gate_clouds,
-                quarantine=True,
-                emit=emit,
-            )
+            judged = gate.judge(emit)
         result["gate"] = judged
         if judged["verdict"] == "reject":
-            reasons = "; ".join(judged["reasons"])
-            again = f"`regolith generate --request {out / REQUEST} --out ELSEWHERE` draws what is asked for instead"
-            raise CheckError(f"{split}: rejected: {reasons}\n  {again}", result)
+            lines = [f"{split}: rejected: {'; '.join(judged['reasons'])}"]
+            if judged["request"] is not None:
+                asked = out / REQUEST
+                lines.append(f"  `regolith generate --request {asked} --out ELSEWHERE` draws what is asked for instead")
+            raise CheckError("\n".join(lines), result)
         return result
 
     def summary(self, result: dict[str, Any]) -> str:

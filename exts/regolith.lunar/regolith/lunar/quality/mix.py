@@ -27,11 +27,13 @@ from regolith.lunar.dataset.strata import (
 )
 from regolith.lunar.files import follow_link
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
-from regolith.lunar.params.fields import cross_field
+from regolith.lunar.params.fields import cross_field, words_of
 from regolith.lunar.params.training import QUARANTINED_HELP, Quarantined, split_folders
 
 FRAMES_MAX = 900_000
 """Most frames of a mixture: its manifest is read as JSON of a million values at most."""
+NAMED = 8
+"""Strata without a frame that a note names."""
 RATIO = re.compile(r"(\d{1,6}):(\d{1,6})")
 
 
@@ -78,8 +80,7 @@ class Mix(Verb):
             name: _parts(name, path, self.quarantined) for name, path in (("synth", self.synth), ("real", self.real))
         }
         have = {side: sum(len(part.records) for part in parts) for side, parts in sides.items()}
-        words = [word.strip() for word in self.stratify.split(",") if word.strip()]
-        names = checked_variables(words, list(sides.values()))
+        names = checked_variables(words_of(self.stratify), list(sides.values()))
         values = {side: {name: variable(name, sides[side]) for name in names} for side in sides}
         borders = {name: edges([values[side][name] for side in sides], self.buckets) for name in names}
         wanted = shares(self.ratio, self.frames, have)
@@ -104,7 +105,7 @@ class Mix(Verb):
             "frames": wanted,
         }
         write_manifest(out, mixed, about)
-        return about | {"manifest": str(out), "strata": table}
+        return about | {"manifest": str(out), "strata": table, "notes": _notes(table, wanted)}
 
     def summary(self, result: dict[str, Any]) -> str:
         """Say how many frames of each side were taken, and of which kinds."""
@@ -112,11 +113,26 @@ class Mix(Verb):
         sides = f"{counted(taken['synth'], 'synthetic frame')}, {counted(taken['real'], 'real frame')}"
         lines = [f"{result['manifest']}: {sides}"]
         if result["edges"]:
-            lines.append(f"{', '.join(result['edges']):<40}  synthetic        real")
-            for row in result["strata"]:
+            words = [", ".join(result["edges"]), *(", ".join(row["stratum"]) for row in result["strata"])]
+            width = max(40, *map(len, words))
+            lines.append(f"{words[0]:<{width}}  synthetic        real")
+            for word, row in zip(words[1:], result["strata"], strict=True):
                 cells = "".join(f"{row[side]['taken']:>6} of {row[side]['of']:<6}" for side in ("synth", "real"))
-                lines.append(f"{', '.join(row['stratum']):<40}{cells}")
-        return "\n".join(lines)
+                lines.append(f"{word:<{width}}{cells}")
+        return "\n".join([*lines, *(f"note: {note}" for note in result["notes"])])
+
+
+def _notes(table: Sequence[dict[str, Any]], wanted: dict[str, int]) -> list[str]:
+    """Say which strata got no frame of a side that frames were taken from."""
+    notes = []
+    for side, word in (("synth", "synthetic"), ("real", "real")):
+        has = [row for row in table if row[side]["of"]]
+        without = [f"({', '.join(row['stratum'])})" for row in has if not row[side]["taken"]]
+        if wanted[side] and without:
+            more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
+            few = f"{counted(wanted[side], f'{word} frame')} for {len(has)} strata"
+            notes.append(f"{few}: none of {', '.join(without[:NAMED])}{more}")
+    return notes
 
 
 def shares(ratio: str, frames: int | None, have: dict[str, int]) -> dict[str, int]:

@@ -21,9 +21,10 @@ With `patches` also `patch_m` [m] and `voxel_m`, the spacing [m] both sides were
 | `spread` | standard deviation of the score where places are drawn anew with replacement (`patches` only) |
 | `points`, `method` | points a sample, with `patches` in the mean; how its Earth Mover's Distance was computed |
 | `samples` | patches a side, or pairs |
-| `relief` | RMS height over ground's plane, `synth_m`, `real_m` [m], `ratio` and `interval`; `patches` only |
+| `relief` | RMS height over ground's plane, `synth_m`, `real_m` [m]; with `patches` also `ratio` and `interval` |
+| `spacing_m` | mean distance of a real sample's points to the nearest of the others [m]; `paired` only |
 | `chamfer`, `emd` | the metrics, as below; the row's score is the mean of theirs |
-| `note` | why there is no score, or which side lacks the class |
+| `note` | why there is no score, which side lacks the class, or that points lie too far apart to see the relief |
 
 and a metric
 
@@ -49,10 +50,10 @@ from typing import Any
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import InputError, Verb, quantity, sole_folder
+from regolith.lunar.params import Verb, quantity, sole_folder
 from regolith.lunar.perception.importing import CLASS_MAP, read_class_map
 from regolith.lunar.perception.masks import ClassMap
-from regolith.lunar.quality.clouds import read_clouds
+from regolith.lunar.quality.clouds import PointsError, read_clouds
 from regolith.lunar.quality.compare import DISTANCE, EXPECTED, paired_rows, patch_rows
 from regolith.lunar.quality.geometry import EXACT_MAX, Distances, exact_solver, method_of
 from regolith.lunar.quality.patches import match_voxels
@@ -136,8 +137,8 @@ def score_geometry(
         What `geometry.json` holds, as this module documents it.
 
     Raises:
-        InputError: POT is needed and missing; clouds that cannot be read, or do not suffice for what is asked; a folder
-            that cannot be written.
+        InputError: POT is needed and missing; clouds that cannot be read; a folder that cannot be written.
+        PointsError: Clouds that do not suffice for what is asked.
     """
     if out is not None:
         with sole_folder("out", Path(out)) as folder:
@@ -161,7 +162,7 @@ def score_geometry(
         rows = patch_rows(sides, grid, points, seed)
         if rows[0]["score"] is None:
             allowed = f"{rows[0]['note']}; or --sensor, for clouds of the same places as SYNTH"
-            raise InputError("real", str(real), allowed)
+            raise PointsError("real", str(real), allowed)
     else:
         result |= {"compared": "paired", "sensor": known.sensor}
         rows = paired_rows(sides, known, points, seed)
@@ -180,6 +181,7 @@ def _words(result: dict[str, Any]) -> list[str]:
         how += f"patches of {result['patch_m']:g} m at {result['voxel_m']:.3g} m, as sets; expected: real against real"
     else:
         how += f"of the same places, in pairs; expected: 95 % of repeated scans of {result['sensor']}"
+        how += f"; points {result['rows'][0]['spacing_m']:.2g} m apart"
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.show_edge = False
     for head in ("class", "score", "", "samples", "points", *(f"{m} [m]" for m in ("Chamfer", "EMD")), "expected"):

@@ -14,6 +14,7 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import CLASSES, NAMES
 from regolith.lunar.params import InputError, Verb, quantity, sole_folder
+from regolith.lunar.params.fields import words_of
 from regolith.lunar.perception.session import load_model
 from regolith.lunar.quality.divergence import (
     FEW_NOTE,
@@ -69,7 +70,7 @@ class ScoreSemantics(Verb):
                 masks=self.masks,
                 model=self.model,
                 layer=read_layer(self.layer),
-                classes=tuple(self.classes.split(",")),
+                classes=words_of(self.classes),
                 size=self.size,
                 seed=self.seed,
                 threads=self.threads,

@@ -221,7 +221,7 @@ def calibrate_sensor(
         raise InputError("name", name, f"at most {NAME_MAX} characters")
     exact_solver()
     with sole_file("out", Path(out)) as file:
-        clouds = read_clouds(Path(scans), field="scans", classes=classes)
+        clouds = [cloud.from_sensor() for cloud in read_clouds(Path(scans), field="scans", classes=classes)]
         if len(clouds) < 2:
             raise InputError("scans", str(scans), "at least two scans of one place")
         work = [

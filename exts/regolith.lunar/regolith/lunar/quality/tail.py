@@ -38,7 +38,7 @@ from regolith.lunar.dataset.contract import FRAMES_MAX, Contract
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.request import Request, write_request
 from regolith.lunar.dataset.split_reader import SplitReader, open_split
-from regolith.lunar.dataset.strata import edges, rarest, say_stratum, strata, stratum_words
+from regolith.lunar.dataset.strata import edges, rarest, say_stratum, say_ties, strata, stratum_words
 from regolith.lunar.dataset.survey import LOG, read_log
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
@@ -89,7 +89,7 @@ class Tail(Verb):
         with (
             show(self.events, "tail", "frames") as emit,
             sole_folder("out", self.out),
-            sole_split("split", self.split) if self.columns else contextlib.nullcontext(),
+            sole_split("split", self.split, self.out) if self.columns else contextlib.nullcontext(),
         ):
             return find_tail(
                 self.split, self.out, real=self.real, by=self.by, model=self.model, percentile=self.percentile,
@@ -99,11 +99,14 @@ class Tail(Verb):
 
     def summary(self, result: dict[str, Any]) -> str:
         """Give a line for each stratum of the tail, the budget and the request."""
-        lines = [f"{'stratum':<64} {'real':>12} {'synthetic':>14}  IoU"]
-        for row in filter(lambda row: row["tail"], result["strata"]):
+        rows = [row for row in result["strata"] if row["tail"]]
+        words = [say_stratum(row["stratum"]) or "all rocks" for row in rows]
+        width = max(64, *map(len, words))
+        lines = [f"{'stratum':<{width}} {'real':>12} {'synthetic':>14}  IoU"]
+        for word, row in zip(words, rows, strict=True):
             cells = [f"{row[side]['rocks']} ({row[side]['share']:.1%})" for side in ("real", "synth")]
             iou = "–" if row["iou"] is None else f"{row['iou']:.3f}"
-            lines.append(f"{say_stratum(row['stratum']) or 'all rocks':<64} {cells[0]:>12} {cells[1]:>14}  {iou}")
+            lines.append(f"{word:<{width}} {cells[0]:>12} {cells[1]:>14}  {iou}")
         lines += [say_budget(result["budget"])]
         lines += [f"note: {note}" for note in result["notes"]]
         if result["request"]:
@@ -176,6 +179,8 @@ def find_tail(
     per_frame = np.bincount(rocks["synth"].frame[own], minlength=len(sides["synth"]))
     contract = Contract.read(Path(split))
     asked, why, notes = _ask(contract, sides["synth"], per_frame, seed)
+    if by == "frequency" and (tied := say_ties(_shares(rows), percentile / 100)):
+        notes.append(tied)
     if real is None:
         notes.append("no real frames were given: rare and hard are what is so in the split itself")
     missing = [name for name in VARIABLES if name not in names]
@@ -186,6 +191,11 @@ def find_tail(
     request = None
     if number == 0:
         notes.append("no request: there are as many as are wanted")
+    elif not budget["have"] and not contract.imported:
+        notes.append(
+            "no request: no frame here shows a rock of the tail, so nothing tells what would bring some; --buckets "
+            "with fewer makes wider strata, or other presets and parameters may have them"
+        )
     elif not contract.imported:
         found = f"Strata in the tail by {by}: {len(chosen)}."
         number = min(number or len(sides["synth"]), FRAMES_MAX)
@@ -285,7 +295,11 @@ def _tail(rows: dict[Kind, dict[str, Any]], by: By, share: float) -> list[Kind]:
             raise InputError("by", by, f"frequency: no stratum has {ROCKS_MIN} real rocks; fewer --buckets leave more")
         known.sort(key=lambda kind: rows[kind]["iou"])
         return known[: max(1, round(share * len(known)))]
-    return rarest({kind: row["real"]["share"] for kind, row in rows.items()}, share)
+    return rarest(_shares(rows), share)
+
+
+def _shares(rows: dict[Kind, dict[str, Any]]) -> dict[Kind, float]:
+    return {kind: row["real"]["share"] for kind, row in rows.items()}
 
 
 def _ask(

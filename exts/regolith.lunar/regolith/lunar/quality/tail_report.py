@@ -1,4 +1,4 @@
-"""The page of a tail: every stratum in a table, and contact sheets of those of the tail, real and synthetic."""
+"""The page of a tail: every stratum in a table and in contact sheets, real and synthetic, those of the tail first."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from regolith.lunar.quality.tail_rocks import Rocks
 from regolith.lunar.report.page import Picture, ReportSection, Table, picture, write_page
 
 REPORT = "tail.html"
-SHEETS = 8
-"""Strata of the tail that are shown, those of most real rocks first."""
-SHOWN = 12
-"""Rocks of a side on a contact sheet."""
+SHEETS = 40
+"""Strata that are shown, those of the tail first, then those of most real rocks."""
+COLUMNS = 6
+"""Rocks in a row of a contact sheet; a sheet of the tail has two rows, another one."""
 CELL_PX = 128
 
 Side = tuple[SplitReader, Rocks, list[tuple[int, ...]]]
@@ -49,13 +49,13 @@ def write_report(
     ]  # fmt: skip
     head = [*variables, "real rocks", "share", "synthetic rocks", "share", "mean IoU", ""]
     asked = [[each["name"], each["was"], each["wanted"], each["why"]] for each in result["asked"]]
-    chosen = [(row, kind) for row, kind in zip(result["strata"], kinds, strict=True) if row["tail"]]
-    chosen.sort(key=lambda pair: -pair[0]["real"]["rocks"])
+    ranked = sorted(zip(result["strata"], kinds, strict=True), key=_rank)
+    chosen = [row for row in result["strata"] if row["tail"]]
     text = [f"{say_budget(result['budget'])}.", *result["why"], *(f"Note: {note}." for note in result["notes"])]
     sections = [
         ReportSection("Strata", [_definition(result)], [Table(head, rows)]),
         ReportSection("What to draw", text, [Table(["parameter", "here", "asked for", "why"], asked)] if asked else []),
-        *(_sheet(row, kind, sides) for row, kind in chosen[:SHEETS]),
+        *(_sheet(row, kind, sides) for row, kind in ranked[:SHEETS]),
     ]
     facts = [("strata", len(rows)), ("in the tail", len(chosen)), ("rocks of it", result["budget"]["have"])]
     lead = result["synth"] + (f" against {result['real']}" if result["real"] else "")
@@ -74,6 +74,11 @@ def say_budget(budget: dict[str, Any]) -> str:
     return text
 
 
+def _rank(pair: tuple[dict[str, Any], tuple[int, ...]]) -> tuple[bool, int]:
+    row = pair[0]
+    return not row["tail"], -row["real"]["rocks"]
+
+
 def _definition(result: dict[str, Any]) -> str:
     if result["by"] == "error":
         return f"The tail is the {result['percentile']:g} % of strata whose rocks the model fits worst."
@@ -84,22 +89,23 @@ def _sheet(row: dict[str, Any], kind: tuple[int, ...], sides: Mapping[str, Side]
     """Some rocks of a stratum of each side, the largest first."""
     pictures = [
         found for side, name in (("real", "Real"), ("synth", "Synthetic"))
-        if side in sides and (found := _cells(sides[side], kind, name)) is not None
+        if side in sides and (found := _cells(sides[side], kind, name, 2 if row["tail"] else 1)) is not None
     ]  # fmt: skip
+    heading = say_stratum(row["stratum"]) or "All rocks"
     return ReportSection(
-        say_stratum(row["stratum"]) or "All rocks", ["Each rock with twice its size about it."], (), pictures
+        f"Tail: {heading}" if row["tail"] else heading, ["Each rock with twice its size about it."], (), pictures
     )
 
 
-def _cells(side: Side, kind: tuple[int, ...], word: str) -> Picture | None:
+def _cells(side: Side, kind: tuple[int, ...], word: str, sheet_rows: int) -> Picture | None:
     reader, rocks, kinds = side
     found = [k for k, own in enumerate(kinds) if own == kind]
     if not found:
         return None
     found.sort(key=lambda k: -rocks.values["size"][k])
-    shown = evenly(found, SHOWN)
+    shown = evenly(found, COLUMNS * sheet_rows)
     cells = [(_cut(reader[int(rocks.frame[k])].rgb, rocks.box[k]), _caption(rocks, k)) for k in shown]
-    sheet = contact_sheet(cells, columns=SHOWN // 2, cell=CELL_PX)
+    sheet = contact_sheet(cells, columns=COLUMNS, cell=CELL_PX)
     return picture(np.asarray(sheet), f"{word}: {len(shown)} of {len(found):,}", wide=True)
 
 

@@ -14,6 +14,7 @@ from regolith.lunar.dataset.formats.source import components
 from regolith.lunar.dataset.split_reader import StoredFrame
 from regolith.lunar.labels import REGOLITH, ROCK
 from regolith.lunar.perception.rocks import NEIGHBOURS, match_rocks
+from regolith.lunar.stage.colour import LUMINANCE
 
 VARIABLES = ("size", "distance_m", "sun_elevation_deg", "contrast")
 """What rocks are sorted by. Size is the equivalent diameter √(4·area/π) of the rock's region as a share of the
@@ -93,7 +94,7 @@ def measure_rocks(
         `VARIABLES`, float64 [all].
     """
     numbers, count = components(mask == ROCK)
-    light = rgb.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709 weights
+    light = rgb.astype(np.float32) @ LUMINANCE.astype(np.float32)
     boxes = np.zeros((count, 4), np.int64)
     values = {name: np.full(count, np.nan) for name in VARIABLES}
     area = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
