@@ -214,6 +214,7 @@ def test_a_loaded_model_segments_and_is_scored(split: Path, tmp_path: Path) -> N
     )
     written = json.loads((out / "results.json").read_text())
     assert all(Path(row.pop("sheet")).is_file() for row in written["strata"])
+    assert Path(written.pop("reliability")).is_file()
     assert all(row.pop("sheet") is None for row in result["strata"]) and written == result
     photos = rl.evaluate_photos(split / "rgb", model=model, size=64, tta="none")
     assert photos["photographs"] == FRAMES and "contact_sheet" not in photos
