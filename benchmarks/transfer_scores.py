@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 from scipy.stats import rankdata
 
 from regolith.lunar.files import replacing
@@ -24,14 +23,12 @@ from regolith.lunar.quality.divergence import (
     norm_divergence,
     project,
 )
-from regolith.lunar.quality.features import CELLS_MAX, Encoder, Features, cell_classes, collect_features
+from regolith.lunar.quality.features import CELLS_MAX, Encoder, Features, cell_classes, collect_features, near_rock
 from regolith.lunar.quality.frechet import frechet_distance
 from regolith.lunar.quality.pictures import Picture, Pictures
 
 PX = 320
 """Long side both sides are brought to [px]: that of the frames."""
-NEAR_CELLS = 2
-"""Cells of ground that are near a rock: no further than this from a cell that has some of it."""
 SHRINKAGE = 0.1
 """Of the covariance of a probe towards a multiple of the identity."""
 LOWER, HIGHER = -1, 1
@@ -80,7 +77,7 @@ class Seen:
 
 
 def see(pictures: Pictures, encoder: KeepingEncoder) -> Seen:
-    """Collect the features of a set: cells by class, and cells of ground within `NEAR_CELLS` of a rock."""
+    """Collect the features of a set: cells by class, and cells of ground near rocks (`quality.features.near_rock`)."""
     values: list[np.ndarray] = []
     rows: list[tuple[int, int]] = []
     groups: dict[str, int] = {}
@@ -89,8 +86,7 @@ def see(pictures: Pictures, encoder: KeepingEncoder) -> Seen:
     def near(picture: Picture) -> None:
         group = groups.setdefault(picture.group, len(groups))
         ground = cell_classes(picture.classes, encoder.stride) == REGOLITH
-        beside = binary_dilation(has_rock(picture.classes, encoder.stride), iterations=NEAR_CELLS)
-        places = np.flatnonzero(ground & beside)
+        places = np.flatnonzero(ground & near_rock(picture.classes, encoder.stride))
         if len(places) > CELLS_MAX:
             places = np.sort(random.choice(places, CELLS_MAX, replace=False))
         values.append(encoder.last.reshape(len(encoder.last), -1).T[places])
@@ -100,14 +96,6 @@ def see(pictures: Pictures, encoder: KeepingEncoder) -> Seen:
     table = np.array(rows, np.int32).reshape(-1, 2)
     ground = np.full(len(table), REGOLITH, np.uint8)
     return Seen(cells, Features(np.concatenate(values), ground, table[:, 0], table[:, 1]))
-
-
-def has_rock(classes: np.ndarray, stride: int) -> np.ndarray:
-    """Whether a cell has a pixel of rock, bool [ceil(H / stride), ceil(W / stride)], of classes uint8 [H, W]."""
-    height, width = classes.shape
-    filled = np.pad(classes == ROCK, [(0, -height % stride), (0, -width % stride)])
-    cells = filled.reshape(filled.shape[0] // stride, stride, -1, stride)
-    return np.asarray(cells.any(axis=(1, 3)))
 
 
 def distances(x: Features, y: Features) -> dict[str, float]:

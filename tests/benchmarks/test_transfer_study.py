@@ -141,13 +141,6 @@ def test_a_probe_tells_what_differs_and_not_what_is_alike(random) -> None:
     assert probe.auc(a, b) == pytest.approx(pairs)
 
 
-def test_cells_of_rock_are_found_at_the_edge_as_well() -> None:
-    classes = np.zeros((20, 20), np.uint8)
-    classes[19, 19] = 1
-    found = transfer_scores.has_rock(classes, 8)
-    assert found.shape == (3, 3) and found.sum() == 1 and found[2, 2]
-
-
 def test_agreement_is_the_iou_of_what_seeds_call_rock() -> None:
     first = np.zeros((4, 4), np.uint8)
     second, third = first.copy(), first.copy()

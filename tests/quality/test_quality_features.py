@@ -17,7 +17,7 @@ from regolith.lunar.params import InputError
 from regolith.lunar.perception.apollo_masks import apollo_masks
 from regolith.lunar.perception.model_files import find_model
 from regolith.lunar.quality import features as module
-from regolith.lunar.quality.features import Encoder, cell_classes, collect_features
+from regolith.lunar.quality.features import Encoder, cell_classes, collect_features, near_rock
 from regolith.lunar.quality.pictures import Pictures, working_px
 from regolith.lunar.quality.taps import tensors, with_outputs
 
@@ -140,6 +140,16 @@ def test_a_cell_is_of_the_class_of_most_of_its_pixels() -> None:
     classes[4:, :4] = SKY
     expected = [[ROCK, IGNORE, IGNORE], [SKY, IGNORE, IGNORE]]
     assert cell_classes(classes, 4).tolist() == expected
+
+
+def test_cells_near_a_rock_are_two_steps_from_one_that_has_a_pixel_of_it() -> None:
+    classes = np.zeros((44, 60), np.uint8)
+    classes[43, 31] = ROCK
+    rows, columns = np.nonzero(near_rock(classes, 8))
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {
+        (row, column) for row in range(6) for column in range(8) if abs(row - 5) + abs(column - 3) <= 2
+    }
+    assert not near_rock(np.zeros((44, 60), np.uint8), 8).any()
 
 
 def test_features_of_a_split_are_those_at_the_places_of_their_class(tmp_path: Path, encoder: Encoder) -> None:

@@ -56,12 +56,16 @@ def test_the_result_is_the_same_for_one_seed_and_says_what_it_is(
         results.append((tmp_path / name / "semantics.json").read_bytes())
     assert results[0] == results[1]
     result = json.loads(results[0])
-    assert set(result) == {"model", "size", "seed", "synth", "real", "classes", "notes"}
+    assert set(result) == {"model", "size", "seed", "synth", "real", "classes", "regions", "notes"}
     assert re.fullmatch(r"divergence: regolith 0\.\d{3} .*, rock 0\..*, sky 0\..*", SAYS["score_semantics"](result))
     assert result["model"]["layer"] == "add_256" and result["real"]["labels"] == "masks" and result["notes"] == []
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["class", "cells", "JSD,", "norms", "JSD,", "neighbours", "Fréchet", "MMD²", "(p)"]
     assert [row.split()[0] for row in table[1:4]] == ["regolith", "rock", "sky"]
+    assert [row.split("  ")[0] for row in table[4:6]] == ["regolith near rocks", "regolith elsewhere"]
+    parts, whole = result["regions"].values(), result["classes"]["regolith"]
+    assert [sum(side) for side in zip(*(part["cells"] for part in parts), strict=True)] == whole["cells"]
+    assert all(min(part["cells"]) > 0 and part["mmd"]["p"] > 0.01 for part in parts)
     model = one_view(tmp_path / "model")
     assert cli.main(f"{line} --model {model} --out {tmp_path / 'pseudo'}".split()) == 0
     said = capsys.readouterr().out

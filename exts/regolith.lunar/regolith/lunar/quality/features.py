@@ -11,7 +11,7 @@ import numpy as np
 
 from regolith.lunar.files import file_digest
 from regolith.lunar.jobs.events import Emit
-from regolith.lunar.labels import IGNORE, NAMES
+from regolith.lunar.labels import IGNORE, NAMES, ROCK
 from regolith.lunar.params import InputError, one_line
 from regolith.lunar.perception.model_files import find_model, is_shipped
 from regolith.lunar.perception.session import MULTIPLE, padded
@@ -26,6 +26,9 @@ STRIDE = 8
 STRIDES = (2, 4, 8, 16, 32)
 MAJORITY = 0.5
 """Share of a cell's or patch's pixels a class needs to have more than, for the cell or patch to be of it."""
+NEAR_CELLS = 2
+"""Cells between a cell and one with some rock, at most, for it to be near a rock."""
+
 CELLS_MAX = 48
 """Most cells of a class that are kept of one picture."""
 CELLS_TOTAL = 4096
@@ -50,6 +53,8 @@ class Features:
     """Number of the picture it is in, int32 [n]."""
     groups: np.ndarray
     """Number of the picture's group, as `Picture.group` tells them apart, int32 [n]."""
+    near: np.ndarray | None = None
+    """Whether a rock is within `NEAR_CELLS`, bool [n]; None where that was not looked at."""
 
     def of_class(self, value: int) -> Features:
         """Return those of one class."""
@@ -57,7 +62,8 @@ class Features:
 
     def rows(self, chosen: np.ndarray) -> Features:
         """Return some rows: bool [n], or their numbers."""
-        return Features(self.values[chosen], self.classes[chosen], self.pictures[chosen], self.groups[chosen])
+        near = None if self.near is None else self.near[chosen]
+        return Features(self.values[chosen], self.classes[chosen], self.pictures[chosen], self.groups[chosen], near)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -210,6 +216,24 @@ def cell_classes(classes: np.ndarray, stride: int) -> np.ndarray:
     return found
 
 
+def near_rock(classes: np.ndarray, stride: int) -> np.ndarray:
+    """Whether a cell is within `NEAR_CELLS` of one that has a pixel of rock.
+
+    Args:
+        classes: uint8 [H, W].
+        stride: Side of a cell [px].
+
+    Returns:
+        bool [ceil(H / stride), ceil(W / stride)].
+    """
+    from scipy.ndimage import binary_dilation
+
+    height, width = classes.shape
+    filled = np.pad(classes == ROCK, [(0, -height % stride), (0, -width % stride)])
+    cells = filled.reshape(filled.shape[0] // stride, stride, -1, stride)
+    return binary_dilation(cells.any(axis=(1, 3)), iterations=NEAR_CELLS)
+
+
 def collect_features(
     pictures: Pictures,
     encoder: Encoder,
@@ -234,12 +258,14 @@ def collect_features(
     """
     values: list[np.ndarray] = []
     rows: list[tuple[int, int, int]] = []
+    near: list[np.ndarray] = []
     groups: dict[str, int] = {}
     most = min(CELLS_MAX, max(1, CELLS_TOTAL // len(pictures)))
     for number, picture in enumerate(pictures.read(px, labeller)):
         maps = encoder.maps(picture.rgb)
         also(picture)
         cells = cell_classes(picture.classes, encoder.stride).ravel()
+        beside = near_rock(picture.classes, encoder.stride).ravel()
         flat = maps.reshape(len(maps), -1).T
         group = groups.setdefault(picture.group, len(groups))
         for value in range(len(NAMES)):
@@ -248,8 +274,9 @@ def collect_features(
                 random = np.random.default_rng((seed, number, value))
                 places = np.sort(random.choice(places, most, replace=False))
             values.append(flat[places])
+            near.append(beside[places])
             rows += [(value, number, group)] * len(places)
         emit({"event": "progress", "done": number + 1, "total": len(pictures)})
     table = np.array(rows, np.int32).reshape(-1, 3)
     stacked = np.concatenate(values).astype(np.float32)
-    return Features(stacked, table[:, 0].astype(np.uint8), table[:, 1], table[:, 2])
+    return Features(stacked, table[:, 0].astype(np.uint8), table[:, 1], table[:, 2], np.concatenate(near))

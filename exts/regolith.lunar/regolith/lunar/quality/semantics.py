@@ -34,6 +34,7 @@ from regolith.lunar.quality.frechet import frechet_distance
 from regolith.lunar.quality.pictures import Labeller, Pictures, working_px
 
 SEMANTICS = "semantics.json"
+GROUND = "regolith"
 Which = Literal["neighbour", "norm"]
 """Divergences a threshold can be held against."""
 REAL_HELP = "Real pictures: a folder of photographs, or a split of imported ones."
@@ -81,15 +82,17 @@ class ScoreSemantics(Verb):
 
     def summary(self, result: dict[str, Any]) -> str:
         """Give a line for each class."""
-        head = f"{'class':<9} {'cells':>12}  {'JSD, norms':<22}{'JSD, neighbours':<22}{'Fréchet':>8}  MMD² (p)"
+        rows = result["classes"] | result["regions"]
+        width = max(map(len, rows))
+        head = f"{'class':<{width}} {'cells':>12}  {'JSD, norms':<22}{'JSD, neighbours':<22}{'Fréchet':>8}  MMD² (p)"
         lines = [head]
-        for name, row in result["classes"].items():
+        for name, row in rows.items():
             cells = "{} / {}".format(*row["cells"])
             mmd = "" if row["mmd"] is None else f"{row['mmd']['value']:.3f} ({row['mmd']['p']:.3f})"
             distance = "" if row["frechet"] is None else f"{row['frechet']['value']:.2f}"
             values = "".join(f"{say_interval(row[key]):<22}" for key in ("norm", "neighbour"))
-            lines.append(f"{name:<9} {cells:>12}  {values}{distance:>8}  {mmd}".rstrip())
-        lines += [f"{name}: {row['note']}" for name, row in result["classes"].items() if row["note"]]
+            lines.append(f"{name:<{width}} {cells:>12}  {values}{distance:>8}  {mmd}".rstrip())
+        lines += [f"{name}: {row['note']}" for name, row in rows.items() if row["note"]]
         lines += [f"note: {note}" for note in result["notes"]]
         return "\n".join([*lines, str(self.out / SEMANTICS)])
 
@@ -136,9 +139,10 @@ def score_semantics(
         emit: Receives `progress` events, dictionaries.
 
     Returns:
-        {model, size, seed, synth, real, classes, notes}: `classes` has a row each with `cells`, `pictures` and `groups`
-        (of synth, of real), `norm`, `neighbour`, `frechet` and `mmd`, each {value, interval} (`mmd` with `p`) or None
-        where it cannot be told, and a `note`. A class that one side lacks has divergences of 1.
+        {model, size, seed, synth, real, classes, regions, notes}: `classes` has a row each with `cells`, `pictures` and
+        `groups` (of synth, of real), `norm`, `neighbour`, `frechet` and `mmd`, each {value, interval} (`mmd` with `p`)
+        or None where it cannot be told, and a `note`. A class that one side lacks has divergences of 1. `regions` has
+        such rows of ground within `features.NEAR_CELLS` cells of a rock and of the rest, where regolith is compared.
 
     Raises:
         InputError: No such pictures, masks, model, layer or class.
@@ -147,7 +151,7 @@ def score_semantics(
         synth, real, masks=masks, model=model, layer=layer, classes=classes, size=size, seed=seed, threads=threads,
         emit=emit,
     )  # fmt: skip
-    return compare_seen(seen, classes, seed)
+    return compare_seen(seen, classes, seed) | {"regions": _compare_regions(seen, seed) if GROUND in classes else {}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,6 +203,16 @@ def compare_seen(seen: Seen, classes: tuple[str, ...], seed: int) -> dict[str, A
         "real": second.words(),
         "classes": {name: compare_class(*seen.of_class(name), name, seed) for name in classes},
         "notes": [PSEUDO_NOTE] if seen.labeller is not None else [],
+    }
+
+
+def _compare_regions(seen: Seen, seed: int) -> dict[str, Any]:
+    """Compare ground near rocks, and ground that is not; rows as of a class."""
+    x, y = seen.of_class(GROUND)
+    assert x.near is not None and y.near is not None
+    return {
+        "regolith near rocks": compare_class(x.rows(x.near), y.rows(y.near), "regolith near rocks", seed),
+        "regolith elsewhere": compare_class(x.rows(~x.near), y.rows(~y.near), "regolith elsewhere", seed),
     }
 
 
