@@ -225,7 +225,7 @@ def test_a_stage_file_is_driven_over_and_seen(tmp_path: Path, capsys) -> None:
     stage = tmp_path / "stage.usdc"
     assert cli.main(["author", *SCENE, *RIG, "--seed", "8", "--size", "32", "--out", str(stage)]) == 0
     line = words(
-        tmp_path / "over", "--stages", "1", "--stage", str(stage), "--frame-every-s", "10", "--distance-m", "3"
+        tmp_path / "over", "--stages", "1", "--stage", str(stage), "--frame-period-s", "10", "--distance-m", "3"
     )
     assert cli.main(line) == 0
     split = tmp_path / "over/labels/train_dr"

@@ -116,7 +116,7 @@ class Traverse(PresetVerb):
         "dataset; run again to resume.",
     )  # fmt: skip
     frame_every_m: float = quantity(0.5, "Way between two pictures.", unit="m", ge=0.05, le=100, step=0.05)
-    frame_every_s: float | None = quantity(None, "Time between two pictures instead.", unit="s", ge=0.1, le=10_000)
+    frame_period_s: float | None = quantity(None, "Time between two pictures instead.", unit="s", ge=0.1, le=10_000)
     size: PictureSize = quantity(PictureSize(256), "Size of the pictures.")
     workers: int = quantity(1, "Chunks of pictures drawn at once.", ge=1, le=256)
     out: Path = quantity(Path("out/traverse"), f"Folder of {RESULT} and the trajectories.")
@@ -162,7 +162,7 @@ class Traverse(PresetVerb):
     @property
     def _pictures(self) -> Pictures:
         return Pictures(
-            self.params, self.split, self.seed, self.size, self.frame_every_m, self.frame_every_s, self.workers,
+            self.params, self.split, self.seed, self.size, self.frame_every_m, self.frame_period_s, self.workers,
             asked=self.model_dump(mode="json"), stage=self.stage,
         )  # fmt: skip
 
