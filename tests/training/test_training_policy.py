@@ -128,9 +128,9 @@ def test_traverse_drives_by_it(learned: Path, tmp_path: Path, capsys: pytest.Cap
             words += [f"--dynamics.{name.replace('_', '-')}", f"{value[0]},{value[1]}"]
     policy = ["--policy", str(learned / "policy.onnx")]
     out = tmp_path / "drives"
-    assert cli.main([*words, "--avoid", "all", *policy, "--out", str(out), "--events"]) == 0
+    assert cli.main([*words, "--avoid", "all", "--model", "truth", *policy, "--out", str(out), "--events"]) == 0
     result = json.loads((out / "traverse.json").read_text("utf-8"))
-    assert list(result["totals"]) == ["none", "labels", "policy"]
+    assert list(result["totals"]) == ["none", "labels", "model", "policy"]
     assert result["totals"]["policy"]["success"]["runs"] == 1
     for how in ("none", "labels", "policy"):
         name = f"trajectory_00000_{how}.npz"
