@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
+from scipy.spatial.transform import Rotation
 
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.author import grid_quads
@@ -80,3 +81,24 @@ def add_rover(stage: Usd.Stage) -> None:
     stage.RemovePrim(schema.PHYSICS_SCENE)
     UsdGeom.Scope.Define(stage, schema.PROTOTYPES)
     write_rover(stage.GetRootLayer())
+
+
+def box_on_slope(at: np.ndarray, degrees: float, *, of_box: float, of_slope: float) -> Usd.Stage:
+    """A stage with a box of 0.5 m, /World/Box, on a slope about Y, each with a friction of its own.
+
+    Args:
+        at: Where the box stands on the slope [m], shape [3].
+        degrees: Of the slope, downwards to +X.
+        of_box: Friction of the box.
+        of_slope: Friction of the slope.
+    """
+    stage = ground_stage()
+    turn, rotation = about((0, 1, 0), degrees), Rotation.from_euler("y", degrees, degrees=True)
+    slope = solid(stage, "Cube", "/World/Slope", at + rotation.apply([0, 0, -0.5]), body=False, turn=turn)
+    UsdGeom.Xformable(slope).AddScaleOp().Set(Gf.Vec3f(40, 4, 1))
+    UsdGeom.Cube(slope).CreateSizeAttr(1.0)
+    box = solid(stage, "Cube", "/World/Box", at + rotation.apply([0, 0, 0.25]), turn=turn)
+    UsdGeom.Cube(box).CreateSizeAttr(0.5)
+    bind_friction(slope, of_slope)
+    bind_friction(box, of_box)
+    return stage

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pxr import Gf, UsdGeom, UsdPhysics
 from scipy.spatial.transform import Rotation
-from small_stage import DRIVES, WHEELS, G, about, bind_friction, ground_stage, solid
+from small_stage import DRIVES, WHEELS, G, about, bind_friction, box_on_slope, ground_stage, solid
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engines import open_engine
@@ -44,16 +44,7 @@ def test_a_ball_falls_as_galileo_says_and_rests_on_the_ground() -> None:
 @pytest.mark.parametrize(("of_box", "of_slope"), [(0.6, 0.6), (1.0, 0.2), (0.2, 1.0)])
 def test_a_box_slides_where_the_slope_is_steeper_than_the_mean_friction(degrees, of_box, of_slope) -> None:
     """At g (sin a − μ cos a), and μ is the mean of both materials whichever is the larger."""
-    stage = ground_stage()
-    turn = about((0, 1, 0), degrees)
-    rotation = Rotation.from_euler("y", degrees, degrees=True)
-    slope = solid(stage, "Cube", "/World/Slope", TOP + rotation.apply([0, 0, -0.5]), body=False, turn=turn)
-    UsdGeom.Xformable(slope).AddScaleOp().Set(Gf.Vec3f(40, 4, 1))
-    UsdGeom.Cube(slope).CreateSizeAttr(1.0)
-    box = solid(stage, "Cube", "/World/Box", TOP + rotation.apply([0, 0, 0.25]), turn=turn)
-    UsdGeom.Cube(box).CreateSizeAttr(0.5)
-    bind_friction(slope, of_slope)
-    bind_friction(box, of_box)
+    stage = box_on_slope(TOP, degrees, of_box=of_box, of_slope=of_slope)
     engine = open_engine(stage, timestep_s=STEP)
     engine.step(round(1.0 / STEP))
     before = engine.motion(["/World/Box"]).velocity[0]

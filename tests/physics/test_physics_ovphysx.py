@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom, UsdPhysics
 from scipy.spatial.transform import Rotation
-from small_stage import DRIVES, WHEELS, G, about, add_rover, bind_friction, ground_stage, solid
+from small_stage import DRIVES, WHEELS, G, add_rover, box_on_slope, ground_stage, solid
 
 from regolith.lunar import cli
 from regolith.lunar.params import InputError
@@ -61,15 +61,7 @@ def test_a_drop() -> None:
 @pytest.mark.parametrize(("of_box", "of_slope"), [(0.6, 0.6), (1.0, 0.2)])
 def test_a_slope(degrees: float, of_box: float, of_slope: float) -> None:
     """A box slides at g (sin a − μ cos a) or rests, by the mean of both frictions: within 0.01 m/s² in both."""
-    stage = ground_stage()
-    turn, rotation = about((0, 1, 0), degrees), Rotation.from_euler("y", degrees, degrees=True)
-    slope = solid(stage, "Cube", "/World/Slope", TOP + rotation.apply([0, 0, -0.5]), body=False, turn=turn)
-    UsdGeom.Xformable(slope).AddScaleOp().Set(Gf.Vec3f(40, 4, 1))
-    UsdGeom.Cube(slope).CreateSizeAttr(1.0)
-    box = solid(stage, "Cube", "/World/Box", TOP + rotation.apply([0, 0, 0.25]), turn=turn)
-    UsdGeom.Cube(box).CreateSizeAttr(0.5)
-    bind_friction(slope, of_slope)
-    bind_friction(box, of_box)
+    stage = box_on_slope(TOP, degrees, of_box=of_box, of_slope=of_slope)
     gained = []
     for engine in opened(stage):
         engine.step(round(1.0 / STEP))

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sweep_files import write_synth, write_training
 
 from regolith.lunar import cli
 from regolith.lunar.files import write_json
 from regolith.lunar.params import Interval, load_preset
 from regolith.lunar.params.policy import DYNAMICS
-from regolith.lunar.perception.metrics import rock_scores
 from training.ablate.schedule import Schedule, Stamp
 from training.ablate.steps import Generate, Synth, Train
 from training.sweep.arms import ArmVerb
@@ -112,15 +112,9 @@ def finished(verb: ArmVerb, iou: Figure, success: Figure) -> dict:
         schedule.done[step.name] = Stamp("", "", 1.0, step.work)
         words = step.name.split()
         if isinstance(step, Train):
-            step.out.mkdir(parents=True, exist_ok=True)
-            machine = {"cpu": "a CPU", "cores": 2, "threads": 1, "device": "cpu", "arithmetic": "fp32", "torch": "2"}
-            write_json(step.out / "summary.json", {
-                "best_epoch": 3, "epochs": 10, "best_rock_iou": 0.5, "seconds": 1.0, "config": step.params.recipe(),
-                "splits": {}, "git": None, "machine": machine,
-            })  # fmt: skip
+            write_training(step)
         elif isinstance(step, Synth):
-            rock = rock_scores(500, 300, 500) | {"iou": iou(words[1], step.split.parent.name, int(words[4]))}
-            write_json(step.result_file, {"frames": 75, "miou": 0.5, "accuracy": 0.5, "rock": rock})
+            write_synth(step, iou(words[1], step.split.parent.name, int(words[4])))
         elif isinstance(step, DrivePolicy):
             share = success(step.arm, step.world, step.seed)
             found = {"count": round(10 * share), "runs": 10, "share": share, "lo": 0.0, "hi": 1.0}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sweep_files import write_synth, write_training
 
 from regolith.lunar import cli
 from regolith.lunar.files import write_json
@@ -69,15 +70,9 @@ def finished(verb: SweepStrength, synth: Figure, recall: Figure | None = None) -
         schedule.done[step.name] = Stamp("", "", 1.0, step.work)
         words = step.name.split()
         if isinstance(step, Train):
-            step.out.mkdir(parents=True, exist_ok=True)
-            machine = {"cpu": "a CPU", "cores": 2, "threads": 1, "device": "cpu", "arithmetic": "fp32", "torch": "2"}
-            write_json(step.out / "summary.json", {
-                "best_epoch": 3, "epochs": 10, "best_rock_iou": 0.5, "seconds": 1.0, "config": step.params.recipe(),
-                "splits": {}, "git": None, "machine": machine,
-            })  # fmt: skip
+            write_training(step)
         elif isinstance(step, Synth):
-            rock = rock_scores(500, 300, 500) | {"iou": synth(words[1], int(words[4]))}
-            write_json(step.result_file, {"frames": 75, "miou": 0.5, "accuracy": 0.5, "rock": rock})
+            write_synth(step, synth(words[1], int(words[4])))
         elif isinstance(step, Real):
             assert recall is not None
             tp = round(1000 * recall(words[1], int(words[4])))
