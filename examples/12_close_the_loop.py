@@ -56,7 +56,8 @@ def main(photographs: Path, masks: Path, data: Path = Path("out/03/data"), run: 
     rl.generate(asked.parameters(), out, split=asked.split, frames=asked.frames, width=asked.size[0],
                 height=asked.size[1], seed=asked.seed, executor="in-process")  # fmt: skip
     verdict = out / f"gate-{jsd_max}"
-    judge = partial(gate, out / asked.split, photographs, masks=masks, jsd_max={"regolith": jsd_max}, out=verdict)
+    judge = partial(gate, out / asked.split, photographs, masks=masks, jsd_max={"regolith": jsd_max}, out=verdict,
+                    require=("semantics",))  # fmt: skip # photographs have no points
     if (judged := step(verdict / "gate.json", judge))["verdict"] == "reject":
         raise SystemExit(f"rejected: {'; '.join(judged['reasons'])} ({verdict})")
     mix = Mix(synth=Path(f"{old},{out / asked.split}"), real=val, ratio="100:0", stratify="", out=out / "mix.json")

@@ -25,7 +25,7 @@ from regolith.lunar.quality.compare import row
 from regolith.lunar.quality.features import Features
 from regolith.lunar.quality.gate import Gate, limits_of
 from regolith.lunar.quality.gate_frames import Check, ClassVerdict, judge_class
-from regolith.lunar.quality.gate_judge import Judged, _geometry
+from regolith.lunar.quality.gate_judge import Judged, _geometry, check_points, gate
 from regolith.lunar.quality.gate_report import nearest_real
 from regolith.lunar.quality.gate_request import Asked, ask_for_class, ask_for_relief, correlate, merged
 from regolith.lunar.quality.semantics import compare_class, divergence_of
@@ -215,6 +215,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
 ) -> None:
     out = tmp_path / "gate"
     line = f"gate {drawn} --real {photos[0]} --masks {photos[1]} --threads 1 --classes regolith --out {out}".split()
+    line += ["--require", "semantics"]
     before = {path: path.read_bytes() for path in drawn.rglob("*") if path.is_file()}
     assert cli.main([*line, "--jsd-max", "0.03", "--quarantine", "--columns"]) == 1
     said = capsys.readouterr()
@@ -258,7 +259,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert "Gate: accepted by semantics alone" in (out / "gate.html").read_text()
     said = capsys.readouterr().out
     assert (
-        "passes" in said and f"note: accepted by semantics alone: geometry was not scored: {drawn} has no dep" in said
+        "passes" in said and "note: accepted by semantics alone: geometry was not scored: the split has no dep" in said
     )
 
 
@@ -270,6 +271,7 @@ def test_results_that_cannot_be_written_leave_split_and_folder_as_they_were(
     out = tmp_path / "gate"
     (out / "gate.html").mkdir(parents=True)
     line = f"gate {split} --real {photos[0]} --masks {photos[1]} --threads 1 --classes regolith --jsd-max 0.01"
+    line += " --require semantics"
     assert cli.main([*line.split(), "--quarantine", "--columns", "--out", str(out)]) == 2
     (said,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("regolith: "))
     assert said.startswith("regolith: out: ") and "gate.html" in said
@@ -293,17 +295,37 @@ def test_flat_ground_fails_by_its_geometry_and_its_slope_follows_from_its_height
         _geometry(flat, tmp_path, write_places(tmp_path / "one", range(1), rough_m=0.3), 0.75, 4.0, 0, lambda e: None)
 
 
+def test_both_have_to_pass_unless_told_otherwise(tmp_path: Path, photos: tuple[Path, Path]) -> None:
+    """Photographs have no points: refused before anything is scored, as is a split without depth."""
+    without, out = write_set(tmp_path / "split", 2), tmp_path / "gate"
+    line = f"gate {without} --real {photos[0]} --masks {photos[1]} --out {out}"
+    places = write_places(tmp_path / "places", range(2), rough_m=0.1)
+    refused = "require: 'geometry,semantics' is not allowed; allowed: semantics, which .*, for "
+    for clouds in (None, places):
+        with pytest.raises(InputError, match=refused + "the split has no depth"):
+            gate(without, photos[0], masks=photos[1], out=out, real_clouds=clouds)
+    with pytest.raises(InputError, match=refused + "there are no real clouds"):
+        check_points(("geometry", "semantics"), True, photos[0], None)
+    check_points(("geometry", "semantics"), True, photos[0], places)
+    assert cli.main(line.split()) == 2 and not out.exists()
+
+
 def test_what_is_required_and_not_scored_is_a_reject(tmp_path: Path) -> None:
     split = write_set(tmp_path / "split", 2)
     source = read_source(split)
     found, check = _geometry(source, tmp_path, None, 0.75, 2.0, 0, lambda event: None)
     assert found is None and check.value is None and "no depth" in check.note
     verdict = ClassVerdict(Check("semantics", "rock", 0.1, None, 0.15, True), np.zeros(2), np.empty(0, np.int64), None)
-    judged = Judged(source, None, {}, [verdict], None, check, ())  # type: ignore[arg-type]
+    judged = Judged(source, None, {}, [verdict], None, check, ("semantics",))  # type: ignore[arg-type]
     assert judged.reasons == []
-    (reason,) = dataclasses.replace(judged, require=("geometry",)).reasons
-    assert reason.startswith("geometry all is required and was not scored: ")
-    assert dataclasses.replace(judged, verdicts=[]).reasons == ["nothing could be scored"]
+    (reason,) = dataclasses.replace(judged, require=("geometry", "semantics")).reasons
+    assert reason.startswith("geometry has to pass (--require) and could not be scored: the split has no depth")
+    neither = dataclasses.replace(
+        verdict, check=dataclasses.replace(verdict.check, value=None, note="no rover on either side")
+    )
+    assert dataclasses.replace(judged, verdicts=[neither, verdict]).reasons == [], "what neither side has is no fault"
+    (reason,) = dataclasses.replace(judged, verdicts=[neither]).reasons
+    assert reason == "semantics has to pass (--require) and could not be scored: no rover on either side"
 
 
 def test_generate_closes_the_loop(
@@ -314,6 +336,9 @@ def test_generate_closes_the_loop(
     line += f" --dataset.frames-per-scene 1 --rocks.diameter-min-m 0.3 --out {tmp_path / 'data'} --gate {photos[0]}"
     (tmp_path / "like.yaml").write_text("jsd_max: 0.3,regolith=0.01\nclasses: rock, regolith\nseed: 3\n")
     line += f" --gate-masks {photos[1]} --gate-like {tmp_path / 'like.yaml'}"
+    assert cli.main(line.split()) == 2, "photographs have no points"
+    assert capsys.readouterr().err.startswith("regolith: gate_require: ") and not (tmp_path / "data").exists()
+    line += " --gate-require semantics"
     assert cli.main([*line.replace("like.yaml", "none.yaml").split()]) == 2
     assert capsys.readouterr().err.startswith("regolith: gate_like: ") and not (tmp_path / "data").exists()
     assert cli.main(line.split()) == 1

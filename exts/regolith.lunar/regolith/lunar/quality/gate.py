@@ -1,6 +1,6 @@
 """`regolith gate`: are synthetic frames near enough to real ones to be trained on?
 
-regolith gate data/train_dr --real photographs --masks masks --quarantine --out gate
+regolith gate data/train_dr --real photographs --masks masks --require semantics --quarantine --out gate
 regolith generate --request gate/request.json --out again
 
 It writes `gate.json`, `gate.html` and, of what was rejected with `--quarantine`, `request.json`. `gate.json` has
@@ -8,7 +8,7 @@ It writes `gate.json`, `gate.html` and, of what was rejected with `--quarantine`
 | field | |
 |---|---|
 | `schema` | 1 |
-| `verdict` | `accept`, or `reject` where one figure fails, a required one is missing, or none could be scored |
+| `verdict` | `accept`, or `reject` where a figure fails, or what is required could not be scored |
 | `reasons` | why it is rejected, each a line |
 | `synth`, `real`, `real_clouds` | what was compared; null where there are no clouds |
 | `settings` | how it was judged: flags of `regolith gate` and their values, for `regolith generate --gate-like` |
@@ -38,11 +38,15 @@ from regolith.lunar.labels import NAMES
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, quantity, validate_text
 from regolith.lunar.params.fields import cross_field, words_of
 from regolith.lunar.quality.gate_frames import Check
-from regolith.lunar.quality.gate_judge import GATE, GEOMETRY_MIN, JSD_MAX, MEASURES, REQUEST, gate
+from regolith.lunar.quality.gate_judge import GATE, REQUEST, gate
 from regolith.lunar.quality.gate_report import REPORT
+from regolith.lunar.quality.measures import GEOMETRY_MIN, JSD_MAX, REQUIRED, Required
 from regolith.lunar.quality.semantics import MASKS_HELP, REAL_HELP, SIZE_HELP, STRIDE, Which, read_layer, say_interval
 from regolith.lunar.reading import parse_yaml, read_json, read_text
 
+REQUIRE_HELP = (
+    "What has to be scored and pass. Without points on both sides, which are depth and real clouds, only semantics can."
+)
 CLOUDS_HELP = "Real clouds for the geometry, as `score geometry` takes them; left out, REAL where it has depth."
 
 
@@ -61,9 +65,7 @@ class Gate(Verb):
         "neighbour",
         "Divergence that is held against it: of densities by nearest neighbours, or of histograms of norms.",
     )
-    require: str = quantity(
-        "", "What has to be scored, separated by commas: geometry, semantics; what is not is a reject."
-    )
+    require: Required = quantity(REQUIRED, REQUIRE_HELP)
     quarantine: bool = quantity(
         False, f"Mark in the split what is rejected, or lift the mark; of what is rejected write {REQUEST}."
     )
@@ -92,13 +94,6 @@ class Gate(Verb):
         found = words_of(value)
         if not found or not set(found) <= set(NAMES):
             raise cross_field("", value, f"of {', '.join(NAMES)}, with commas between")
-        return value
-
-    @field_validator("require")
-    @classmethod
-    def _are_measures(cls, value: str) -> str:
-        if not set(words_of(value)) <= set(MEASURES):
-            raise cross_field("", value, f"of {', '.join(MEASURES)}, with commas between")
         return value
 
     @model_validator(mode="after")

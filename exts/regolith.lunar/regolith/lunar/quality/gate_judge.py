@@ -20,7 +20,7 @@ from regolith.lunar.dataset.splits import counted, is_split
 from regolith.lunar.files import AnyPath, replacing, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.labels import NAMES
-from regolith.lunar.params import sole_folder
+from regolith.lunar.params import InputError, sole_folder
 from regolith.lunar.params.outputs import refusing
 from regolith.lunar.quality.appearance import score_appearance
 from regolith.lunar.quality.clouds import PointsError
@@ -36,13 +36,11 @@ from regolith.lunar.quality.gate_request import (
     make_request,
     merged,
 )
+from regolith.lunar.quality.measures import GEOMETRY_MIN, JSD_MAX, MEASURES
 from regolith.lunar.quality.score_geometry import score_geometry
 from regolith.lunar.quality.semantics import Seen, Which, compare_seen, labelling_model, see_both
 
 GATE, REQUEST = "gate.json", "request.json"
-GEOMETRY_MIN, JSD_MAX = 0.75, 0.15
-"""Thresholds, defaults of ours: that models train better beyond them is not known."""
-MEASURES = ("geometry", "semantics")
 GROUND_CLASSES = ("regolith", "rock")
 """Classes that have points."""
 DEVIATIONS = 1.96
@@ -70,11 +68,11 @@ class Judged:
     def reasons(self) -> list[str]:
         """Why it is rejected, each a line; none where it is accepted."""
         found = [_why(check) for check in self.checks if not check.passed]
-        for check in self.checks:
-            if check.measure in self.require and check.value is None:
-                found.append(f"{check.measure} {check.name} is required and was not scored: {check.note}")
-        if all(check.value is None for check in self.checks):
-            found.append("nothing could be scored")
+        for measure in self.require:
+            checks = [check for check in self.checks if check.measure == measure]
+            if all(check.value is None for check in checks):
+                notes = "; ".join(check.note for check in checks)
+                found.append(f"{measure} has to pass (--require) and could not be scored: {notes}")
         return found
 
     @property
@@ -177,7 +175,7 @@ def gate(
     geometry_min: float = GEOMETRY_MIN,
     jsd_max: dict[str, float] | None = None,
     divergence: Which = "neighbour",
-    require: tuple[str, ...] = (),
+    require: tuple[str, ...] = MEASURES,
     quarantine: bool = False,
     columns: bool = False,
     model: AnyPath = "default",
@@ -199,7 +197,8 @@ def gate(
         geometry_min: Smallest geometric score that passes.
         jsd_max: Class to the largest divergence that passes; its classes are those that are compared.
         divergence: Which one.
-        require: Measures of `MEASURES` that have to be scored.
+        require: Measures of `quality.measures.MEASURES` that have to be scored and pass, one at least. What is not
+            among them has to pass where it can be scored.
         quarantine: Whether to write the split's quarantine, or to lift it, and a request.
         columns: Whether to write what is found of each frame into the split (`dataset.columns`).
         model: Encoder.
@@ -214,19 +213,20 @@ def gate(
         What `gate.json` holds (`quality.gate`).
 
     Raises:
-        InputError: What `score semantics`, `score appearance` and `score geometry` refuse, or a folder that cannot be
-            written.
+        InputError: What `score semantics`, `score appearance` and `score geometry` refuse, geometry is required of what
+            has no points, or a folder that cannot be written.
     """
     limits = dict.fromkeys(NAMES, JSD_MAX) if jsd_max is None else jsd_max
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(sole_folder("out", Path(out)))
         if (quarantine or columns) and is_split(Path(synth)):  # else it is refused below
             stack.enter_context(sole_split("synth", Path(synth), folder))
+        source, clouds = read_source(Path(synth)), None if real_clouds is None else Path(real_clouds)
+        check_points(require, source.has("depth"), Path(real), clouds)
         seen = see_both(
             synth, real, masks=masks, model=model, layer=layer, classes=tuple(limits), size=size, seed=seed,
             threads=threads, emit=emit,
         )  # fmt: skip
-        source = read_source(Path(synth))
         semantics = compare_seen(seen, tuple(limits), seed)
         count = len(seen.pictures[0])
         rows = semantics["classes"]
@@ -234,7 +234,6 @@ def gate(
             judge_class(*seen.of_class(name), rows[name], name, frames=count, limit=limit, which=divergence)
             for name, limit in limits.items()
         ]
-        clouds = None if real_clouds is None else Path(real_clouds)
         geometry, check = _geometry(source, Path(real), clouds, geometry_min, patch_m, seed, emit)
         judged = Judged(source, seen, semantics, verdicts, geometry, check, require)
         looks = score_appearance(
@@ -285,17 +284,45 @@ def _write(folder: Path, result: dict[str, Any], request: Request | None, write_
             write_request(placed.enter_context(replacing(folder / REQUEST)), request)
 
 
+def check_points(require: Sequence[str], depth: bool, real: Path, clouds: Path | None, field: str = "require") -> None:
+    """Refuse to require geometry of what has no points.
+
+    Args:
+        require: Measures that have to pass.
+        depth: Whether the synthetic split has depth.
+        real: Real pictures, or a split.
+        clouds: Real clouds.
+        field: Parameter with the measures, for errors.
+
+    Raises:
+        InputError: Geometry is required and cannot be scored.
+    """
+    without = why_no_points(depth, real, clouds)
+    if "geometry" in require and without:
+        raise InputError(field, ",".join(require), f"semantics, which then decides alone, for {without}")
+
+
+def why_no_points(depth: bool, real: Path, clouds: Path | None) -> str:
+    """Say why geometry cannot be scored, for one side has no points; nothing where both have.
+
+    Args:
+        depth: Whether the synthetic split has depth.
+        real: Real pictures, or a split.
+        clouds: Real clouds.
+    """
+    if not depth:
+        return "the split has no depth (--dataset.depth true of regolith generate)"
+    if clouds is None and not (is_split(real) and read_source(real).has("depth")):
+        return "there are no real clouds (--real-clouds)"
+    return ""
+
+
 def _geometry(
     source: Source, real: Path, clouds: Path | None, least: float, patch_m: float, seed: int, emit: Emit
 ) -> tuple[dict[str, Any] | None, Check]:
     """Score the geometry where both sides have points, and hold it against its threshold."""
-    note = ""
-    if clouds is None and not source.has("depth"):
-        note = f"{source.folder} has no depth (--dataset.depth true of regolith generate)"
-    elif clouds is None and not (is_split(real) and read_source(real).has("depth")):
-        note = "there are no real clouds (--real-clouds)"
-    if note:
-        return None, Check("geometry", "all", None, None, least, True, note)
+    if clouds is None and (without := why_no_points(source.has("depth"), real, clouds)):
+        return None, Check("geometry", "all", None, None, least, True, without)
     try:
         found = score_geometry(source.folder, clouds or real, patch_m=patch_m, seed=seed, emit=emit)
     except PointsError as error:

@@ -10,6 +10,8 @@ from regolith.lunar.dataset.generate import Generate
 from regolith.lunar.dataset.request import read_request
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import CheckError, InputError, Params, PictureSize, as_text, quantity
+from regolith.lunar.params.fields import words_of
+from regolith.lunar.quality.measures import Required
 
 
 class GenerateGated(Generate):
@@ -26,7 +28,9 @@ class GenerateGated(Generate):
     )
     gate_masks: Path | None = quantity(None, "Their masks, as `regolith gate --masks` takes them.")
     gate_clouds: Path | None = quantity(None, "Real clouds, as `regolith gate --real-clouds` takes them.")
-
+    gate_require: Required | None = quantity(
+        None, "What has to pass, as `regolith gate --require` takes it: semantics, where one side has no points."
+    )
     gate_like: Path | None = quantity(
         None,
         "How to judge, with --gate: gate.json of a gate to repeat, or a .yaml or .json file of gate's settings, like "
@@ -48,14 +52,14 @@ class GenerateGated(Generate):
 
     def run(self) -> dict[str, Any]:
         """Generate, then hold the split against real pictures where asked; raises `CheckError` on reject."""
-        for name in ("gate_masks", "gate_clouds", "gate_like"):
+        for name in ("gate_masks", "gate_clouds", "gate_require", "gate_like"):
             if self.gate is None and getattr(self, name) is not None:
                 raise InputError(name, str(getattr(self, name)), "left out without a --gate")
         if self.gate is None:
             return super().run()
         from regolith.lunar.quality.features import Encoder  # which take half a second
         from regolith.lunar.quality.gate import Gate
-        from regolith.lunar.quality.gate_judge import REQUEST
+        from regolith.lunar.quality.gate_judge import REQUEST, check_points
         from regolith.lunar.quality.pictures import Pictures
         from regolith.lunar.quality.semantics import read_layer
 
@@ -64,6 +68,9 @@ class GenerateGated(Generate):
             self.gate_like, "gate_like", synth=split, real=self.gate, masks=self.gate_masks,
             real_clouds=self.gate_clouds, quarantine=True, out=out,
         )  # fmt: skip
+        if self.gate_require is not None:
+            gate = gate.model_copy(update={"require": self.gate_require})
+        check_points(words_of(gate.require), self.params.dataset.depth, self.gate, self.gate_clouds, "gate_require")
         Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn
         Encoder(Path(gate.model), layer=read_layer(gate.layer), threads=1)
         result = super().run()
