@@ -57,7 +57,10 @@ def toy64(toy: SimpleNamespace, made_once: MadeOnce) -> SimpleNamespace:
 def backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders as the hub has them: one encoder with four strides, one that keeps its resolution, patches of 14 px."""
     import torch
-    from transformers import ConvNextV2Config, ConvNextV2Model, Dinov2Config, Dinov2Model
+    from transformers.models.convnextv2.configuration_convnextv2 import ConvNextV2Config
+    from transformers.models.convnextv2.modeling_convnextv2 import ConvNextV2Model
+    from transformers.models.dinov2.configuration_dinov2 import Dinov2Config
+    from transformers.models.dinov2.modeling_dinov2 import Dinov2Model
 
     root = tmp_path_factory.mktemp("backbones")
     torch.manual_seed(0)

@@ -7,7 +7,8 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
-from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone
 
 from regolith.lunar.params import InputError
 from regolith.lunar.params.training import portable_start

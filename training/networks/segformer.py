@@ -13,7 +13,8 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
-from transformers import SegformerConfig, SegformerForSemanticSegmentation
+from transformers.models.segformer.configuration_segformer import SegformerConfig
+from transformers.models.segformer.modeling_segformer import SegformerForSemanticSegmentation
 
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError

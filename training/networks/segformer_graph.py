@@ -19,7 +19,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
-from transformers import SegformerForSemanticSegmentation
+from transformers.models.segformer.modeling_segformer import SegformerForSemanticSegmentation
 
 MOST_PARTS = 8
 """Parts the queries of the first stages are answered in."""
