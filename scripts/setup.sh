@@ -21,18 +21,20 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip() { "$venv/bin/python" -m pip "$@"; }
-[ -n "${LOCKED:-}" ] || pip install --quiet --upgrade pip
+install() { "$venv/bin/python" -m pip install --quiet --no-compile "$@"; } # pip would compile on one core alone
+[ -n "${LOCKED:-}" ] || install --upgrade pip
 # torch first and alone: a resolver that sees its pin late may fetch another build of several gigabytes
-pip install --quiet --constraint "$here/../constraints.txt" torch
+install --constraint "$here/../constraints.txt" torch
 if [ -n "${LOCKED:-}" ]; then
-    pip install --quiet --no-deps --require-hashes --requirement "$here/../requirements.lock"
-    pip install --quiet --no-deps --no-build-isolation --editable "$here/.."
+    install --no-deps --require-hashes --requirement "$here/../requirements.lock"
+    install --no-deps --no-build-isolation --editable "$here/.."
 else
-    pip install --quiet --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality,physics]"
+    install --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality,physics]"
 fi
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
-[ -d "$venv/readers/mlcroissant-1.1.1.dist-info" ] || pip install --quiet --no-deps --require-hashes --upgrade \
+[ -d "$venv/readers/mlcroissant-1.1.1.dist-info" ] || install --no-deps --require-hashes --upgrade \
     --target "$venv/readers" --requirement "$here/readers.lock"
+"$venv/bin/python" -m compileall -qq -j 0 "$venv" || true & # some packages hold files of another Python's syntax
 sh "$here/llvm.sh" "$venv"
 sh "$here/chromium.sh" "$venv"
+wait
