@@ -33,7 +33,7 @@ def test_distilled_encoder_starts_a_training(toy: SimpleNamespace, tmp_path: Pat
 
     def distill(out: str) -> Distill:
         return Distill(
-            splits=split, images=tmp_path / "photographs", out=tmp_path / out, steps=60, batch=2, crop_px=64, threads=1
+            splits=split, images=tmp_path / "photographs", out=tmp_path / out, steps=30, batch=2, crop_px=64, threads=1
         )
 
     result = distill("start").run()

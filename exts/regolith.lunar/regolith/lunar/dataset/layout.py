@@ -222,8 +222,11 @@ def journal_lines(records: Mapping[int, FrameRecord]) -> Iterator[bytes]:
 def records_digest(records: OrderedRecords) -> str:
     """SHA-256 over the canonical lines of frames by index: equal for equal frames, wherever they lie."""
     digest = hashlib.sha256()
-    for record in records[np.argsort(records.numbers, kind="stable")]:
-        digest.update(record.to_line().encode() + b"\n")
+    _, places, times = np.unique(records.numbers, return_index=True, return_counts=True)
+    for place, count in zip(places.tolist(), times.tolist(), strict=True):
+        line = records[place].to_line().encode() + b"\n"
+        for _ in range(count):
+            digest.update(line)
     return digest.hexdigest()
 
 
