@@ -43,13 +43,13 @@ def fixture_scene() -> Scene:
     return small_scene()
 
 
-@pytest.fixture(name="small_scene")
+@pytest.fixture(name="small_scene", scope="session")
 def fixture_small_scene():
     """Builder of small scenes, by preset, seed and abundance; equal arguments share one scene."""
     return small_scene
 
 
-@pytest.fixture(name="small_params")
+@pytest.fixture(name="small_params", scope="session")
 def fixture_small_params():
     """Builder of small parameters, by preset and overrides of rock parameters."""
     return small_params
