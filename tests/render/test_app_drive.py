@@ -16,7 +16,7 @@ from pxr import Usd
 
 from regolith.lunar.kit.drive import AppDrive, Asked
 from regolith.lunar.panel.observe import Change
-from regolith.lunar.params import InputError, load_preset
+from regolith.lunar.params import InputError, change_params, load_preset
 from regolith.lunar.physics.traverse import Traverse, author
 from regolith.lunar.stage import schema
 
@@ -90,7 +90,8 @@ class Bench:
 
 @pytest.fixture(scope="module", name="path")
 def fixture_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    stage = author(load_preset("v1"), 0, "train_dr", 0)
+    changes = {"terrain.cell_m": 0.4, "terrain.far_radius_m": 200.0, "rocks.diameter_min_m": 0.1}
+    stage = author(change_params(load_preset("v1"), changes), 0, "train_dr", 0)
     path = tmp_path_factory.mktemp("stage") / "stage.usdc"
     stage.Export(str(path))
     return path

@@ -34,8 +34,8 @@ PARAMS: Params = BASE.model_copy(
         "dataset": BASE.dataset.model_copy(
             update={"frames_per_scene": 2, "depth": True, "normals": True, "instance": True}
         ),
-        "terrain": BASE.terrain.model_copy(update={"cell_m": 0.3, "far_radius_m": 300.0}),
-        "rocks": BASE.rocks.model_copy(update={"diameter_min_m": 0.1}),
+        "terrain": BASE.terrain.model_copy(update={"cell_m": 0.4, "far_radius_m": 200.0}),
+        "rocks": BASE.rocks.model_copy(update={"diameter_min_m": 0.15, "shape_count": 2}),
         "craters": BASE.craters.model_copy(update={"diameter_min_m": 1.5}),
         "render": BASE.render.model_copy(update={"quality": "draft"}),
     }
@@ -51,7 +51,7 @@ def export(out: Path, params: Params = PARAMS, **changes: Any) -> dict[str, Any]
 def test_cancel_during_a_step_that_never_returns(kit: KitApp, tmp_path: Path) -> None:
     """The export ends, its lock is free, what is on disk is whole, and the same export goes on from there."""
     stopped = False
-    many: dict[str, Any] = ARGS | {"frames": 8}
+    many: dict[str, Any] = ARGS | {"frames": 5}
 
     def take(event: dict[str, Any]) -> None:
         if event["event"] == "progress" and event["done"] and not kit.rep.quirks.endless:

@@ -14,14 +14,14 @@ from regolith.lunar.stage.spec import SceneSpec
 
 
 def small_params(preset: str, **rocks: object) -> Params:
-    """A preset on a coarse grid, its micro-relief over a few metres; keywords override rock parameters."""
+    """A preset on a coarse grid, micro-relief over a few metres, six shapes; keywords override rock parameters."""
     params = load_preset(preset)
     relief = {"near_cell_m": 0.05, "near_radius_m": 2.0, "mid_cell_m": 0.1, "mid_radius_m": 4.0, "pebble_density": 20.0}
     return params.model_copy(
         update={
             "terrain": params.terrain.model_copy(update={"cell_m": 0.4, "far_radius_m": 200.0}),
             "relief": params.relief.model_copy(update=relief),
-            "rocks": params.rocks.model_copy(update=rocks),
+            "rocks": params.rocks.model_copy(update={"shape_count": min(params.rocks.shape_count, 6), **rocks}),
         }
     )
 
@@ -43,13 +43,13 @@ def fixture_scene() -> Scene:
     return small_scene()
 
 
-@pytest.fixture(name="small_scene")
+@pytest.fixture(name="small_scene", scope="session")
 def fixture_small_scene():
     """Builder of small scenes, by preset, seed and abundance; equal arguments share one scene."""
     return small_scene
 
 
-@pytest.fixture(name="small_params")
+@pytest.fixture(name="small_params", scope="session")
 def fixture_small_params():
     """Builder of small parameters, by preset and overrides of rock parameters."""
     return small_params

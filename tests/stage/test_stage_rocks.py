@@ -8,6 +8,7 @@ import trimesh
 from scipy.optimize import minimize_scalar
 from scipy.spatial import ConvexHull, KDTree
 
+from regolith.lunar.params import change_params
 from regolith.lunar.params.models import RockParams
 from regolith.lunar.stage import rocks as rocks_module
 from regolith.lunar.stage.author import build_scene
@@ -171,12 +172,14 @@ def test_rocks_gather_around_fresh_craters(small_params):
     inside = {0.0: 0, 0.8: 0}
     for seed in range(11, 17):
         scene = SceneSpec(seed=seed, crater_density=0.6, rock_abundance=0.01, rock_exponent=1.6, relief_strength=1.0)
-        terrain = build_terrain(small_params("v3"), scene)
+        level = change_params(small_params("v3", shape_count=3), {"relief.enabled": False})
+        terrain = build_terrain(level, scene)
         craters = terrain.craters
         fresh = craters[(craters["freshness"] > 0.5) & (craters["diameter"] > 2.0)]
         centers = np.stack([fresh["x"], fresh["y"]], axis=1)
         for share in inside:
-            params = small_params("v3", ejecta_share=share, diameter_min_m=0.1, far_radius_m=0.0)
+            changes = {"rocks.ejecta_share": share, "rocks.diameter_min_m": 0.1, "rocks.far_radius_m": 0.0}
+            params = change_params(level, changes)
             rocks = place_rocks(params, scene, terrain)
             distance = np.linalg.norm(rocks.position[:, None, :2] - centers[None], axis=2) / (0.5 * fresh["diameter"])
             here = np.abs(rocks.position[:, :2]).max(axis=1) <= 20.0

@@ -10,6 +10,7 @@ import pytest
 from pxr import Usd
 
 from regolith.lunar.params import change_params
+from regolith.lunar.stage import far
 from regolith.lunar.stage.author import author_stage
 from regolith.lunar.stage.save import save_stage
 
@@ -19,10 +20,17 @@ VARIANTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(name="path", params=VARIANTS, ids=lambda v: f"{v[0]}-{v[2]}" if v[2] else v[0])
-def fixture_path(request, small_scene, tmp_path):
+COARSER = 3.0
+"""Factor on the cells of the far relief: it is thousands of vertices then, where one rule looks at each in turn."""
+
+
+@pytest.fixture(scope="module", name="path", params=VARIANTS, ids=lambda v: f"{v[0]}-{v[2]}" if v[2] else v[0])
+def fixture_path(request, small_scene, tmp_path_factory):
     preset, ending, kind = request.param
-    path, scene = tmp_path / f"stage.{ending}", small_scene(preset, 0, 0.0003)
+    path = tmp_path_factory.mktemp("stage") / f"stage.{ending}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(far, "ring_cell", lambda distance, finer=far.ring_cell: COARSER * finer(distance))
+        scene = small_scene.__wrapped__(preset, 0, 0.0003)
     if kind == "rover":
         scene = dataclasses.replace(scene, params=change_params(scene.params, {"rover.model": "viper"}))
     save_stage(author_stage(scene, baked=kind == "baked"), path)

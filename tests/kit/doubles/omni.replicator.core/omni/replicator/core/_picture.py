@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import omni.kit.app
 import omni.usd
-from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics
+from pxr import Sdf, Usd, UsdGeom, UsdLux, UsdSemantics, Vt
 
-TERRAIN, STARS, SUN, CAMERA = "/World/Ground/Terrain", "/World/Stars", "/World/Sun", "/World/Camera"
+GROUND, TERRAIN = "/World/Ground", "/World/Ground/Terrain"
+STARS, SUN, CAMERA = "/World/Stars", "/World/Sun", "/World/Camera"
 GRID_SHAPE, SENSOR = "regolith:grid:shape", "regolith:sensor:"
 LENS = "omni:lensdistortion:opencvPinhole:"
 
@@ -49,6 +50,7 @@ class _Eye:
             if every_rock:
                 for prim in copy.Traverse():
                     if prim.IsA(UsdGeom.Mesh):
+                        self._smooth(prim)
                         UsdSemantics.LabelsAPI.Apply(prim, "class").CreateLabelsAttr(["rock"])
                 objects = read_geometry(copy).objects
                 self.paths = [placed.path for placed in objects]
@@ -90,6 +92,18 @@ class _Eye:
         mesh.ravel()[specks] = len(met)  # stars are things to RTX, without label
         return Picture(ldr, hdr, frame.depth, frame.normals, mesh,
                        [label for label, _ in named], [prim for _, prim in named])  # fmt: skip
+
+    @staticmethod
+    def _smooth(prim: Usd.Prim) -> None:
+        """Give a mesh of the ground, whatever its label, the normals of ground."""
+        from regolith.lunar.stage.mesh import vertex_normals
+        from regolith.lunar.stage.reading import read_mesh
+
+        if not prim.GetPath().HasPrefix(GROUND) or prim.GetAttribute("normals").HasValue():
+            return
+        mesh, ground = UsdGeom.Mesh(prim), read_mesh(prim)
+        mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(vertex_normals(ground.points, ground.faces)))
+        mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
 
     @staticmethod
     def _aim(copy: Usd.Stage, camera: Usd.Prim) -> None:
