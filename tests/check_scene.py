@@ -21,3 +21,15 @@ def small_params() -> Params:
             "render": base.render.model_copy(update={"quality": "draft"}),
         }
     )
+
+
+def smallest_params() -> Params:
+    """The same, coarser still: no step of it is to be caught in the middle."""
+    base = small_params()
+    return base.model_copy(
+        update={
+            "terrain": base.terrain.model_copy(update={"cell_m": 0.5, "far_radius_m": 200.0}),
+            "rocks": base.rocks.model_copy(update={"diameter_min_m": 0.2, "shape_count": 1}),
+            "craters": base.craters.model_copy(update={"diameter_min_m": 2.0}),
+        }
+    )

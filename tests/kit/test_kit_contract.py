@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import re
 import tomllib
 import warnings
@@ -161,11 +162,14 @@ def imported(tree: ast.Module) -> tuple[set[str], dict[str, str]]:
 
 def chain(node: ast.Attribute, stands: dict[str, str]) -> str:
     """Full name of an attribute of a module that is imported; empty for any other."""
-    text = ast.unparse(node)
-    first, _, rest = text.partition(".")
-    if first not in stands or not re.fullmatch(r"[\w.]+", text):
+    names: list[str] = []
+    base: ast.expr = node
+    while isinstance(base, ast.Attribute):
+        names.append(base.attr)
+        base = base.value
+    if not isinstance(base, ast.Name) or base.id not in stands:
         return ""
-    return f"{stands[first]}.{rest}" if stands[first] else text
+    return ".".join([stands[base.id] or base.id, *reversed(names)])
 
 
 def defined(node: ast.AST) -> Iterator[str]:
@@ -232,39 +236,49 @@ def read_theirs() -> Names:
     return names
 
 
+@functools.cache
+def read_module(path: Path, text: str) -> tuple[Names, set[str]]:
+    """What one of our modules uses, and what it defines itself."""
+    names = Names()
+    tree = ast.parse(text)
+    names.settings |= {
+        setting
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for setting in literals(node.value)
+    }
+    own = {name for node in ast.walk(tree) for name in defined(node)}
+    if path not in OURS and not any(member in text for member in MEMBERS):
+        return names, own
+    modules, stands = imported(tree)
+    hosts = host_names(tree) | {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and any(ast.unparse(node.value).endswith(f".{m}") for m in MEMBERS)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    names.modules |= modules
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and root(node) in hosts - {"self"}:
+            names.members.add(node.attr)
+            names.modules.add(chain(node, stands))
+    for call in calls(path):  # those of omni.ui are held against its headers by test_kit_api
+        if not call.command and call.first != "ui" and call.called not in WINDOWS:
+            names.keywords |= {(call.called, keyword) for keyword in call.keywords}
+    return names, own
+
+
 def read_ours() -> Names:
     """What we use."""
     names = Names()
     own: set[str] = set()
     """What we define ourselves: where one is a member of theirs as well, its calls tell."""
     for path in sorted(LUNAR.rglob("*.py")):
-        text = path.read_text("utf-8")
-        tree = ast.parse(text)
-        names.settings |= {
-            setting
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            for setting in literals(node.value)
-        }
-        own |= {name for node in ast.walk(tree) for name in defined(node)}
-        if path not in OURS and not any(member in text for member in MEMBERS):
-            continue
-        modules, stands = imported(tree)
-        hosts = host_names(tree) | {
-            target.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Assign) and any(ast.unparse(node.value).endswith(f".{m}") for m in MEMBERS)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        names.modules |= modules
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and root(node) in hosts - {"self"}:
-                names.members.add(node.attr)
-                names.modules.add(chain(node, stands))
-        for call in calls(path):  # those of omni.ui are held against its headers by test_kit_api
-            if not call.command and call.first != "ui" and call.called not in WINDOWS:
-                names.keywords |= {(call.called, keyword) for keyword in call.keywords}
+        uses, defines = read_module(path, path.read_text("utf-8"))
+        own |= defines
+        for field in dataclasses.fields(Names):
+            getattr(names, field.name).update(getattr(uses, field.name))
     names.members -= own
     names.modules = {name for name in names.modules if name and not name.startswith("omni.ui.")}
     manifest = tomllib.loads((EXTS / OWN / "config" / "extension.toml").read_text("utf-8"))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from check_scene import small_params
+from check_scene import smallest_params
 from kit_doubles import KitApp, running_app
 from PIL import Image
 
@@ -63,7 +63,7 @@ def checked(
         else:
             before(event.get("stage", ""))
 
-    context = Context(folder=out, scratch=scratch, params=small_params(), size=SIZE)
+    context = Context(folder=out, scratch=scratch, params=smallest_params(), size=SIZE)
     checklist = Checklist(report, context, emit, total_s=total_s)
     take_all(checklist, steps)
     assert not [path for path in out.iterdir() if path.suffix == ".tmp"]

@@ -115,7 +115,7 @@ def test_export_verify_train_reload_restart_and_stop(tmp_path: Path, tabs: Tabs)
     """What one program began is there in the next on its workspace, and a training goes on between them."""
     studio = Studio(tmp_path / "workspace", *SMALL)
     try:
-        page = tabs.open(studio.url, width=1920, height=1080)
+        page = tabs.open(studio.url)
         page.get_by_role("button", name="Got it").click()
         export_and_verify(page, studio)
         values = {"Val split": "dataset/train_dr", "Init": "random", "Epochs": "400", "Batch [frames]": "2"}
