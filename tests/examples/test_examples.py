@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from ray_nodes import ray_cluster
 
 import regolith.lunar as rl
 
@@ -193,23 +194,9 @@ def test_stereo_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.fixture
 def address() -> Iterator[str]:
     """Address of a cluster of one node on this machine."""
-    ray = pytest.importorskip("ray")
-    cluster = start_cluster()
-    yield cluster.address
-    ray.shutdown()
-    cluster.shutdown()
-
-
-def start_cluster(tries: int = 6) -> Any:
-    """Start a cluster; Ray gives it 30 s, too few on a busy machine: then it is tried again."""
-    from ray.cluster_utils import Cluster
-
-    try:
-        return Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    except Exception as error:
-        if "timed out during startup" not in str(error) or tries == 1:
-            raise
-    return start_cluster(tries - 1)
+    pytest.importorskip("ray")
+    with ray_cluster(1) as cluster:
+        yield cluster.address
 
 
 def test_many_machines_with_ray(address: str, tmp_path: Path) -> None:
