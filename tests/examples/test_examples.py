@@ -218,7 +218,12 @@ def times(folder: Path) -> dict[Path, int]:
 def test_close_the_loop(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """All the way around, stopped on the way: what is done is never done again."""
     module, out, data = load(12), tmp_path / "out", tmp_path / "data"
-    rocky = {"dataset.frames_per_scene": 1, "rocks.abundance": (0.1, 0.1), "rocks.diameter_min_m": 0.2}
+    rocky = {
+        "dataset.frames_per_scene": 1,
+        "rocks.abundance": (0.1, 0.1),
+        "rocks.diameter_min_m": 0.3,
+        "terrain.cell_m": 0.4,
+    }
     params = rl.change_params(rl.load_preset("v1"), rocky)
     for split, frames in (("train_dr", 5), ("val", 1)):
         rl.generate(params, data, split=split, frames=frames, width=96, height=96, executor="in-process")
