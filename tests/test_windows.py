@@ -52,7 +52,8 @@ def test_case(tmp_path: Path, name: str) -> None:
 def test_frames_are_those_of_other_systems(tmp_path: Path) -> None:
     case(tmp_path, DATASET)
     line = (
-        "generate --preset v1 --size 32 --render.backend scalar --out {} --split val --frames 3 --executor in-process"
+        "generate --preset v1 --terrain.cell-m 0.4 --rocks.diameter-min-m 0.3 --size 32 --render.backend scalar "
+        "--out {} --split val --frames 3 --executor in-process"
     )
     assert cli.main(line.format(tmp_path / "here").split()) == 0
     journals = [(tmp_path / data / "val" / "frames.jsonl").read_bytes() for data in ("data", "here")]

@@ -294,9 +294,10 @@ def stages_and_frames_are_written() -> None:
     """Author, draw in this process and in one of its own, grow, verify, bring into formats of text."""
     from regolith.lunar import cli
 
-    small = "--preset v1 --size 32 --render.backend scalar --out data"
+    coarse = "--preset v1 --terrain.cell-m 0.4 --rocks.diameter-min-m 0.3"
+    small = f"{coarse} --size 32 --render.backend scalar --out data"
     for line in (
-        "author --preset v1 --size 64 --out stage.usda",
+        f"author {coarse} --size 64 --out stage.usda",
         f"generate {small} --split val --frames 2 --executor in-process",
         f"generate {small} --split val --frames 3 --executor in-process --extend",
         f"generate {small} --split train_dr --frames 2 --workers 1",

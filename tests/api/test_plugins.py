@@ -53,7 +53,7 @@ from regolith.lunar.studio.camera import RoverCamera
 
 shown, whole = [], threading.Event()
 camera = RoverCamera(lambda picture: (shown.append(picture), picture.whole and whole.set()))
-params = rl.change_params(rl.load_preset("v1"), {"render.backend": "flat"})
+params = rl.change_params(rl.load_preset("v1"), {"render.backend": "flat", "terrain.cell_m": 0.4})
 scene = rl.build_scene(params)
 camera.open(rl.author_stage(scene), rl.draw_frame(params, scene), params, 64, 48).result(300)
 assert whole.wait(300)
@@ -85,7 +85,8 @@ def run(python: Path, code: str, lines: str = "", *, cwd: Path) -> str:
     return done.stdout
 
 
-GENERATE = ["generate", "--preset", "v1", "--split", "val", "--frames", "2", "--size", "32", "--out", "data"]
+COARSE = ["--preset", "v1", "--terrain.cell-m", "0.4", "--rocks.diameter-min-m", "0.3"]
+GENERATE = ["generate", *COARSE, "--split", "val", "--frames", "2", "--size", "32", "--out", "data"]
 
 
 def test_from_the_command_line(python: Path, tmp_path: Path) -> None:
@@ -97,8 +98,8 @@ def test_from_the_command_line(python: Path, tmp_path: Path) -> None:
         ["export", "data/val", "--to", "torn", "--out", "torn"],
         ["export", "data/val", "--to", "failing", "--out", "failing"],
         ["export", "data/val", "--to", "lasting", "--out", "lasting"],
-        ["author", "--preset", "v1", "--render.backend", "torn", "--size", "32", "--out", "torn.usdc"],
-        ["author", "--preset", "v1", "--render.backend", "unfinished", "--size", "32", "--out", "unfinished.usdc"],
+        ["author", *COARSE, "--render.backend", "torn", "--size", "32", "--out", "torn.usdc"],
+        ["author", *COARSE, "--render.backend", "unfinished", "--size", "32", "--out", "unfinished.usdc"],
         ["verify", "data"],
         ["card", "data"],
     ]

@@ -200,7 +200,8 @@ def test_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stage is the old one or the new one with all it names, and so is each picture; what only the old had goes."""
     root = tmp_path / "disk"
     root.mkdir()
-    words = ["author", "--preset", "v1", "--size", "32", "--seed"]
+    coarse = "--terrain.cell-m 0.4 --rocks.diameter-min-m 0.3"
+    words = ["author", "--preset", "v1", *coarse.split(), "--size", "32", "--seed"]
     run(*words, "0", "--out", root / "stage.usda")
     work = lambda: run(*words, "1", "--out", root / "stage.usda")  # noqa: E731
     before, after, states = crash(root, work, monkeypatch)

@@ -57,15 +57,16 @@ run(EOPNOTSUPP, None, "export", "in", "--to", "voc", "--out", "voc")
 run(ENOSYS, EINVAL, "import", "--images", "voc/VOCdevkit/VOC2012/JPEGImages", "--masks",
     "voc/VOCdevkit/VOC2012/SegmentationClass", "--classes", "regolith=0,rock=1,sky=2,ignore=255", "--out", "imported",
     "--split", "real")
-run(ENOSYS, EINVAL, "generate", "--preset", "v1", "--split", "val", "--frames", "1", "--size", "32", "--executor",
+COARSE = ["--preset", "v1", "--terrain.cell-m", "0.4", "--rocks.diameter-min-m", "0.3"]
+run(ENOSYS, EINVAL, "generate", *COARSE, "--split", "val", "--frames", "1", "--size", "32", "--executor",
     "in-process", "--out", "data")
-run(ENOSYS, EINVAL, "author", "--preset", "v1", "--size", "64", "--out", "stage.usda")
+run(ENOSYS, EINVAL, "author", *COARSE, "--size", "64", "--out", "stage.usda")
 run(None, None, "verify", "data")
 print("refused", file=sys.stderr)
 run(EIO, None, "export", "in", "--to", "voc", "--out", "broken", ends=1)
 run(None, EIO, "export", "in", "--to", "voc", "--out", "broken", ends=1)
 run(EACCES, None, "export", "in", "--to", "voc", "--out", "held", ends=2)
-run(EACCES, None, "generate", "--preset", "v1", "--split", "val", "--frames", "1", "--size", "32", "--out", "data",
+run(EACCES, None, "generate", *COARSE, "--split", "val", "--frames", "1", "--size", "32", "--out", "data",
     ends=2)
 """
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
+from ray_nodes import add_node, ray_cluster
 from split_drawing import digest, draw
 
 from regolith.lunar.doctor import check_nodes, describe_cluster
@@ -20,30 +21,8 @@ from regolith.lunar.params import InputError
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head node that takes no work, and two nodes that do."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_agent_register_timeout_ms", "300000")  # an agent imports for long on a busy machine
-        cluster = Cluster()
-        add_node(cluster, num_cpus=0, include_dashboard=False)
-        add_node(cluster, num_cpus=1)
-        add_node(cluster, num_cpus=1)
+    with ray_cluster(0, 1, 1) as cluster:
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
-
-
-def add_node(cluster: Any, **settings: Any) -> Any:
-    """Add a node; Ray gives one half a minute to start, which on a busy machine takes more than one try."""
-    for attempt in range(1, 6):
-        try:
-            node = cluster.add_node(**settings)
-            cluster.wait_for_nodes()
-            return node
-        except Exception as error:
-            if attempt == 5 or "timed out during startup" not in str(error):
-                raise
-    return None
 
 
 @pytest.mark.usefixtures("shadowing")
@@ -74,7 +53,7 @@ def test_node_killed_in_the_middle(undisturbed: Path, tmp_path: Path, cluster: A
 
 
 @pytest.mark.usefixtures("shadowing")
-def test_nodes_that_would_draw_other_bytes_are_refused(tmp_path: Path, cluster: Any) -> None:
+def test_nodes_that_would_draw_other_bytes_are_refused(undisturbed: Path, tmp_path: Path, cluster: Any) -> None:
     """A node with another version of a package is named beside one of the rest; nothing is drawn or left."""
     record = tmp_path / "site" / "pillow-1.2.3.dist-info" / "METADATA"
     record.parent.mkdir(parents=True)
@@ -90,11 +69,11 @@ def test_nodes_that_would_draw_other_bytes_are_refused(tmp_path: Path, cluster: 
         assert {refused.value.value, other[1]} == {"1.2.3", metadata.version("pillow")}
         assert not (out / "val" / "dataset.json").exists()
 
-        draw(out, frames=4)
+        shutil.copytree(undisturbed, tmp_path / "begun/val")
         with pytest.raises(
             InputError, match=r"renderer\.pillow on .*'1\.2\.3' is not allowed; allowed: '[\d.]+' as on"
         ):
-            draw(out, frames=8, extend=True, executor="ray", address=cluster.address)
+            draw(tmp_path / "begun", frames=8, extend=True, executor="ray", address=cluster.address)
         nodes = describe_cluster(cluster.address)
         assert len({node["renderer"]["pillow"] for node in nodes.values()}) == 2
         assert check_nodes(nodes).stops

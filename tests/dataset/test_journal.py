@@ -144,21 +144,30 @@ READERS = {
 """What reads a split, and the most it may take for a frame more [bytes]; every record held would be 3400."""
 
 
+@pytest.fixture(scope="module")
+def alikes(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Splits by their number of frames, each with a journal as that of others and the files of one frame."""
+    splits = {}
+    for frames in (20, 100, 400):
+        split = splits[frames] = write_split(tmp_path_factory.mktemp(f"{frames}") / "val", 1)
+        dataclasses.replace(Contract.read(split), frames=frames).write(split)
+        (record,) = read_journal(split).values()
+        write_journal(split, {index: alike(record, index) for index in range(frames)})
+    return splits
+
+
 @pytest.mark.parametrize("name", READERS)
-def test_readers_hold_lines_and_not_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_readers_hold_lines_and_not_records(
+    alikes: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Of frames whose journal is as that of others, and whose pictures nobody looks at."""
     monkeypatch.setattr("regolith.lunar.dataset.verify.check_frame", lambda split, record: FrameCheck(record.index))
     monkeypatch.setattr("training.data.MEMORY_SHARE", 0.0)
     read, most = READERS[name]
-    sizes = (100, 200, 700)  # the first loads and caches what it does once
-    peaks = []
-    for frames in sizes:
-        split = write_split(tmp_path / str(frames) / "val", 1)
-        dataclasses.replace(Contract.read(split), frames=frames).write(split)
-        (record,) = read_journal(split).values()
-        write_journal(split, {index: alike(record, index) for index in range(frames)})
-        peaks.append(peak(lambda folder, split=split: read(split), tmp_path / f"{frames} read"))
-    each = (peaks[2] - peaks[1]) / (sizes[2] - sizes[1])
+    first, few, many = alikes  # the first loads and caches what it does once
+    read(alikes[first])
+    fewer, more = (peak(lambda folder, n=n: read(alikes[n]), tmp_path / f"{n}") for n in (few, many))
+    each = (more - fewer) / (many - few)
     assert each < most, f"{each:.0f} bytes a frame"
 
 

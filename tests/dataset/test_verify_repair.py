@@ -38,7 +38,9 @@ def generated(tmp_path_factory) -> Path:
     dataset = base.dataset.model_copy(update={"frames_per_scene": 3, **switches})
     camera = base.camera.model_copy(update={"baseline_m": 0.3})
     out = tmp_path_factory.mktemp("generated")
-    params = base.model_copy(update={"camera": camera, "dataset": dataset})
+    terrain = base.terrain.model_copy(update={"cell_m": 0.4})
+    rocks = base.rocks.model_copy(update={"diameter_min_m": 0.3})
+    params = base.model_copy(update={"camera": camera, "dataset": dataset, "terrain": terrain, "rocks": rocks})
     generate(params, out, split="val", frames=6, width=48, height=48, seed=3)
     return out / "val"
 

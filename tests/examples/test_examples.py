@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from ray_nodes import ray_cluster
 
 import regolith.lunar as rl
 
@@ -193,23 +194,9 @@ def test_stereo_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.fixture
 def address() -> Iterator[str]:
     """Address of a cluster of one node on this machine."""
-    ray = pytest.importorskip("ray")
-    cluster = start_cluster()
-    yield cluster.address
-    ray.shutdown()
-    cluster.shutdown()
-
-
-def start_cluster(tries: int = 6) -> Any:
-    """Start a cluster; Ray gives it 30 s, too few on a busy machine: then it is tried again."""
-    from ray.cluster_utils import Cluster
-
-    try:
-        return Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    except Exception as error:
-        if "timed out during startup" not in str(error) or tries == 1:
-            raise
-    return start_cluster(tries - 1)
+    pytest.importorskip("ray")
+    with ray_cluster(1) as cluster:
+        yield cluster.address
 
 
 def test_many_machines_with_ray(address: str, tmp_path: Path) -> None:
@@ -231,7 +218,12 @@ def times(folder: Path) -> dict[Path, int]:
 def test_close_the_loop(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """All the way around, stopped on the way: what is done is never done again."""
     module, out, data = load(12), tmp_path / "out", tmp_path / "data"
-    rocky = {"dataset.frames_per_scene": 1, "rocks.abundance": (0.1, 0.1), "rocks.diameter_min_m": 0.2}
+    rocky = {
+        "dataset.frames_per_scene": 1,
+        "rocks.abundance": (0.1, 0.1),
+        "rocks.diameter_min_m": 0.3,
+        "terrain.cell_m": 0.4,
+    }
     params = rl.change_params(rl.load_preset("v1"), rocky)
     for split, frames in (("train_dr", 5), ("val", 1)):
         rl.generate(params, data, split=split, frames=frames, width=96, height=96, executor="in-process")
