@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.files import file_digest, writes_through
 from regolith.lunar.params import InputError, Verb, quantity, sole_file
 from regolith.lunar.params.training import split_folders
-from training.checkpoint import read_checkpoint, write_torch
 
-Weights = dict[str, torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+
+    Weights = dict[str, torch.Tensor]
 
 
 class Blend(Verb):
@@ -47,6 +47,8 @@ class Blend(Verb):
             return self._blend()
 
     def _blend(self) -> dict[str, Any]:
+        from training.checkpoint import read_checkpoint, write_torch
+
         paths = split_folders(self.second)
         first, runs = read_checkpoint(self.first, field="first"), [read_checkpoint(p, field="second") for p in paths]
         for path, run in zip(paths, runs, strict=True):
@@ -76,6 +78,8 @@ def blend(first: Weights, others: Sequence[Weights], share: float) -> Weights:
 
     All have the same names and shapes; counters are those of the first of the others.
     """
+    import torch
+
     blended = {}
     for name, value in first.items():
         mean = torch.stack([other[name] for other in others]).mean(0) if value.is_floating_point() else others[0][name]

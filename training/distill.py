@@ -13,12 +13,9 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import nn
 
 from regolith.lunar.dataset.formats.target import new_folder
 from regolith.lunar.files import write_json
@@ -30,10 +27,11 @@ from regolith.lunar.perception.photos import find_photos, read_photo
 from regolith.lunar.stage.spec import rng
 from training.augment import Augmentation
 from training.data import Frames
-from training.machine import describe_machine, has_bf16, keep_freed_memory
-from training.networks.efficientnet import EfficientNetLite, load_imagenet
-from training.networks.segformer import LunarSegformer, fresh_segformer
-from training.optimization import learning_rate
+
+if TYPE_CHECKING:
+    import torch
+
+    from training.networks.segformer import LunarSegformer
 
 TEACHER = "efficientnet-lite0"
 LONG_SIDE_PX = 1024
@@ -74,6 +72,10 @@ class Distill(Verb):
             return self._teach(folder)
 
     def _teach(self, folder: Path) -> dict[str, Any]:
+        import torch
+
+        from training.machine import describe_machine, has_bf16
+
         pictures = Pictures(self)
         with show(self.events, "distill", "steps") as emit:
             student, losses = teach(self, pictures, emit)
@@ -139,6 +141,13 @@ class Pictures:
 
 def teach(verb: Distill, pictures: Pictures, emit: Any) -> tuple[LunarSegformer, list[float]]:
     """Return the student in evaluation mode and the loss of every step."""
+    import torch
+
+    from training.machine import has_bf16, keep_freed_memory
+    from training.networks.efficientnet import EfficientNetLite, load_imagenet
+    from training.networks.segformer import fresh_segformer
+    from training.optimization import learning_rate
+
     torch.manual_seed(verb.seed)
     if verb.threads:
         torch.set_num_threads(verb.threads)
@@ -150,9 +159,8 @@ def teach(verb: Distill, pictures: Pictures, emit: Any) -> tuple[LunarSegformer,
     teacher.eval().requires_grad_(False).to(device)
     student = fresh_segformer().to(device).train()
     widths = cast(list[int], student.net.config.hidden_sizes)
-    hints = nn.ModuleList(nn.Conv2d(into, out, 1) for into, out in zip(widths, teacher.channels[1:], strict=True)).to(
-        device
-    )
+    layers = (torch.nn.Conv2d(into, out, 1) for into, out in zip(widths, teacher.channels[1:], strict=True))
+    hints = torch.nn.ModuleList(layers).to(device)
     trained = [*student.net.segformer.parameters(), *hints.parameters()]
     optimizer = torch.optim.AdamW(trained, verb.lr, weight_decay=pictures.params.weight_decay)
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (teacher.mean, teacher.std))
@@ -183,6 +191,8 @@ def hint_loss(given: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
     Scaling is over the batch, so every channel counts alike; 1 is what a constant map scores.
     """
+    import torch.nn.functional as F  # noqa: N812
+
     mean = wanted.float().mean((0, 2, 3), keepdim=True)
     deviation = wanted.float().std((0, 2, 3), keepdim=True) + 1e-3
     return F.mse_loss(given.float(), (wanted.float() - mean) / deviation)

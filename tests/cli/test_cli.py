@@ -14,6 +14,7 @@ from regolith.lunar.params import Interval, field_extra, load_preset
 from regolith.lunar.randomize.show import Randomize
 
 OWN = ["--split", "val", "--frames", "2", "--out", "somewhere"]
+GROUND = "--preset v1 --terrain.cell-m 0.5 --rocks.diameter-min-m 0.3"
 
 
 def parse(*args: str) -> Generate:
@@ -144,7 +145,7 @@ def test_help_into_a_pipe_that_closes_is_quiet(tmp_path, args: str) -> None:
 
 def test_a_reader_who_leaves_does_not_stop_the_work(tmp_path) -> None:
     """The split is complete, however few of its events anybody read; a check's failure stays one."""
-    args = "generate --preset v1 --split val --frames 4 --size 16 --executor in-process --out . --json r.json --events"
+    args = f"generate {GROUND} --split val --frames 4 --size 16 --executor in-process --out . --json r.json --events"
     out, err, code = shell(f"{{regolith}} {args} | head -1", tmp_path)
     assert len(out.splitlines()) == 1 and (err, code) == ("", 0)
     assert json.loads((tmp_path / "r.json").read_text())["frames"] == 4
@@ -157,7 +158,7 @@ def test_a_reader_who_leaves_does_not_stop_the_work(tmp_path) -> None:
 
 def test_streams_that_are_closed_or_full_or_of_another_encoding(tmp_path) -> None:
     """No stream is needed for the work; no file takes the number of one; a full one is said, in a line."""
-    args = "--preset v1 --split val --frames 1 --size 16 --executor in-process --out ."
+    args = f"{GROUND} --split val --frames 1 --size 16 --executor in-process --out ."
     assert shell(f"{{regolith}} generate {args} >&- 2>&- <&-", tmp_path) == ("", "", 0)
     assert shell("{regolith} verify val --json v.json >&-", tmp_path) == ("", "", 0)
     assert json.loads((tmp_path / "v.json").read_text())["problems"] == []

@@ -184,7 +184,7 @@ def test_verbs_do_their_work(installed: Installed) -> None:
     Image.fromarray(np.repeat(grain.clip(0, 255).astype(np.uint8), 3, axis=2)).save(photographs / "a.png")
     small = "--preset v1 --size 32 --executor in-process --terrain.cell-m 0.5 --out data"
     lines = [
-        "author --preset v1 --size 64 --out stage.usda",
+        "author --preset v1 --size 64 --terrain.cell-m 0.5 --out stage.usda",
         f"generate {small} --split train_dr --frames 4",
         f"generate {small} --split val --frames 2",
         "verify data",

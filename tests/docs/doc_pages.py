@@ -1,6 +1,6 @@
 """The pages of the project, the blocks of code on them, and the rule that makes their sizes small.
 
-Of a verb's flags those in `SMALL` get the value there where a page gives one, `--frames` is divided by 16 (at least 2),
+Of a verb's flags those in `SMALL` get the value there where a page gives one, `--frames` is divided by 24 (at least 2),
 and those in `ADDED` are put behind the verb's command.
 """
 
@@ -50,7 +50,7 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-SMALL = {"--size": "64", "--workers": "1", "--steps": "1", "--jsd-max": "1"}
+SMALL = {"--size": "64", "--workers": "1", "--steps": "1", "--jsd-max": "1", "--delay-max": "0", "--level": "0.5"}
 """Flag to the value it gets."""
 
 GROUND = [
@@ -58,8 +58,12 @@ GROUND = [
     "false",
     "--terrain.cell-m",
     "0.5",
+    "--terrain.far-radius-m",
+    "200",
     "--rocks.far-radius-m",
     "0",
+    "--rocks.shape-count",
+    "2",
     "--rocks.subdivision",
     "3",
     "--rocks.diameter-min-m",
@@ -95,7 +99,7 @@ def small(words: list[str]) -> list[str]:
     made = []
     for word, before in zip(words, ["", *words], strict=False):
         if before == "--frames" and word.isdecimal():
-            made.append(str(max(2, int(word) // 16)))
+            made.append(str(max(2, int(word) // 24)))
         else:
             made.append(SMALL.get(before, word))
     added = ADDED.get(verb, [])

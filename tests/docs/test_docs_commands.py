@@ -2,7 +2,8 @@
 
 Each page is run in order in a folder of its own. What its commands take for granted lies there: `data` with three
 splits, `run/best.pt`, `photographs` and `masks`. `regolith …` is called in this process, the very
-`main` of the command line; `make …` is asked what it would do (`-n`); anything else is a shell's. Sizes are made
+`main` of the command line, and `train` trains in it too, once the run that is taken for granted was a process of its
+own; `make …` is asked what it would do (`-n`); anything else is a shell's. Sizes are made
 small by the rule of `doc_pages`. Pages of `docs/extend`, which change the code, are run by `test_docs_extend`.
 """
 
@@ -18,6 +19,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,11 @@ from PIL import Image
 
 from regolith.lunar import cli
 from regolith.lunar.dataset.layout import read_journal
+from regolith.lunar.jobs.events import Emit
+from regolith.lunar.params.curriculum import CurriculumParams
+from training import launch
+from training.curriculum import train_as_asked
+from training.train import train
 
 NOT_RUN = Counter(
     {
@@ -64,6 +71,11 @@ def regolith(line: str) -> None:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = cli.main(small(shlex.split(line, comments=True)))
     assert code == 0, f"regolith {line}\n{said.getvalue()}"
+
+
+def train_here(params: CurriculumParams, emit: Emit) -> dict[str, Any]:
+    """Train as the companion process of `regolith train` does, without its start."""
+    return train_as_asked(params, train, emit, lambda: False)
 
 
 def run(line: str, folder: Path) -> None:
@@ -126,6 +138,7 @@ ELSEWHERE = {line for page in SHOWN if page != README for line in commands(page)
 def test_commands_of_the_page_run(page: Path, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "page"
     shutil.copytree(begun, folder)
+    monkeypatch.setattr(launch, "train", train_here)
     monkeypatch.chdir(folder)
     for block in blocks(page):
         write_file(block, folder)

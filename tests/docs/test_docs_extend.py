@@ -42,7 +42,7 @@ def apply(diff: str, root: Path) -> None:
 def checkout(tmp_path: Path) -> Path:
     """A copy of the code, with `regolith` on the path that runs it."""
     root = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    ignored = shutil.ignore_patterns("*.pyc.*", "*.egg-info")  # compiled modules go along, but for half-written ones
     shutil.copytree(ROOT / "exts/regolith.lunar/regolith", root / "exts/regolith.lunar/regolith", ignore=ignored)
     shutil.copytree(ROOT / "training", root / "training", ignore=ignored)
     (root / "models").symlink_to(ROOT / "models")

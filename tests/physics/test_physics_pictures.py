@@ -36,9 +36,9 @@ from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.rover_stance import move_rover
 from regolith.lunar.stage.spec import FrameSpec, Stance
 
-SCENE = ("--preset", "v1", "--terrain.cell-m", "0.4", "--rocks.diameter-min-m", "0.3", "--rocks.far-radius-m", "0")
+SCENE = ("--preset", "v1", "--terrain.cell-m", "0.5", "--rocks.diameter-min-m", "0.3", "--rocks.far-radius-m", "0")
 RIG = ("--camera.rig", "viper", "--camera.view", "hazcam_front_left", "--render.quality", "draft")
-WAY = ("--distance-m", "4", "--time-max-s", "60", "--seed", "3", "--avoid", "labels")
+WAY = ("--distance-m", "2.5", "--time-max-s", "60", "--seed", "3", "--avoid", "labels")
 FRAMES = ("--frames", "--frame-every-m", "1", "--size", "64x48", "--dataset.depth", "true")
 VIEW = viper.MOUNTS["hazcam_front_left"]
 BODIES = [
