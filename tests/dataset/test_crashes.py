@@ -71,7 +71,8 @@ RESULTS = {
     "calibrate dynamics": "calibrate dynamics {runs} --starts 1 --out {out}/rover.yaml --json {out}/result.json",
     "calibrate camera": "calibrate camera {pictures} --masks {masks} --preset v3 --out {out}/camera",
     "score geometry": "score geometry {split} --real {split} --sensor {sensor} --points 64 --out {out}/score",
-    "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith --out {out}/gate",
+    "gate": "gate {split} --real {split} --divergence norm --jsd-max 1 --threads 1 --classes regolith "
+    "--require semantics --out {out}/gate",
     "tail": "tail {split} --out {out}/tail",
     "drift": "drift {album} {album} --threads 1 --out {out}/drift",
     "score semantics": "score semantics {split} --real {split} --threads 1 --out {out}/score",
