@@ -38,7 +38,7 @@ from regolith.lunar.quality.gate_request import (
 )
 from regolith.lunar.quality.measures import GEOMETRY_MIN, JSD_MAX, MEASURES
 from regolith.lunar.quality.score_geometry import score_geometry
-from regolith.lunar.quality.semantics import Seen, Which, compare_seen, labelling_model, see_both
+from regolith.lunar.quality.semantics import Seen, Which, compare_seen, labelling_model, open_both, see_both
 
 GATE, REQUEST = "gate.json", "request.json"
 GROUND_CLASSES = ("regolith", "rock")
@@ -221,11 +221,11 @@ def gate(
         folder = stack.enter_context(sole_folder("out", Path(out)))
         if (quarantine or columns) and is_split(Path(synth)):  # else it is refused below
             stack.enter_context(sole_split("synth", Path(synth), folder))
+        pictures = open_both(synth, real, masks)
         source, clouds = read_source(Path(synth)), None if real_clouds is None else Path(real_clouds)
         check_points(require, source.has("depth"), Path(real), clouds)
         seen = see_both(
-            synth, real, masks=masks, model=model, layer=layer, classes=tuple(limits), size=size, seed=seed,
-            threads=threads, emit=emit,
+            pictures, model=model, layer=layer, classes=tuple(limits), size=size, seed=seed, threads=threads, emit=emit,
         )  # fmt: skip
         semantics = compare_seen(seen, tuple(limits), seed)
         count = len(seen.pictures[0])

@@ -70,8 +70,8 @@ class GenerateGated(Generate):
         )  # fmt: skip
         if self.gate_require is not None:
             gate = gate.model_copy(update={"require": self.gate_require})
+        Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn, as all of this is
         check_points(words_of(gate.require), self.params.dataset.depth, self.gate, self.gate_clouds, "gate_require")
-        Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn
         Encoder(Path(gate.model), layer=read_layer(gate.layer), threads=1)
         result = super().run()
         with show(self.events, f"gate {self.split}", "pictures") as emit:

@@ -148,7 +148,7 @@ def score_semantics(
         InputError: No such pictures, masks, model, layer or class.
     """
     seen = see_both(
-        synth, real, masks=masks, model=model, layer=layer, classes=classes, size=size, seed=seed, threads=threads,
+        open_both(synth, real, masks), model=model, layer=layer, classes=classes, size=size, seed=seed, threads=threads,
         emit=emit,
     )  # fmt: skip
     return compare_seen(seen, classes, seed) | {"regions": _compare_regions(seen, seed) if GROUND in classes else {}}
@@ -172,24 +172,29 @@ class Seen:
         return x, y
 
 
-def see_both(
-    synth: AnyPath, real: AnyPath, *, masks: AnyPath | None, model: AnyPath, layer: str | int,
-    classes: tuple[str, ...], size: int | None, seed: int, threads: int | None, emit: Emit,
-) -> Seen:  # fmt: skip
-    """Look at both sets of pictures; arguments and errors as of `score_semantics`."""
-    unknown = [name for name in classes if name not in CLASSES]
-    if unknown or not classes:
-        raise InputError("classes", ",".join(unknown), ",".join(NAMES))
+def open_both(synth: AnyPath, real: AnyPath, masks: AnyPath | None) -> tuple[Pictures, Pictures]:
+    """Open synthetic and real pictures; arguments and errors as of `score_semantics`."""
     if not is_split(Path(synth)):
         raise InputError("synth", str(synth), "a split, as `regolith generate` writes")
     first = Pictures(Path(synth), field="synth")
-    second = Pictures(Path(real), field="real", masks=None if masks is None else Path(masks))
+    return first, Pictures(Path(real), field="real", masks=None if masks is None else Path(masks))
+
+
+def see_both(
+    pictures: tuple[Pictures, Pictures], *, model: AnyPath, layer: str | int, classes: tuple[str, ...],
+    size: int | None, seed: int, threads: int | None, emit: Emit,
+) -> Seen:  # fmt: skip
+    """Look at both sets of pictures; other arguments and errors as of `score_semantics`."""
+    unknown = [name for name in classes if name not in CLASSES]
+    if unknown or not classes:
+        raise InputError("classes", ",".join(unknown), ",".join(NAMES))
+    first, second = pictures
     px = working_px(first, second, size)
     encoder = Encoder(Path(model), layer=layer, threads=threads)
     labeller = _predictor(encoder.path, threads) if second.labels == "pseudo" else None
     x = collect_features(first, encoder, px, seed=seed, emit=emit)
     y = collect_features(second, encoder, px, labeller=labeller, seed=seed, emit=emit)
-    return Seen(encoder, px, (first, second), (x, y), labeller)
+    return Seen(encoder, px, pictures, (x, y), labeller)
 
 
 def compare_seen(seen: Seen, classes: tuple[str, ...], seed: int) -> dict[str, Any]:
