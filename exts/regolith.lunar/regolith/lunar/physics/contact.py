@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
-from scipy.optimize import brentq
+import scipy
 
 REBOUND_STEP, REBOUND_RATE = 0.1, 300.0
 """Angle that a contact that rebounds turns through in a step at most, of its free oscillation [rad], and rate of that
@@ -21,7 +21,7 @@ def rebound_ratio(restitution: float) -> float:
     """
     if restitution <= math.exp(-2.0):
         return 1.0
-    return float(cast("float", brentq(lambda ratio: _rebound(ratio) - restitution, 0.0, 1.0)))
+    return float(cast("float", scipy.optimize.brentq(lambda ratio: _rebound(ratio) - restitution, 0.0, 1.0)))
 
 
 def _rebound(ratio: float) -> float:

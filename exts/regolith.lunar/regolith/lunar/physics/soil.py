@@ -15,8 +15,8 @@ import math
 from typing import cast
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
 NODES = 24
 """Nodes of the Gauss–Legendre rule on either side of the largest stress."""
@@ -184,5 +184,5 @@ def loaded_wheel(soil: Soil, rim: Rim, load: float, slip: float) -> WheelState:
     def lacking(sinkage: float) -> float:
         return sunk_wheel(soil, rim, sinkage, slip).load - load
 
-    found = cast("float", brentq(lacking, 0.0, rim.radius, xtol=1e-9))
+    found = cast("float", scipy.optimize.brentq(lacking, 0.0, rim.radius, xtol=1e-9))
     return sunk_wheel(soil, rim, found, slip)

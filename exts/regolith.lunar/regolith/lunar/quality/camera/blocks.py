@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import fft, stats
+import scipy
 
 from regolith.lunar.quality.camera.photographs import Photograph
 
@@ -124,7 +124,7 @@ def measure_blocks(photo: Photograph) -> Blocks | None:
     if photo.steps is not None and photo.steps[HIGH].max() > LARGEST_STEP:
         return None
     whole = _cut(photo.saved)[_cut(photo.clipped).mean(axis=(1, 2)) <= CLIPPED_MAX].astype(np.float64)
-    energy = np.asarray(fft.dctn(whole, axes=(1, 2), norm="ortho")) ** 2
+    energy = np.asarray(scipy.fft.dctn(whole, axes=(1, 2), norm="ortho")) ** 2
     steps = np.zeros((SIDE, SIDE)) if photo.steps is None else photo.steps
     parts = (LOW, BETWEEN, HIGH, _ORDER > 0)
     taken = [(energy[:, part] - (steps[part] / photo.white) ** 2 / 12.0).mean(axis=1) for part in parts]
@@ -156,8 +156,8 @@ def _levels(blocks: Blocks, share: float) -> Levels | None:
 
 def _usual(variances: np.ndarray, freedom: int) -> np.ndarray:
     """Which of a level's variances, of so many degrees of freedom each, are as likely as those of noise: bool [n]."""
-    usual = np.median(variances) * freedom / stats.chi2.ppf(0.5, freedom)
-    return variances <= usual * stats.chi2.isf(OUTLIER_P, freedom) / freedom
+    usual = np.median(variances) * freedom / scipy.stats.chi2.ppf(0.5, freedom)
+    return variances <= usual * scipy.stats.chi2.isf(OUTLIER_P, freedom) / freedom
 
 
 def repeated_levels(stack: Sequence[Photograph]) -> Levels:

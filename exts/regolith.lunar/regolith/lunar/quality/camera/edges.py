@@ -16,7 +16,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy import ndimage, optimize, stats
+import scipy
+from scipy import ndimage
 
 from regolith.lunar.labels import IGNORE
 from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
@@ -130,7 +131,7 @@ def fit_edge(linear: np.ndarray, angle: float, pixels: np.ndarray) -> tuple[floa
 
     bounds = (np.add(_SHIFT, (-2.0, -0.15, 0.0)), np.add(_SHIFT, (2.0, 0.15, SQUARE_MAX)))
     start, scale = np.add(_SHIFT, (0.0, 0.0, 0.5)), (0.3, 0.03, 0.5)
-    done = optimize.least_squares(
+    done = scipy.optimize.least_squares(
         lambda at: solve(at)[0], start, bounds=bounds, diff_step=1e-3, x_scale=scale, max_nfev=20
     )
     residual, levels = solve(done.x)
@@ -243,9 +244,9 @@ def find_blur(chosen: Chosen, curve: Curve) -> Found:
     if (squares <= 0.0).mean() > 0.5:
         note += ", as sharp as pixels, as of pictures that were reduced or sharpened,"
     if not chosen.agree:
-        widest = float(np.sqrt(middle + stats.norm.ppf(share) * scatter + MODEL_PX2))
+        widest = float(np.sqrt(middle + scipy.stats.norm.ppf(share) * scatter + MODEL_PX2))
         note += ", the sharpest, differ by more than their errors, as penumbra and rounded rock make them"
         return Found("bound", f"{note}: the lens is no softer", None, (-np.inf, widest), len(squares))
-    half = MEDIAN_COST * stats.t.ppf(share, len(squares) - 1) * scatter / np.sqrt(len(squares)) + MODEL_PX2
+    half = MEDIAN_COST * scipy.stats.t.ppf(share, len(squares) - 1) * scatter / np.sqrt(len(squares)) + MODEL_PX2
     low, high = (float(np.sqrt(max(end, 0.0))) for end in (middle - half, middle + half))
     return Found("identified", f"{note} of one width", float(np.sqrt(middle)), (low, high), len(squares))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 CONFIDENCE = 0.95
 """Share of runs whose interval is meant to hold the true value."""
@@ -59,5 +59,5 @@ def hull(found: Iterable[Found]) -> Found:
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """Student's interval of the mean of independent values, float [n], n ≥ 2."""
-    half = stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)

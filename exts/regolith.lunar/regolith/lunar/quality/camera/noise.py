@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy
 
 from regolith.lunar.quality.camera.blocks import EXCESS_MAX, Levels
 from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
@@ -35,7 +35,8 @@ STEPS_EXACT = 1023.0
 """Most steps from black to white whose shares are worked out one by one; finer ones are taken for continuous, with the
 variance that rounding adds (Widrow & Kollár 2008)."""
 _NODES = np.linspace(-5.0, 5.0, 81)
-_WEIGHTS = stats.norm.pdf(_NODES) / stats.norm.pdf(_NODES).sum()
+_WEIGHTS = np.exp(-0.5 * _NODES**2)
+_WEIGHTS /= _WEIGHTS.sum()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ def moments(linear: np.ndarray, deviation: np.ndarray, curve: Curve, white: floa
         return mean, (saved - mean[:, None]) ** 2 @ _WEIGHTS + 1.0 / (12.0 * white**2)
     steps = np.arange(int(white) + 1) / white
     borders = curve.decode(steps[1:] - 0.5 / white)
-    below = special.ndtr((borders - linear[:, None]) / deviation[:, None])
+    below = scipy.special.ndtr((borders - linear[:, None]) / deviation[:, None])
     share = np.diff(below, axis=1, prepend=0.0, append=1.0)
     mean = share @ steps
     return mean, share @ steps**2 - mean**2
@@ -96,7 +97,7 @@ class _Fit:
         start = min(starts, key=lambda at: self.loss(*at))
         bounds = [np.log(FULL_SCALE_E), READ_NOISE_E]
         simplex = [start, (start[0] + 0.2, start[1]), (start[0], start[1] + 4.0)]
-        done = optimize.minimize(
+        done = scipy.optimize.minimize(
             lambda at: self.loss(*at), start, method="Nelder-Mead", bounds=bounds,
             options={"xatol": 1e-4, "fatol": 1e-3, "initial_simplex": simplex},
         )  # fmt: skip
@@ -122,7 +123,7 @@ class _Fit:
         """Profile intervals of full scale and read noise [e-]."""
         ratio = self.variance / self.expected(*at)
         spread = (0.5 * self.freedom * (ratio - 1.0) ** 2).sum() / max(len(ratio) - 2, 1)
-        limit = self.loss(*at) + 0.5 * stats.chi2.ppf(CONFIDENCE, 1) * max(spread, 1.0)
+        limit = self.loss(*at) + 0.5 * scipy.stats.chi2.ppf(CONFIDENCE, 1) * max(spread, 1.0)
         span = np.log(FULL_SCALE_E)
 
         def of_full(log_full: float) -> float:
@@ -141,11 +142,13 @@ def _least(function: Callable[[float], float], low: float, high: float, *, near:
     """Smallest value of a function of one number, looked for around a place and then over the range."""
     width = max(0.15 * (abs(near) + 1.0), 1e-3)
     around = (max(low, near - width), min(high, near + width))
-    found = optimize.minimize_scalar(function, bounds=around, method="bounded", options={"xatol": 1e-3})
+    found = scipy.optimize.minimize_scalar(function, bounds=around, method="bounded", options={"xatol": 1e-3})
     inside = around[0] + 0.02 * width < found.x < around[1] - 0.02 * width
     if not inside:
         found = min(
-            found, optimize.minimize_scalar(function, bounds=(low, high), method="bounded"), key=lambda done: done.fun
+            found,
+            scipy.optimize.minimize_scalar(function, bounds=(low, high), method="bounded"),
+            key=lambda done: done.fun,
         )
     return float(min(found.fun, function(near) if low <= near <= high else np.inf))
 
@@ -159,7 +162,7 @@ def _crossing(function: Callable[[float], float], start: float, end: float) -> f
             return end
         inner, outer, step = outer, outer + step, 2.0 * step
         outer = min(outer, end) if step > 0 else max(outer, end)
-    found = optimize.root_scalar(function, bracket=sorted((inner, outer)), method="brentq", rtol=1e-3)
+    found = scipy.optimize.root_scalar(function, bracket=sorted((inner, outer)), method="brentq", rtol=1e-3)
     return float(found.root)
 
 

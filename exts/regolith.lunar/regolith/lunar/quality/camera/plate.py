@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage, stats
+import scipy
+from scipy import ndimage
 
 from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
 from regolith.lunar.render.optics import PLATE_LINE_MM, PLATE_MM, reseau_cover
@@ -65,6 +66,6 @@ def find_reseau(measured: Sequence[tuple[float, float] | None]) -> Found:
     weight = 1.0 / np.maximum(errors, 1e-6) ** 2
     mean = float((weight * values).sum() / weight.sum())
     scatter = float((weight * (values - mean) ** 2).sum() / (len(rows) - 1))
-    half = float(stats.t.isf((1.0 - CONFIDENCE) / 2.0, len(rows) - 1) * np.sqrt(max(scatter, 1.0) / weight.sum()))
+    half = float(scipy.stats.t.isf((1.0 - CONFIDENCE) / 2.0, len(rows) - 1) * np.sqrt(max(scatter, 1.0) / weight.sum()))
     seen = "crosses of a plate are there" if mean > half else "no crosses of a plate are seen"
     return Found("identified", f"{seen}, by {len(rows)} whole frames", mean, (mean - half, mean + half), len(rows))

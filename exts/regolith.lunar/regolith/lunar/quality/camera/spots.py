@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage, stats
+import scipy
+from scipy import ndimage
 
 from regolith.lunar.quality.camera.found import CONFIDENCE, Found, unknown
 from regolith.lunar.render.sensor import HOT_MEAN
@@ -54,8 +55,8 @@ def find_hot_pixels(rows: Sequence[tuple[int, int]], psf: Found) -> Found:
         return unknown(f"{looked} pixels amid even ground in pictures that are no JPEG; {PIXELS_MIN} are needed")
     seen = np.exp(-ABOVE / HOT_MEAN) * looked * 1e-6
     tail = (1.0 - CONFIDENCE) / 2.0
-    low = stats.chi2.ppf(tail, 2 * hot) / 2.0 if hot else 0.0  # exact interval of a Poisson mean (Garwood 1936)
-    high = stats.chi2.isf(tail, 2 * hot + 2) / 2.0
+    low = scipy.stats.chi2.ppf(tail, 2 * hot) / 2.0 if hot else 0.0  # exact interval of a Poisson mean (Garwood 1936)
+    high = scipy.stats.chi2.isf(tail, 2 * hot + 2) / 2.0
     note = f"{hot} among {looked} pixels with even neighbours"
     told = psf.status == "identified" and psf.interval is not None and psf.interval[0] >= PSF_MIN
     if told or not hot:

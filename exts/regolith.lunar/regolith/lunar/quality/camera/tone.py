@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from regolith.lunar.params import InputError
 from regolith.lunar.quality.camera.found import Found, Status, unknown
@@ -118,6 +118,6 @@ def _fit(pairs: Sequence[_Pair], weights: np.ndarray, encoding: Encoding) -> np.
         return curve.encode(ratio * curve.decode(x)) - y
 
     bounds = ([GAMMA[0], 1.0 + FILM[0]], [GAMMA[1], 1.0 + FILM[1]])
-    starts = [optimize.least_squares(residual, start, bounds=bounds, loss="soft_l1", f_scale=0.01, diff_step=1e-3)
+    starts = [scipy.optimize.least_squares(residual, start, bounds=bounds, loss="soft_l1", f_scale=0.01, diff_step=1e-3)
               for start in ((1.0, 1.2), (1.0, 1.8))]  # fmt: skip
     return min(starts, key=lambda done: done.cost).x - (0.0, 1.0)
