@@ -31,7 +31,8 @@ PATIENCE_S = 240.0
 SLOW_S = 600.0
 """How long companions may take there [s]."""
 
-SMALL = ("--preset=v1", "--size=240x180")
+SMALL_STAGE = Path(__file__).with_name("small.yaml")
+SMALL = (f"--params={SMALL_STAGE}", "--size=240x180")
 """Options of a stage that is built in a fraction of a second."""
 
 QUIET = re.compile(

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from studio_stand import Studio, Tabs, pixels, seen, until_equal
+from studio_stand import SMALL_STAGE, Studio, Tabs, pixels, seen, until_equal
 
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.labels import count_classes
-from regolith.lunar.params import load_preset
+from regolith.lunar.params import load_params
 from regolith.lunar.perception.overlay import draw_classes
 from regolith.lunar.studio.picture import draw_depth
 
@@ -26,7 +26,7 @@ SPLIT = "train_dr"
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first frames of the split on show, as `regolith generate` writes them, depth included."""
-    params = load_preset("v1")
+    params = load_params(SMALL_STAGE)
     params = params.model_copy(update={"dataset": params.dataset.model_copy(update={"depth": True})})
     folder = tmp_path_factory.mktemp("generate")
     generate(params, folder, split=SPLIT, frames=2, width=240, height=180)

@@ -30,7 +30,7 @@ def status(url: str) -> int:
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["Ctrl+C", "told to end"])
 def test_it_ends_in_the_middle_of_its_work(tmp_path: Path, how: signal.Signals, code: int) -> None:
     """Also while the first stage is being built and drawn; another starts on the same port at once."""
-    studio = Studio(tmp_path / "w", "--preset=v3")
+    studio = Studio(tmp_path / "w", "--preset=v3", "--size=240x180")
     port = urlsplit(studio.url).port or 0
     assert studio.end(how) == code
     studio.check()
@@ -83,7 +83,7 @@ def test_companions_outlive_it_and_the_next_one(tmp_path: Path) -> None:
 
 
 def test_it_stays_small(studio: Studio, tabs: Tabs) -> None:
-    """The page's first picture at rest; preset v1 is far below the 2.5 GiB the studio may take."""
+    """The page's first picture at rest; a small stage is far below the 2.5 GiB the studio may take."""
     tabs.open(studio.url).get_by_text("as exported").wait_for()
     assert psutil.Process(studio.process.pid).memory_info().rss < 2.5 * 2**30
 
