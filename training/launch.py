@@ -16,7 +16,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.machine import install_command, stop_on_signal
 from regolith.lunar.params import CheckError, InputError, as_text, quantity, validate_text, writable_folder
 from regolith.lunar.params.curriculum import CurriculumParams
-from regolith.lunar.params.outputs import refusing
+from regolith.lunar.params.outputs import refusing, swept
 from regolith.lunar.params.training import TrainParams
 
 
@@ -86,14 +86,15 @@ def train(params: TrainParams, emit: Emit, python: str = sys.executable) -> dict
     """
     if python == sys.executable and importlib.util.find_spec("torch") is None:
         raise InputError("train", Path(python).name, f"an interpreter with torch: {install_command('train')}")
-    writable_folder("out", params.out)
-    config = temporary_beside(params.out / "config.json")
-    try:
-        with refusing("out", params.out):
-            config.write_text(json.dumps(params.model_dump(mode="json")), "utf-8")
-        return _watch(Companion([python, "-m", "training.train", "--config", config]), emit)
-    finally:
-        config.unlink(missing_ok=True)
+    with swept(params.out):
+        writable_folder("out", params.out)
+        config = temporary_beside(params.out / "config.json")
+        try:
+            with refusing("out", params.out):
+                config.write_text(json.dumps(params.model_dump(mode="json")), "utf-8")
+            return _watch(Companion([python, "-m", "training.train", "--config", config]), emit)
+        finally:
+            config.unlink(missing_ok=True)
 
 
 def _watch(companion: Companion, emit: Emit) -> dict[str, Any]:

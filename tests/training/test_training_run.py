@@ -23,6 +23,7 @@ from toy_split import write_split
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import read_journal, records_digest, write_journal
 from regolith.lunar.jobs.events import check_event, parse_event
+from regolith.lunar import cli
 from regolith.lunar.params import CheckError, InputError, sole_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
 from training.checkpoint import read_checkpoint
@@ -364,6 +365,13 @@ def test_checkpoint_of_something_else_is_refused(
     torch.save(state, tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"^init: .*best\.pt or last\.pt of a training run"):
         train(toy.params(tmp_path / "run", init=str(tmp_path / "other.pt")), lambda e: None)
+
+
+def test_refused_input_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing, out = tmp_path / "none", tmp_path / "new/run"
+    assert cli.main(f"train --train-split {missing} --val-split {missing} --init random --out {out}".split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("regolith: train_split: ") and not list(tmp_path.iterdir())
 
 
 def test_start_that_is_no_checkpoint_is_refused(toy: SimpleNamespace, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def refusing(field: str, path: Path, kind: str = "folder") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _swept(path: Path) -> Iterator[None]:
+def swept(path: Path) -> Iterator[None]:
     """Take away the folders down to a path that are made meanwhile and are empty, where input is refused after that."""
     made = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
@@ -113,7 +113,7 @@ def sole_folder(field: str, path: Path, kind: str = "folder") -> Iterator[Path]:
     Raises:
         InputError: As `refusing`.
     """
-    with _swept(path):
+    with swept(path):
         writable_folder(field, path)
         with refusing(field, path, kind), holding(path / LOCK):
             yield path
@@ -136,7 +136,7 @@ def sole_file(field: str, path: Path) -> Iterator[Path]:
         target = follow_link(path)
         if target.is_dir():
             raise InputError(field, str(path), "a file; this is a folder")
-        with _swept(target.parent):
+        with swept(target.parent):
             writable_folder(field, target.parent)
             with holding(lock_beside(target)):
                 yield path
