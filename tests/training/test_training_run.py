@@ -20,10 +20,10 @@ import pytest
 import torch
 from toy_split import write_split
 
+from regolith.lunar import cli
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import read_journal, records_digest, write_journal
 from regolith.lunar.jobs.events import check_event, parse_event
-from regolith.lunar import cli
 from regolith.lunar.params import CheckError, InputError, sole_folder
 from regolith.lunar.params.training import TrainParams, load_train_params
 from training.checkpoint import read_checkpoint
