@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from grounds import write_places
+from PIL import Image
 from quality_sets import PARAMS, SAYS, photo_folder, write_drawn, write_set
 
 from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.contract import Contract, digest
 from regolith.lunar.dataset.formats.source import read_source
 from regolith.lunar.dataset.layout import read_journal
-from regolith.lunar.dataset.quarantine import QUARANTINE
+from regolith.lunar.dataset.quarantine import QUARANTINE, Quarantine, write_quarantine
 from regolith.lunar.dataset.request import read_request
 from regolith.lunar.dataset.verify import verify
+from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import InputError, Interval, change_params
 from regolith.lunar.quality.compare import row
 from regolith.lunar.quality.features import Features
@@ -72,7 +74,8 @@ def test_a_class_that_passes_sets_nothing_aside_and_one_side_alone_fails() -> No
     x, y = cells(20, {4: 8.0}, seed=0), cells(20, {}, seed=1)
     assert judge(x, y, 20).check.passed and not judge(x, y, 20).held.size
     nothing = y.of_class(1)
-    assert judge(nothing, y, 20).whole
+    lacking = judge(nothing, y, 20)  # no frame shows it: none of them, and nothing in them, can be set aside
+    assert lacking.blamed and not lacking.whole and lacking.check.value == 1
     unlabelled = judge(x, nothing, 20)  # what the real side lacks is no fault of these frames
     assert unlabelled.check.value == 1 and "no rock on the real side" in unlabelled.check.note
     assert not unlabelled.check.passed and not unlabelled.whole and not unlabelled.held.size
@@ -279,6 +282,26 @@ def test_results_that_cannot_be_written_leave_split_and_folder_as_they_were(
     assert [path.name for path in out.iterdir()] == ["gate.html"]
 
 
+def test_a_reject_without_anything_to_set_aside_leaves_the_quarantine(
+    photos: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The photographs' masks have no sky: a reject, and no fault of the frames."""
+    split = write_set(tmp_path / "split", 4)
+    source = read_source(split)
+    write_quarantine(split, Quarantine("regolith gate", "0" * 64, {}, {"rock": ("unlike",)}), source.records)
+    before = (split / QUARANTINE).read_bytes()
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for path in photos[1].iterdir():
+        mask = np.asarray(Image.open(path))
+        Image.fromarray(np.where(mask == CLASSES["sky"], 255, mask).astype(np.uint8)).save(masks / path.name)
+    line = f"gate {split} --real {photos[0]} --masks {masks} --threads 1 --classes sky --require semantics"
+    assert cli.main([*line.split(), "--quarantine", "--out", str(tmp_path / "gate")]) == 1
+    assert (split / QUARANTINE).read_bytes() == before
+    result = json.loads((tmp_path / "gate/gate.json").read_text())
+    assert "nothing is set aside; a quarantine of before stays" in result["notes"], result["reasons"]
+
+
 def test_flat_ground_fails_by_its_geometry_and_its_slope_follows_from_its_heights(tmp_path: Path) -> None:
     """Ground a third as high as the real one: its classes are set aside, and about three times the slope is asked."""
     source = read_source(write_set(tmp_path / "split", 2))
@@ -319,13 +342,14 @@ def test_what_is_required_and_not_scored_is_a_reject(tmp_path: Path) -> None:
     judged = Judged(source, None, {}, [verdict], None, check, ("semantics",))  # type: ignore[arg-type]
     assert judged.reasons == []
     (reason,) = dataclasses.replace(judged, require=("geometry", "semantics")).reasons
-    assert reason.startswith("geometry has to pass (--require) and could not be scored: the split has no depth")
-    neither = dataclasses.replace(
-        verdict, check=dataclasses.replace(verdict.check, value=None, note="no rover on either side")
-    )
+    assert reason.startswith("geometry all has to pass (--require) and was not scored: the split has no depth")
+    lost = dataclasses.replace(verdict.check, name="rover", value=None, note="no rover on either side")
+    neither = dataclasses.replace(verdict, check=lost, absent=True)
+    one_scene = dataclasses.replace(verdict, check=dataclasses.replace(lost, note="in one scene"))
     assert dataclasses.replace(judged, verdicts=[neither, verdict]).reasons == [], "what neither side has is no fault"
-    (reason,) = dataclasses.replace(judged, verdicts=[neither]).reasons
-    assert reason == "semantics has to pass (--require) and could not be scored: no rover on either side"
+    for verdicts, note in (([neither], "no rover on either side"), ([one_scene, verdict], "in one scene")):
+        (reason,) = dataclasses.replace(judged, verdicts=verdicts).reasons
+        assert reason == f"semantics rover has to pass (--require) and was not scored: {note}"
 
 
 def test_generate_closes_the_loop(

@@ -24,7 +24,7 @@ from regolith.lunar.quality.clouds import read_clouds
 from regolith.lunar.quality.density import draw
 from regolith.lunar.quality.gate_judge import _geometry
 from regolith.lunar.quality.geometry import EXACT_MAX, Distances, distances
-from regolith.lunar.quality.score_geometry import RESULT, score_geometry
+from regolith.lunar.quality.score_geometry import RESULT, ScoreGeometry, score_geometry
 from regolith.lunar.quality.sensor import Sensor, calibrate_sensor, read_sensor, sizes
 
 ROUGH = {"rough_m": 0.05, "rocks": 12}
@@ -97,8 +97,10 @@ def test_patches_of_more_points_than_are_compared_exactly(
 
 def test_one_real_place_has_no_floor(tmp_path: Path, real: Path) -> None:
     alone = write_places(tmp_path / "alone", range(1), **ROUGH)
-    with pytest.raises(InputError, match=r"real: .* of two or more places on both sides \(here .* or --sensor"):
+    with pytest.raises(InputError, match=r"real: .* of two or more places on both sides \(here [^;]*$"):
         score_geometry(real, alone, patch_m=1.2)
+    with pytest.raises(InputError, match=r"real: .* of two or more places .*; or --sensor"):
+        ScoreGeometry(synth=real, real=alone, patch_m=1.2, out=tmp_path / "out", events=True).run()
     with pytest.raises(InputError, match="6 or more filled patches"):
         score_geometry(real, real, patch_m=100.0)
 

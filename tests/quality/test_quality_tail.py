@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quality_sets import PARAMS, SAYS, one_view, write_set
+from quality_sets import PARAMS, SAYS, one_view, write_drawn, write_set
 
 from regolith.lunar import cli, open_split
 from regolith.lunar.dataset.contract import Contract
@@ -16,8 +16,9 @@ from regolith.lunar.dataset.strata import known_variables, variable
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.write import write_frame
 from regolith.lunar.labels import IGNORE, ROCK
-from regolith.lunar.params import InputError, Interval
-from regolith.lunar.quality.tail import find_tail
+from regolith.lunar.params import InputError, Interval, change_params
+from regolith.lunar.quality.gate_request import Asked, varying
+from regolith.lunar.quality.tail import _budget, find_tail
 from regolith.lunar.quality.tail_report import say_budget
 from regolith.lunar.quality.tail_rocks import measure_rocks
 from regolith.lunar.randomize import draw_values, frame_seed
@@ -108,6 +109,7 @@ def test_what_is_rare_in_real_pictures_is_asked_for_where_it_comes_from(
     (asked,) = result["asked"]
     wanted = Interval.model_validate(asked["wanted"])
     assert asked["name"] == "domain.sun_elevation_deg" and wanted.hi < LOW_SUN_DEG
+    assert "rocks of the tail: rank correlation -" in asked["why"]
     request = read_request(tmp_path / "request.json")
     assert request.made_by == "regolith tail" and request.params["domain.sun_elevation_deg"] == asked["wanted"]
     budget, missing = result["budget"], 300 - 2 * int(low.sum())
@@ -120,6 +122,21 @@ def test_what_is_rare_in_real_pictures_is_asked_for_where_it_comes_from(
     assert "Real: 3 of 3" in page and f"Synthetic: 12 of {2 * low.sum()}" in page and page.count("<h2>Tail: ") == 1
     shown = [row[side]["rocks"] > 0 for row in result["strata"] for side in ("real", "synth")]
     assert page.count("data:image/") == sum(shown) > 2
+
+
+def test_a_budget_counts_the_frames_whose_scenes_are_as_asked_for(tmp_path: Path) -> None:
+    """A scene's values stand in no frame's spec: they are drawn again from the seed."""
+    params = change_params(PARAMS, {"dataset.frames_per_scene": 2, "rocks.abundance": (0.01, 0.2)})
+    reader = open_split(write_drawn(tmp_path / "val", 24, lambda spec: 20, params=params))
+    contract = Contract.read(reader.folder)
+    (abundance,) = (each.values for each in varying("rock", reader, contract) if each.name == "rocks.abundance")
+    middle = float(np.median(abundance))
+    rocks = np.where(abundance >= middle, 3, 0)
+    asked = Asked("rocks.abundance", "0.01,0.2", f"{middle!r},0.2", "")
+    budget = _budget(reader, contract, rocks, [asked], 1000)
+    assert (
+        budget["targeted"]["rocks_per_frame"] == 3.0 and budget["untargeted"]["rocks_per_frame"] == rocks.mean() < 3.0
+    )
 
 
 def test_nothing_is_asked_for_where_nothing_tells_what_would_help(

@@ -163,10 +163,7 @@ def paired_rows(sides: Sides, sensor: Sensor, points: int, seed: int) -> list[Ro
         heights = [float(np.mean([relief_of(pair[side]) for pair in drawn])) for side in (0, 1)]
         note = ""
         if number != ROCK and heights[1] < apart:
-            note = (
-                f"points lie {apart:.2g} m apart and the real relief is {heights[1]:.2g} m: shapes this low hardly "
-                "count; more --points see them"
-            )
+            note = _say_low(apart, heights[1], "more --points see")
         return row(
             name, score=_mean(metrics), points=count, samples=len(pairs), metrics=metrics, spacing=apart, note=note,
             relief=None if number == ROCK else {"synth_m": heights[0], "real_m": heights[1]},
@@ -194,7 +191,7 @@ def patch_rows(sides: Sides, grid: Grid, points: int, seed: int) -> list[Row]:
         points: Most points of a sample; above `EXACT_MAX` so many, for samples that differ in size are not sliced.
         seed: Seed of what is drawn.
     """
-    points = min(points, EXACT_MAX)
+    points, apart = min(points, EXACT_MAX), grid.spacing_m
 
     def compare(name: str, number: int | None) -> Row:
         both: list[list[Patch]] = []
@@ -211,7 +208,11 @@ def patch_rows(sides: Sides, grid: Grid, points: int, seed: int) -> list[Row]:
             note = f"{PATCHES_MIN} or more filled patches{what} of two or more places on both sides ({have})"
             return row(name, samples=most, note=note)
         chosen = [spread_over(side, most, rng(seed, "patches", name)) for side in both]
-        return _sets(name, chosen, [samples(side, number, points, rng(seed, "points", name)) for side in chosen], seed)
+        drawn = [samples(side, number, points, rng(seed, "points", name)) for side in chosen]
+        found = _sets(name, chosen, drawn, seed)
+        if number != ROCK and found["relief"] and found["relief"]["real_m"] < apart:
+            found["note"] = _say_low(apart, found["relief"]["real_m"], "a smaller --patch-m sees")
+        return found
 
     return rows(sides, compare)
 
@@ -225,6 +226,12 @@ def spread_over(patches: Sequence[Patch], most: int, generator: np.random.Genera
         turns[patch.place] = turns.get(patch.place, 0) + 1
         keyed.append((turns[patch.place], len(keyed), place))
     return [patches[place] for _, _, place in sorted(keyed)[:most]]
+
+
+def _say_low(apart: float, height: float, remedy: str) -> str:
+    """Say that the real relief is lower than points lie apart [m], and what sees it."""
+    words = f"points lie {apart:.2g} m apart and the real relief is {height:.2g} m: shapes this low hardly count"
+    return f"{words}; {remedy} them"
 
 
 def _sets(name: str, chosen: Sequence[Sequence[Patch]], drawn: Sequence[Sequence[np.ndarray]], seed: int) -> Row:

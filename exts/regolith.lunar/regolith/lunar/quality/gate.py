@@ -37,7 +37,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.labels import NAMES
 from regolith.lunar.params import CheckError, InputError, Verb, as_text, quantity, validate_text
 from regolith.lunar.params.fields import cross_field, words_of
-from regolith.lunar.quality.gate_frames import Check
+from regolith.lunar.quality.gate_frames import Check, say_accepted
 from regolith.lunar.quality.gate_judge import GATE, REQUEST, gate
 from regolith.lunar.quality.gate_report import REPORT
 from regolith.lunar.quality.measures import GEOMETRY_MIN, JSD_MAX, REQUIRED, Required
@@ -166,8 +166,9 @@ class Gate(Verb):
         return result
 
     def summary(self, result: dict[str, Any]) -> str:
-        """Give a line for each figure, and where the rest is."""
-        return "\n".join([*say_checks(result), str(self.out / REPORT)])
+        """Give the verdict, a line for each figure, and where the rest is."""
+        accepted = say_accepted([Check.from_dict(row) for row in result["checks"]])
+        return "\n".join([*say_checks(result), f"{self.synth}: {accepted}", str(self.out / REPORT)])
 
 
 SETTINGS = (

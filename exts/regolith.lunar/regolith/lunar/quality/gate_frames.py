@@ -90,6 +90,8 @@ class ClassVerdict:
     """Divergence of the others; None where no frame is set aside."""
     unlabelled: bool = False
     """Whether the frames show the class and no real picture has it: what is wrong then are not the frames."""
+    absent: bool = False
+    """Whether neither side has the class: there is nothing to score."""
 
     @property
     def blamed(self) -> bool:
@@ -98,8 +100,8 @@ class ClassVerdict:
 
     @property
     def whole(self) -> bool:
-        """Whether the class is set aside as a whole."""
-        return self.blamed and not self.held.size
+        """Whether the class is set aside as a whole; one that no frame shows cannot be."""
+        return self.blamed and not self.held.size and bool(np.isfinite(self.own).any())
 
 
 def judge_class(
@@ -121,7 +123,7 @@ def judge_class(
     own = np.full(frames, math.nan)
     if figure is None or not math.isfinite(figure["value"]):
         check = Check("semantics", name, None, None, limit, True, row["note"] or "no divergence can be given")
-        return ClassVerdict(check, own, none, None)
+        return ClassVerdict(check, own, none, None, absent=not len(x) and not len(y))
     value = figure["value"]
     check = Check("semantics", name, value, figure["interval"], limit, value <= limit, row["note"])
     if not len(x) or not len(y):

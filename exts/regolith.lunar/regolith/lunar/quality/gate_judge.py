@@ -70,10 +70,18 @@ class Judged:
         found = [_why(check) for check in self.checks if not check.passed]
         for measure in self.require:
             checks = [check for check in self.checks if check.measure == measure]
-            if all(check.value is None for check in checks):
-                notes = "; ".join(check.note for check in checks)
-                found.append(f"{measure} has to pass (--require) and could not be scored: {notes}")
+            lost = [check for check in checks if check.value is None]
+            if len(lost) < len(checks):  # then what neither side has is no fault
+                lost = [check for check in lost if check.name not in self.absent]
+            found += [
+                f"{measure} {check.name} has to pass (--require) and was not scored: {check.note}" for check in lost
+            ]
         return found
+
+    @property
+    def absent(self) -> set[str]:
+        """Classes that neither side has."""
+        return {verdict.check.name for verdict in self.verdicts if verdict.absent}
 
     @property
     def redrawn(self) -> bool:
@@ -158,7 +166,7 @@ class Judged:
 
 def _why(check: Check) -> str:
     """Say why a figure fails."""
-    words = "score {:.2f}, below {:g}" if check.measure == "geometry" else "divergence {:.2f}, above {:g}"
+    words = "score {:.3f}, below {:g}" if check.measure == "geometry" else "divergence {:.3f}, above {:g}"
     doubt = ", though uncertain" if check.uncertain else ""
     # a value without an interval was not measured on both sides: the note says why
     why = f" ({check.note})" if check.interval is None and check.note else ""
@@ -259,8 +267,8 @@ def gate(
             asked = [Asked(**each) for each in result["asked"]]
             request = make_request(source.contract, asked, why, frames=_frames_wanted(judged))
         _write(folder, result, request, lambda page: write_report(page, result, seen, verdicts))
-        if quarantine:  # only now: what is marked is what the page tells
-            aside = dataclasses.replace(judged.aside(), gate=result["digest"])
+        aside = dataclasses.replace(judged.aside(), gate=result["digest"])
+        if quarantine and (aside.frames or aside.classes or not judged.reasons):  # only now, as the page tells it
             write_quarantine(source.folder, aside, source.records)
         if columns:
             about = {"real": real, "masks": masks, "model": seen.encoder.path.name, "gate": result["digest"]}
@@ -324,11 +332,12 @@ def _geometry(
     if clouds is None and (without := why_no_points(source.has("depth"), real, clouds)):
         return None, Check("geometry", "all", None, None, least, True, without)
     try:
-        found = score_geometry(source.folder, clouds or real, patch_m=patch_m, seed=seed, emit=emit)
+        field = "real" if clouds is None else "real_clouds"
+        found = score_geometry(source.folder, clouds or real, patch_m=patch_m, seed=seed, field=field, emit=emit)
     except PointsError as error:
         if clouds is not None:
             raise
-        return None, Check("geometry", "all", None, None, least, True, str(error))
+        return None, Check("geometry", "all", None, None, least, True, f"needs {error.allowed}")
     value, spread = found["score"], found["rows"][0]["spread"]
     interval = (
         None if spread is None else [max(0.0, value - DEVIATIONS * spread), min(1.0, value + DEVIATIONS * spread)]
@@ -337,9 +346,10 @@ def _geometry(
 
 
 def _frames_wanted(judged: Judged) -> int:
-    """Frames to draw instead: as many as are set aside, all where a class is."""
+    """Frames to draw instead: as many as are set aside, all where a class is, or is shown by none."""
     aside = judged.aside()
-    return len(aside.frames) if aside.frames and not aside.classes else judged.source.contract.frames
+    some = aside.frames and not aside.classes and all(v.held.size for v in judged.verdicts if v.blamed)
+    return len(aside.frames) if some else judged.source.contract.frames
 
 
 def _result(
@@ -385,9 +395,15 @@ def _own(seen: Seen, verdicts: Sequence[ClassVerdict]) -> list[dict[str, Any]]:
 def _notes(judged: Judged) -> list[str]:
     words = judged.semantics["synth"]
     notes = [*judged.semantics["notes"]]
+    if len({picture.folder.resolve() for picture in judged.seen.pictures}) == 1:
+        notes.append("both sides are one split")
     alone = "" if judged.reasons else f"{say_accepted(judged.checks)}: "
     if judged.geometry is None:
         notes.append(f"{alone}geometry was not scored: {judged.geometry_check.note}")
+    else:
+        notes += [f"geometry {row['class']}: {row['note']}" for row in judged.geometry["rows"] if row["note"]]
+    if judged.reasons and not (aside := judged.aside()).frames and not aside.classes:
+        notes.append("nothing is set aside; a quarantine of before stays")
     for verdict in judged.verdicts:
         if verdict.unlabelled and not verdict.check.passed:
             name = verdict.check.name

@@ -202,4 +202,5 @@ def _geometry(found: dict[str, Any]) -> ReportSection:
         metrics = ["–" if row[key] is None else f"{row[key]['score']:.2f}" for key in ("chamfer", "emd")]
         rows.append([row["class"], row["score"], row["spread"], row["samples"], *metrics, words])
     head = ["class", "score", "±", "patches", "Chamfer", "Earth Mover's", "relief, synthetic / real"]
-    return ReportSection("Geometry", [f"Patches of {found['patch_m']:g} m, as sets."], [Table(head, rows)])
+    how = f"Patches of {found['patch_m']:g} m at points {found['voxel_m']:.3g} m apart, as sets."
+    return ReportSection("Geometry", [how], [Table(head, rows)])

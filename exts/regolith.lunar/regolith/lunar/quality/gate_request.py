@@ -80,7 +80,7 @@ class Asked:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Column:
+class Varying:
     """A parameter that varies over a split."""
 
     name: str
@@ -105,8 +105,9 @@ def ask_for_class(
 
 
 def ask_for(
-    name: str, own: np.ndarray, frames: Sequence[StoredFrame], contract: Contract, *, seed: int, what: str
-) -> list[Asked]:
+    name: str, own: np.ndarray, frames: Sequence[StoredFrame], contract: Contract, *, seed: int, what: str,
+    most: bool = False,
+) -> list[Asked]:  # fmt: skip
     """Return the ranges in which frames have the least of something, of the parameters that matter by the test above.
 
     Args:
@@ -116,9 +117,10 @@ def ask_for(
         contract: Of their split.
         seed: Of the exchanges.
         what: What `own` is called where the parameter says why.
+        most: The ranges in which they have the most of it instead.
     """
-    scenes = np.array([frame.spec.get("scene", frame.index) for frame in frames])
-    columns = _columns(name, frames, scenes, contract)
+    scenes = _scenes(frames)
+    columns = varying(name, frames, contract)
     found: list[Asked] = []
     families = [[c for c in columns if c.by_scene == by_scene] for by_scene in (False, True)]
     for family, word in zip(families, ("frame", "scene"), strict=True):
@@ -130,8 +132,9 @@ def ask_for(
         generator = rng(seed, "gate", name, word)
         rho, p = correlate(score, values, generator)
         p = np.minimum(p * sum(map(bool, families)), 1)
-        best = np.argsort(score, kind="stable")[: len(score) // 3]
-        best = best[score[best] < np.median(score)]  # of counts that are mostly 0, those that are not
+        bad = -score if most else score
+        best = np.argsort(bad, kind="stable")[: len(bad) // 3]
+        best = best[bad[best] < np.median(bad)]  # of counts that are mostly 0, those that are not
         for column, r, chance, seen in zip(family, rho, p, values.T, strict=True):
             if chance >= LEVEL or not best.size:
                 continue
@@ -142,9 +145,19 @@ def ask_for(
     return found
 
 
-def _columns(name: str, frames: Sequence[StoredFrame], scenes: np.ndarray, contract: Contract) -> list[_Column]:
-    """The parameters of `DRAWN` that vary in this split."""
-    params, split = contract.params, contract.split
+def _scenes(frames: Sequence[StoredFrame]) -> np.ndarray:
+    return np.array([frame.spec.get("scene", frame.index) for frame in frames])
+
+
+def varying(name: str, frames: Sequence[StoredFrame], contract: Contract) -> list[Varying]:
+    """The parameters of `DRAWN` that vary in a split.
+
+    Args:
+        name: Class whose parameters are looked at.
+        frames: Frames of it.
+        contract: Of the split.
+    """
+    params, split, scenes = contract.params, contract.split, _scenes(frames)
     per_frame, per_scene = frame_intervals(params, split), scene_intervals(params, split)
     by_path = {f"{group}.{field}": key for key, (group, field) in SCENE_VALUES.items()}
     drawn = {int(n): draw_scene(params, contract.seed, split, int(n)).to_dict() for n in np.unique(scenes)}
@@ -157,7 +170,7 @@ def _columns(name: str, frames: Sequence[StoredFrame], scenes: np.ndarray, contr
             interval, values = per_frame[field], [frame.spec.get(field, np.nan) for frame in frames]
         name_here = f"test_domain.{field}" if group == "domain" and split == "test_photoreal" else path
         if interval.lo < interval.hi and np.isfinite(values).all():
-            columns.append(_Column(name_here, interval, np.array(values, np.float64), path in by_path))
+            columns.append(Varying(name_here, interval, np.array(values, np.float64), path in by_path))
     return columns
 
 

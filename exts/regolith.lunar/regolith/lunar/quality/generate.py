@@ -57,7 +57,8 @@ class GenerateGated(Generate):
                 raise InputError(name, str(getattr(self, name)), "left out without a --gate")
         if self.gate is None:
             return super().run()
-        from regolith.lunar.quality.features import Encoder  # which take half a second
+        from regolith.lunar.quality.clouds import read_clouds  # these take half a second
+        from regolith.lunar.quality.features import Encoder
         from regolith.lunar.quality.gate import Gate
         from regolith.lunar.quality.gate_judge import REQUEST, check_points
         from regolith.lunar.quality.pictures import Pictures
@@ -72,6 +73,8 @@ class GenerateGated(Generate):
             gate = gate.model_copy(update={"require": self.gate_require})
         Pictures(self.gate, field="gate", masks=self.gate_masks)  # refused before anything is drawn, as all of this is
         check_points(words_of(gate.require), self.params.dataset.depth, self.gate, self.gate_clouds, "gate_require")
+        if self.gate_clouds is not None:
+            read_clouds(self.gate_clouds, field="gate_clouds")
         Encoder(Path(gate.model), layer=read_layer(gate.layer), threads=1)
         result = super().run()
         with show(self.events, f"gate {self.split}", "pictures") as emit:

@@ -42,6 +42,8 @@ class Grid(NamedTuple):
     """Voxels along the side of a patch."""
     synth: list[Patch]
     real: list[Patch]
+    spacing_m: float
+    """Side of a voxel [m]."""
 
 
 def match_voxels(synth: Sequence[Cloud], real: Sequence[Cloud], size_m: float, points: int) -> Grid:
@@ -56,9 +58,9 @@ def match_voxels(synth: Sequence[Cloud], real: Sequence[Cloud], size_m: float, p
         points: Most points of a patch on even ground, from a grid this fine on: thinned further, by chance, patches
             would differ by where they have points.
     """
-    found = Grid(GRIDS[-1], [], [])
+    found = Grid(GRIDS[-1], [], [], size_m / GRIDS[-1])
     for voxels in [voxels for voxels in GRIDS if voxels**2 <= points] or GRIDS[-1:]:
-        found = Grid(voxels, cut_all(synth, size_m, voxels), cut_all(real, size_m, voxels))
+        found = Grid(voxels, cut_all(synth, size_m, voxels), cut_all(real, size_m, voxels), size_m / voxels)
         if min(len(found.synth), len(found.real)) >= ENOUGH:
             break
     return found

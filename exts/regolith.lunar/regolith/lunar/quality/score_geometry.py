@@ -50,7 +50,7 @@ from typing import Any
 from regolith.lunar.files import AnyPath, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import Verb, quantity, sole_folder
+from regolith.lunar.params import InputError, Verb, quantity, sole_folder
 from regolith.lunar.perception.importing import CLASS_MAP, read_class_map
 from regolith.lunar.perception.masks import ClassMap
 from regolith.lunar.quality.clouds import PointsError, read_clouds
@@ -61,6 +61,10 @@ from regolith.lunar.quality.point_files import POINTS_MAX
 from regolith.lunar.quality.sensor import read_sensor
 
 RESULT = "geometry.json"
+
+
+class FewPatchesError(PointsError):
+    """There are too few patches to be compared as sets."""
 
 
 class ScoreGeometry(Verb):
@@ -91,17 +95,21 @@ class ScoreGeometry(Verb):
     def run(self) -> dict[str, Any]:
         """Score, write the result and return it."""
         with show(self.events, "score geometry", "clouds") as emit:
-            return score_geometry(
-                self.synth,
-                self.real,
-                sensor=self.sensor,
-                out=self.out,
-                points=self.points,
-                patch_m=self.patch_m,
-                classes=read_class_map(self.classes) if self.classes else None,
-                seed=self.seed,
-                emit=emit,
-            )
+            try:
+                return score_geometry(
+                    self.synth,
+                    self.real,
+                    sensor=self.sensor,
+                    out=self.out,
+                    points=self.points,
+                    patch_m=self.patch_m,
+                    classes=read_class_map(self.classes) if self.classes else None,
+                    seed=self.seed,
+                    emit=emit,
+                )
+            except FewPatchesError as error:
+                allowed = f"{error.allowed}; or --sensor, for clouds of the same places as SYNTH"
+                raise InputError(error.field, error.value, allowed) from None
 
     def summary(self, result: dict[str, Any]) -> str:
         """Give the table of scores and how they were made."""
@@ -118,6 +126,7 @@ def score_geometry(
     patch_m: float = 2.0,
     classes: ClassMap | None = None,
     seed: int = 0,
+    field: str = "real",
     emit: Emit = lambda event: None,
 ) -> dict[str, Any]:
     """Score the geometry of synthetic clouds against real ones.
@@ -131,6 +140,7 @@ def score_geometry(
         patch_m: Side of a patch [m].
         classes: What the classes of REAL's files mean.
         seed: Seed of what is drawn.
+        field: Parameter that named REAL, for errors.
         emit: Receives `progress` events.
 
     Returns:
@@ -143,8 +153,9 @@ def score_geometry(
     if out is not None:
         with sole_folder("out", Path(out)) as folder:
             result = score_geometry(
-                synth, real, sensor=sensor, points=points, patch_m=patch_m, classes=classes, seed=seed, emit=emit
-            )
+                synth, real, sensor=sensor, points=points, patch_m=patch_m, classes=classes, seed=seed, field=field,
+                emit=emit,
+            )  # fmt: skip
             write_json(folder / RESULT, result)
         return result
     known = None if sensor is None else read_sensor(Path(sensor))
@@ -152,17 +163,16 @@ def score_geometry(
         exact_solver()
     sides = (
         read_clouds(Path(synth), field="synth", emit=emit),
-        read_clouds(Path(real), field="real", classes=classes, emit=emit),
+        read_clouds(Path(real), field=field, classes=classes, emit=emit),
     )
     result: dict[str, Any] = {"schema": 1, "synth": str(synth), "real": str(real)}
     result["clouds"] = {"synth": len(sides[0]), "real": len(sides[1])}
     if known is None:
         grid = match_voxels(*sides, patch_m, points)
-        result |= {"compared": "patches", "patch_m": patch_m, "voxel_m": patch_m / grid.voxels}
+        result |= {"compared": "patches", "patch_m": patch_m, "voxel_m": grid.spacing_m}
         rows = patch_rows(sides, grid, points, seed)
         if rows[0]["score"] is None:
-            allowed = f"{rows[0]['note']}; or --sensor, for clouds of the same places as SYNTH"
-            raise PointsError("real", str(real), allowed)
+            raise FewPatchesError(field, str(real), rows[0]["note"])
     else:
         result |= {"compared": "paired", "sensor": known.sensor}
         rows = paired_rows(sides, known, points, seed)

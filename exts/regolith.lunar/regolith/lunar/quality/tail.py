@@ -45,7 +45,7 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Interval, Verb, quantity, sole_folder
 from regolith.lunar.perception.session import load_model
-from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged
+from regolith.lunar.quality.gate_request import Asked, ask_for, make_request, merged, varying
 from regolith.lunar.quality.tail_report import REPORT, say_budget, write_report
 from regolith.lunar.quality.tail_rocks import VARIABLES, Predict, Rocks, collect_rocks, joined
 
@@ -186,7 +186,7 @@ def find_tail(
     missing = [name for name in VARIABLES if name not in names]
     if missing:
         notes.append(f"not known on both sides, so not counted: {', '.join(missing)}")
-    budget = _budget(sides["synth"], per_frame, asked, wanted)
+    budget = _budget(sides["synth"], contract, per_frame, asked, wanted)
     number = frames if frames is not None else (budget["targeted"] or budget["untargeted"])["frames"]
     request = None
     if number == 0:
@@ -308,14 +308,17 @@ def _ask(
     """Parameters that go with the number of rocks of the tail, why, and notes."""
     if contract.imported:
         return [], [], ["the split was imported: there is nothing to request"]
-    found = ask_for("rock", -per_frame.astype(np.float64), reader, contract, seed=seed, what="rocks of the tail")
+    own = per_frame.astype(np.float64)
+    found = ask_for("rock", own, reader, contract, seed=seed, what="rocks of the tail", most=True)
     asked, apart = merged(found)
     if not asked:
         return [], ["No parameter that varies goes with their number: more frames, the same ranges."], apart
     return asked, [], apart
 
 
-def _budget(reader: SplitReader, per_frame: np.ndarray, asked: Sequence[Asked], wanted: int) -> dict[str, Any]:
+def _budget(
+    reader: SplitReader, contract: Contract, per_frame: np.ndarray, asked: Sequence[Asked], wanted: int
+) -> dict[str, Any]:
     """What the wanted rocks take, by the rates and times of this split."""
     chunks = [chunk for chunk in read_log(reader.folder / LOG) if chunk.frames]
     drawn = sum(chunk.frames for chunk in chunks)
@@ -333,10 +336,10 @@ def _budget(reader: SplitReader, per_frame: np.ndarray, asked: Sequence[Asked], 
 
     everywhere = np.ones(len(reader), bool)
     inside = everywhere.copy()
+    drawn = {each.name: each.values for each in varying("rock", reader, contract)} if asked else {}
     for each in asked:
-        name, wish = each.name.partition(".")[2], Interval.model_validate(each.wanted)
-        values = [frame.spec.get(name) for frame in reader]
-        inside &= np.array([not isinstance(value, int | float) or wish.contains(value) for value in values])
+        wish = Interval.model_validate(each.wanted)
+        inside &= (wish.lo <= drawn[each.name]) & (drawn[each.name] <= wish.hi)
     return {
         "wanted": wanted, "have": have, "seconds_per_frame": each_s, "untargeted": row(everywhere),
         "targeted": row(inside) if asked else None,
