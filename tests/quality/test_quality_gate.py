@@ -223,6 +223,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert cli.main([*line, "--jsd-max", "0.03", "--quarantine", "--columns"]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1].startswith(f"regolith: {drawn}: rejected: semantics regolith: divergence ")
+    assert "accepted" not in said.out
     assert all(path.read_bytes() == data for path, data in before.items())
     result = json.loads((out / "gate.json").read_text())
     assert result["verdict"] == "reject" and result["digest"] == digest(result)
@@ -261,6 +262,7 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert SAYS["gate"](json.loads((out / "gate.json").read_text())) == "accepted by semantics alone"
     assert "Gate: accepted by semantics alone" in (out / "gate.html").read_text()
     said = capsys.readouterr().out
+    assert f"{drawn}: accepted by semantics alone" in said.splitlines()
     assert (
         "passes" in said and "note: accepted by semantics alone: geometry was not scored: the split has no dep" in said
     )

@@ -166,9 +166,11 @@ class Gate(Verb):
         return result
 
     def summary(self, result: dict[str, Any]) -> str:
-        """Give the verdict, a line for each figure, and where the rest is."""
-        accepted = say_accepted([Check.from_dict(row) for row in result["checks"]])
-        return "\n".join([*say_checks(result), f"{self.synth}: {accepted}", str(self.out / REPORT)])
+        """Give a line for each figure, the verdict where it is not an error, and where the rest is."""
+        lines = say_checks(result)
+        if result["verdict"] == "accept":
+            lines.append(f"{self.synth}: {say_accepted([Check.from_dict(row) for row in result['checks']])}")
+        return "\n".join([*lines, str(self.out / REPORT)])
 
 
 SETTINGS = (
