@@ -253,7 +253,11 @@ def test_reject_marks_and_asks_and_accept_lifts(
     assert request.frames == (len(held) if not quarantine.classes else 30)
     page = (out / "gate.html").read_text()
     assert page.count("<figure") == 6 + 3 + 1 and "Synthetic, sun_elevation_deg below" in page
-    assert "Gate: rejected" in page and "domain.sun_elevation_deg" in page
+    assert (
+        "Gate: rejected" in page
+        and "Rejected: semantics regolith: divergence " in page
+        and "domain.sun_elevation_deg" in page
+    )
 
     table = (drawn / "columns" / "gate.jsonl").read_bytes()
     assert cli.main([*line, "--jsd-max", "1", "--quarantine"]) == 0

@@ -401,7 +401,9 @@ def _notes(judged: Judged) -> list[str]:
     if judged.geometry is None:
         notes.append(f"{alone}geometry was not scored: {judged.geometry_check.note}")
     else:
-        notes += [f"geometry {row['class']}: {row['note']}" for row in judged.geometry["rows"] if row["note"]]
+        for row in judged.geometry["rows"]:
+            if row["note"]:
+                notes.append(f"geometry {row['class']}: {'' if row['score'] is not None else 'needs '}{row['note']}")
     if judged.reasons and not (aside := judged.aside()).frames and not aside.classes:
         notes.append("nothing is set aside; a quarantine of before stays")
     for verdict in judged.verdicts:

@@ -66,6 +66,7 @@ def _figures(result: dict[str, Any], checks: Sequence[Check]) -> ReportSection:
         sign = "at least" if check.measure == "geometry" else "at most"
         rows.append([f"{check.measure} {check.name}", say_interval(value), f"{sign} {check.limit:g}", check.verdict])
     text = [
+        *(f"Rejected: {reason}." for reason in result["reasons"]),
         f"Semantics is the Jensen–Shannon divergence ({result['thresholds']['divergence']}) of what "
         f"{result['semantics']['model']['file']} sees of a class, 0 alike, 1 apart; geometry a score of shapes, 1 "
         "as near as real ground to real ground. Intervals are of 95 %. The value decides; uncertain says that the "
