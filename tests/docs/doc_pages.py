@@ -1,6 +1,6 @@
 """The pages of the project, the blocks of code on them, and the rule that makes their sizes small.
 
-Of a verb's flags those in `SMALL` get the value there where a page gives one, `--frames` is divided by 24 (at least 2),
+Of a verb's flags those in `SMALL` get the value there where a page gives one, `--frames` is divided by 16 (at least 2),
 and those in `ADDED` are put behind the verb's command.
 """
 
@@ -50,7 +50,7 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-SMALL = {"--size": "64", "--workers": "1", "--steps": "1", "--jsd-max": "1", "--delay-max": "0", "--level": "0.5"}
+SMALL = {"--size": "64", "--workers": "1", "--steps": "1", "--jsd-max": "1"}
 """Flag to the value it gets."""
 
 GROUND = [
@@ -99,7 +99,7 @@ def small(words: list[str]) -> list[str]:
     made = []
     for word, before in zip(words, ["", *words], strict=False):
         if before == "--frames" and word.isdecimal():
-            made.append(str(max(2, int(word) // 24)))
+            made.append(str(max(2, int(word) // 16)))
         else:
             made.append(SMALL.get(before, word))
     added = ADDED.get(verb, [])
