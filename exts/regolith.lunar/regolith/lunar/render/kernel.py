@@ -19,15 +19,8 @@ from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
-from regolith.lunar.render.tables import (
-    MATERIAL_ROW,
-    ROW_WIDTH,
-    SCENE,
-    material_rows,
-    matrix_row,
-    pack_scene,
-    world_points,
-)
+from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, material_rows, matrix_row, pack_scene
+from regolith.lunar.render.tracer import Tracer
 from regolith.lunar.render.view import Pinhole, View
 
 LENS_STEPS = 256
@@ -152,7 +145,7 @@ class Kernels:
         """Upload a scene; its acceleration structure is built while the shapes are shaded."""
         self.ops = JitOps()
         with ThreadPoolExecutor(max_workers=1) as pool:
-            building = pool.submit(_embree_scene, geometry, str(mi.variant()))
+            building = pool.submit(Tracer, geometry, str(mi.variant()))
             packed = pack_scene(geometry.shaded())
             self.vertices = mi.Float(_aligned(packed.vertices))
             self.faces = mi.UInt32(_aligned(packed.faces))
@@ -161,17 +154,14 @@ class Kernels:
             self.objects = mi.UInt32(_aligned(packed.objects))
             self.labels = mi.UInt32(_aligned(packed.labels))
             self.patches = _uint8()(_aligned(packed.patches)) if len(packed.patches) > 1 else None
-            self.scene, lookup = building.result()
-        self.lookup = mi.UInt32(lookup)
+            self.tracer = building.result()
 
     def move(self, matrices: Mapping[int, np.ndarray]) -> None:
         """Place objects that move elsewhere: number to local-to-world matrix for row vectors."""
         self.places = self.places.copy()
-        values = mi.traverse(self.scene)
         for number, matrix in matrices.items():
             self.places[number] = matrix_row(matrix)
-            values[f"object{number}.to_world"] = mi.Transform4f(mi.ScalarTransform4f(matrix.T))
-        values.update()
+        self.tracer.move(matrices)
         self.matrices = mi.Float(_aligned(self.places))
 
     # Reads of the packed tables (`shading.Gather`) -------------------------------------------------------------
@@ -261,20 +251,13 @@ class Kernels:
     def _hit(self, origin: Vector, direction: Vector, *, coherent: bool, active: Any = True) -> tuple[Any, ...]:
         """Trace a ray: (valid, object number, surface, distance)."""
         ray = mi.Ray3f(mi.Point3f(*origin), mi.Vector3f(*direction))
-        found = self.scene.ray_intersect_preliminary(ray, coherent=coherent, active=active)
-        valid = found.is_valid() & active
-        instance = dr.reinterpret_array(mi.UInt32, found.instance)
-        shape = dr.reinterpret_array(mi.UInt32, found.shape)
-        key = dr.select(instance != 0, instance, shape)
-        number = dr.gather(mi.UInt32, self.lookup, mi.UInt32(dr.select(valid, key, 0)))
-        prim = dr.select(valid, found.prim_index, 0)
-        uv = dr.select(valid, found.prim_uv, mi.Point2f(0.0))
+        valid, number, prim, uv, t = self.tracer.closest(ray, coherent=coherent, active=active)
         place = surface(self.ops, self, number, prim, uv[0], uv[1], direction)
-        return valid, number, place, found.t
+        return valid, number, place, t
 
     def _visible(self, hit: SurfaceInteraction, direction: Vector, *, coherent: bool, active: Any) -> Any:
         ray = mi.Ray3f(mi.Point3f(*hit.lifted), mi.Vector3f(*direction))
-        return active & ~self.scene.ray_test(ray, coherent=coherent, active=active)
+        return active & ~self.tracer.blocked(ray, coherent=coherent, active=active)
 
     def _sun_direction(self, view: _Opaque, u1: Any, u2: Any) -> Vector:
         radius = dr.sqrt(u1)
@@ -413,47 +396,3 @@ def _uint4() -> Any:
 
 def _uint8() -> Any:
     return dr.uint8_array_t(mi.UInt32)
-
-
-def _mesh(name: str, points: np.ndarray, faces: np.ndarray) -> Any:
-    mesh = mi.Mesh(name, len(points), len(faces))
-    values = mi.traverse(mesh)
-    values["vertex_positions"] = mi.Float(np.ascontiguousarray(points, np.float32).ravel())
-    values["faces"] = mi.UInt32(np.ascontiguousarray(faces, np.uint32).ravel())
-    values.update()
-    return mesh
-
-
-def _embree_scene(geometry: Geometry, variant: str) -> tuple[Any, np.ndarray]:
-    """Build the acceleration structure and the table from registry number to object number, in any thread."""
-    mi.set_variant(variant)
-    single = geometry.fixed
-    parts: dict[str, Any] = {**SCENE}
-    for number, shape in enumerate(geometry.shapes):
-        points = shape.mesh.points
-        if number in single:
-            parts[f"shape{number}"] = _mesh(
-                f"shape{number}", world_points(points, single[number].matrix), shape.mesh.faces
-            )
-        else:
-            mesh = _mesh(f"shape{number}", points, shape.mesh.faces)
-            parts[f"shape{number}"] = {"type": "shapegroup", "mesh": mesh}
-    names: dict[str, int] = {}
-    for number, placed in enumerate(geometry.objects):
-        if placed.shape in single:
-            names[f"shape{placed.shape}"] = number
-            continue
-        names[f"object{number}"] = number
-        parts[f"object{number}"] = {
-            "type": "instance",
-            "to_world": mi.ScalarTransform4f(placed.matrix.T),
-            "group": {"type": "ref", "id": f"shape{placed.shape}"},
-        }
-    scene = mi.load_dict(parts, optimize=False)
-    registry = np.array(dr.reinterpret_array(mi.UInt32, scene.shapes_dr()), np.uint32)
-    lookup = np.zeros(int(registry.max()) + 1, np.uint32)
-    for key, shape in zip(registry, scene.shapes(), strict=True):
-        if shape.id() in names:
-            lookup[key] = names[shape.id()]
-    dr.sync_thread()
-    return scene, lookup
