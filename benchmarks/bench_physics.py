@@ -18,12 +18,12 @@ import numpy as np
 from bench_rows import finish, row, say_load
 
 from regolith.lunar.params import load_preset
+from regolith.lunar.physics.course import author
 from regolith.lunar.physics.drive import drive_route, place_rover
 from regolith.lunar.physics.engines import open_engine
 from regolith.lunar.physics.read import read_terrain, read_world
 from regolith.lunar.physics.soil import Soil
 from regolith.lunar.physics.steering import read_layout
-from regolith.lunar.physics.traverse import author
 from regolith.lunar.physics.wheel_soil import WheelSoil
 
 DEMANDED = 30.0

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from small_stage import add_rover, ground_stage
 
 from regolith.lunar import cli
+from regolith.lunar.physics.ledger import LEDGER
 from regolith.lunar.physics.steering import CURVATURE_MAX
 from regolith.lunar.physics.traverse import RESULT, read_waypoints
 from regolith.lunar.stage import rover_viper as viper
@@ -177,6 +178,10 @@ def test_drawn_ways_depend_on_the_seed_alone(course: Path, tmp_path: Path) -> No
         ("--clearance-m 4 --distance-m 3", "clearance_m"),
         ("--clearance-m 4 --distance-m 3 --skip-crowded", "clearance_m"),
         ("--stages 2", "stages"),
+        ("--waypoints=0,0;0.2,0", "waypoints"),  # reached before it sets out
+        ("--waypoints=0,-0.62;3,-0.62 --avoid none", "waypoints"),  # the rock is where the rover would stand
+        ("--timestep-s 0.003", "timestep_s"),
+        ("--dynamics.mass-scale 2.5", "dynamics"),
     ],
 )
 def test_bad_input_is_one_line(course: Path, tmp_path: Path, capsys, words: str, field: str) -> None:
@@ -186,6 +191,26 @@ def test_bad_input_is_one_line(course: Path, tmp_path: Path, capsys, words: str,
     assert len(errors) == 1
     assert f"{field}: " in errors[0]
     assert not (tmp_path / "drives").exists()
+
+
+def test_the_same_command_goes_on_where_it_stopped(course: Path, tmp_path: Path) -> None:
+    """A drive that is done is not driven again; another command drives all anew, and so does a lost trajectory."""
+    line = ("--soil", "none", "--time-max-s", "2")
+    first = traverse(course, tmp_path, "--avoid", "none", *line)
+    files = {how: tmp_path / f"trajectory_00000_{how}.npz" for how in ("none", "labels")}
+    written = files["none"].stat().st_ino
+    both = traverse(course, tmp_path, *line)
+    assert both["runs"][0] == first["runs"][0]  # even the time it took
+    assert files["none"].stat().st_ino == written
+    ledger = tmp_path / LEDGER
+    ledger.write_bytes(ledger.read_bytes()[:-5])  # torn
+    again = traverse(course, tmp_path, *line)
+    assert again["runs"][0] == first["runs"][0]
+    assert again["runs"][1] != both["runs"][1]
+    files["none"].unlink()
+    assert traverse(course, tmp_path, *line)["runs"][0]["real_time_factor"] != first["runs"][0]["real_time_factor"]
+    slower = traverse(course, tmp_path, *line, "--speed-m-s", "0.1")
+    assert slower["runs"][0]["distance_m"] < 0.7 * first["runs"][0]["distance_m"]
 
 
 def test_a_stage_without_a_rover_is_refused(tmp_path: Path, capsys) -> None:

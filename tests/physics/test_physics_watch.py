@@ -18,10 +18,10 @@ from small_stage import add_rover, ground_stage
 from regolith.lunar import cli
 from regolith.lunar.params import InputError, PictureSize, load_preset
 from regolith.lunar.physics import sketch
+from regolith.lunar.physics.course import author
 from regolith.lunar.physics.read import read_terrain
 from regolith.lunar.physics.sight import Sight, frame_shown
 from regolith.lunar.physics.stance import stance_of
-from regolith.lunar.physics.traverse import author
 from regolith.lunar.physics.world import Pose, Shape
 from regolith.lunar.randomize import lit_frame
 from regolith.lunar.render import open_renderer

@@ -17,7 +17,8 @@ from pxr import Usd
 from regolith.lunar.kit.drive import AppDrive, Asked
 from regolith.lunar.panel.observe import Change
 from regolith.lunar.params import InputError, change_params, load_preset
-from regolith.lunar.physics.traverse import Traverse, author
+from regolith.lunar.physics.course import author
+from regolith.lunar.physics.traverse import Traverse
 from regolith.lunar.stage import schema
 
 DRIVE = {"speed_m_s": 2.0, "avoid": "none", "distance_m": 3.0}

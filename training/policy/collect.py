@@ -14,13 +14,14 @@ import numpy as np
 from regolith.lunar.files import write_bytes
 from regolith.lunar.params import InputError
 from regolith.lunar.params.policy import PolicyParams
+from regolith.lunar.physics.course import Course, author
 from regolith.lunar.physics.drive import heading_of
 from regolith.lunar.physics.outcome import describe
 from regolith.lunar.physics.plan import Guide
 from regolith.lunar.physics.policy import ACTIONS, DECIDE_S, READINGS, Decide, Observation, Policy, encode_aim
 from regolith.lunar.physics.steering import LOOKAHEAD_M, seen_from
 from regolith.lunar.physics.success import succeeded
-from regolith.lunar.physics.traverse import Course, Traverse, author
+from regolith.lunar.physics.traverse import Traverse
 from regolith.lunar.randomize import lit_frame
 from regolith.lunar.render import Renderer
 from regolith.lunar.stage.spec import rng

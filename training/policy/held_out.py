@@ -8,9 +8,9 @@ from typing import Any
 
 from regolith.lunar.params import InputError
 from regolith.lunar.params.policy import PolicyParams
+from regolith.lunar.physics.course import Avoid, Course, Driver, author
 from regolith.lunar.physics.outcome import sum_up
 from regolith.lunar.physics.policy import Policy
-from regolith.lunar.physics.traverse import Avoid, Course, Driver, author
 from regolith.lunar.reading import read_json
 from regolith.lunar.render import Renderer
 from training.policy.collect import course_verb

@@ -35,6 +35,7 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from regolith.lunar.params import InputError
 from regolith.lunar.physics.actuation import Actuation
 from regolith.lunar.physics.engine import Engine
 from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Command, Follower, Layout, Mode, Route
@@ -94,7 +95,7 @@ class Touch:
     contacts: int
     """How often it began to touch."""
     force_max: float
-    """Largest force of one contact [N]."""
+    """Largest force of one contact [N], of those seen every `PERIOD_S`."""
     parts: list[str]
     """Prims of the rover's shapes that touched."""
 
@@ -199,12 +200,19 @@ def drive_route(
             for none of these.
         pilot: Drives instead of following the way; at its last corner it has reached the goal.
         watch: Looks at each row, and once more at the end; its time counts for nothing.
+
+    Raises:
+        InputError: A rock is where the rover is set down.
     """
     began, watched = time.process_time(), 0.0
     simulate = engine.step if soil is None else soil.step
     engine.reset({schema.ROVER_CHASSIS: start})
-    simulate(round(SETTLE_S / engine.timestep_s))
     path, rocks = Route(route), _Rocks()
+    rocks.see(engine, 0.0)
+    if rocks.touches:
+        where = "({:.2f}, {:.2f}) m".format(*route[0])
+        raise InputError("waypoints", where, f"a start without {', '.join(rocks.touches)} under or in the rover")
+    simulate(round(SETTLE_S / engine.timestep_s))
     follower = Follower(layout, path, speed=speed, mode=mode)
     actuators = Actuators(engine, layout, period_s=PERIOD_S)
     sensors = _sensors(actuation, layout, speed)

@@ -50,8 +50,10 @@ def sum_up(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "runs": len(runs),
         "reached": sum(run["outcome"] == "reached" for run in runs),
         "touching": sum(bool(run["rocks"]) for run in runs),
-        "real_time_factor": sum(run["time_s"] for run in runs)
-        / sum(run["time_s"] / max(run["real_time_factor"], 1e-9) for run in runs),
+        "real_time_factor": ratio(
+            sum(run["time_s"] for run in runs),
+            sum(run["time_s"] / max(run["real_time_factor"], 1e-9) for run in runs),
+        ),
         "success": success_rate(runs),
         "rock_iou": _seen_iou(runs),
     }

@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import itertools
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pxr import Tf, Usd
+from pydantic import model_validator
 
+from regolith.lunar import __version__
 from regolith.lunar.dataset.splits import counted
-from regolith.lunar.files import write_json
+from regolith.lunar.files import file_digest, write_json
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
-from regolith.lunar.params import InputError, Params, PictureSize, PresetVerb, quantity, sole_folder
-from regolith.lunar.physics.actuation import Actuation, Channel
-from regolith.lunar.physics.detector import DetectorPilot, Segment, open_detector
-from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, drive_route, place_rover
-from regolith.lunar.physics.engines import TIMESTEP_S, EngineName, open_engine
-from regolith.lunar.physics.outcome import describe, sum_up, write_trajectory
+from regolith.lunar.params import InputError, PictureSize, PresetVerb, quantity, sole_folder
+from regolith.lunar.params.dynamics import CONTROL_S, DynamicsParams
+from regolith.lunar.params.fields import cross_field
+from regolith.lunar.perception.model_files import find_model
+from regolith.lunar.physics.course import Avoid, Course, Driver, author, open_stage
+from regolith.lunar.physics.detector import TRUTH, Segment, open_detector
+from regolith.lunar.physics.drive import REACHED_M
+from regolith.lunar.physics.engines import TIMESTEP_S, EngineName
+from regolith.lunar.physics.ledger import Ledger
+from regolith.lunar.physics.outcome import sum_up
 from regolith.lunar.physics.pictures import Pictures
-from regolith.lunar.physics.plan import Clearance, Guide
-from regolith.lunar.physics.policy import Decide, Policy, SeeingPilot
-from regolith.lunar.physics.read import ROCK_MIN_M, read_terrain, read_world
-from regolith.lunar.physics.sight import Sight, frame_shown
-from regolith.lunar.physics.sketch import Sketch
-from regolith.lunar.physics.soil import Soil
-from regolith.lunar.physics.steering import Layout, Mode, read_layout
-from regolith.lunar.physics.watch import SIZE, Watch
-from regolith.lunar.physics.wheel_soil import WheelSoil
-from regolith.lunar.physics.world import World
-from regolith.lunar.randomize import Split, draw_dynamics, draw_scene, lit_frame, narrowed
-from regolith.lunar.render import Renderer, open_renderer
-from regolith.lunar.stage import schema
-from regolith.lunar.stage.dynamics import apply_dynamics, read_actuation
-from regolith.lunar.stage.spec import rng
+from regolith.lunar.physics.policy import Policy
+from regolith.lunar.physics.read import ROCK_MIN_M
+from regolith.lunar.physics.steering import Mode
+from regolith.lunar.randomize import Split
+from regolith.lunar.render import open_renderer
 
 RESULT = "traverse.json"
-TRIES = 200
-"""Ways that are drawn before a stage counts as one without room."""
-LOAD_SHARE = 4.0
-"""Largest load of a wheel that soil is tabulated for, over its share of the rover's weight."""
-
-Avoid = Literal["none", "labels", "model", "policy"]
 
 WAYS: dict[str, tuple[Avoid, ...]] = {
     "none": ("none",),
@@ -62,16 +48,6 @@ TOLD: dict[Avoid, str] = {
     "none": "straight on", "labels": "round the labelled rocks", "model": "round what the model sees",
     "policy": "by the policy",
 }  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Driver:
-    """What drives by pictures."""
-
-    renderer: Renderer
-    """Draws them."""
-    policy: Policy | None = None
-    segment: Segment | None = None
 
 
 class Traverse(PresetVerb):
@@ -110,7 +86,9 @@ class Traverse(PresetVerb):
     engine: EngineName = quantity(
         "mujoco", "Physics engine; ovphysx is there to hold the other against, on hard ground."
     )
-    timestep_s: float = quantity(TIMESTEP_S, "Step of the simulation.", unit="s", ge=0.0005, le=0.01, step=0.0005)
+    timestep_s: float = quantity(
+        TIMESTEP_S, "Step of the simulation, a whole part of 0.02 s.", unit="s", ge=0.0005, le=0.01, step=0.0005
+    )
     frames: bool = quantity(
         False, "Also draw what the rover's camera (--camera.rig viper --camera.view) sees on the way: a split of a "
         "dataset; run again to resume.",
@@ -126,8 +104,14 @@ class Traverse(PresetVerb):
     )  # fmt: skip
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 
+    @model_validator(mode="after")
+    def _whole_steps(self) -> Traverse:
+        if abs(CONTROL_S / self.timestep_s - round(CONTROL_S / self.timestep_s)) > 1e-6:
+            raise cross_field("timestep_s", self.timestep_s, f"a whole part of {CONTROL_S:g} s: 0.01, 0.005, 0.004, …")
+        return self
+
     def run(self) -> dict[str, Any]:
-        """Drive, write trajectories and result, and return that.
+        """Drive, write trajectories and result, and return that; drives that are done are not driven again.
 
         Raises:
             InputError: A stage without rover or ground, waypoints that are none, or no room for a way.
@@ -139,13 +123,15 @@ class Traverse(PresetVerb):
             self._pictures.check(self.out)
         if self.stage is not None and self.stages != 1:
             raise InputError("stages", self.stages, "1 where --stage names the stage")
+        if self.stage is not None and self.params.dynamics != DynamicsParams():
+            raise InputError("dynamics", "ranges", "the stage's own where --stage names it: author it with them")
         if self.avoid != "all" and (self.avoid == "policy") != (self.policy is not None):
             raise InputError("policy", self.policy and str(self.policy), "a policy with --avoid policy or all alone")
         policy = None if self.policy is None else Policy(self.policy)
         segment = open_detector(self.model) if "model" in self._ways else None
         with sole_folder("out", self.out):
             with show(self.events, "traverse", "drives") as emit:
-                runs = list(self._runs(waypoints, policy, segment, emit))
+                runs = list(self._runs(Ledger(self.out, self._decisive), waypoints, policy, segment, emit))
                 if not runs:
                     raise InputError("clearance_m", self.clearance_m, "one stage at least with a way round its rocks")
             result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
@@ -158,6 +144,21 @@ class Traverse(PresetVerb):
                 result["frames"] = {how: self._draw(how, runs) for how in self._ways}
             write_json(self.out / RESULT, result)
         return result
+
+    @property
+    def _decisive(self) -> dict[str, Any]:
+        """All that decides what comes of a drive, as plain values."""
+        beside = {"out", "events", "stages", "avoid", "skip_crowded", "workers", "json_file", "debug", "preset"}
+        beside |= {name for name in type(self).model_fields if name.startswith("frame")} | {"params_file"}
+        files = {"stage": self.stage, "policy": self.policy}
+        if "model" in self._ways and self.model != TRUTH:
+            files["model"] = find_model(self.model)
+        return {
+            "version": __version__,
+            "arguments": self.model_dump(mode="json", exclude=beside),
+            "parameters": self.params.model_dump(mode="json"),
+            "files": {name: file_digest(file) for name, file in files.items() if file is not None},
+        }
 
     @property
     def _pictures(self) -> Pictures:
@@ -177,7 +178,7 @@ class Traverse(PresetVerb):
         return tuple(how for how in WAYS[self.avoid] if how != "policy" or self.policy is not None)
 
     def _runs(
-        self, waypoints: np.ndarray | None, policy: Policy | None, segment: Segment | None, emit: Emit
+        self, ledger: Ledger, waypoints: np.ndarray | None, policy: Policy | None, segment: Segment | None, emit: Emit
     ) -> Iterator[dict[str, Any]]:
         total = self.stages * len(self._ways)
         with contextlib.ExitStack() as held:
@@ -186,6 +187,11 @@ class Traverse(PresetVerb):
                 renderer = held.enter_context(contextlib.closing(open_renderer(self.params.render.backend)))
                 driver = Driver(renderer, policy, segment)
             for number in range(self.stages):
+                before = {how: run for how in self._ways if (run := ledger.find(number, how))}
+                if len(before) == len(self._ways):
+                    yield from before.values()
+                    emit({"event": "progress", "done": (number + 1) * len(self._ways), "total": total})
+                    continue
                 stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
                 course = Course(self, stage, number)
                 try:
@@ -194,13 +200,17 @@ class Traverse(PresetVerb):
                     if not self.skip_crowded or error.field != "clearance_m":
                         raise
                     continue
+                routes = {how: course.route(places, how) for how in self._ways}
                 with course.watched(places, emit):
                     for done, how in enumerate(self._ways, number * len(self._ways)):
 
                         def tell(share: float, done: int = done) -> None:
                             emit({"event": "progress", "done": done + share, "total": total})
 
-                        yield course.drive(places, how, driver, tell=tell)
+                        if how not in before:
+                            before[how] = course.drive(places, how, driver, route=routes[how], tell=tell)
+                            ledger.add(before[how])
+                        yield before[how]
                         tell(1.0)
 
     def summary(self, result: dict[str, Any]) -> str:
@@ -212,186 +222,10 @@ class Traverse(PresetVerb):
                 f"{TOLD[how]}: {seen}success {row['success']['share']:.0%} (95 %: {row['success']['lo']:.0%} … "
                 f"{row['success']['hi']:.0%}), reached {row['reached']} of {row['runs']}, "
                 f"{row['rocks']['mean']:.2f} rocks touched a drive, {row['distance_m']['mean']:.1f} m, "
-                f"slip {row['slip']['mean']:.3f}, {row['real_time_factor']:.0f} × real time"
+                f"slip {row['slip']['mean']:.3f}, {row['real_time_factor'] or 0.0:.0f} × real time"
             )
         lines += [f"{each['split']}: {counted(each['frames'], 'frame')}" for each in result.get("frames", {}).values()]
         return "\n".join([*lines, str(self.out / RESULT)])
-
-
-class Course:
-    """One stage in an engine, to be driven over more than once."""
-
-    def __init__(self, verb: Traverse, stage: Usd.Stage, number: int) -> None:
-        """Load a stage.
-
-        Raises:
-            InputError: It has no rover, no ground, or something the engine does not know.
-        """
-        self._verb, self._number, self._stage = verb, number, stage
-        wheels = [schema.rover_body("wheel", corner) for corner in schema.CORNERS]
-        gripping = wheels if verb.soil == "lunar" else []
-        world = read_world(stage, rock_min_m=verb.rock_min_m)
-        self._layout: Layout = read_layout(world)
-        self._terrain = read_terrain(stage)
-        self._engine = open_engine(world, engine=verb.engine, timestep_s=verb.timestep_s, gripping=gripping)
-        self._rocks = [shape for shape in world.fixed if shape.path.startswith(f"{schema.ROCKS}/")]
-        self._half = min(self._terrain.grid.half_x, self._terrain.grid.half_y)
-        self._clearance = Clearance.of_rocks(self._rocks, half=self._half)
-        self._watch: Watch | None = None
-        self._channel = Channel.of(read_actuation(stage))
-        self._soil = None
-        if verb.soil == "lunar":
-            load = LOAD_SHARE * _weight(world) / len(wheels)
-            self._soil = WheelSoil(self._engine, self._layout.wheels, Soil(), load_max=load)
-
-    def draw(self, again: int = 0) -> np.ndarray:
-        """Draw start and goal [m], shape [2, 2], at equal distances from the origin and clear of rocks.
-
-        Args:
-            again: Number of the way, where there are several over the stage.
-
-        Raises:
-            InputError: There is no room, or no way round the rocks.
-        """
-        verb, keys = self._verb, (self._number, again)[: 1 + bool(again)]
-        random = rng(verb.seed, verb.split, "traverse", *keys)
-        radius = 0.5 * verb.distance_m
-        if radius + verb.clearance_m > self._half:
-            allowed = f"at most {2.0 * (self._half - verb.clearance_m):.3g} m on this ground"
-            raise InputError("distance_m", verb.distance_m, allowed)
-        for _ in range(TRIES):
-            angle = random.uniform(0.0, 2.0 * math.pi)
-            start = radius * np.array([math.cos(angle), math.sin(angle)])
-            if self._clearance.way(start, -start, verb.clearance_m) is not None:
-                return np.array([start, -start])
-        allowed = f"a stage of seed {verb.seed} with a way round its rocks (scene {self._number} has none)"
-        raise InputError("clearance_m", verb.clearance_m, allowed)
-
-    @contextlib.contextmanager
-    def watched(self, places: np.ndarray, emit: Emit) -> Iterator[None]:
-        """Draw the drives between places that are made meanwhile, where that is asked for."""
-        verb = self._verb
-        if verb.watch_m is None:
-            yield
-            return
-        with contextlib.ExitStack() as stack:
-            sight = None
-            try:
-                renderer = stack.enter_context(contextlib.closing(open_renderer(verb.params.render.backend)))
-                sight = self.sight(renderer, SIZE)
-            except InputError as error:
-                emit({"event": "note", "message": f"a map, but nothing of what the rover sees: {error}"})
-            self._watch = Watch(
-                verb.out, Sketch(self._terrain, self._rocks, places), emit, every_m=verb.watch_m,
-                sight=sight, view=verb.params.camera.view,
-            )  # fmt: skip
-            yield
-
-    def drive(
-        self,
-        places: np.ndarray,
-        how: Avoid,
-        driver: Driver | None = None,
-        *,
-        tell: Callable[[float], object] = lambda share: None,
-    ) -> dict[str, Any]:
-        """Drive from the first place by the others to the last, and say what came of it.
-
-        Args:
-            places: Start, places between and goal [m], shape [N, 2].
-            how: Way of driving.
-            driver: What drives by pictures, where that is asked for.
-            tell: Takes the share that is driven, of a drive that is watched.
-
-        Raises:
-            InputError: Places beyond the ground, or no way round the rocks.
-        """
-        verb = self._verb
-        if (np.abs(places) > self._half).any():
-            raise InputError("waypoints", verb.waypoints, f"places within {self._half:g} m of the origin")
-        name, pictures = f"{self._number:05d}_{how}", {}
-        route = self._around(places) if how == "labels" else places
-        if self._watch is not None:
-            self._watch.begin(name, route, tell)
-            pictures = self._watch.pictures
-        seen: dict[str, Any] = {}
-        if how == "policy" and driver and driver.policy:
-            drive = self.ride(places, self.sight(driver.renderer, driver.policy.size), driver.policy.decide)
-        elif how == "model" and driver and driver.segment:
-            pilot = DetectorPilot(
-                self.sight(driver.renderer, verb.size), driver.segment, self._layout, places,
-                half=self._half, clearance_m=verb.clearance_m, speed=verb.speed_m_s, mode=verb.steering,
-            )  # fmt: skip
-            drive = self._follow(places, self._actuation(), pilot)
-            seen = {"seen_px": dict(zip(("tp", "fp", "fn"), pilot.counts.tolist(), strict=True))}
-        else:
-            drive = self._follow(route, self._actuation())
-        file = verb.out / f"trajectory_{name}.npz"
-        write_trajectory(file, drive)
-        about = {"scene": self._number, "avoid": how, "trajectory": file.name, **pictures}
-        return {**about, **describe(drive, places), **seen}
-
-    def sight(self, renderer: Renderer, size: PictureSize) -> Sight:
-        """What the rover sees on this stage, by the light that shows, or as the frame of its number is lit."""
-        verb, drawn = self._verb, lit_frame(self._verb.params, self._verb.seed, self._verb.split, self._number)
-        params, frame = (frame_shown(self._stage) if verb.stage else None) or (verb.params, drawn)
-        return Sight(renderer, self._stage, size, params=params, frame=frame)
-
-    def guide(self, goal: np.ndarray, distance: float) -> Guide:
-        """Ways to a goal from everywhere on this stage, a distance from its rocks where there is room [m]."""
-        return Guide(self._clearance, goal, distance)
-
-    def ride(self, places: np.ndarray, sight: Sight, decide: Decide, *, again: int = 0) -> Drive:
-        """Drive from place to place by what is seen.
-
-        Args:
-            places: Start, places between and goal [m], shape [N, 2].
-            sight: Pictures.
-            decide: Takes the decisions.
-            again: Number of the way, where there are several over the stage: each has noise of its own.
-        """
-        actuation = self._actuation(again)
-        pilot = SeeingPilot(
-            sight, self._layout, places, speed=self._verb.speed_m_s, decide=decide,
-            period_s=PERIOD_S,
-        )  # fmt: skip
-        return self._follow(places, actuation, pilot)
-
-    def _follow(self, route: np.ndarray, actuation: Actuation | None, pilot: Pilot | None = None) -> Drive:
-        verb = self._verb
-        heading = math.atan2(*(route[1] - route[0])[::-1])
-        return drive_route(
-            self._engine, self._layout, route, start=place_rover(self._terrain, self._layout, route[0], heading),
-            speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s, soil=self._soil,
-            actuation=actuation, pilot=pilot, watch=None if self._watch is None else self._watch.see,
-        )  # fmt: skip
-
-    def _actuation(self, again: int = 0) -> Actuation | None:
-        """What the stage says of delay, gain and noise; None where it says none. Every drive has the same noise."""
-        if self._channel == Channel():
-            return None
-        verb, layout = self._verb, self._layout
-        rates = np.full(4, verb.speed_m_s / layout.radius)
-        keys = ("traverse", self._number, "noise", again)[: 3 + bool(again)]
-        seed = int(rng(verb.seed, verb.split, *keys).integers(2**62))
-        speeds = np.repeat([False, True], 4)
-        return Actuation(self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
-
-    def _around(self, places: np.ndarray) -> np.ndarray:
-        """Join the ways round the rocks from place to place."""
-        pieces = [places[:1]]
-        for start, goal in itertools.pairwise(places):
-            way = self._clearance.way(start, goal, self._verb.clearance_m)
-            if way is None:
-                told = f"({start[0]:g}, {start[1]:g}) to ({goal[0]:g}, {goal[1]:g}) m"
-                raise InputError("waypoints", told, f"places with a way {self._verb.clearance_m:g} m clear of rocks")
-            pieces.append(way[1:])
-        return np.concatenate(pieces)
-
-
-def _weight(world: World) -> float:
-    """Weight of all bodies whose mass is authored [N]."""
-    return float(np.linalg.norm(world.gravity)) * sum(body.mass or 0.0 for body in world.bodies)
 
 
 def read_waypoints(text: str | None) -> np.ndarray | None:
@@ -409,31 +243,6 @@ def read_waypoints(text: str | None) -> np.ndarray | None:
         fits, places = False, np.zeros(0)
     if not fits or (np.diff(places, axis=0) == 0.0).all(axis=1).any():
         raise InputError("waypoints", text, "x,y;x,y… in metres, two places or more, each unlike the one before")
+    if np.linalg.norm(places[-1] - places[0]) <= REACHED_M:
+        raise InputError("waypoints", text, f"a goal farther than {REACHED_M:g} m from the start, else it is reached")
     return places
-
-
-def open_stage(path: Path) -> Usd.Stage:
-    """Open a stage.
-
-    Raises:
-        InputError: It is none.
-    """
-    try:
-        stage = Usd.Stage.Open(str(path)) if path.is_file() else None
-    except (Tf.ErrorException, OSError):
-        stage = None
-    if not stage:
-        raise InputError("stage", str(path), "a USD stage that can be opened")
-    return stage
-
-
-def author(params: Params, seed: int, split: str, number: int) -> Usd.Stage:
-    """Author scene `number` of a split, with the rover on it, moving as it is drawn to."""
-    from regolith.lunar.stage.author import author_stage, build_scene
-
-    narrow = narrowed(params, split)
-    if not narrow.has_rover:
-        narrow = narrow.model_copy(update={"rover": narrow.rover.model_copy(update={"model": "viper"})})
-    stage = author_stage(build_scene(narrow, draw_scene(params, seed, split, number)))
-    apply_dynamics(stage, draw_dynamics(params, seed, split, number))
-    return stage
