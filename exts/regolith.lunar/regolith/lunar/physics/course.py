@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pxr import Tf, Usd
@@ -16,6 +16,7 @@ from pxr import Tf, Usd
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, PictureSize
 from regolith.lunar.physics.actuation import Actuation, Channel
+from regolith.lunar.physics.asked import TraverseParams
 from regolith.lunar.physics.detector import DetectorPilot, Segment
 from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, drive_route, place_rover
 from regolith.lunar.physics.engines import open_engine
@@ -36,9 +37,6 @@ from regolith.lunar.stage import rover_viper as viper
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.dynamics import apply_dynamics, read_actuation
 from regolith.lunar.stage.spec import rng
-
-if TYPE_CHECKING:
-    from regolith.lunar.physics.traverse import Traverse
 
 TRIES = 200
 """Ways that are drawn before a stage counts as one without room."""
@@ -61,7 +59,7 @@ class Driver:
 class Course:
     """One stage in an engine, to be driven over more than once."""
 
-    def __init__(self, verb: Traverse, stage: Usd.Stage, number: int) -> None:
+    def __init__(self, verb: TraverseParams, stage: Usd.Stage, number: int) -> None:
         """Load a stage.
 
         Raises:
