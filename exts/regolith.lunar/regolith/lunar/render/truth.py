@@ -148,17 +148,27 @@ def footing(scene: CompiledScene, points: np.ndarray, radius_m: float) -> np.nda
         radius_m: Radius of the disc [m].
     """
     at = points[:, None, :2] + radius_m * DISC
-    z = scene.heights(at.reshape(-1, 2)).reshape(len(points), len(DISC)) - points[:, 2:]
-    z[:, 0] = np.maximum(z[:, 0], 0.0)  # the point itself, whatever a ray along an edge misses
+    z = np.ascontiguousarray((scene.heights(at.reshape(-1, 2)).reshape(len(points), len(DISC)) - points[:, 2:]).T)
+    z[0] = np.maximum(z[0], 0.0)  # the point itself, whatever a ray along an edge misses
     met = np.isfinite(z)
     z = np.where(met, z, 0.0)
-    basis = np.column_stack([np.ones(len(DISC)), DISC])
-    squares = (basis[:, :, None] * basis[:, None, :]).reshape(len(DISC), 9)
-    gram = (met.astype(np.float64) @ squares).reshape(-1, 3, 3) + 1e-9 * np.eye(3)
-    plane = np.linalg.solve(gram, (z @ basis)[..., None])[..., 0]
-    off = z - plane @ basis.T
-    step = np.where(met, off, -np.inf).max(axis=1) - np.where(met, off, np.inf).min(axis=1)
-    slope = np.degrees(np.arctan(np.hypot(plane[:, 1], plane[:, 2]) / radius_m))
+    n, sx, sy, sxx, sxy, syy, sz, sxz, syz = np.zeros((9, len(points)))
+    for (x, y), w, h in zip(DISC.tolist(), met, z, strict=True):  # no matrix product: its rounding hangs on threads
+        n, sx, sy = n + w, sx + x * w, sy + y * w
+        sxx, sxy, syy = sxx + x * x * w, sxy + x * y * w, syy + y * y * w
+        sz, sxz, syz = sz + h, sxz + x * h, syz + y * h
+    sxx, sxy, syy, sxz, syz = (
+        sxx - sx * sx / n,
+        sxy - sx * sy / n,
+        syy - sy * sy / n,
+        sxz - sx * sz / n,
+        syz - sy * sz / n,
+    )
+    det = sxx * syy - sxy * sxy + 1e-9
+    gx, gy = (syy * sxz - sxy * syz) / det, (sxx * syz - sxy * sxz) / det
+    off = z - gx * DISC[:, :1] - gy * DISC[:, 1:]
+    step = np.where(met, off, -np.inf).max(axis=0) - np.where(met, off, np.inf).min(axis=0)
+    slope = np.degrees(np.arctan(np.hypot(gx, gy) / radius_m))
     return np.stack([slope, step]).astype(np.float32)
 
 
