@@ -252,7 +252,8 @@ def test_frames_outside_the_rock_shares_asked_for_are_noted(tmp_path) -> None:
     mask.ravel()[:20] = 1
     depth, instance = np.ones((SIZE, SIZE), np.float32), mask.astype(np.uint16)
     normals = np.broadcast_to([0.0, 0.0, 1.0], (SIZE, SIZE, 3))
-    rewrite(split, 1, mask=mask, depth=depth, instance=instance, normals=normals)
+    plain = {name: np.zeros((SIZE, SIZE), np.uint8) for name in ("shadow", "hazard")}
+    rewrite(split, 1, mask=mask, depth=depth, instance=instance, normals=normals, slope=0 * depth, **plain)
     assert read_journal(split)[1].counts == counts
     result = verify(split)
     assert result["problems"] == []

@@ -56,7 +56,7 @@ def draw(renderer: MitsubaRenderer, stage: Usd.Stage, outputs: frozenset[str] = 
 
 
 def sight(stage: Usd.Stage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What all pixels see: points, not finite for sky, facets' normals on the camera's side, rays; shape [N, 3] each."""
+    """What all pixels see: points (no numbers: sky), facets' normals on the camera's side, rays; shape [N, 3] each."""
     soup, camera = triangles(stage), read_camera(stage)
     x, y = (each.ravel() + 0.5 for each in np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)))
     sx, sy = (2 * x / WIDTH - 1) * camera.tan_x, (1 - 2 * y / HEIGHT) * camera.tan_x * HEIGHT / WIDTH

@@ -60,10 +60,12 @@ def test_of_several_craters_it_is_the_youngest() -> None:
 
 def test_stages_that_are_not_asked_keep_nothing(small_scene) -> None:
     scene: Scene = small_scene()
-    ground = author_stage(scene).GetPrimAtPath(schema.GROUND)
+    stage = author_stage(scene)
+    ground = stage.GetPrimAtPath(schema.GROUND)
     assert not [name for name in ground.GetPropertyNames() if name.startswith((schema.CRATERS, schema.FOOTPRINT))]
     for name in ("shadow", "slope", "hazard"):
-        ground = author_stage(asking(scene, **{name: True})).GetPrimAtPath(schema.GROUND)
+        stage = author_stage(asking(scene, **{name: True}))
+        ground = stage.GetPrimAtPath(schema.GROUND)
         assert not ground.GetAttribute(schema.CRATERS)
         assert bool(ground.GetAttribute(f"{schema.FOOTPRINT}radius")) == (name != "shadow")
 
