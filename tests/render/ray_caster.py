@@ -14,7 +14,7 @@ def triangles(stage: Usd.Stage, *, without: str = "/nothing") -> np.ndarray:
     cache = UsdGeom.XformCache()
     found = []
     for prim in stage.Traverse():
-        if not prim.IsA(UsdGeom.Mesh) or prim.GetPath().HasPrefix(without):
+        if not UsdGeom.Mesh(prim) or prim.GetPath().HasPrefix(without):
             continue
         mesh = UsdGeom.Mesh(prim)
         points = np.array(mesh.GetPointsAttr().Get(), np.float64)

@@ -90,6 +90,8 @@ def draw_truths(
     Raises:
         StoppedError: `stop` returned true.
     """
+    if not wanted.names:
+        return {}
     height, width = found.mask.shape
     known = (found.mask != SKY) & (found.mask != IGNORE)
     row, column = np.nonzero(known)
