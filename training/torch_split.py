@@ -45,6 +45,11 @@ class TorchSplit(Dataset[Any]):
             item["right"] = _channels_first(right)  # uint8 [3, H, W]
         if (disparity := frame.disparity) is not None:
             item["disparity"] = torch.from_numpy(disparity)  # float32 [H, W]
+        for name in ("shadow", "crater", "hazard"):
+            if (values := getattr(frame, name)) is not None:
+                item[name] = torch.from_numpy(values.astype(np.int64))  # [H, W]
+        if (slope := frame.slope) is not None:
+            item["slope"] = torch.from_numpy(slope)  # float32 [H, W]
         return item if self.transform is None else self.transform(item)
 
 

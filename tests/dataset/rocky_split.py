@@ -15,7 +15,7 @@ from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import load_preset
 
 WIDTH, HEIGHT = 150, 110
-EXTRAS = ("depth", "normals", "instance", "right", "disparity")
+EXTRAS = ("depth", "normals", "instance", "right", "disparity", "shadow", "crater", "slope", "hazard")
 
 
 def rocky(seed: int) -> dict[str, np.ndarray]:
@@ -34,6 +34,7 @@ def rocky(seed: int) -> dict[str, np.ndarray]:
     mask[HEIGHT - 12 :, 60:90] = IGNORE
     normals = draw.normal(size=(HEIGHT, WIDTH, 3))
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    unseen = (mask == SKY) | (mask == IGNORE)
     return {
         "rgb": draw.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8),
         "mask": mask,
@@ -42,6 +43,10 @@ def rocky(seed: int) -> dict[str, np.ndarray]:
         "instance": np.where(mask == ROCK, rocks, 0).astype(np.uint16),
         "right": draw.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8),
         "disparity": np.where(sky, 0.0, 9 + draw.random(sky.shape)).astype(np.float32),
+        "shadow": np.where(unseen, IGNORE, draw.integers(0, 3, sky.shape)).astype(np.uint8),
+        "crater": np.where(unseen, 0, draw.integers(0, 65536, sky.shape)).astype(np.uint16),
+        "slope": np.where(unseen, np.nan, 40 * draw.random(sky.shape)).astype(np.float32),
+        "hazard": np.where(unseen, IGNORE, draw.integers(0, 4, sky.shape)).astype(np.uint8),
     }
 
 

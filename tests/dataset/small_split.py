@@ -11,7 +11,7 @@ import numpy as np
 from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import FrameRecord, append_records, read_journal, write_journal
 from regolith.lunar.dataset.write import write_frame
-from regolith.lunar.labels import ROCK, SKY
+from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import Params, load_preset
 from regolith.lunar.randomize import draw_values, scene_number
 from regolith.lunar.stage.lens import Lens
@@ -19,7 +19,9 @@ from regolith.lunar.stage.spec import FrameSpec, rng
 from regolith.lunar.stage.stereo import baseline_m, disparity
 
 SIZE = 32
-OUTPUTS = ["rgb", "mask", "depth", "normals", "instance", "right", "disparity"]
+OUTPUTS = [
+    "rgb", "mask", "depth", "normals", "instance", "right", "disparity", "shadow", "crater", "slope", "hazard",
+]  # fmt: skip
 BASE = load_preset("v3")
 PARAMS: Params = BASE.model_copy(
     update={
@@ -59,6 +61,12 @@ def arrays(index: int, outputs: Sequence[str] = OUTPUTS) -> dict[str, np.ndarray
         "right": draw.integers(0, 256, (SIZE, SIZE, 3), np.uint8),
     }
     found["disparity"] = seen_apart(found["depth"], spec(index))
+    unseen, slope = (mask == SKY) | (mask == IGNORE), 30 * draw.random(mask.shape, np.float32)
+    hazard = (slope > 15) + 2 * draw.integers(0, 2, mask.shape)
+    found["shadow"] = np.where(unseen, IGNORE, draw.integers(0, 3, mask.shape)).astype(np.uint8)
+    found["crater"] = np.where(unseen, 0, draw.integers(0, 65536, mask.shape)).astype(np.uint16)
+    found["slope"] = np.where(unseen, np.float32(np.nan), slope)
+    found["hazard"] = np.where(unseen, IGNORE, hazard).astype(np.uint8)
     return {name: found[name] for name in outputs}
 
 

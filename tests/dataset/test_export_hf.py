@@ -60,10 +60,12 @@ def test_depth_and_normals_are_arrays(tmp_path) -> None:
         assert row["depth"].shape == (HEIGHT, WIDTH) and (row["depth"] == arrays["depth"]).all()
         assert (row["normals"] == arrays["normals"].astype(np.float16)).all()
         assert (row["right"] == arrays["right"]).all() and (row["disparity"] == arrays["disparity"]).all()
+        assert all((row[name] == arrays[name]).all() for name in ("shadow", "crater", "hazard"))
+        assert np.array_equal(row["slope"], arrays["slope"], equal_nan=True)
 
 
 def test_large_frames_lie_fewer_to_a_row_group(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(huggingface, "HELD_BYTES", 2 * WIDTH * HEIGHT * 29)
+    monkeypatch.setattr(huggingface, "HELD_BYTES", 2 * WIDTH * HEIGHT * 37)
     write_rocky(tmp_path / "val", 3, seed=4)
     export(tmp_path / "val", tmp_path / "out", to="hf")
     file = parquet.ParquetFile(tmp_path / "out/data/val-00000-of-00001.parquet")

@@ -218,8 +218,8 @@ def test_survey_keeps_the_last_line_of_a_frame_and_drops_the_rest(tmp_path: Path
     assert found.journal.missing().tolist() == [2, 3] and len(found.journal) == 3
     assert sorted(read_journal(split)) == [0, 1, 4]
     assert found.extra == [f"{name}/{name}_00005.{end}" for name, end in (
-        ("depth", "npy"), ("disparity", "npy"), ("instance", "png"), ("mask", "png"), ("normals", "npy"),
-        ("rgb", "png"), ("right", "png"),
+        ("crater", "png"), ("depth", "npy"), ("disparity", "npy"), ("hazard", "png"), ("instance", "png"),
+        ("mask", "png"), ("normals", "npy"), ("rgb", "png"), ("right", "png"), ("shadow", "png"), ("slope", "npy"),
     )]  # fmt: skip
 
 

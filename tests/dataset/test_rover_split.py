@@ -7,19 +7,23 @@ from pathlib import Path
 import numpy as np
 from split_drawing import PARAMS, digest, draw
 
+from regolith.lunar.dataset.contract import Contract
 from regolith.lunar.dataset.layout import read_journal
 from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.pointcloud import FrameCamera, unproject
+from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.labels import REGOLITH
 from regolith.lunar.params import change_params
 from regolith.lunar.randomize import draw_frame
+from regolith.lunar.stage.truth import TRUTHS
 
 RIG = change_params(
     PARAMS,
     {
         "camera.rig": "viper", "camera.view": "hazcam_front_left", "camera.baseline_m": 0.0, "dataset.right": False,
-        "dataset.disparity": False,
+        "dataset.disparity": False, "dataset.shadow": True, "dataset.crater": True, "dataset.slope": True,
+        "dataset.hazard": True,
     },
 )  # fmt: skip
 
@@ -32,11 +36,27 @@ def test_a_split_of_the_rover_is_whole_and_resumes_to_the_same_bytes(tmp_path: P
     assert found["problems"] == [] and found["frames"] == 3
     records = read_journal(split)
     assert all(records[index].counts["ignore"] > 0 for index in range(3))
+    for frame in open_split(split):
+        assert frame.shadow is not None and frame.slope is not None and frame.hazard is not None
+        assert ((frame.shadow == 255) == (frame.mask >= 2)).all() and (frame.shadow == 0).any()
+        assert (np.isnan(frame.slope) == (frame.mask >= 2)).all() and frame.crater is not None
     assert all(records[index].spec["rover"]["carries"] for index in range(3))
     whole = digest(split)
     (split / file_name("mask", 1)).unlink()
     draw(tmp_path, RIG, frames=3)
     assert digest(split) == whole
+
+
+def test_what_is_asked_of_the_ground_changes_nothing_else(tmp_path: Path) -> None:
+    """Frames and contract of a split that asks for none of it are as they were, but for these files."""
+    off = change_params(RIG, {f"dataset.{name}": False for name in TRUTHS})
+    draw(tmp_path / "with", RIG, frames=1)
+    draw(tmp_path / "without", off, frames=1)
+    rich, plain = digest(tmp_path / "with/val"), digest(tmp_path / "without/val")
+    files = [name for name in plain if name.endswith(("png", "npy"))]
+    assert len(files) == 4 and {name: rich[name] for name in files}.items() <= plain.items()
+    written = Contract.read(tmp_path / "without/val").parameters["dataset"]
+    assert written.keys() == {"frames_per_scene", "depth", "normals", "instance"}
 
 
 def test_points_of_a_tilted_camera_lie_on_the_ground(tmp_path: Path) -> None:

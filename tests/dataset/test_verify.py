@@ -40,9 +40,9 @@ def test_whole_split_passes_every_check(whole) -> None:
     result = verify(whole)
     assert result["problems"] == [] and result["notes"] == [] and result["frames"] == 3
     assert checks(result) == {
-        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 21, "mask values": 3, "class counts": 3,
+        "contract": 2, "journal": 3, "indices": 3, "files": 3, "pictures": 33, "mask values": 3, "class counts": 3,
         "instances": 3, "depth": 3, "normals": 3, "disparity": 3, "triangulation": 3, "parameters": 3, "draws": 3,
-        "quarantine": None, "columns": None,
+        "shadows": 3, "craters": 3, "slopes": 3, "hazards": 3, "steepness": 3, "quarantine": None, "columns": None,
         "splits": None, "domains": None, "duplicates": 3,
     }  # fmt: skip
 
@@ -136,6 +136,14 @@ MASK = arrays(1)["mask"]
         ("triangulation", "disparity", np.nextafter(arrays(1)["disparity"], 9e9) * (1 + 2e-6)),
         ("triangulation", "disparity", arrays(1)["disparity"][:, ::-1]),
         ("triangulation", "disparity", 1.5 * arrays(1)["disparity"]),
+        ("shadows", "shadow", np.zeros((SIZE, SIZE), np.uint8)),
+        ("shadows", "shadow", np.where(MASK < 2, 3, 255).astype(np.uint8)),
+        ("craters", "crater", np.ones((SIZE, SIZE), np.uint16)),
+        ("slopes", "slope", np.nan_to_num(arrays(1)["slope"])),
+        ("slopes", "slope", np.where(MASK < 2, 91, np.nan).astype(np.float32)),
+        ("hazards", "hazard", np.zeros((SIZE, SIZE), np.uint8)),
+        ("hazards", "hazard", np.where(MASK < 2, 4, 255).astype(np.uint8)),
+        ("steepness", "hazard", np.where(MASK < 2, arrays(1)["hazard"] ^ 1, 255).astype(np.uint8)),
         ("normals", "normals", 1.01 * arrays(1)["normals"]),
         ("normals", "normals", np.where(MASK[..., None] == 2, [0, 0, 1], arrays(1)["normals"])),
     ],
@@ -145,7 +153,7 @@ def test_frames_that_were_written_wrong_are_found(split, check: str, output: str
     rewrite(split, 1, **{output: array})
     assert (check, file_name(output, 1)) in found(split)
     assert {where for _, where in found(split)} <= {
-        file_name(name, 1) for name in (output, "instance", "depth", "disparity")
+        file_name(name, 1) for name in (output, "instance", "depth", "disparity", "shadow", "crater", "slope", "hazard")
     }
 
 
@@ -244,7 +252,8 @@ def test_frames_outside_the_rock_shares_asked_for_are_noted(tmp_path) -> None:
     mask.ravel()[:20] = 1
     depth, instance = np.ones((SIZE, SIZE), np.float32), mask.astype(np.uint16)
     normals = np.broadcast_to([0.0, 0.0, 1.0], (SIZE, SIZE, 3))
-    rewrite(split, 1, mask=mask, depth=depth, instance=instance, normals=normals)
+    plain = {name: np.zeros((SIZE, SIZE), np.uint8) for name in ("shadow", "hazard")}
+    rewrite(split, 1, mask=mask, depth=depth, instance=instance, normals=normals, slope=0 * depth, **plain)
     assert read_journal(split)[1].counts == counts
     result = verify(split)
     assert result["problems"] == []

@@ -191,6 +191,19 @@ def test_stereo_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     check_picture(tmp_path / "picture.jpg")
 
 
+def test_more_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it says of the frame is what its files hold."""
+    load(14).main(out=tmp_path, preset="v1", steepest=3.0, frames=2, size=64)
+    said = re.search(r"frame (\d+): .* (\d+)% lies in shadow, .* (\d+)% is too steep", capsys.readouterr().out)
+    assert said is not None
+    frame = rl.open_split(tmp_path / "data/val")[int(said[1])]
+    ground = frame.mask < 2
+    assert frame.shadow is not None and frame.slope is not None
+    assert int(said[2]) == round(100 * np.mean(frame.shadow[ground] > 0))
+    assert int(said[3]) == round(100 * np.mean(frame.slope[ground] > 3.0)) > 0
+    check_picture(tmp_path / "picture.jpg")
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
     """Address of a cluster of one node on this machine."""

@@ -25,7 +25,7 @@ from regolith.lunar.dataset.outputs import Output, file_name
 from regolith.lunar.dataset.survey import OURS
 from regolith.lunar.dataset.verify import verify
 from regolith.lunar.labels import ROCK, SKY
-from regolith.lunar.params import InputError, Interval, Params, load_preset
+from regolith.lunar.params import InputError, Interval, Params, change_params, load_preset
 from regolith.lunar.render.replicator import ReplicatorRenderer
 
 BASE = load_preset("v1")
@@ -319,3 +319,16 @@ def test_arguments_for_kit_reach_simulation_app() -> None:
     config = launch_config(["--/app/x=1"])
     assert config["headless"] is True and config["extra_args"] == [*EXTRA_ARGS, "--/app/x=1"]
     assert "--/rtx/descriptorSets=360000" in config["extra_args"]
+
+
+def test_outputs_it_cannot_draw_are_refused_before_anything_is_drawn(kit: KitApp, tmp_path: Path) -> None:
+    """In the app and by headless Isaac Sim, in one line; nothing is left on disk, nothing was opened or stepped."""
+    params = change_params(PARAMS, {"dataset.hazard": True, "dataset.shadow": True})
+    line = r"dataset\.shadow: True .*draws no shadow, hazard, the embedded one does"
+    untitled = kit.context.get_stage_url()
+    with pytest.raises(InputError, match=line):
+        export(tmp_path / "app", params)
+    with pytest.raises(InputError, match=line):
+        generate(params, tmp_path / "isaac", executor="isaac", command=worker(), **ARGS)
+    assert kit.rep.quirks.steps == [] and kit.context.get_stage_url() == untitled
+    assert not list(tmp_path.rglob("*.*"))

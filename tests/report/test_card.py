@@ -35,10 +35,12 @@ from regolith.lunar.report.split_stats import (
     read_timings,
     spread,
 )
+from regolith.lunar.report.truth import colour_truth
 
 SECTIONS = [
     "Frames",
     "Stereo pairs",
+    "Shadow, craters, slope, hazards",
     "Classes",
     "Apparent rock sizes",
     "Light",
@@ -97,7 +99,7 @@ def test_page_is_whole_and_needs_no_network(whole, html) -> None:
     assert all(source.startswith(("data:image/", "#")) for source in sources)
     assert not re.findall(r"@import|url\(|<script|<link", html)
     pictures = [source for source in sources if source.startswith("data:image/")]
-    assert len(pictures) == 24 + 6 + 7 and len(set(pictures)) == len(pictures)
+    assert len(pictures) == 24 + 6 + 6 + 7 and len(set(pictures)) == len(pictures)
     for source in pictures:
         kind, data = source.split(";base64,")
         assert base64.b64decode(data, validate=True)[:5] in (b"\xff\xd8\xff\xe0\x00", b"\x89PNG\r", b"<?xml"), kind
@@ -180,6 +182,37 @@ def test_pairs_are_shown_with_the_range_of_their_disparity(whole, tmp_path, html
     dataset = BASE.dataset.model_copy(update={"depth": True})
     alone = write_split(tmp_path / "val", 2, params=FEW.model_copy(update={"dataset": dataset}))
     assert "Stereo" not in page(alone)
+
+
+def test_truths_are_told_by_their_shares(whole, tmp_path, html) -> None:
+    """Of evenly spread frames; nothing is said where a split keeps none, and only of what it keeps."""
+    told = section(html, "Shadow, craters, slope, hazards")
+    frames = spread(30, 6)
+    shadow, crater, hazard = (
+        np.stack([np.asarray(Image.open(whole / file_name(name, index))) for index in frames])
+        for name in ("shadow", "crater", "hazard")
+    )
+    slope = np.stack([np.load(whole / file_name("slope", index)) for index in frames])
+    assert "the picture, then shadow, crater, slope, hazard" in told
+    assert f"{np.mean(shadow[shadow < 255] == 1):.0%} in cast shadow" in told
+    assert f"{np.mean(crater > 0):.0%} of the pixels lie in a crater" in told
+    assert f"at most {np.nanquantile(slope, 0.5):.1f}°, 95 % of it {np.nanquantile(slope, 0.95):.1f}°" in told
+    assert f"{np.mean(hazard[hazard < 255] == 3):.0%} both (red)" in told
+    for kept, heading in (("depth", False), ("crater", True)):
+        dataset = BASE.dataset.model_copy(update={kept: True})
+        html = page(write_split(tmp_path / kept, 2, params=FEW.model_copy(update={"dataset": dataset})))
+        assert ("<h2>Shadow" in html) == heading and "in cast shadow" not in html
+
+
+def test_colours_leave_sky_and_rover_black() -> None:
+    rgb = np.full((2, 2, 3), 90, np.uint8)
+    shadow = colour_truth("shadow", np.array([[0, 1], [2, 255]], np.uint8), rgb)
+    hazard = colour_truth("hazard", np.array([[0, 1], [3, 255]], np.uint8), rgb)
+    slope = colour_truth("slope", np.array([[0, 10], [45, np.nan]], np.float32), rgb)
+    for picture in (shadow, hazard, slope):
+        assert not picture[1, 1].any() and len(np.unique(picture.reshape(-1, 3), axis=0)) == 4
+    crater = colour_truth("crater", np.array([[0, 1], [2, 0]], np.uint16), rgb)
+    assert (crater[0, 0] == 90).all() and (crater[0, 1] != crater[1, 0]).any()
 
 
 def test_redraws_are_counted(whole, html) -> None:

@@ -93,7 +93,9 @@ def open_torch_split(
         Items {image, mask, index}, and the other outputs where the split has them: `image` uint8 [3, H, W];
         `mask` int64 [H, W], classes and 255 for ignored pixels; `depth` float32 [H, W] along the ray [m], inf on sky;
         `instance` int64 [H, W], rock ids and 0; `normals` float32 [3, H, W] in the world frame; `right` uint8
-        [3, H, W], the picture of the right camera; `disparity` float32 [H, W] of the rectified pair [px], 0 on sky.
+        [3, H, W], the picture of the right camera; `disparity` float32 [H, W] of the rectified pair [px], 0 on sky;
+        `shadow` int64 [H, W], 0 lit, 1 cast, 2 turned away; `crater` int64 [H, W], crater numbers and 0; `slope`
+        float32 [H, W] [deg]; `hazard` int64 [H, W], bit 0 slope, bit 1 step; of these 255 or NaN on sky and rover.
 
     Raises:
         InputError: torch is not installed, or the folder is no split.

@@ -14,7 +14,7 @@ from regolith.lunar.dataset.journal import OpenJournal
 from regolith.lunar.dataset.run import SplitRun, begin
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import Params
-from regolith.lunar.render.base import AppRenderer
+from regolith.lunar.render.base import AppRenderer, check_outputs
 
 _T = TypeVar("_T")
 
@@ -61,10 +61,12 @@ async def generate_async(
         What `generate` returns, and `stopped`: whether `stop` ended it before the split was complete.
 
     Raises:
-        InputError: Bad split or size, a folder begun with other parameters, in use by another run, or without room.
+        InputError: Bad split or size, an output the renderer lacks, a folder begun with other parameters, in use by
+            another run, or without room.
         RuntimeError: The renderer failed.
     """
     folder, contract = begin(params, out, split=split, frames=frames, width=width, height=height, seed=seed)
+    check_outputs(renderer, contract.extras)
     run = _AppRun(folder, contract, renderer, emit=emit, stop=stop, paused=paused, other_backend=other_backend)
     cancelled = False
     try:

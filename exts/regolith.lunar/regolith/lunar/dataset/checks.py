@@ -24,6 +24,7 @@ from regolith.lunar.randomize import outside
 from regolith.lunar.reading import open_regular, read_bytes
 from regolith.lunar.stage.lens import Lens
 from regolith.lunar.stage.stereo import baseline_m, disparity
+from regolith.lunar.stage.truth import STEEP, steep_ground
 
 CHECKS = {
     "contract": "dataset.json, its copy and views.jsonl are as written",
@@ -35,6 +36,7 @@ CHECKS = {
     "class counts": "the journal's are the mask's",
     **{row.check.name: row.check.holds for row in OUTPUTS.values() if row.check is not None},
     "triangulation": "disparity is focal length · baseline / depth along the axis",
+    "steepness": "hazards of slope are where the slope is over dataset.hazard_slope_deg",
     "parameters": "inside the split's intervals",
     "draws": "as the dataset's seed gives them",
     "quarantine": "quarantine.json is as written, of these frames",
@@ -264,6 +266,8 @@ def check_frame(split: SplitCheck, record: FrameRecord) -> FrameCheck:
         _check_mask(found, record, arrays)
     if {"depth", "disparity"} <= arrays.keys() and contract is not None and split.params is not None:
         _check_triangulation(found, contract, split.params, record, arrays)
+    if {"slope", "hazard"} <= arrays.keys() and split.params is not None:
+        _check_steepness(found, split.params, record, arrays)
     return found
 
 
@@ -307,6 +311,18 @@ def _check_triangulation(
     if wrong:
         problem = f"{wrong} pixels do not go with the depth; should be: {CHECKS['triangulation']}"
         found.problems.append(("triangulation", file_name("disparity", record.index), problem))
+
+
+def _check_steepness(found: FrameCheck, params: Params, record: FrameRecord, arrays: dict[str, np.ndarray]) -> None:
+    """Check that hazards of slope are those of the slopes."""
+    found.checked.append("steepness")
+    slope, hazard = arrays["slope"], arrays["hazard"]
+    seen = np.isfinite(slope) & (hazard != IGNORE)
+    steep = steep_ground(slope, params.dataset.hazard_slope_deg)
+    wrong = int(np.count_nonzero(seen & (steep != (hazard & STEEP > 0))))
+    if wrong:
+        problem = f"{wrong} pixels do not go with the slope; should be: {CHECKS['steepness']}"
+        found.problems.append(("steepness", file_name("hazard", record.index), problem))
 
 
 def _counts(counts: dict[str, int]) -> str:

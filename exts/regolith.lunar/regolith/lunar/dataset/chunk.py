@@ -32,7 +32,15 @@ from regolith.lunar.jobs.tether import end_with
 from regolith.lunar.params import InputError, Params
 from regolith.lunar.randomize import draw_frame, draw_scene, narrowed
 from regolith.lunar.reading import read_json
-from regolith.lunar.render.base import AppRenderer, AtOnce, Renderer, StoppedError, closed_after, run_through
+from regolith.lunar.render.base import (
+    AppRenderer,
+    AtOnce,
+    Renderer,
+    StoppedError,
+    check_outputs,
+    closed_after,
+    run_through,
+)
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.system import STOP_SIGNALS, peak_bytes
 
@@ -147,6 +155,7 @@ async def draw_task(
             result["renderer"] = renderer.describe()
             clock.lap("start")
             _agree(task, result["renderer"])
+            check_outputs(renderer, task.contract.extras)
             with FrameWriter(task.split, task.part) as writer:
                 async with contextlib.aclosing(_frames(task, renderer, writer, clock, stopped, paused)) as frames:
                     async for index in frames:

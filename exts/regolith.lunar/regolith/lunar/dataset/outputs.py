@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from regolith.lunar.labels import ROCK, SKY
+from regolith.lunar.labels import IGNORE, ROCK, SKY
 from regolith.lunar.params import Params
 
 PNG_LEVEL = 2
@@ -117,6 +117,27 @@ def _disparity_pixels(disparity: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask == SKY, disparity != 0, ~(np.isfinite(disparity) & (disparity > 0)))
 
 
+def _unseen(mask: np.ndarray) -> np.ndarray:
+    """Pixels of which no more is known than that they are sky, or no part of the ground: the rover."""
+    return (mask == SKY) | (mask == IGNORE)
+
+
+def _shadow_pixels(shadow: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return np.where(_unseen(mask), shadow != IGNORE, shadow > 2)
+
+
+def _crater_pixels(crater: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return _unseen(mask) & (crater != 0)
+
+
+def _slope_pixels(slope: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return np.where(_unseen(mask), ~np.isnan(slope), ~((slope >= 0) & (slope <= 90)))
+
+
+def _hazard_pixels(hazard: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return np.where(_unseen(mask), hazard != IGNORE, hazard > 3)
+
+
 OUTPUTS: dict[str, Output] = {
     row.name: row
     for row in (
@@ -138,6 +159,22 @@ OUTPUTS: dict[str, Output] = {
         Output(
             "disparity", np.dtype("<f4"),
             check=PixelCheck("disparity", "0 on the sky and only there", _disparity_pixels),
+        ),
+        Output(
+            "shadow", np.dtype("u1"), "L",
+            check=PixelCheck("shadows", "0, 1 or 2, and 255 on sky and rover", _shadow_pixels),
+        ),
+        Output(
+            "crater", np.dtype("<u2"), "I;16",
+            check=PixelCheck("craters", "0 on sky and rover", _crater_pixels),
+        ),
+        Output(
+            "slope", np.dtype("<f4"),
+            check=PixelCheck("slopes", "0 … 90, and NaN on sky and rover", _slope_pixels),
+        ),
+        Output(
+            "hazard", np.dtype("u1"), "L",
+            check=PixelCheck("hazards", "0 … 3, and 255 on sky and rover", _hazard_pixels),
         ),
     )
 }  # fmt: skip

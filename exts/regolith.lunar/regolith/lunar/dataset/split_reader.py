@@ -105,11 +105,34 @@ class StoredFrame:
         """Disparity of the rectified pair [px], float32, shape [H, W], 0 on sky; None if not kept."""
         return self._optional("disparity")
 
+    @property
+    def shadow(self) -> np.ndarray | None:
+        """Shadow: 0 lit by the sun's centre, 1 cast, 2 turned away from it, 255 sky and rover, uint8, shape [H, W].
+
+        None if not kept.
+        """
+        return self._optional("shadow")
+
+    @property
+    def crater(self) -> np.ndarray | None:
+        """1 + number of the youngest crater a point lies in, 0 elsewhere, uint16, shape [H, W]; None if not kept."""
+        return self._optional("crater")
+
+    @property
+    def slope(self) -> np.ndarray | None:
+        """Slope over a rover's footprint [deg], float32, shape [H, W], NaN on sky and rover; None if not kept."""
+        return self._optional("slope")
+
+    @property
+    def hazard(self) -> np.ndarray | None:
+        """Hazards: bit 0 slope, bit 1 step, 255 sky and rover, uint8, shape [H, W]; None if not kept."""
+        return self._optional("hazard")
+
     def _optional(self, output: str) -> np.ndarray | None:
         return self._source.array(output, self._record) if self._source.has(output) else None
 
     def path(self, output: str = "rgb") -> Path:
-        """Path of the file of an output: rgb, mask, depth, normals, instance, right or disparity."""
+        """Path of the file of an output, by its name (`dataset.outputs.OUTPUTS`): rgb, mask, depth, …."""
         return self._source.folder / file_name(output, self.index)
 
     def __eq__(self, other: object) -> bool:
@@ -156,7 +179,7 @@ class SplitReader(Sequence[StoredFrame]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Outputs every frame has: rgb, mask, and of depth, normals, instance, right, disparity those that are kept."""
+        """Outputs every frame has: rgb, mask, and those of the optional ones that are kept."""
         return ("rgb", "mask", *self._source.extras)
 
     @property

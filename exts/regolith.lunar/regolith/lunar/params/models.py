@@ -67,6 +67,39 @@ class DatasetParams(GrownGroup):
     disparity: bool = quantity(
         False, "Also write the disparity of the rectified stereo pair, float32 pixels, as `.npy`.", later=True
     )
+    shadow: bool = quantity(
+        False,
+        "Also write shadows as 8-bit PNG: 0 lit by the sun's centre, 1 cast shadow, 2 turned away, 255 sky and rover.",
+        later=True,
+    )
+    crater: bool = quantity(
+        False,
+        "Also write crater interiors as 16-bit PNG: 1 + the number of the youngest crater around a point, 0 for none.",
+        later=True,
+    )
+    slope: bool = quantity(
+        False, "Also write the slope under a rover's footprint, float32 degrees, as `.npy`; NaN on sky and rover.",
+        later=True,
+    )  # fmt: skip
+    hazard: bool = quantity(
+        False,
+        "Also write hazards to a rover as 8-bit PNG: 1 slope, 2 step, 3 both, 0 neither, 255 sky and rover.",
+        later=True,
+    )
+    footprint_m: float = quantity(
+        0.5,
+        "Radius of the disc over which slope and step are taken: half the wheel base of the rover.",
+        unit="m", ge=0.05, le=5, step=0.05, later=True,
+    )  # fmt: skip
+    hazard_slope_deg: float = quantity(
+        15.0, "Slope above which ground is a hazard.", unit="deg", ge=1, le=60, step=0.5, later=True
+    )
+    hazard_step_m: float = quantity(
+        0.17,
+        "Step above which ground is a hazard: highest minus lowest surface, off the plane of the disc; the ground "
+        "clearance of the rover.",
+        unit="m", ge=0.01, le=2, step=0.01, later=True,
+    )  # fmt: skip
 
 
 class Params(Group):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from regolith.lunar.params import InputError
 from regolith.lunar.stage.spec import FrameSpec
 
 if TYPE_CHECKING:
@@ -38,6 +39,18 @@ def run_through(awaitable: Awaitable[_T]) -> _T:
     except StopIteration as end:
         return end.value
     raise RuntimeError("a step waits for an event loop that does not run")
+
+
+def check_outputs(renderer: object, outputs: Iterable[str]) -> None:
+    """Refuse outputs that a renderer cannot draw, by its `lacks`; one without draws all.
+
+    Raises:
+        InputError: Naming the first of them.
+    """
+    missing = [name for name in outputs if name in getattr(renderer, "lacks", frozenset())]
+    if missing:
+        allowed = f"false: this renderer draws no {', '.join(missing)}, the embedded one does"
+        raise InputError(f"dataset.{missing[0]}", True, allowed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +90,26 @@ class Frame:
     def disparity(self) -> np.ndarray | None:
         """Disparity of the rectified pair (`stage.stereo`) [px], float32, shape [H, W]; 0 on sky."""
         return self.extras.get("disparity")
+
+    @property
+    def shadow(self) -> np.ndarray | None:
+        """Shadow: 0 lit by the sun's centre, 1 cast, 2 turned away from it, 255 sky and rover, uint8, shape [H, W]."""
+        return self.extras.get("shadow")
+
+    @property
+    def crater(self) -> np.ndarray | None:
+        """1 + number on the stage of the youngest crater a point lies in, 0 for none, uint16, shape [H, W]."""
+        return self.extras.get("crater")
+
+    @property
+    def slope(self) -> np.ndarray | None:
+        """Slope over a rover's footprint [deg], float32, shape [H, W]; NaN on sky and rover."""
+        return self.extras.get("slope")
+
+    @property
+    def hazard(self) -> np.ndarray | None:
+        """Hazards to a rover: bit 0 slope, bit 1 step, 255 sky and rover, uint8, shape [H, W]."""
+        return self.extras.get("hazard")
 
     def arrays(self, outputs: Iterable[str]) -> dict[str, np.ndarray]:
         """Arrays by the dataset's names of outputs.
@@ -129,8 +162,8 @@ class Renderer(Protocol):
             width: Picture width in pixels.
             height: Picture height in pixels; pixels are square, the vertical field of view follows.
             quality: Samples and light transport.
-            outputs: Which outputs to return beside rgb and mask: depth, normals, instance, and where the stage has a
-                right camera right, disparity.
+            outputs: Which outputs to return beside rgb and mask: depth, normals, instance, shadow, where the stage has
+                a right camera right, disparity, and where it says what they need (`stage.truth`) crater, slope, hazard.
         """
         ...
 
@@ -222,6 +255,7 @@ class AtOnce:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer, self.baked = renderer, renderer.baked
+        self.lacks = getattr(renderer, "lacks", frozenset())
 
     def describe(self) -> dict[str, Any]:
         """Describe the renderer."""

@@ -37,6 +37,14 @@ class FusedScene:
         """Class at each pixel centre, uint8, shape [H, W]: one traced ray a pixel and nothing else."""
         return self.kernels.classes(view, width, height)
 
+    def blocked(self, starts: np.ndarray, way: np.ndarray) -> np.ndarray:
+        """Tell whether rays meet anything (`scene.CompiledScene.blocked`)."""
+        return self.kernels.blocked(starts, way)
+
+    def heights(self, at: np.ndarray) -> np.ndarray:
+        """Height of the topmost surface of what stays (`scene.CompiledScene.heights`)."""
+        return self.kernels.heights(at)
+
     def draw(self, view: View, width: int, height: int, options: DrawOptions) -> tuple[np.ndarray, Labels | None]:
         """Draw a view (`scene.CompiledScene.draw`)."""
         kernels = self.kernels

@@ -376,6 +376,25 @@ class Kernels:
         label = dr.select(valid, dr.gather(mi.UInt32, self.labels, number * 2), SKY)
         return label.numpy().astype(np.uint8).reshape(height, width)
 
+    def blocked(self, starts: np.ndarray, way: np.ndarray) -> np.ndarray:
+        """Whether rays from points, shape [N, 3], in one direction meet anything, bool, shape [N]."""
+        if not len(starts):
+            return np.zeros(0, bool)
+        ray = mi.Ray3f(mi.Point3f(*_columns(starts)), mi.Vector3f(*(dr.opaque(mi.Float, float(x)) for x in way)))
+        return self.tracer.blocked(ray, coherent=True, active=mi.Bool(True)).numpy()
+
+    def heights(self, at: np.ndarray) -> np.ndarray:
+        """Height of what stays [m] at x, y, shape [N, 2]; float64, shape [N], -inf over nothing."""
+        x, y = _columns(at)
+        above = self.tracer.top + 1.0
+        ray = mi.Ray3f(mi.Point3f(x, y, dr.opaque(mi.Float, above)), mi.Vector3f(0.0, 0.0, -1.0))
+        return above - self.tracer.depth(ray).numpy().astype(np.float64)
+
+
+def _columns(array: np.ndarray) -> list[Any]:
+    """Columns of an array, on the device."""
+    return [mi.Float(np.ascontiguousarray(column, np.float32)) for column in array.T]
+
 
 def _aligned(array: np.ndarray) -> np.ndarray:
     """An array's values end to end at an address that Dr.Jit's packet gathers take, shape [size].

@@ -17,9 +17,11 @@ from regolith.lunar.render.compile import Geometry, read_geometry, read_placemen
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.scene import CompiledScene, DrawOptions, Labels, check_wanted
 from regolith.lunar.render.stereo import read_right
+from regolith.lunar.render.truth import draw_truths, read_wanted
 from regolith.lunar.render.view import View, read_view
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.stereo import PAIR, disparity
+from regolith.lunar.stage.truth import TRUTHS
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -124,22 +126,24 @@ class MitsubaRenderer:
             height: Picture height in pixels.
             quality: draft (4 samples, direct light), default (8 samples, reduced one-bounce pass) or reference (256
                 samples, brute-force bounce).
-            outputs: Which of depth, normals, instance, right and disparity to return.
+            outputs: Which of depth, normals, instance, right, disparity, shadow, crater, slope and hazard to return.
             samples: Samples per pixel instead of the quality's; a power of two.
             stop: Asked every few milliseconds whether to give the picture up. It changes no pixel.
 
         Raises:
             InputError: A size or quality that is not allowed, no stage was loaded, or it has no right camera for
-                outputs of a stereo pair.
+                outputs of a stereo pair, no craters or no footprint for those that need them.
             StoppedError: `stop` returned true.
         """
         scene, view, count = self._view(width, height, quality, samples)
         assert self._stage is not None
         right = read_right(self._stage, view) if outputs & {*PAIR} else None
+        wanted = read_wanted(self._stage, outputs & {*TRUTHS})
         options = DrawOptions(count, quality, self.threads, labels=True, stop=stop)
         radiance, found = _light(scene, view, width, height, options)
         assert found is not None
-        extras = {name: getattr(found, name) for name in outputs - {*PAIR}}
+        extras = {name: getattr(found, name) for name in outputs - {*PAIR, *TRUTHS}}
+        extras |= draw_truths(scene, view, found, wanted, stop=stop)
         if right is not None and "right" in outputs:
             extras["right"] = develop_view(_light(scene, right.view, width, height, options)[0], right.view)
         if right is not None and "disparity" in outputs:

@@ -26,7 +26,7 @@ from pxr import Sdf, Usd
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render import annotations, rtx
-from regolith.lunar.render.base import Frame, Quality, run_through
+from regolith.lunar.render.base import Frame, Quality, check_outputs, run_through
 from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.product import Products
@@ -37,6 +37,7 @@ from regolith.lunar.render.view import View, read_view
 from regolith.lunar.scratch import scratch_folder
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.stereo import PAIR, disparity
+from regolith.lunar.stage.truth import TRUTHS
 from regolith.lunar.system import discard
 
 Picture = Literal["hdr", "ldr"]
@@ -62,6 +63,8 @@ class ReplicatorRenderer:
 
     name = "replicator"
     baked = True
+    lacks = frozenset(TRUTHS)
+    """Outputs it cannot draw (`check_outputs`): no annotator traces rays of ours."""
 
     def __init__(
         self, *, picture: Picture = "hdr", gain: float = 1.0, stopped: Callable[[], bool] = lambda: False
@@ -275,6 +278,7 @@ class ReplicatorRenderer:
     async def _render(
         self, width: int, height: int, quality: Quality, outputs: frozenset[str], pace: rtx.Pace
     ) -> Frame:
+        check_outputs(self, sorted(outputs))
         async with self._closed_on_failure():
             view = self._prepare(width, height, quality)
             wanted = {schema.CAMERA: {self.picture, *LABELS, *(outputs - {*PAIR})}}

@@ -80,6 +80,8 @@ class ScalarScene:
         self.direct: Any = mi.load_dict({"type": "direct", "emitter_samples": 1, "bsdf_samples": 0})
         self.rows = np.zeros((1, ROW_WIDTH), np.float32)
         self.seeds = np.zeros(1, np.uint32)
+        self._still: Any = None
+        """Scene of what stays, once it was asked for; the whole one where nothing moves."""
 
     def _build(self) -> None:
         """Make the flat mesh of where everything is."""
@@ -332,6 +334,38 @@ class ScalarScene:
                 prim[k], t[k] = found.prim_index, found.t
                 u[k], v[k] = found.prim_uv
         return _Hits(valid=t > 0.0, prim=prim, u=u, v=v, t=t, direction=out.astype(np.float32))
+
+    def blocked(self, starts: Array, way: Array) -> Array:
+        """Tell whether rays meet anything (`scene.CompiledScene.blocked`), one by one."""
+        import mitsuba as mi
+
+        to = mi.Vector3f(way.tolist())
+        hit = (self.scene.ray_test(mi.Ray3f(mi.Point3f(start), to)) for start in starts.tolist())
+        return np.fromiter(hit, bool, len(starts))
+
+    def heights(self, at: Array) -> Array:
+        """Height of the topmost surface of what stays (`scene.CompiledScene.heights`), one by one."""
+        import mitsuba as mi
+
+        scene = self._what_stays()
+        above, down = float(np.float32(scene.bbox().max.z)) + 1.0, mi.Vector3f(0.0, 0.0, -1.0)
+        met = (
+            scene.ray_intersect_preliminary(mi.Ray3f(mi.Point3f(x, y, above), down)).t
+            for x, y in at.astype(np.float32).tolist()
+        )
+        return above - np.fromiter(met, np.float64, len(at))
+
+    def _what_stays(self) -> Any:
+        import mitsuba as mi
+
+        if self._still is None:
+            moves = np.array([placed.moves for placed in self.tables.objects])
+            self._still = self.scene
+            if moves.any():
+                points, faces, first = flatten(self.tables, self.packed)
+                mesh = self._mesh(points, faces[~np.repeat(moves, np.diff(first))])
+                self._still = mi.load_dict({**SCENE, "ground": mesh})
+        return self._still
 
     def classes(self, view: View, width: int, height: int) -> Array:
         """Class at each pixel centre, uint8, shape [H, W]."""

@@ -75,6 +75,29 @@ class CompiledScene(Protocol):
         """Draw the class at each pixel centre alone: equal to `draw`'s, uint8, shape [H, W]."""
         ...
 
+    def blocked(self, starts: np.ndarray, way: np.ndarray) -> np.ndarray:
+        """Tell whether rays meet anything.
+
+        Args:
+            starts: Where they start [m], shape [N, 3].
+            way: Direction of all of them, unit vector, shape [3].
+
+        Returns:
+            bool, shape [N].
+        """
+        ...
+
+    def heights(self, at: np.ndarray) -> np.ndarray:
+        """Height of the topmost surface of what stays, the rover not counted.
+
+        Args:
+            at: x, y [m], shape [N, 2].
+
+        Returns:
+            [m], float64, shape [N]; -inf over nothing.
+        """
+        ...
+
 
 def check_wanted(stop: Callable[[], bool] | None) -> None:
     """Give a picture up where nobody wants it any more.

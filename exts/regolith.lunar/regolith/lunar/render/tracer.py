@@ -79,6 +79,16 @@ class Tracer:
         prim = dr.select(valid, found.prim_index, 0)
         return valid, number, prim, dr.select(valid, found.prim_uv, mi.Point2f(0.0)), found.t
 
+    @property
+    def top(self) -> float:
+        """Height of the highest point of what stays [m]."""
+        return float(np.float32(self._stays.bbox().max.z))
+
+    def depth(self, ray: Any) -> Any:
+        """Distance at which rays meet what stays; inf where they do not."""
+        found = self._stays.ray_intersect_preliminary(ray, coherent=True)
+        return dr.select(found.is_valid(), found.t, dr.inf)
+
     def blocked(self, ray: Any, *, coherent: bool, active: Any) -> Any:
         """Whether rays meet anything."""
         hit = self._stays.ray_test(ray, coherent=coherent, active=active)

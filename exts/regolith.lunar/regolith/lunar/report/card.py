@@ -33,6 +33,7 @@ from regolith.lunar.report.split_stats import (
     spread,
 )
 from regolith.lunar.report.stereo import stereo_section
+from regolith.lunar.report.truth import truth_section
 
 SAMPLES = 24
 """Frames on the contact sheet."""
@@ -104,10 +105,10 @@ def write_card(source: Source, path: Path, *, emit: Emit = _silent) -> dict[str,
     drawn = collect_drawn(params, source) if params else []
     timings = read_timings(source.folder / LOG)
     counts = {name: sum(record.counts[name] for record in records) for name in (*NAMES, "ignore")}
-    pairs = stereo_section(source)
+    others = [stereo_section(source), truth_section(source)]
     sections = [
         _frames_section(source, pixels),
-        *([pairs] if pairs else []),
+        *(section for section in others if section is not None),
         _classes_section(records, counts, params),
         _rocks_section(pixels, len(records)),
         _light_section(pixels, drawn),

@@ -27,6 +27,7 @@ from regolith.lunar.stage.scene import Scene
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, rng
 from regolith.lunar.stage.stereo import baseline_m
 from regolith.lunar.stage.terrain import Terrain, build_terrain
+from regolith.lunar.stage.truth import write_craters
 
 _T = Sdf.ValueTypeNames
 _LABELS = f"SemanticsLabelsAPI:{TAXONOMY}"
@@ -59,13 +60,16 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         The stage; its root layer is anonymous.
 
     Raises:
-        InputError: The camera finds no room between the rocks.
+        InputError: The camera finds no room between the rocks, or there are more craters than the output has numbers.
     """
     layer = Sdf.Layer.CreateAnonymous("regolith.usda")
     with Sdf.ChangeBlock():
         _write_root(layer, scene)
         write_looks(layer, scene.params, scene.spec.seed)
         _write_ground(layer, scene.terrain, baked)
+        if scene.params.dataset.crater:
+            craters = np.concatenate([scene.terrain.distant, scene.terrain.craters])
+            write_craters(layer.GetPrimAtPath(schema.GROUND), craters)
         banked = bank_fillets(scene.rocks, scene.terrain, scene.params.rocks, scene.spec.seed)
         if len(banked.faces):
             write.mesh(write.prim(layer, schema.FILLETS, "Mesh"), banked)

@@ -40,6 +40,7 @@ COUNT_MAX = 300_000
 """Most craters drawn for one square; beyond it the parameters ask for more than can be laid down in time order."""
 
 _OUTLINE = ((2, 0.045), (3, 0.03), (5, 0.018))  # departure of a rim from a circle: lobes, relative amplitude
+_OUTLINE_MAX = 1.0 + sum(amplitude for _, amplitude in _OUTLINE)
 _RADII = 501
 _LEVELS = 61
 
@@ -202,6 +203,33 @@ def rim_distance(dx: np.ndarray, dy: np.ndarray, crater: np.void) -> np.ndarray:
     for lobes, amplitude in _OUTLINE:
         rim = rim + amplitude * np.cos(lobes * azimuth + lobes * phase)
     return radius / (0.5 * crater["diameter"] * rim)
+
+
+def interiors(xy: np.ndarray, craters: np.ndarray) -> np.ndarray:
+    """Number the craters that points lie in, by their rims as they are laid down (`rim_distance`).
+
+    A crater wipes out what is older inside its rim: of several it is the youngest.
+
+    Args:
+        xy: Positions [m], shape [N, 2].
+        craters: `CRATER_DTYPE`, oldest first.
+
+    Returns:
+        1 + number of the youngest crater whose rim holds the point, 0 for none, int64, shape [N].
+    """
+    order = np.argsort(xy[:, 0], kind="stable")
+    x, y = np.ascontiguousarray(xy[order].T)
+    reach = 0.5 * _OUTLINE_MAX * craters["diameter"]
+    first, end = np.searchsorted(x, craters["x"] - reach), np.searchsorted(x, craters["x"] + reach)
+    found = np.zeros(len(x), np.int64)
+    for number in np.flatnonzero(end > first).tolist():
+        crater, lo, hi = craters[number], first[number], end[number]
+        near = lo + np.flatnonzero(np.abs(y[lo:hi] - crater["y"]) < reach[number])
+        inside = rim_distance(x[near] - crater["x"], y[near] - crater["y"], crater) < 1.0
+        found[near[inside]] = number + 1
+    numbers = np.empty_like(found)
+    numbers[order] = found
+    return numbers
 
 
 def overprint(z: np.ndarray, dx: np.ndarray, dy: np.ndarray, crater: np.void) -> np.ndarray:

@@ -19,6 +19,7 @@ from regolith.lunar.stage.pose import camera_matrix
 from regolith.lunar.stage.rover_stance import move_rover
 from regolith.lunar.stage.spec import FrameSpec, Stance, rng
 from regolith.lunar.stage.stereo import baseline_m
+from regolith.lunar.stage.truth import asks_ground, set_footprint
 
 TINT = (1.028, 1.0, 0.916)
 """Colour of lunar soil over its luminance (Rec. 709 weights): reflectance rises gently towards red, as in the
@@ -224,6 +225,8 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         move_rover(stage, frame.rover)
     if (baseline := baseline_m(params)) > 0.0:
         set_baseline(stage, baseline)
+    if asks_ground(params):
+        set_footprint(stage, params)
     set_sensor(
         stage,
         full_well_e=sensor.full_well_e,

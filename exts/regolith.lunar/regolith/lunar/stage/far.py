@@ -76,7 +76,7 @@ def build_far(grid: Heightfield, fractal: Fractal, craters: np.ndarray, params: 
     Args:
         grid: The square.
         fractal: Its self-affine part.
-        craters: Its craters, oldest first (`CRATER_DTYPE`).
+        craters: Those of the rings (`far_craters`), then its own, each oldest first (`CRATER_DTYPE`).
         params: Stage parameters.
         scene: Seed and crater density.
     """
@@ -84,8 +84,7 @@ def build_far(grid: Heightfield, fractal: Fractal, craters: np.ndarray, params: 
     rings = _rings(cells, grid.half_x, grid.cell, params.terrain.far_radius_m)
     x, y = rings.xy[:, 0], rings.xy[:, 1]
     z = _relief(rings, fractal, params, scene)
-    distant = _far_craters(params, scene, grid.half_x)
-    _lay(x, y, z, np.concatenate([distant, craters]), grid.half_x)
+    _lay(x, y, z, craters, grid.half_x)
     cell = np.maximum(grid.cell, ring_cell(rings.half))
     close = cell < ROUGH_CELL_M
     rough = _smoothed(fractal.rough, x[close], y[close], cell[close])
@@ -220,7 +219,7 @@ def _smoothed(tile: Tile, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.
     return z
 
 
-def _far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
+def far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
     """Draw the craters beyond the square that the rings can carry: at least four cells across.
 
     In each doubling of the distance the law of `CraterParams` is cut at that size and goes on to a tenth of the far

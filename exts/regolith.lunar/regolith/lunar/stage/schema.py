@@ -4,7 +4,8 @@ A stage is Z up, in metres, default prim `/World`:
 
 ```
 /World                      Xform, kind "assembly"
-  Ground                    Xform, label regolith; the relief recipe as `regolith:relief:*` attributes
+  Ground                    Xform, label regolith; the relief recipe as `regolith:relief:*` attributes; where asked for
+                              the craters as `regolith:craters`, a rover's demands as `regolith:footprint:*`
     Terrain                 Mesh, the square working area: a regular grid (`regolith:grid:*`)
     Far                     Mesh, the relief out to the horizon; shares Terrain's border vertices
     Fillets                 Mesh, regolith banked against the foot of rocks; where there is relief
@@ -116,6 +117,20 @@ GRID_SHAPE = "regolith:grid:shape"
 
 GRID_CELL = "regolith:grid:cell"
 """double on Terrain: spacing of the grid [m]; the grid is centred on the origin."""
+
+CRATERS = "regolith:craters"
+"""double4[] on Ground: x, y, rim-to-rim diameter [m] and freshness of each crater of the grid and of the far relief,
+in the order they were laid; only where the output crater is asked for."""
+
+FOOTPRINT = "regolith:footprint:"
+"""Prefix on Ground of what a rover asks of it, where slope or hazard is asked for: `FOOTPRINT_VALUES`."""
+
+FOOTPRINT_VALUES: dict[str, tuple[str, str]] = {
+    "footprint_m": ("radius", "Radius of the disc over which slope and step are taken [m]."),
+    "hazard_slope_deg": ("slope", "Slope above which ground is a hazard [deg]."),
+    "hazard_step_m": ("step", "Step above which ground is a hazard [m]."),
+}
+"""What a rover asks of the ground: name of the parameter to name (double, prefixed) and documentation on Ground."""
 
 RELIEF = "regolith:relief:"
 """Prefix of the relief recipe on Ground; one attribute a field of `stage.relief.ReliefRecipe`."""

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from regolith.lunar.params import Params
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
-from regolith.lunar.stage.far import Fractal, build_far
+from regolith.lunar.stage.far import Fractal, build_far, far_craters
 from regolith.lunar.stage.mesh import Heightfield, TriMesh, grid_cells
 from regolith.lunar.stage.noise import band_deviation, next_fast_size, rms_deviation, spectral_tile
 from regolith.lunar.stage.relief import ReliefRecipe, relief_height
@@ -45,6 +45,8 @@ class Terrain:
     """Craters laid into the grid, `CRATER_DTYPE`, oldest first; some centres lie beyond its border."""
     recipe: ReliefRecipe | None
     """Micro-relief, None for none."""
+    distant: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, CRATER_DTYPE))
+    """Craters laid into the far relief before those, `CRATER_DTYPE`."""
 
     def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Height of the ground [m], micro-relief included, at positions (x, y) [m] of any one shape.
@@ -156,8 +158,9 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
     craters = _grid_craters(params, scene, cell)
     z = lay_craters(fractal.smooth_grid(cells), cell, craters) + fractal.rough_grid(cells)
     grid = Heightfield(z.astype(np.float32), cell)
-    far = build_far(grid, fractal, craters, params, scene)
-    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene))
+    distant = far_craters(params, scene, grid.half_x)
+    far = build_far(grid, fractal, np.concatenate([distant, craters]), params, scene)
+    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene), distant)
 
 
 def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:

@@ -6,9 +6,9 @@ OUT/id2label.json                     mask value to class name, as segmentation 
 OUT/data/SPLIT-00000-of-00001.parquet
 ```
 
-Columns: `image` and `mask` (pictures, the mask single-channel), `instance`, `depth`, `normals`, `right`, `disparity`
-where the splits have them, `index`, `seed`, `pixels_CLASS`, and what each frame was drawn from, a column a value.
-Splits keep our names, a `-` in them becoming `_`.
+Columns: `image` and `mask` (pictures, the mask single-channel), `instance`, `depth`, `normals`, `right`, `disparity`,
+`shadow`, `crater`, `slope`, `hazard` where the splits have them, `index`, `seed`, `pixels_CLASS`, and what each frame
+was drawn from, a column a value. Splits keep our names, a `-` in them becoming `_`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """WebDataset: tar shards, a sample a frame.
 
 `SPLIT-000000.tar` holds `00000.rgb.png`, `00000.mask.png`, `00000.json` and, where the split has them,
-`00000.depth.npy`, `00000.normals.npy`, `00000.instance.npy`, `00000.right.png`, `00000.disparity.npy`. Instance ids
-travel as an array: the stock image decoders would cut their 16 bits to 8. Bytes are deterministic: fixed times, owners
-and order.
+`00000.depth.npy`, `00000.normals.npy`, `00000.instance.npy`, `00000.right.png`, `00000.disparity.npy`,
+`00000.shadow.png`, `00000.crater.npy`, `00000.slope.npy`, `00000.hazard.png`. Ids of rocks and craters travel as
+arrays: the stock image decoders would cut their 16 bits to 8. Bytes are deterministic: fixed times, owners and order.
 """
 
 from __future__ import annotations
