@@ -67,6 +67,7 @@ def measure(run: int, seed: int, known: Rows, assumed: Rows) -> None:
     sensor = draw_camera(random)
     truth = {
         "noise.full_scale_e": sensor.full_well_e, "sensor.read_noise_e": sensor.read_noise_e,
+        "noise.read_share": sensor.read_noise_e / sensor.full_well_e,
         "sensor.psf_px": sensor.psf_px, "sensor.vignetting": sensor.vignetting,
         "sensor.hot_pixels": sensor.hot_pixels, "sensor.reseau": sensor.reseau,
     }  # fmt: skip

@@ -85,9 +85,35 @@ def test_texture_that_no_lens_blurred_is_a_bound_and_repeated_exposures_see_thro
     found = find_noise(flat_levels([measure_blocks(photo) for photo in stack]), STRAIGHT)
     assert found.full_scale_e.status == "bound" and "not white" in found.full_scale_e.note
     assert found.full_scale_e.interval is not None and found.full_scale_e.interval[0] < 6000.0
-    assert found.read_noise_e.status == "unknown"
+    assert found.read_noise_e.status == found.read_share.status == "unknown"
     seen = find_noise(repeated_levels(stack), STRAIGHT).full_scale_e
     assert seen.status == "identified" and seen.estimate == pytest.approx(6000.0, rel=0.12)
+
+
+@pytest.mark.parametrize("full", [12_000.0, 100_000.0])
+def test_read_noise_that_hides_shot_noise_is_told_as_a_share_of_full_scale(full: float) -> None:
+    """Faint texture, which looks like noise, grows with brightness as shot noise does and is many times more."""
+    random = np.random.default_rng(0)
+    light = (ramp() * np.exp(0.012 * random.standard_normal((256, 384)))).astype(np.float32)
+    camera = dataclasses.replace(CAMERA, psf_px=0.0, full_well_e=full, read_noise_e=0.03 * full)
+    stack = exposures(light, camera, [0.0] * 4)
+    found = find_noise(flat_levels([measure_blocks(photo) for photo in stack]), STRAIGHT)
+    assert found.full_scale_e.status == found.read_noise_e.status == "bound"
+    assert holds(found.full_scale_e, full) and holds(found.read_noise_e, 0.03 * full)
+    assert found.read_share.status == "identified" and holds(found.read_share, 0.03)
+    assert found.read_share.interval is not None and np.ptp(found.read_share.interval) < 0.008
+    seen = find_noise(repeated_levels(stack), STRAIGHT)
+    assert holds(seen.read_share, 0.03) and holds(seen.full_scale_e, full) and holds(seen.read_noise_e, 0.03 * full)
+
+
+def test_read_noise_over_full_scale_is_told_beside_both() -> None:
+    stack = exposures(ramp(), CAMERA, [0.0] * 3)
+    for levels in (flat_levels([measure_blocks(photo) for photo in stack]), repeated_levels(stack)):
+        found = find_noise(levels, STRAIGHT).read_share
+        assert found.status == "identified" and holds(found, 12.0 / 6000.0)
+    dark = exposures(ramp(), dataclasses.replace(CAMERA, read_noise_e=0.0), [0.0] * 3)
+    found = find_noise(repeated_levels(dark), STRAIGHT).read_share
+    assert found.status == "bound" and holds(found, 0.0)
 
 
 def test_noise_below_rounding_is_not_told() -> None:

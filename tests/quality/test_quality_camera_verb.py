@@ -20,7 +20,15 @@ from camera_scenes import exposures, photograph, scene
 
 from regolith.lunar import cli
 from regolith.lunar.params import Interval, change_params, load_params, load_preset
-from regolith.lunar.quality.calibrate_camera import FULL_SCALE, PARAMS, READ_NOISE, RESULT, calibrate_camera, narrowed
+from regolith.lunar.quality.calibrate_camera import (
+    FULL_SCALE,
+    PARAMS,
+    READ_NOISE,
+    READ_SHARE,
+    RESULT,
+    calibrate_camera,
+    narrowed,
+)
 from regolith.lunar.quality.camera.found import Found, unknown
 from regolith.lunar.quality.camera.photographs import Photograph
 from regolith.lunar.render.sensor import Sensor
@@ -114,7 +122,7 @@ def test_pictures_without_a_scene_tell_nothing_and_break_nothing(tmp_path: Path)
 
 def test_a_bound_takes_from_a_range_and_never_widens_it() -> None:
     params = load_preset("v4")  # psf_px 0 … 0.9, hot_pixels 0 … 60
-    noise = {FULL_SCALE: unknown("why"), READ_NOISE: unknown("why")}
+    noise = {name: unknown("why") for name in (FULL_SCALE, READ_NOISE, READ_SHARE)}
 
     def bound(high: float) -> Found:
         return Found("bound", "", None, (-np.inf, high), 9)
@@ -123,6 +131,20 @@ def test_a_bound_takes_from_a_range_and_never_widens_it() -> None:
     assert written == {"sensor.psf_px": Interval(0.0, 0.5)}
     past = Found("identified", "", 2.0, (-1.0, 99.0), 9)
     assert narrowed(params, noise | {"sensor.psf_px": past})["sensor.psf_px"] == Interval(0.0, 8.0)
+
+
+def test_a_share_of_read_noise_is_carried_to_the_presets_full_scale() -> None:
+    """Where its gain is drawn from a range, one value of read noise is no one share."""
+    least = Found("bound", "", None, (2000.0, np.inf), 9)
+    found = {FULL_SCALE: least, READ_NOISE: least, READ_SHARE: Found("identified", "", 0.03, (0.029, 0.031), 9)}
+    params = load_preset("v3")
+    assert narrowed(params, found) == {READ_NOISE: Interval(348.0, 372.0)}
+    gained = change_params(params, {"sensor.gain_db": 20.0 * np.log10(2.0)})
+    assert narrowed(gained, found) == {READ_NOISE: Interval(174.0, 186.0)}
+    for untold in (load_preset("v4"), change_params(params, {"sensor.full_well_e": 0.0})):
+        assert narrowed(untold, found) == {}
+    bound = found | {READ_SHARE: Found("bound", "", 0.001, (-np.inf, 0.002), 9)}
+    assert narrowed(params, bound) == {}
 
 
 @pytest.mark.parametrize(

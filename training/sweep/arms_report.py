@@ -38,8 +38,11 @@ class Contrast:
     """A weighted sum of figures over worlds and arms."""
 
     words: str
+    """What changes, in words that say nothing of which way."""
     kind: str
     """`drop`, `cost`, `recovery` or `effect`."""
+    name: str
+    """What it is the cost of, or the recovery or effect by, in short."""
     weights: Mapping[Place, float]
 
 
@@ -143,8 +146,8 @@ def _judged(measured: Measured, contrast: Contrast, figure: str) -> dict[str, An
     if difference is None:
         return None
     return {
-        "figure": figure, "words": contrast.words, "kind": contrast.kind, "verdict": verdict(difference),
-        "difference": difference,
+        "figure": figure, "words": contrast.words, "kind": contrast.kind, "name": contrast.name,
+        "verdict": verdict(difference), "difference": difference,
     }  # fmt: skip
 
 
@@ -155,7 +158,7 @@ def conclude(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say in sentences what is shown, and what is not.
 
     Args:
-        found: {figure, words, kind, verdict, difference} each.
+        found: {figure, words, kind, name, verdict, difference} each.
     """
     if not found:
         return ["Nothing has been compared yet."]
@@ -163,14 +166,16 @@ def conclude(found: Sequence[Mapping[str, Any]]) -> list[str]:
     for figure in dict.fromkeys(each["figure"] for each in found):
         mine = [each for each in found if each["figure"] == figure]
         title = TITLES[figure].title
-        parts = [f"{each['words']} is {say_difference(each['difference'])}, {SAID[each['verdict']]}" for each in mine]
+        parts = [f"{each['words']} {say_difference(each['difference'])}, {SAID[each['verdict']]}" for each in mine]
         said.append(f"{title[0].upper()}{title[1:]}: {'; '.join(parts)}.")
         costs = [each for each in mine if each["kind"] == "cost"]
         if costs:
-            worst = min(costs, key=lambda each: each["difference"].estimate.mean)
-            which = worst["words"].removeprefix("the cost of ").removesuffix(" alone")
-            mean = say_value(figure, worst["difference"].estimate.mean, signed=True)
-            said.append(f"Of single differences {which} costs most by its mean, {mean}.")
+            worst = min(costs, key=_mean)
+            said.append(
+                f"Of single differences {worst['name']} costs most by its mean, {_amount(figure, _mean(worst))}."
+                if _mean(worst) < 0.0
+                else "No single difference costs anything by its mean."
+            )
         recovered = [each for each in mine if each["kind"] == "recovery"]
         drop = next((each for each in mine if each["kind"] == "drop"), None)
         if recovered and drop is not None:
@@ -185,14 +190,25 @@ def conclude(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _recovery(figure: str, drop: Mapping[str, Any], recovered: Sequence[Mapping[str, Any]]) -> str:
     """How much of the drop each remedy wins back, by the means."""
-    lost = -drop["difference"].estimate.mean
+    lost = -_mean(drop)
     if lost <= 0.0:
         return f"There is no drop to recover from by the means of {TITLES[figure].title}."
     parts = [
-        f"{each['words'].removeprefix('the recovery by ')} {100 * each['difference'].estimate.mean / lost:.0f} %"
+        f"{each['name']} {100 * _mean(each) / lost:.0f} %"
+        if _mean(each) >= 0.0
+        else f"{each['name']} nothing, being {_amount(figure, _mean(each))} lower still"
         for each in recovered
     ]
-    return f"Of the drop, by the means, is won back by {', by '.join(parts)}."
+    return f"Of the drop of {_amount(figure, lost)}, by the means, is won back by {', by '.join(parts)}."
+
+
+def _mean(found: Mapping[str, Any]) -> float:
+    return found["difference"].estimate.mean
+
+
+def _amount(figure: str, difference: float) -> str:
+    """Size of a difference, without its sign."""
+    return say_value(figure, abs(difference), signed=True).removeprefix("+")
 
 
 def _table(measured: Measured, cells: Sequence[Cell], worlds: Sequence[str]) -> list[str]:
@@ -224,10 +240,10 @@ def _contrast_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
         for each in found
     ]
     text = (
-        "Paired by seed; intervals of 95 % over seeds (Student's t). A comparison is shown where its interval leaves "
-        "out 0."
+        "Paired by seed; a fall is negative; intervals of 95 % over seeds (Student's t). A comparison is shown where "
+        "its interval leaves out 0."
     )
-    return ["## What costs how much", "", *table_lines(["figure", "what", "difference", "verdict"], rows), text, ""]
+    return ["## Comparisons", "", *table_lines(["figure", "what", "difference", "verdict"], rows), text, ""]
 
 
 def _bars(measured: Measured, cells: Sequence[Cell]) -> str:

@@ -13,7 +13,18 @@ from training.ablate.steps import Generate, Step
 from training.sweep.arms import ArmStudy, ArmVerb, result_of, waiting
 from training.sweep.arms_report import Contrast
 from training.sweep.policy_steps import MeasureCamera, MeasureDynamics
-from training.sweep.worlds import DIFFERENCES, WORLDS, found_intervals, identified, nominal, randomized
+from training.sweep.worlds import (
+    DIFFERENCES,
+    FRICTION,
+    MASS,
+    NOISE,
+    READ_SHARE,
+    WORLDS,
+    found_intervals,
+    identified,
+    nominal,
+    randomized,
+)
 
 ARMS = ("nominal", "randomized", "identified", "both")
 MEASURING = ("identified", "both")
@@ -28,7 +39,7 @@ class GapStudy(ArmStudy):
         """Parameters of an arm; before anything is measured, one that measures knows nothing."""
         if name in MEASURING:
             camera, dynamics = result_of(self, "calibrate-camera-real"), result_of(self, "calibrate-dynamics-real")
-            return identified(self.base, found_intervals(camera, dynamics), rest=name == "both")
+            return identified(self.base, found_intervals(self.base, camera, dynamics), rest=name == "both")
         return randomized(self.base) if name == "randomized" else nominal(self.base)
 
 
@@ -59,24 +70,29 @@ class SweepGap(ArmVerb):
     def contrasts(self, run: str) -> list[Contrast]:
         """The drop, what each difference costs by itself, and what each remedy wins back in the real simulation."""
         first = (ARMS[0], run)
-        words = {"real": ("the drop of nominal from the simulation to the real one", "drop")}
-        words |= {name: (f"the cost of {name} alone", "cost") for name in DIFFERENCES}
-        found = [
-            Contrast(said, kind, {(world, first): 1.0, ("sim", first): -1.0}) for world, (said, kind) in words.items()
-        ]
+        words = {"real": ("nominal, from the simulation to the real one", "drop", "all")}
+        words |= {name: (f"nominal, by {name} alone", "cost", name) for name in DIFFERENCES}
+        found = [Contrast(*said, weights={(world, first): 1.0, ("sim", first): -1.0}) for world, said in words.items()]
         for arm in ARMS[1:]:
             weights = {("real", cell): weight for cell, weight in minus((arm, run), first).items()}
-            found.append(Contrast(f"the recovery by {WORDS[arm]}", "recovery", weights))
+            found.append(Contrast(f"by {WORDS[arm]}, in the real simulation", "recovery", WORDS[arm], weights))
         return found
 
     def notes(self, study: ArmStudy) -> Sequence[str]:
-        """What the calibrations told."""
+        """What the calibrations told, and what they did not."""
         camera, dynamics = result_of(study, "calibrate-camera-real"), result_of(study, "calibrate-dynamics-real")
         if camera is None and dynamics is None:
             return ()
-        told = found_intervals(camera, dynamics)
+        told = found_intervals(study.base, camera, dynamics)
         said = ", ".join(f"{name} {interval.lo:.4g} … {interval.hi:.4g}" for name, interval in told.items())
-        return [f"Identified: {said or 'nothing'}."]
+        notes = [f"Identified: {said or 'nothing'}."]
+        left = [name for name in (FRICTION, MASS, NOISE) if name not in told]
+        if left:
+            notes.append(f"Not identified, and nominal in `identified`: {', '.join(left)}.")
+        share = (camera or {}).get("found", {}).get(READ_SHARE)
+        if share is not None and NOISE in left:
+            notes.append(f"Why not the camera's noise: {share['note']}.")
+        return notes
 
     @property
     def method(self) -> str:

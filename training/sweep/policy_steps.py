@@ -13,6 +13,7 @@ from regolith.lunar import __version__
 from regolith.lunar.params import Params, Verb, change_params, quantity, save_params
 from regolith.lunar.physics.experiments import Bench
 from regolith.lunar.physics.measured import Run, save_run
+from regolith.lunar.quality.calibrate_camera import READ_SHARE
 from regolith.lunar.reading import read_json
 from regolith.lunar.stage.spec import rng
 from training.ablate.digests import digest_if_there
@@ -212,7 +213,7 @@ class MeasureCamera(Step):
 
     def inputs(self) -> dict[str, Any]:
         """The preset; the pictures are those of the step it needs."""
-        return {"version": __version__, "preset": self._preset}
+        return {"version": __version__, "preset": self._preset, "tells": READ_SHARE}
 
     def command(self, threads: int) -> list[str]:
         """`regolith calibrate camera`."""

@@ -96,9 +96,11 @@ def _policy_lines(policies: Sequence[dict[str, Any]]) -> list[str]:
         for each in policies
     ]  # fmt: skip
     text = (
-        "A policy learns on stages randomized as strongly, friction, mass, delay and noise included, and is tried in a "
-        "simulation with 0.8 of the friction, 1.1 of the mass and camera noise of 0.03 of full scale. A drive succeeds "
-        "where it reaches the goal and touches no rock; the interval is Wilson's at 95 %, over drives."
+        "A policy learns on stages randomized as strongly. Friction, mass, gain, delay, noise of actions and readings, "
+        "and noise and blur of the camera are drawn too, from ranges that shrink towards the simulation that knows of "
+        "none of these: at strength 0 the rover is as it is drawn, without delay and noise. It is tried in a "
+        "simulation with 0.8 of the friction, 1.1 of the mass and camera noise of 0.03 of full scale. A drive "
+        "succeeds where it reaches the goal and touches no rock; the interval is Wilson's at 95 %, over drives."
     )
     return ["## Policies", "", *table_lines(["level", "seed", "drives", "success", "from", "to"], rows), text, ""]
 

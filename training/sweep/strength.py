@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from regolith.lunar.params import InputError, Params, change_params, preset_names, quantity
+from regolith.lunar.randomize import narrowed
 from training.ablate.asked import StudyVerb, checked, names
 from training.ablate.schedule import Schedule
 from training.ablate.steps import Step
@@ -61,8 +62,13 @@ class StrengthStudy(Study):
         return change_params(super().params(self.preset), {"randomize.strength": strength})
 
     def policy_params(self, level: str) -> Params:
-        """Parameters of the stages a policy of a level is taught on: dynamics and camera noise are randomized too."""
-        return change_params(randomized(super().params(self.preset)), {"randomize.strength": strength_of(level)})
+        """Parameters of the stages a policy of a level is taught on: dynamics and camera noise are randomized too.
+
+        The preset's ranges shrink about their centres; these, about what a simulation without them takes for granted.
+        """
+        strength = strength_of(level)
+        shrunk = narrowed(change_params(super().params(self.preset), {"randomize.strength": strength}), "train_dr")
+        return randomized(shrunk, strength=strength)
 
     @property
     def real_params(self) -> Params:

@@ -47,9 +47,11 @@ class SweepVisualDynamics(ArmVerb):
             return {("real", (arm, run)): weight for arm, weight in by_arm}
 
         return [
-            Contrast("visual randomization, the other on and off", "effect", weights(-0.5, 0.5, -0.5, 0.5)),
-            Contrast("dynamics randomization, the other on and off", "effect", weights(-0.5, -0.5, 0.5, 0.5)),
-            Contrast("what both do beyond the sum of each", "effect", weights(1.0, -1.0, -1.0, 1.0)),
+            Contrast("visual randomization, the other on and off", "effect", "visual", weights(-0.5, 0.5, -0.5, 0.5)),
+            Contrast(
+                "dynamics randomization, the other on and off", "effect", "dynamics", weights(-0.5, -0.5, 0.5, 0.5)
+            ),
+            Contrast("what both do beyond the sum of each", "effect", "interaction", weights(1.0, -1.0, -1.0, 1.0)),
         ]
 
     @property

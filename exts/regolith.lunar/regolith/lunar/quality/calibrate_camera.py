@@ -65,7 +65,7 @@ from regolith.lunar.quality.camera.tone import ToneFound, find_tone
 RESULT, PARAMS = "camera.json", "camera.yaml"
 STACK_MAX = 32
 """Most exposures of one scene that are looked at."""
-FULL_SCALE, READ_NOISE = "noise.full_scale_e", "sensor.read_noise_e"
+FULL_SCALE, READ_NOISE, READ_SHARE = "noise.full_scale_e", "sensor.read_noise_e", "noise.read_share"
 
 
 class CalibrateCamera(Verb):
@@ -301,7 +301,8 @@ def narrowed(params: Params, found: Mapping[str, Found]) -> dict[str, Interval |
 
     What is identified is written as found; of a bound, what it leaves of the preset's range. Gain stands for the
     electrons at full scale: `sensor.full_well_e` is the most there may be, and the range of `sensor.gain_db` takes it
-    down to the least.
+    down to the least. Where they are not told, but read noise over full scale is, that share of the preset's own
+    electrons is written, if its gain is one value.
 
     Args:
         params: Of the preset.
@@ -309,7 +310,7 @@ def narrowed(params: Params, found: Mapping[str, Found]) -> dict[str, Interval |
     """
     written: dict[str, Interval | float] = {}
     for name, row in found.items():
-        if name in (FULL_SCALE, READ_NOISE) or row.interval is None or row.status == "unknown":
+        if name in (FULL_SCALE, READ_NOISE, READ_SHARE) or row.interval is None or row.status == "unknown":
             continue
         low, high = row.interval
         if row.status == "bound":
@@ -319,12 +320,17 @@ def narrowed(params: Params, found: Mapping[str, Found]) -> dict[str, Interval |
             if low > high or (low, high) == (here.lo, here.hi):
                 continue
         written[name] = _clipped(name, (low, high))
-    full, read = found[FULL_SCALE], found[READ_NOISE]
+    full, read, share = found[FULL_SCALE], found[READ_NOISE], found[READ_SHARE]
+    sensor = params.sensor
     if full.status == read.status == "identified" and full.interval is not None and read.interval is not None:
         least, most = full.interval
         written["sensor.full_well_e"] = round(most, 1)
         written["sensor.gain_db"] = _clipped("sensor.gain_db", (0.0, 20.0 * math.log10(most / least)))
         written[READ_NOISE] = _clipped(READ_NOISE, read.interval)
+    elif share.status == "identified" and share.interval is not None and sensor.gain_db.lo == sensor.gain_db.hi:
+        electrons = sensor.full_well_e * 10.0 ** (-sensor.gain_db.lo / 20.0)
+        if electrons > 0.0:
+            written[READ_NOISE] = _clipped(READ_NOISE, (share.interval[0] * electrons, share.interval[1] * electrons))
     return written
 
 

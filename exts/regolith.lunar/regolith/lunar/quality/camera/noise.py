@@ -22,7 +22,9 @@ from regolith.lunar.quality.camera.response import Curve
 
 FULL_SCALE_E = (50.0, 1e6)
 """Electrons at linear value 1 that are told apart: beyond, 8 bits show no noise."""
-READ_NOISE_E = (0.0, 1000.0)
+READ_NOISE_E = (0.0, FULL_SCALE_E[1])
+STARTS_E, STARTS_SHARE = (0.0, 4.0, 12.0, 36.0, 108.0), (0.01, 0.03, 0.1)
+"""Read noise that a fit begins with, in electrons and in parts of full scale."""
 LEVELS_MIN = 4
 """Fewest levels of brightness that tell shot from read noise."""
 SIGNAL_MIN = 2.5
@@ -30,7 +32,7 @@ SIGNAL_MIN = 2.5
 ROUNDING = 0.5
 """Least noise in steps of the saved values: below, rounding is not independent of it (Widrow & Kollár 2008)."""
 RATIO_MAX = 2.0
-"""Largest ratio of the ends of an interval of the full scale that counts as identified."""
+"""Largest ratio of the ends of an interval, of the full scale or of read noise over it, that counts as identified."""
 STEPS_EXACT = 1023.0
 """Most steps from black to white whose shares are worked out one by one; finer ones are taken for continuous, with the
 variance that rounding adds (Widrow & Kollár 2008)."""
@@ -46,6 +48,8 @@ class NoiseFound:
     full_scale_e: Found
     """Electrons at linear value 1, at the gain the pictures were taken with."""
     read_noise_e: Found
+    read_share: Found
+    """Read noise over full scale, which is told where shot noise is too little to tell either."""
 
 
 def moments(linear: np.ndarray, deviation: np.ndarray, curve: Curve, white: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +97,11 @@ class _Fit:
 
     def best(self) -> tuple[float, float]:
         """Logarithm of the full scale and read noise of the largest likelihood."""
-        starts = [(f, r) for f in np.log(np.geomspace(*FULL_SCALE_E, 24)) for r in (0.0, 4.0, 12.0, 36.0, 108.0)]
+        starts = [
+            (float(np.log(f)), r)
+            for f in np.geomspace(*FULL_SCALE_E, 24)
+            for r in (*STARTS_E, *(share * f for share in STARTS_SHARE))
+        ]
         start = min(starts, key=lambda at: self.loss(*at))
         bounds = [np.log(FULL_SCALE_E), READ_NOISE_E]
         simplex = [start, (start[0] + 0.2, start[1]), (start[0], start[1] + 4.0)]
@@ -119,23 +127,41 @@ class _Fit:
             self.variance, self.freedom = self.variance[kept], self.freedom[kept]
         return at if len(self.saved) >= LEVELS_MIN else None
 
-    def intervals(self, at: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Profile intervals of full scale and read noise [e-]."""
+    def intervals(self, at: tuple[float, float]) -> list[tuple[float, float]]:
+        """Profile intervals of full scale [e-], read noise [e-] and its share of full scale."""
         ratio = self.variance / self.expected(*at)
         spread = (0.5 * self.freedom * (ratio - 1.0) ** 2).sum() / max(len(ratio) - 2, 1)
         limit = self.loss(*at) + 0.5 * scipy.stats.chi2.ppf(CONFIDENCE, 1) * max(spread, 1.0)
         span = np.log(FULL_SCALE_E)
 
         def of_full(log_full: float) -> float:
-            upper = min(READ_NOISE_E[1], float(np.exp(log_full)))
-            return _least(lambda read: self.loss(log_full, read), 0.0, upper, near=at[1]) - limit
+            return _least(lambda read: self.loss(log_full, read), 0.0, float(np.exp(log_full)), near=at[1]) - limit
 
         def of_read(read: float) -> float:
             return _least(lambda log_full: self.loss(log_full, read), *span, near=at[0]) - limit
 
+        def of_share(share: float) -> float:
+            return _least(lambda log_full: self.loss(log_full, share * np.exp(log_full)), *span, near=at[0]) - limit
+
         low, high = (_crossing(of_full, at[0], end) for end in span)
         less, more = (_crossing(of_read, at[1], end) for end in READ_NOISE_E)
-        return (float(np.exp(low)), float(np.exp(high))), (less, more)
+        least, most = (_crossing(of_share, at[1] * np.exp(-at[0]), end) for end in (0.0, 1.0))
+        return [(float(np.exp(low)), float(np.exp(high))), (less, more), (least, most)]
+
+    def textured(self, at: tuple[float, float], excess: float) -> tuple[float, float]:
+        """What texture adds to the slope and to the intercept of linear variance by brightness, to first order.
+
+        Args:
+            at: Logarithm of the full scale, and read noise.
+            excess: Variance of the texture over that of the noise, over all levels; its contrast is the same at all.
+        """
+        variance = _deviation(self.linear, np.exp(at[0]), at[1]) ** 2
+        added = self.linear**2
+        added = added * excess * self.freedom.sum() / (self.freedom * added / variance).sum()
+        weight = np.sqrt(self.freedom) / variance
+        sides = np.stack([self.linear, np.ones_like(self.linear)], axis=1)
+        slope, intercept = np.linalg.lstsq(sides * weight[:, None], added * weight, rcond=None)[0]
+        return float(slope), float(intercept)
 
 
 def _least(function: Callable[[float], float], low: float, high: float, *, near: float) -> float:
@@ -187,28 +213,47 @@ def find_noise(levels: Levels | str, curve: Curve) -> NoiseFound:
         curve: Response.
     """
     if isinstance(levels, str):
-        return NoiseFound(unknown(levels), unknown(levels))
+        return _nothing(levels)
     fit = _Fit(levels, curve)
     at = fit.settle()
     if at is None:
-        note = f"fewer than {LEVELS_MIN} levels of brightness with noise above rounding and clear of black and white"
-        return NoiseFound(unknown(note), unknown(note))
-    full, read = fit.intervals(at)
+        return _nothing(
+            f"fewer than {LEVELS_MIN} levels of brightness with noise above rounding and clear of black and white"
+        )
     samples = int(fit.freedom.sum())
     if levels.excess > EXCESS_MAX:
         note = (
             f"an upper bound of the noise, which is not white ({levels.excess:.0%} more at lower frequencies): "
             "texture, demosaicing, denoising, scaling or film grain; repeated exposures would tell texture apart"
         )
+        full = Found("bound", note, None, (_least_full_scale(levels, curve), np.inf), samples)
+        return dataclasses.replace(_nothing(note), full_scale_e=full)
+    full, read, share = fit.intervals(at)
+    hidden = EXCESS_MAX if levels.excess else 0.0  # texture may be as white as noise; repeated exposures have none
+    slope, intercept = fit.textured(at, hidden)
+    shot = 1.0 / full[1] - slope
+    share = (share[0] * float(np.sqrt(1.0 - hidden)), float(np.sqrt(share[1] ** 2 - min(intercept, 0.0))))
+    told = share[1] <= RATIO_MAX * share[0]
+    note = "photon transfer, at the gain the pictures were taken with"
+    read_share = Found(
+        "identified" if told else "bound", note + "; told from above alone" * (not told), at[1] / float(np.exp(at[0])),
+        (share[0] if told else -np.inf, share[1]), samples,
+    )  # fmt: skip
+    if RATIO_MAX * full[0] * shot < 1.0:
+        note += "; told from below alone: shot noise is too little of what varies, or the pictures are too few"
+        least = Found("bound", note + "; see noise.read_share", None, (read[0], np.inf), samples)
         return NoiseFound(
-            Found("bound", note, None, (_least_full_scale(levels, curve), np.inf), samples), unknown(note)
+            Found("bound", note, None, (full[0], np.inf), samples),
+            least if read[0] > 0.0 else unknown(note),
+            read_share,
         )
     full = (full[0], full[1] * (1.0 + max(levels.excess, 0.0)))  # what it lets texture add to the highest coefficients
-    note = "photon transfer, at the gain the pictures were taken with"
-    narrow = full[1] <= RATIO_MAX * full[0]
-    if not narrow:
-        note += f"; shot noise is told no better than within a factor of {full[1] / full[0]:.1f}"
     return NoiseFound(
-        Found("identified" if narrow else "bound", note, float(np.exp(at[0])), full, samples),
+        Found("identified", note, float(np.exp(at[0])), full, samples),
         Found("identified", note, at[1], read, samples),
+        read_share,
     )
+
+
+def _nothing(note: str) -> NoiseFound:
+    return NoiseFound(unknown(note), unknown(note), unknown(note))

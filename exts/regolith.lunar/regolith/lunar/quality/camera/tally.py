@@ -110,8 +110,8 @@ class Tally:
     def found(self, params: Params, levels: Levels | str | None) -> dict[str, Found]:
         """What the photographs tell of each parameter, by its dotted name.
 
-        The noise is `noise.full_scale_e`, electrons at linear value 1 at the gain they were taken with, and
-        `sensor.read_noise_e`.
+        The noise is `noise.full_scale_e`, electrons at linear value 1 at the gain they were taken with,
+        `sensor.read_noise_e`, and `noise.read_share`, the one over the other.
 
         Args:
             params: Of the preset.
@@ -126,6 +126,7 @@ class Tally:
         return {
             "noise.full_scale_e": hull(row.full_scale_e for row in noise),
             "sensor.read_noise_e": hull(row.read_noise_e for row in noise),
+            "noise.read_share": hull(row.read_share for row in noise),
             "sensor.psf_px": psf,
             "sensor.vignetting": hull(
                 find_vignetting(self._powers[curve, fov], fov) for curve in curves for fov in fovs
