@@ -10,8 +10,8 @@ import numpy as np
 
 from regolith.lunar.dataset.checks import SplitCheck
 from regolith.lunar.dataset.duplicates import HASH_SIDE, earlier_copies
-from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.layout import OrderedRecords
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import InputError
 from regolith.lunar.randomize import APART, draw_scene, frame_intervals
 

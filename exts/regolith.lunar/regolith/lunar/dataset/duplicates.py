@@ -47,7 +47,7 @@ def earlier_copies(
     Args:
         bits: uint64, shape [N, words].
         distance: Most bits two copies may differ in.
-        series: Which series each hash is of, int64 [N], -1 for none: those of one are alike by nature, and not compared.
+        series: Which series each hash is of, int64 [N], -1 for none: those of one are alike and not compared.
 
     Returns:
         (copy, the first it is near to, bits that differ), ordered by the copy's number.
