@@ -1,5 +1,6 @@
 """Verification across splits: scenes, frames and domains that are not apart, copies, imported splits."""
 
+import dataclasses
 import io
 import shutil
 from pathlib import Path
@@ -10,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from small_split import PARAMS, write_split
-from verify_split import change_record, checks, found, imported, read_rgb, rewrite
+from verify_split import change_contract, change_record, checks, found, imported, read_rgb, rewrite
 
 from regolith.lunar.dataset.contract import CONTRACT, COPY
 from regolith.lunar.dataset.duplicates import DISTANCE, HASH_SIDE, earlier_copies, picture_bits
 from regolith.lunar.dataset.layout import read_journal
 from regolith.lunar.dataset.verify import verify
+from regolith.lunar.dataset.views import Views
 from regolith.lunar.params import Interval
+from regolith.lunar.stage.spec import FrameSpec
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,47 @@ def test_copied_frame_is_found_once(split) -> None:
     rewrite(split, 2, rgb=read_rgb(split, 0))
     (only,) = verify(split)["problems"]
     assert (only["check"], only["where"]) == ("duplicates", "frame 2") and "frame 0 (0 of 256" in only["problem"]
+
+
+def test_hashes_of_one_series_are_not_compared() -> None:
+    """One of it that is near to another series is told of all the same, though one of its own is nearer."""
+    bits = np.zeros((5, HASH_SIDE**2 // 64), np.uint64)
+    bits[1:3, 0], bits[4, 0] = 7, 1
+    series = np.array([3, -1, 3, 3, -1])
+    assert earlier_copies(bits, series=series) == [(1, 0, 3), (2, 1, 0), (3, 1, 3), (4, 0, 1)]
+    assert earlier_copies(bits, series=np.zeros(5, np.int64)) == []
+
+
+def drive(split: Path, pictures: list[np.ndarray], *, scenes: list[int], times: list[float]) -> list[dict]:
+    """Turn a split into pictures along drives; what `verify` then says of copies."""
+    drawn = [FrameSpec.from_dict(read_journal(split)[index].spec) for index in range(len(pictures))]
+    specs = tuple(
+        dataclasses.replace(spec, scene=scene, time_s=time_s, values=drawn[scene].values)
+        for spec, scene, time_s in zip(drawn, scenes, times, strict=True)
+    )
+    views = Views(specs, {"made_by": "traverse"})
+    views.restore(split)
+    change_contract(split, views=views.note)
+    for index, (rgb, spec) in enumerate(zip(pictures, specs, strict=True)):
+        rewrite(split, index, rgb=rgb)
+        change_record(split, index, spec=spec.to_dict())
+    result = verify(split)
+    assert checks(result)["duplicates"] == len(pictures)
+    assert not [problem for problem in result["problems"] if problem["check"] == "contract"]
+    return [problem for problem in result["problems"] if problem["check"] == "duplicates"]
+
+
+def test_frames_along_a_drive_may_be_alike(split) -> None:
+    """What shows the same to the byte, or at one time, or is alike on another drive, is a copy all the same."""
+    near = [np.clip(smooth_picture(0)[:32, :32].astype(np.int16) + k, 0, 255).astype(np.uint8) for k in (0, 3, 6)]
+    assert len(earlier_copies(np.stack([picture_bits(rgb) for rgb in near]))) == 2
+    assert drive(split, near, scenes=[0, 0, 0], times=[0.0, 0.2, 0.4]) == []
+    (only,) = drive(split, near, scenes=[0, 0, 0], times=[0.0, 0.0, 0.4])
+    assert only["where"] == "frame 1" and "frame 0 (0 s into the same drive)" in only["problem"]
+    (only,) = drive(split, [near[0], near[1], near[0]], scenes=[0, 0, 0], times=[0.0, 0.2, 0.4])
+    assert only["where"] == "frame 2" and "frame 0 (byte by byte)" in only["problem"]
+    elsewhere = drive(split, near, scenes=[0, 1, 1], times=[0.0, 0.0, 0.4])
+    assert [problem["where"] for problem in elsewhere] == ["frame 1", "frame 2"]
 
 
 def test_imported_split_has_no_intervals_and_no_domain(dataset) -> None:

@@ -75,6 +75,45 @@ def test_a_click_drives_the_rover_and_all_is_as_it_was(panel: Panel, rover: Any)
     assert panel.text("action:app_drive") == "Drive in the app"
 
 
+def test_what_the_stage_says_of_delay_holds_in_the_app(panel: Panel, rover: Any) -> None:
+    """Twenty-five steps of 20 ms: for half a second the wheels are told to stand."""
+    import omni.timeline
+    import omni.usd
+    from pxr import Sdf
+
+    from regolith.lunar.stage import schema
+
+    stage = omni.usd.get_context().get_stage()
+    delay = stage.GetPrimAtPath(schema.ROVER).CreateAttribute(
+        schema.DYNAMICS + schema.ACTUATION["action_delay_steps"][0], Sdf.ValueTypeNames.Double, custom=True
+    )
+    delay.Set(25.0)
+    wheel = f"{schema.rover_joint('drive', 'fl')}.drive:angular:physics:targetVelocity"
+    told: list[tuple[float, float]] = []
+
+    def watch(event: str, seconds: float) -> None:
+        if event == "step":
+            now = told[-1][0] + seconds if told else seconds
+            told.append((now, stage.GetAttributeAtPath(wheel).Get() or 0.0))
+
+    omni.timeline.SIMULATIONS.append(watch)
+    panel.press("app_drive")
+    work = until_driven(panel)
+    omni.timeline.SIMULATIONS.remove(watch)
+    assert work.state == "finished" and work.text.endswith("straight on"), work.text
+    assert {value for now, value in told if now < 0.5} == {0.0}
+    assert max(value for _, value in told) > 0.0
+
+
+def test_ways_by_pictures_are_the_buttons_reason(panel: Panel, rover: Any) -> None:
+    panel.model.commit("traverse.avoid", "model")
+    panel.screen.frames(2)
+    assert panel.controller.drive.action.reason.startswith("avoid: 'model' is not allowed")
+    panel.model.commit("traverse.avoid", "both")
+    panel.screen.frames(2)
+    assert panel.controller.drive.action.reason == ""
+
+
 def test_it_ends_when_it_is_told_to_and_when_the_timeline_is_stopped(panel: Panel, rover: Any) -> None:
     import omni.timeline
 

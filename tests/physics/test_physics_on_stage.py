@@ -13,12 +13,13 @@ from small_stage import add_rover, ground_stage
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.engines import open_engine
-from regolith.lunar.physics.on_stage import StageDrive, StageJoints, find_way
+from regolith.lunar.physics.on_stage import StageDrive, StageJoints, find_way, read_channel, way_here
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.steering import read_layout
 from regolith.lunar.physics.world import Pose, Shape
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.dynamics import apply_dynamics
 
 STEERING, DRIVE, ARM = (schema.rover_joint(joint, "fl") for joint in ("steering", "drive", "suspension"))
 
@@ -87,13 +88,20 @@ def test_targets_are_the_sessions_and_go_with_it(rover_stage: Usd.Stage) -> None
     joints.close()
 
 
+def stage_drive(stage: Usd.Stage, route: np.ndarray, *, time_max_s: float = 120.0) -> StageDrive:
+    """A drive at 0.2 m/s by what the stage says."""
+    world = read_world(stage, with_ground=False)
+    layout = read_layout(world)
+    return StageDrive(
+        StageJoints(stage, world), layout, route, speed=0.2, mode="ackermann", time_max_s=time_max_s,
+        channel=read_channel(stage, layout, speed=0.2, seed=7),
+    )  # fmt: skip
+
+
 def drive(stage: Usd.Stage, route: np.ndarray, *, frame_s: float = 0.02, time_max_s: float = 120.0) -> tuple:
     """Drive along a way in an app whose frames take so long; outcome and driven."""
     physics = StagePhysics(stage)
-    world = read_world(stage, with_ground=False)
-    driven = StageDrive(
-        StageJoints(stage, world), read_layout(world), route, speed=0.2, mode="ackermann", time_max_s=time_max_s
-    )  # fmt: skip
+    driven = stage_drive(stage, route, time_max_s=time_max_s)
     now, outcome = 0.0, None
     while outcome is None:
         physics.step(frame_s)
@@ -121,6 +129,68 @@ def test_it_drives_along_its_way_however_long_frames_take(rover_stage: Usd.Stage
 def test_it_gives_up_when_time_is_up(rover_stage: Usd.Stage) -> None:
     outcome, driven = drive(rover_stage, np.array([(0.0, 0.0), (5.0, 0.0)]), time_max_s=2.0)
     assert outcome == "timeout" and driven.time_s == pytest.approx(2.0, abs=0.03) and 0.0 < driven.driven_m < 0.5
+
+
+AHEAD = np.array([(0.0, 0.0), (5.0, 0.0)])
+
+
+def targets(stage: Usd.Stage, frame_s: float, until_s: float) -> tuple[StageDrive, np.ndarray]:
+    """Commands on a stage that nobody simulates: time [s] and target of one wheel [rad/s], shape [N, 2]."""
+    driven, found = stage_drive(stage, AHEAD), []
+    for now in np.arange(0.3, 0.3 + until_s, frame_s):
+        driven.tick(float(now))
+        value = stage.GetAttributeAtPath(f"{DRIVE}.drive:angular:physics:targetVelocity").Get()
+        found.append((now - 0.3, math.radians(value)))
+    driven.close()
+    return driven, np.array(found)
+
+
+@pytest.mark.parametrize("frame_s", [0.01, 0.02, 1.0 / 60.0, 0.09])
+def test_commands_come_late_and_weaker_as_the_stage_says(rover_stage: Usd.Stage, frame_s: float) -> None:
+    """What is commanded in a step of 20 ms is there 12 steps later, however long the app's frames are."""
+    _, straight = targets(rover_stage, frame_s, 1.0)
+    assert straight[0, 1] > 0.0 and len(np.unique(straight[:, 1])) > 5
+    apply_dynamics(rover_stage, {"action_delay_steps": 12, "action_gain": 0.5})
+    _, late = targets(rover_stage, frame_s, 1.0)
+    step = np.floor(late[:, 0] / 0.02 + 1e-6).astype(int)
+    commanded = np.floor(straight[:, 0] / 0.02 + 1e-6).astype(int)
+    for now, value in zip(step, late[:, 1], strict=True):
+        held = straight[commanded <= now - 12, 1]
+        assert value == pytest.approx(0.5 * held[-1] if len(held) else 0.0, abs=1e-6)
+
+
+def test_noise_of_actions_and_readings_is_that_of_a_traverse(rover_stage: Usd.Stage) -> None:
+    """A share of the rate at the rover's speed; of a metre, half a turn, the steering's limit. One seed, one noise."""
+    apply_dynamics(rover_stage, {"action_noise": 0.05})
+    _, noisy = targets(rover_stage, 0.1, 25.0)
+    layout = read_layout(read_world(rover_stage, with_ground=False))
+    assert noisy[100:, 1].mean() == pytest.approx(0.2 / layout.radius, rel=0.02)
+    assert noisy[100:, 1].std() == pytest.approx(0.05 * 0.2 / layout.radius, rel=0.25)
+    apply_dynamics(rover_stage, {"action_noise": 0.05, "proprioception_noise": 0.01})
+    (driven, one), (again, other) = (targets(rover_stage, 0.1, 25.0) for _ in range(2))
+    read, same = (np.array([row["measured"] for row in each.rows]) for each in (driven, again))
+    assert (one == other).all() and (read == same).all()
+    assert read.std(axis=0) == pytest.approx(0.01 * np.array([1.0, 1.0, math.pi, *layout.limit]), rel=0.25)
+    place = driven.rows[-1]["position_m"]
+    assert place == pytest.approx(driven.rows[0]["position_m"], abs=1e-9)  # what is kept is the truth
+
+
+def test_a_stage_that_says_nothing_has_no_channel(rover_stage: Usd.Stage) -> None:
+    layout = read_layout(read_world(rover_stage, with_ground=False))
+    assert read_channel(rover_stage, layout, speed=0.2, seed=0) is None
+
+
+def test_a_weaker_drive_goes_half_as_far(rover_stage: Usd.Stage) -> None:
+    apply_dynamics(rover_stage, {"action_gain": 0.5})
+    _, driven = drive(rover_stage, AHEAD, time_max_s=8.0)
+    assert driven.driven_m == pytest.approx(0.5 * 0.2 * 8.0, rel=0.15)
+
+
+def test_ways_by_pictures_are_refused_by_name() -> None:
+    assert [way_here(avoid) for avoid in ("none", "labels", "both")] == ["none", "labels", "labels"]
+    for avoid in ("model", "policy", "all"):
+        with pytest.raises(InputError, match=f"avoid: '{avoid}'"):
+            way_here(avoid)
 
 
 def test_a_pose_on_the_stage_may_be_any(rover_stage: Usd.Stage) -> None:

@@ -66,6 +66,16 @@ def fixture_driven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_pictures_as_near_as_may_be_are_no_copies(tmp_path: Path) -> None:
+    """Every 5 cm, far view: `verify` takes what is alike along a drive for what it is."""
+    view = (*RIG[:2], "--camera.view", "navcam_left", *RIG[4:])
+    way = ("--distance-m", "1", "--seed", "3", "--avoid", "none", "--soil", "none")
+    shots = ("--frames", "--frame-every-m", "0.05", "--size", "64x48")
+    assert cli.main(["traverse", *SCENE, *view, *way, *shots, "--out", str(tmp_path), "--events"]) == 0
+    found = verify(tmp_path / "none/train_dr")
+    assert found["problems"] == [] and found["frames"] > 5
+
+
 def rows_of(driven: Path) -> list[tuple[FrameSpec, dict[str, np.ndarray], int]]:
     """Each frame of the split, the trajectory it is of, and its row there."""
     records = read_journal(driven / "labels/train_dr")

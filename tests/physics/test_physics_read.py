@@ -229,6 +229,117 @@ def test_what_cannot_be_simulated_is_refused_by_name(spoil, words: str) -> None:
     assert words in str(error.value)
 
 
+CHASSIS, HINGE = schema.ROVER_CHASSIS, schema.rover_joint("drive", "fl")
+NUMBER, TOKEN, SWITCH = Sdf.ValueTypeNames.Float, Sdf.ValueTypeNames.Token, Sdf.ValueTypeNames.Bool
+
+AUTHORED = [
+    (CHASSIS, "physics:velocity", Sdf.ValueTypeNames.Vector3f, Gf.Vec3f(1, 0, 0), Gf.Vec3f(0.0)),
+    (CHASSIS, "physics:angularVelocity", Sdf.ValueTypeNames.Vector3f, Gf.Vec3f(0, 9, 0), Gf.Vec3f(0.0)),
+    (CHASSIS, "physics:kinematicEnabled", SWITCH, True, False),
+    (CHASSIS, "physics:startsAsleep", SWITCH, True, False),
+    (CHASSIS, "physxRigidBody:linearDamping", NUMBER, 50.0, 0.0),
+    (CHASSIS, "physxRigidBody:angularDamping", NUMBER, 50.0, 0.05),
+    (CHASSIS, "physxRigidBody:disableGravity", SWITCH, True, False),
+    (CHASSIS, "physxRigidBody:lockedPosAxis", Sdf.ValueTypeNames.Int, 1, 0),
+    (CHASSIS, "physxRigidBody:maxAngularVelocity", NUMBER, 10.0, 6000.0),
+    (CHASSIS, "physxForce:force", Sdf.ValueTypeNames.Vector3f, Gf.Vec3f(1, 0, 0), None),
+    (HINGE, "physxJoint:jointFriction", NUMBER, 50.0, 0.0),
+    (HINGE, "physxJoint:maxJointVelocity", NUMBER, 5.0, 1e6),
+    (HINGE, "physics:breakForce", NUMBER, 0.001, math.inf),
+    (HINGE, "physics:breakTorque", NUMBER, 0.001, math.inf),
+    (HINGE, "physics:collisionEnabled", SWITCH, True, False),
+    (HINGE, "limit:rotY:physics:low", NUMBER, -1.0, -math.inf),
+    (HINGE, "physxLimit:angular:stiffness", NUMBER, 10.0, 0.0),
+    (HINGE, "state:angular:physics:velocity", NUMBER, 10.0, 0.0),
+    (HINGE, "drive:rotX:physics:stiffness", NUMBER, 10.0, None),
+    (schema.TRACTION, "physxMaterial:frictionCombineMode", TOKEN, "min", "average"),
+    (schema.TRACTION, "physxMaterial:restitutionCombineMode", TOKEN, "max", "average"),
+    (schema.PHYSICS_SCENE, "physxScene:invertCollisionGroupFilter", SWITCH, True, False),
+    (schema.TERRAIN, "physics:kinematicEnabled", SWITCH, True, False),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "kind", "value", "neutral"), AUTHORED)
+def test_what_would_move_it_otherwise_is_refused_by_prim_and_property(path, name, kind, value, neutral) -> None:
+    """Whatever is authored about motion and not simulated; its neutral value is as good as none."""
+    stage = ground_stage()
+    add_rover(stage)
+    attribute = stage.GetPrimAtPath(path).CreateAttribute(name, kind)
+    read_world(stage)  # declared is not authored
+    attribute.Set(value)
+    with pytest.raises(InputError) as error:
+        read_world(stage)
+    assert error.value.field == f"{path}.{name}"
+    assert read_world(stage, with_ground=False).ground is None  # somebody else simulates it
+    if neutral is not None:
+        attribute.Set(neutral)
+        read_world(stage)
+
+
+def _filtered(stage) -> None:
+    wheel = stage.GetPrimAtPath(schema.rover_body("wheel", "fl"))
+    UsdPhysics.FilteredPairsAPI.Apply(wheel).CreateFilteredPairsRel().AddTarget(schema.TERRAIN)
+
+
+def _grouped(stage) -> None:
+    group = UsdPhysics.CollisionGroup.Define(stage, "/World/Group")
+    group.GetCollidersCollectionAPI().CreateIncludesRel().AddTarget("/World")
+    read_world(stage)
+    group.CreateFilteredGroupsRel().AddTarget("/World/Group")
+
+
+def _geared(stage) -> None:
+    stage.DefinePrim("/World/Gear", "PhysxPhysicsGearJoint")
+
+
+def _elsewhere(stage) -> None:
+    body = UsdPhysics.RigidBodyAPI(stage.GetPrimAtPath(CHASSIS))
+    body.CreateSimulationOwnerRel().AddTarget(f"{schema.WORLD}/PhysicsScene")
+    read_world(stage)
+    UsdPhysics.Scene.Define(stage, "/World/ZScene")
+    body.GetSimulationOwnerRel().SetTargets(["/World/ZScene"])
+
+
+def _rolling_stone(stage) -> None:
+    solid(stage, "Sphere", f"{schema.ROCKS}/rock_00000", AT)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_filtered, "wheel_fl.physics:filteredPairs"),
+        (_grouped, "/World/Group.physics:filteredGroups"),
+        (_geared, "/World/Gear: 'PhysxPhysicsGearJoint'"),
+        (_elsewhere, f"{CHASSIS}.physics:simulationOwner: '/World/ZScene'"),
+        (_rolling_stone, "rock_00000.physics:rigidBodyEnabled"),
+    ],
+)
+def test_what_would_collide_or_be_held_otherwise_is_refused(spoil, words: str) -> None:
+    stage = ground_stage()
+    add_rover(stage)
+    spoil(stage)
+    with pytest.raises(InputError) as error:
+        read_world(stage)
+    assert words in str(error.value)
+
+
+def test_what_steers_the_solver_or_is_switched_off_is_not_refused() -> None:
+    stage = ground_stage()
+    add_rover(stage)
+    for path, name, kind, value in (
+        (CHASSIS, "physxRigidBody:sleepThreshold", NUMBER, 0.1),
+        (CHASSIS, "physxRigidBody:solverPositionIterationCount", Sdf.ValueTypeNames.Int, 32),
+        (schema.PHYSICS_SCENE, "physxScene:timeStepsPerSecond", Sdf.ValueTypeNames.UInt, 240),
+        (schema.ROVER, "physxArticulation:sleepThreshold", NUMBER, 0.1),
+    ):
+        stage.GetPrimAtPath(path).CreateAttribute(name, kind).Set(value)
+    still = solid(stage, "Sphere", "/World/Still", AT)
+    UsdPhysics.RigidBodyAPI(still).CreateVelocityAttr(Gf.Vec3f(1, 0, 0))
+    UsdPhysics.RigidBodyAPI(still).CreateRigidBodyEnabledAttr(False)
+    UsdPhysics.CollisionAPI(still).CreateCollisionEnabledAttr(False)
+    assert "/World/Still" not in {body.path for body in read_world(stage).bodies}
+
+
 def test_armature_is_physx_own_attribute() -> None:
     stage = ground_stage()
     add_rover(stage)

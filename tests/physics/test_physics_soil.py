@@ -1,4 +1,4 @@
-"""Wheel and soil against closed forms, published values and limits."""
+"""Wheel and soil against closed forms, a measured curve, published values and limits."""
 
 import math
 
@@ -104,6 +104,51 @@ def test_lrv_wheel_sinks_a_centimetre_or_two() -> None:
     Mitchell et al. 1972, Apollo 15 Preliminary Science Report, chapter 7. They were elastic: a rigid rim goes deeper.
     """
     assert 0.0125 < loaded_wheel(MOON, Rim(0.41, 0.23), 175.0 * 1.62, 0.02).sinkage < 0.025
+
+
+MEASURED = (
+    (-0.001, 24.58, -1.34, 14.4),
+    (0.231, 24.62, 0.70, 17.9),
+    (0.500, 25.28, 0.97, 22.7),
+    (0.750, 24.00, 0.82, 25.4),
+)
+"""Slip, load [N], drawbar pull [N] and sinkage [mm] of a smooth rigid wheel of 58 by 50 mm in dry soil (1,330 kg/m³).
+
+C. Pavlov, Carnegie Mellon University: github.com/robomechanics/3d-terramechanics, the data and code of a paper in the
+Journal of Terramechanics, at commit 55a6e92 (MIT). Means of three runs each at slip angle 0 (`tuned_results` of
+`terramechanics/trench_off_smooth_new.mat`; signs as in `average_data_to_model.m`), rounded.
+"""
+PAST = (0.900, 25.67, 1.51, 25.7)
+"""The last point of that curve."""
+SAND, SMALL = (
+    Soil(
+        cohesive_modulus=0.0, frictional_modulus=8e6, exponent=1.46, cohesion=1000.0, friction_deg=29.0,
+        shear_modulus=0.021, stress_base=0.202, stress_slip=0.705, exit_ratio=0.476,
+    ),
+    Rim(radius=0.058, width=0.05),
+)  # fmt: skip
+"""The soil and wheel that belong to it: `set_soil_params.m`, `set_rover_params.m`, and θₘ and θ₂ from the same table.
+
+Modulus, density and angle of repose were measured; the authors chose the others so that their model fits the wheel.
+"""
+
+
+@pytest.mark.parametrize(("slip", "load", "pull", "sinkage_mm"), MEASURED)
+def test_pull_and_sinkage_are_those_measured_on_a_rigid_wheel(
+    slip: float, load: float, pull: float, sinkage_mm: float
+) -> None:
+    """Within 3 % of the load and 3 mm, from no slip to 0.75; nothing is fitted here."""
+    state = loaded_wheel(SAND, SMALL, load, max(slip, 0.0))
+    assert state.pull == pytest.approx(pull, abs=0.03 * load)
+    assert 1e3 * state.sinkage == pytest.approx(sinkage_mm, abs=3.0)
+
+
+def test_at_high_slip_the_wheel_sinks_in_deeper_than_measured() -> None:
+    """At 0.9 by two thirds, and pulls less by a sixth of its load: what docs/physics.md says does not hold."""
+    slip, load, pull, sinkage_mm = PAST
+    state = loaded_wheel(SAND, SMALL, load, slip)
+    assert 1.4 < 1e3 * state.sinkage / sinkage_mm < 1.9
+    assert -0.25 * load < state.pull - pull < -0.1 * load
 
 
 def test_slip_ratio() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from regolith.lunar.dataset.checks import SplitCheck
 from regolith.lunar.dataset.duplicates import HASH_SIDE, earlier_copies
 from regolith.lunar.dataset.layout import OrderedRecords
+from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.params import InputError
 from regolith.lunar.randomize import APART, draw_scene, frame_intervals
 
@@ -97,8 +98,11 @@ def _seed(split: SplitCheck) -> tuple[str, int] | None:
 
 
 def check_duplicates(splits: Sequence[SplitCheck]) -> None:
-    """Find frames that show the picture of another frame, in the same split or in another of these."""
-    owners, frames, bits = [], [], []
+    """Find frames that show the picture of another frame, in the same split or in another of these.
+
+    Frames of one drive are as alike as they are near: of those only the same bytes, or the same time, are a copy.
+    """
+    owners, frames, bits, drives = [], [], [], []
     for number, split in enumerate(splits):
         split.checked["duplicates"] += len(split.shown)
         indices = np.array(split.shown, np.int64)
@@ -108,13 +112,38 @@ def check_duplicates(splits: Sequence[SplitCheck]) -> None:
                 known, _, places = np.intersect1d(np.array(other.shown, np.int64), indices, return_indices=True)
                 unlike = [split.records[i].sha256 != other.records[i].sha256 for i in known.tolist()]
                 alone[places] &= np.array(unlike, bool)
+        _check_drives(split)
         owners.append(np.full(int(alone.sum()), number))
         frames.append(indices[alone])
         bits.append(np.frombuffer(split.bits, np.uint64).reshape(-1, HASH_SIDE**2 // 64)[alone])
+        drives += [(number, _drive(split, index)) for index in frames[-1].tolist()]
     if not any(map(len, frames)):
         return
     owner, frame = np.concatenate(owners), np.concatenate(frames)
-    for copy, first, apart in earlier_copies(np.concatenate(bits)):
+    numbers: dict[tuple[int, int | None], int] = {}
+    along = np.array([-1 if key[1] is None else numbers.setdefault(key, len(numbers)) for key in drives], np.int64)
+    for copy, first, apart in earlier_copies(np.concatenate(bits), series=along if numbers else None):
         (split, index), (other, shown) = ((splits[owner[each]], int(frame[each])) for each in (copy, first))
         where = f"frame {shown}" if other is split else f"{other.name} {shown}"
         split.report("duplicates", f"frame {index}", f"shows the picture of {where} ({apart} of {HASH_SIDE**2} bits)")
+
+
+def _drive(split: SplitCheck, index: int) -> int | None:
+    """Which drive a frame was taken along, by `views.jsonl`; None for a frame that was not."""
+    spec = split.views.specs[index] if split.views is not None and index < len(split.views) else None
+    return None if spec is None or spec.time_s is None else spec.scene
+
+
+def _check_drives(split: SplitCheck) -> None:
+    """Find frames of a drive that are the same picture to the byte, or were taken at one time."""
+    if split.views is None:
+        return
+    seen: dict[tuple[int, str | float | None], int] = {}
+    for index in split.shown:
+        if (drive := _drive(split, index)) is None:
+            continue
+        digest, time_s = split.records[index].sha256[file_name("rgb", index)], split.views.specs[index].time_s
+        for key, told in ((digest, "byte by byte"), (time_s, f"{time_s:g} s into the same drive")):
+            if (first := seen.setdefault((drive, key), index)) != index:
+                split.report("duplicates", f"frame {index}", f"shows the picture of frame {first} ({told})")
+                break

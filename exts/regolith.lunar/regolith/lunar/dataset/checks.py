@@ -43,7 +43,7 @@ CHECKS = {
     "columns": "columns/*.jsonl are as written",
     "splits": "share no frame seed and no scene",
     "domains": "the test domain lies apart",
-    "duplicates": "no two frames show one picture",
+    "duplicates": "no two frames show one picture; along a drive, none at one time or byte by byte",
 }
 """Name of a check to what holds where it finds nothing, in the order of the table."""
 

@@ -39,12 +39,15 @@ def picture_bits(rgb: np.ndarray) -> np.ndarray:
     return np.packbits(low > np.median(low)).view(np.uint64)
 
 
-def earlier_copies(bits: np.ndarray, distance: int = DISTANCE) -> list[tuple[int, int, int]]:
+def earlier_copies(
+    bits: np.ndarray, distance: int = DISTANCE, *, series: np.ndarray | None = None
+) -> list[tuple[int, int, int]]:
     """Find every hash that differs in few bits from one before it.
 
     Args:
         bits: uint64, shape [N, words].
         distance: Most bits two copies may differ in.
+        series: Which series each hash is of, int64 [N], -1 for none: those of one are alike and not compared.
 
     Returns:
         (copy, the first it is near to, bits that differ), ordered by the copy's number.
@@ -56,6 +59,9 @@ def earlier_copies(bits: np.ndarray, distance: int = DISTANCE) -> list[tuple[int
             columns = _signs(bits[other : other + WIDTH])
             differ = (rows.shape[1] - rows @ columns.T) / 2
             near = np.triu(differ <= distance, k=1 + start - other)
+            if series is not None:
+                one, two = series[start : start + BLOCK, None], series[None, other : other + WIDTH]
+                near &= (one != two) | (one < 0)
             first = near.argmax(axis=0)
             for j in np.flatnonzero(near.any(axis=0)).tolist():
                 found.setdefault(other + j, (start + int(first[j]), int(differ[first[j], j])))

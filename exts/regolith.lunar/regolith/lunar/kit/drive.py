@@ -20,15 +20,16 @@ from regolith.lunar.panel.observe import Callback, Change, Observers, Subscripti
 from regolith.lunar.panel.work import Work
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.drive import Outcome, heading_of
-from regolith.lunar.physics.on_stage import StageDrive, StageJoints, find_way
+from regolith.lunar.physics.on_stage import StageDrive, StageJoints, find_way, read_channel, way_here
 from regolith.lunar.physics.plan import Clearance
 from regolith.lunar.physics.read import read_world
 from regolith.lunar.physics.steering import read_layout
-from regolith.lunar.physics.traverse import Traverse, read_waypoints
+from regolith.lunar.physics.traverse import TOLD, Traverse, read_waypoints
 from regolith.lunar.physics.world import World
 from regolith.lunar.render import rtx
 from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.spec import rng
 
 if TYPE_CHECKING:
     from regolith.lunar.kit.host import KitHost
@@ -70,7 +71,7 @@ class AppDrive:
         self.action = Action(
             "app_drive", lambda: "Stop the drive in the app" if self.work.active else "Drive in the app",
             "Let the rover of the open stage drive in the app's own physics, as entered here: speed, steering, "
-            "distance or waypoints, rocks, clearance.",
+            "distance or waypoints, rocks (with both round the labelled ones), clearance.",
             self._press, reason=self._reason, refuse=lambda text: host.notify(text, "warning"),
         )  # fmt: skip
         """Its button."""
@@ -94,7 +95,7 @@ class AppDrive:
         if not stage.GetPrimAtPath(schema.ROVER_CHASSIS):
             return "no rover on the stage: choose one under Camera and author it"
         try:
-            self._asked()
+            way_here(self._asked().verb.avoid)
         except InputError as error:
             return str(error)
         return self._busy()
@@ -127,10 +128,14 @@ class AppDrive:
     async def _drive(self, stage: Usd.Stage, asked: Asked) -> None:
         pace, verb = rtx.Guest(), asked.verb
         world = await pace.aside(lambda: read_world(stage, rock_min_m=verb.rock_min_m, with_ground=False))
-        joints = StageJoints(stage, world)
+        joints, layout, how = StageJoints(stage, world), read_layout(world), way_here(verb.avoid)
         route = self._route(world, joints, asked)
+        noise = int(
+            rng(verb.seed, verb.split, "traverse", 0, "noise").integers(2**62)
+        )  # of the first drive of `traverse`
         driven = StageDrive(
-            joints, read_layout(world), route, speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s
+            joints, layout, route, speed=verb.speed_m_s, mode=verb.steering, time_max_s=verb.time_max_s,
+            channel=read_channel(stage, layout, speed=verb.speed_m_s, seed=noise),
         )  # fmt: skip
         self.work.total = driven.length_m
         outcome: Outcome | None = None
@@ -152,7 +157,7 @@ class AppDrive:
             await pace.update()  # PhysX puts the rover back
         self.work.state = "interrupted" if outcome is None else "finished"
         words = WORDS[outcome] if outcome else "stopped"
-        self._say(f"{words} after {driven.driven_m:.1f} m in {driven.time_s:.0f} s")
+        self._say(f"{words} after {driven.driven_m:.1f} m in {driven.time_s:.0f} s, {TOLD[how]}")
         self._host.notify(f"{self.work.title}: {self.work.text}")
 
     def _route(self, world: World, joints: StageJoints, asked: Asked) -> np.ndarray:
@@ -164,7 +169,7 @@ class AppDrive:
         return find_way(
             Clearance.of_rocks(rocks, half=asked.half_m), position[:2], heading, half_m=asked.half_m,
             goals=read_waypoints(verb.waypoints), distance_m=verb.distance_m, clearance_m=verb.clearance_m,
-            avoid="none" if verb.avoid == "none" else "labels",
+            avoid=way_here(verb.avoid),
         )  # fmt: skip
 
     def _tell(self, driven: StageDrive) -> None:

@@ -1,7 +1,8 @@
 """The rover of a stage that somebody else simulates, as the app that has it open does: driven by its prims alone.
 
 Commands are targets of the joints' `PhysicsDriveAPI`, in the stage's session layer; where the rover is is read off the
-transforms of its bodies. Planner, controller and limits are those of a traverse.
+transforms of its bodies. Planner, controller and limits are those of a traverse, and so are delay, gain and noise
+between them and the rover, by what the stage says (`stage.dynamics.read_actuation`).
 """
 
 from __future__ import annotations
@@ -15,17 +16,59 @@ from pxr import Sdf, Usd, UsdGeom, UsdPhysics
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
+from regolith.lunar.params.dynamics import CONTROL_S
+from regolith.lunar.physics.actuation import Actuation, Channel
 from regolith.lunar.physics.drive import PERIOD_S, Outcome, heading_of, outcome_of
 from regolith.lunar.physics.engine import JointState
 from regolith.lunar.physics.plan import Clearance
-from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Follower, Layout, Mode, Route
 from regolith.lunar.physics.world import World
 from regolith.lunar.stage import schema
+from regolith.lunar.stage.dynamics import read_actuation
+from regolith.lunar.stage.spec import rng
 
 TURNS = 24
 """Directions a goal is sought in, from straight ahead on, alternately to the left and to the right."""
 
+WAYS: dict[str, Literal["none", "labels"]] = {"none": "none", "labels": "labels", "both": "labels"}
+"""Ways of driving of `regolith traverse` to that of the one drive here; those by pictures are not among them."""
+
 Row = dict[str, np.ndarray]
+
+
+def way_here(avoid: str) -> Literal["none", "labels"]:
+    """Way of driving, of what `regolith traverse --avoid` takes.
+
+    Raises:
+        InputError: It goes by pictures, which nothing takes here.
+    """
+    if avoid not in WAYS:
+        raise InputError("avoid", avoid, "none, labels or both (of which labels is driven): no pictures are taken here")
+    return WAYS[avoid]
+
+
+def read_channel(stage: Usd.Stage, layout: Layout, *, speed: float, seed: int) -> tuple[Actuation, Actuation] | None:
+    """What lies between controller and rover by the stage: of commands, then of readings; None where it says nothing.
+
+    Commands are four steering angles and four wheel rates, readings x and y, heading and four steering angles. Noise is
+    a share of what `physics.drive` takes it of.
+
+    Args:
+        stage: Stage with the rover.
+        layout: Its wheels.
+        speed: Of its centre [m/s].
+        seed: Of the noise.
+    """
+    channel = Channel.of(read_actuation(stage))
+    if channel == Channel():
+        return None
+    actions = np.concatenate([layout.limit, np.full(4, speed / layout.radius)])
+    readings = np.concatenate([(LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit])
+    measured = int(rng(seed, "measured").integers(2**62))
+    return (
+        Actuation(channel, actions=actions, speeds=np.repeat([False, True], 4), seed=seed),
+        Actuation(channel, actions=(), readings=readings, seed=measured),
+    )
 
 
 class StageJoints:
@@ -150,7 +193,15 @@ class StageDrive:
     """Drives along a way, a command every `PERIOD_S`; `close` leaves the drives as they were authored."""
 
     def __init__(
-        self, joints: StageJoints, layout: Layout, route: np.ndarray, *, speed: float, mode: Mode, time_max_s: float
+        self,
+        joints: StageJoints,
+        layout: Layout,
+        route: np.ndarray,
+        *,
+        speed: float,
+        mode: Mode,
+        time_max_s: float,
+        channel: tuple[Actuation, Actuation] | None = None,
     ) -> None:
         """Stand at its beginning.
 
@@ -161,13 +212,18 @@ class StageDrive:
             speed: Of the rover's centre [m/s].
             mode: How turns are made.
             time_max_s: Simulated time after which it is given up [s].
+            channel: What commands and readings pass (`read_channel`); None for nothing.
         """
         self._joints, self._goal, self._time_max = joints, route[-1], time_max_s
         path = Route(route)
         self._follower = Follower(layout, path, speed=speed, mode=mode)
         self._layout, self._actuators = layout, Actuators(joints, layout, period_s=PERIOD_S)
+        self._actuation, self._sensors = channel or (None, None)
+        self._wanted = np.zeros(8)
+        self._given, self._steps = np.zeros(8), 0
         self.rows: list[Row] = []
-        """Time since the start [s], position [m] and orientation (w, x, y, z) at each command."""
+        """Time since the start [s], position [m], orientation (w, x, y, z) and what the controller reads (`measured`: x
+        and y [m], heading, steering [rad]) at each command."""
         self.length_m = path.length
         """Of the way."""
 
@@ -184,19 +240,41 @@ class StageDrive:
 
     def tick(self, now_s: float) -> Outcome | None:
         """Command what is due at a simulated time since the start [s]; how it ended, None where it goes on."""
-        if self.rows and now_s < self.time_s + PERIOD_S - 1e-6:
-            return None
+        due = not self.rows or now_s >= self.time_s + PERIOD_S - 1e-6
+        if due and (outcome := self._decide(now_s)) is not None:
+            return outcome
+        if self._actuation is not None:
+            self._pass(self._actuation, now_s - float(self.rows[0]["time_s"]))
+        return None
+
+    def _decide(self, now_s: float) -> Outcome | None:
+        """Read where the rover is and command it; how it ended, None where it goes on."""
         self._joints.look()
         position, turn = self._joints.pose(schema.ROVER_CHASSIS)
         row = {"time_s": np.array(now_s), "position_m": position, "orientation": turn.as_quat(scalar_first=True)}
+        steered = [self._joints.joint(path).position for path in self._layout.steering]
+        truth = np.array([*position[:2], heading_of(row), *steered])
+        row["measured"] = measured = truth if self._sensors is None else self._sensors.read(truth)
         self.rows.append(row)
         if (outcome := outcome_of(self.rows, self._goal)) is not None:
             return outcome
         if now_s >= self._time_max:
             return "timeout"
-        steered = np.array([self._joints.joint(path).position for path in self._layout.steering])
-        self._actuators.apply(self._follower.command(position[:2], heading_of(row)), steered)
+        if self._actuation is not None:
+            self._pass(self._actuation, now_s - float(self.rows[0]["time_s"]) - CONTROL_S)
+        applied = self._actuators.apply(self._follower.command(measured[:2], float(measured[2])), measured[3:])
+        self._wanted = np.concatenate([applied.steering, applied.rates])
         return None
+
+    def _pass(self, actuation: Actuation, passed_s: float) -> None:
+        """Pass on what is wanted in each step up to a time since the first command [s], and set the drives."""
+        for _ in range(self._steps, math.floor(passed_s / CONTROL_S + 1e-6) + 1):
+            self._given = actuation.act(self._wanted)
+            self._steps += 1
+        for path, angle in zip(self._layout.steering, self._given[:4].tolist(), strict=True):
+            self._joints.drive(path, position=angle)
+        for path, rate in zip(self._layout.drives, self._given[4:].tolist(), strict=True):
+            self._joints.drive(path, velocity=rate)
 
     def close(self) -> None:
         """Take the commands away."""

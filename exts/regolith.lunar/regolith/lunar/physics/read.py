@@ -16,6 +16,7 @@ from scipy.spatial import ConvexHull
 
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.read_bodies import friction_of, hull_shape, owner, read_body, read_joints, read_shapes
+from regolith.lunar.physics.read_refused import refuse_moving, refuse_unread
 from regolith.lunar.physics.world import MOON_GRAVITY, Body, GroundField, Joint, Shape, World
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.craters import CRATER_DTYPE
@@ -29,6 +30,9 @@ ROCK_MIN_M = 0.1
 NODES_MAX = 4096
 """Most nodes along a side of the ground."""
 
+PREDICATE = Usd.TraverseInstanceProxies(Usd.PrimIsActive & Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
+"""Which prims count."""
+
 
 def read_world(
     stage: Usd.Stage, *, rock_min_m: float = ROCK_MIN_M, cell_m: float | None = None, with_ground: bool = True
@@ -39,7 +43,8 @@ def read_world(
         stage: Stage in metres, Z up.
         rock_min_m: Smallest rock that collides [m].
         cell_m: Spacing of the ground's nodes [m]; None for that of the stage's own grid.
-        with_ground: Whether the ground is read; a baked one cannot be.
+        with_ground: Whether the ground is read; a baked one cannot be. Without, the stage is simulated by somebody
+            else, and nothing is refused for what no engine here does (`physics.read_refused`).
 
     Raises:
         InputError: Something no engine here can simulate; names its prim.
@@ -48,6 +53,12 @@ def read_world(
         raise InputError("stage", stage.GetRootLayer().identifier, "a stage in metres with Z up")
     cache = UsdGeom.XformCache()
     prims = list(_simulated(stage))
+    if with_ground:
+        refuse_unread(prims)
+        for root in filter(None, map(stage.GetPrimAtPath, (schema.GROUND, schema.ROCKS))):
+            still = list(Usd.PrimRange(root, PREDICATE))
+            refuse_moving(still)
+            refuse_unread(still)
     shapes = read_shapes(prims, cache)
     bodies = [
         read_body(prim, tuple(shapes.get(str(prim.GetPath()), ())), cache) for prim in prims if owner(prim) == prim
@@ -68,8 +79,7 @@ def read_world(
 
 def _simulated(stage: Usd.Stage) -> Iterator[Usd.Prim]:
     """Active prims in namespace order, but for the ground and the rocks."""
-    predicate = Usd.TraverseInstanceProxies(Usd.PrimIsActive & Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
-    walk = iter(Usd.PrimRange(stage.GetPseudoRoot(), predicate))
+    walk = iter(Usd.PrimRange(stage.GetPseudoRoot(), PREDICATE))
     for prim in walk:
         if prim.GetPath() in (schema.GROUND, schema.ROCKS):
             walk.PruneChildren()
