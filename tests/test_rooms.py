@@ -14,7 +14,7 @@ from regolith.lunar.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 LUNAR = ROOT / "exts" / "regolith.lunar" / "regolith" / "lunar"
-BASE = {"files", "labels", "machine", "reading", "scratch", "system"}
+BASE = {"files", "labels", "machine", "reading", "reflectance", "scratch", "system"}
 ALLOWED = {
     "system": set(),
     "labels": set(),

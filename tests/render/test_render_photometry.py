@@ -8,20 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
-from regolith.lunar.render.photometry import (
-    NOISE_RMS,
+from regolith.lunar.reflectance import (
     NUMPY_OPS,
-    SLOPE_RMS,
-    bump_normal,
     chandrasekhar_h,
     hapke,
     lambert,
-    mottle,
-    noise3,
     opposition,
     phase_function,
     single_scattering_albedo,
 )
+from regolith.lunar.render.photometry import NOISE_RMS, SLOPE_RMS, bump_normal, mottle, noise3
 
 SOIL = {"b": 0.25, "c": 0.35, "b0": 1.8, "h": 0.07}
 cosines = st.floats(0.05, 1.0)

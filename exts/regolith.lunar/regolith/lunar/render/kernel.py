@@ -42,7 +42,7 @@ BOUNCE_DIRECTIONS = 8
 
 
 class JitOps:
-    """The operations of `photometry.Ops` on Dr.Jit arrays."""
+    """The operations of `reflectance.Ops` on Dr.Jit arrays."""
 
     def __init__(self) -> None:
         self.sqrt, self.log, self.log2, self.exp2 = dr.sqrt, dr.log, dr.log2, dr.exp2

@@ -23,9 +23,10 @@ import numpy as np
 
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
+from regolith.lunar.reflectance import NUMPY_OPS
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
-from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
+from regolith.lunar.render.photometry import Vector, dot, scale
 from regolith.lunar.render.scene import DrawOptions, Labels, check_wanted
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
 from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, flatten, material_rows, matrix_row, pack_scene

@@ -11,7 +11,7 @@ import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdLux, UsdShade
 
 from regolith.lunar.params import InputError
-from regolith.lunar.render.photometry import single_scattering_albedo
+from regolith.lunar.reflectance import single_scattering_albedo
 from regolith.lunar.render.sensor import Sensor
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.colour import LUMINANCE
