@@ -66,6 +66,7 @@ HEAVY = (
     "ovphysx",
     "ovstage",
     "warp",
+    "rasterio",
 )
 
 

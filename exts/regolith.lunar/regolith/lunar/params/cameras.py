@@ -3,20 +3,21 @@
 What is not published, or could not be read, is left as the preset has it. Sources, by camera:
 
 apollo-hasselblad
-    Hasselblad 500 EL data camera of the lunar surface, Zeiss Biogon 5.6/60 mm, Réseau plate of 5 × 5 crosses 10 mm apart
-    (NASA, Apollo 11 Hasselblad cameras; Lunar Surface Journal). Pictures on the 70 mm film are 53 mm square (second-hand;
-    the plate itself is 54 mm, and its crosses are drawn for that). Zeiss calls the lens's symmetry the reason of its
-    correction for distortion: none here. Chosen: vignetting by the natural cos⁴, the whole film curve, and a grain like
-    the shot noise of 30000 electrons, 1.4 % at middle grey, for fine-grained film (Panatomic-X, Ektachrome).
+    Hasselblad 500 EL data camera of the lunar surface, Zeiss Biogon 5.6/60 mm, Réseau plate of 5 × 5 crosses 10 mm
+    apart (NASA, Apollo 11 Hasselblad cameras; Lunar Surface Journal). Pictures on the 70 mm film are 53 mm square
+    (second-hand; the plate itself is 54 mm, and its crosses are drawn for that). Zeiss calls the lens's symmetry the
+    reason of its correction for distortion: none here. Chosen: vignetting by the natural cos⁴, the whole film curve,
+    and a grain like the shot noise of 30000 electrons, 1.4 % at middle grey, for fine-grained film (Panatomic-X,
+    Ektachrome).
 yutu-pcam
-    Panoramic camera of Chang'e-3's rover (Yang et al. 2015, Research in Astronomy and Astrophysics 15, 1867, abstract):
-    50 mm, 19.7° × 14.5°, best signal-to-noise ratio 44 dB (158 = √25100), static modulation transfer 0.33. From these the
-    width of the sensor, a full well of 25100 electrons, and at Nyquist, where such figures are given, a point spread of
-    √(-ln 0.33 / 2) pixels. 2352 × 1728 pixels (second-hand, of its sister on Yutu-2).
+    Panoramic camera of Chang'e-3's rover (Yang et al. 2015, Research in Astronomy and Astrophysics 15(11), abstract):
+    50 mm, 19.7° × 14.5°, best signal-to-noise ratio 44 dB (158 = √25100), static modulation transfer 0.33. From these
+    the width of the sensor, a full well of 25100 electrons, and, taken at Nyquist, a point spread of √(-ln 0.33 / 2)
+    pixels. 2352 × 1728 pixels (second-hand, of its sister on Yutu-2).
 polar-stereo
     Left camera of the pair of NASA's POLAR Stereo Dataset (Wong et al. 2017); its calibration (second-hand, as public
-    code quotes it): 1936 × 1216 pixels, focal length 2068 pixels, k1 -0.108, k2 0.158, baseline 301.6 mm. k2 is held to the
-    0.15 that `sensor.lens_k2` may be: 0.9 pixels in the corners.
+    code quotes it): 1936 × 1216 pixels, focal length 2068 pixels, k1 -0.108, k2 0.158, baseline 301.6 mm. k2 is held
+    to the 0.15 that `sensor.lens_k2` may be: 0.9 pixels in the corners.
 viper-navcam, viper-hazcam
     Left cameras on VIPER (`stage.rover_viper` has what is published of their views, and what is chosen): square sensors
     of 2048 pixels and 12 bits (second-hand, of `vipersci`, NASA's software of the science team).
@@ -47,7 +48,12 @@ class RealCamera(NamedTuple):
 
 
 _MAST = {"camera.rig": "mast", "camera.baseline_m": 0.0}
-_PLAIN = {"sensor.lens_k1": Interval(0), "sensor.lens_k2": Interval(0), "sensor.film": Interval(0), "sensor.reseau": Interval(0)}
+_PLAIN = {
+    "sensor.lens_k1": Interval(0),
+    "sensor.lens_k2": Interval(0),
+    "sensor.film": Interval(0),
+    "sensor.reseau": Interval(0),
+}
 
 
 def _fov_deg(width: float, focal: float) -> Interval:

@@ -47,7 +47,12 @@ def load_preset(name: str) -> Params:
 def _over(base: Params, data: dict[str, Any]) -> dict[str, Any]:
     """Plain values of a base, with those of `data` over them."""
     merged = base.model_dump(mode="json")
-    given = {f"{name}.{key}": value for name, group in data.items() if isinstance(group, dict) for key, value in group.items()}
+    given = {
+        f"{name}.{key}": value
+        for name, group in data.items()
+        if isinstance(group, dict)
+        for key, value in group.items()
+    }
     for name, value in named_values(given, _names(base)).items():
         group, key = name.split(".")
         merged[group][key] = TypeAdapter(type(value)).dump_python(value)

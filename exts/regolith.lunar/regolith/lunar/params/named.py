@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from regolith.lunar.params.cameras import CAMERAS
-from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Site, as_text
 from regolith.lunar.params.places import PLACES, read_hapke_map
 
@@ -33,7 +32,11 @@ def named_values(given: Mapping[str, Any], before: Mapping[str, Any] | None = No
     """
     texts = {name: as_text(value) for name, value in {**(before or {}), **given}.items() if name in NAMED}
     found: dict[str, Any] = {}
-    if given.keys() & {"ground.hapke_map", "ground.site"} and texts.get("ground.hapke_map") and texts.get("ground.site"):
+    if (
+        given.keys() & {"ground.hapke_map", "ground.site"}
+        and texts.get("ground.hapke_map")
+        and texts.get("ground.site")
+    ):
         found |= _of_map(texts["ground.hapke_map"], texts["ground.site"], given)
     elif (place := PLACES.get(texts.get("ground.place", ""))) and "ground.place" in given:
         found |= place.values() | {"ground.hapke_map": ""}

@@ -60,7 +60,7 @@ PLACES: dict[str, HapkeSet] = {
     "highland": HapkeSet(w=0.458, b=0.229, c=0.410, b0=1.63, h=0.070),
     "fresh-ejecta": HapkeSet(w=0.486, b=0.189, c=0.866, b0=1.51, h=0.035),
 }
-"""Medians of the WAC maps at 643 nm (Sato et al. 2014): of the maria, of the far side's highlands, of Tycho's ejecta."""
+"""Medians of the WAC maps at 643 nm (Sato et al. 2014): of maria, of the far side's highlands, of Tycho's ejecta."""
 
 OLD_HIGHLAND = HapkeSet(w=0.404, b=0.234, c=0.359, b0=1.68, h=0.061)
 """The same of the near side's southern highlands, among which Tycho lies."""
@@ -95,7 +95,9 @@ def read_hapke_map(path: str, site: Site) -> HapkeSet:
     try:
         with rasterio.open(path) as raster:
             if raster.count != MAP_BANDS:
-                allowed = f"a map of {MAP_BANDS} bands (w, b, c, B_C0, h_C, B_S0, h_S, theta, phi); it has {raster.count}"
+                allowed = (
+                    f"a map of {MAP_BANDS} bands (w, b, c, B_C0, h_C, B_S0, h_S, theta, phi); it has {raster.count}"
+                )
                 raise InputError("ground.hapke_map", path, allowed)
             row, column = _pixel(raster, path, site)
             window = ((row, row + 1), (column, column + 1))

@@ -162,8 +162,8 @@ class RockParams(GrownGroup):
     )
     maturity: Interval = drawn(
         1.0, 1.0,
-        "Maturity drawn per rock: 1 is as bright as the albedo ratio says, 0 fresh and 1.25 times as bright, as Tycho's "
-        "ejecta are beside the old highlands they lie on.",
+        "Maturity drawn per rock: 1 is as bright as the albedo ratio says, 0 fresh and 1.25 times as bright, as "
+        "Tycho's ejecta are beside the old highlands they lie on.",
         ge=0, le=1, step=0.05, randomizer="rocks", per="item", later=True,
     )  # fmt: skip
     far_radius_m: float = quantity(

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.cameras import CAMERAS
+from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Group, PictureSize, as_text, quantity
 from regolith.lunar.params.io import change_params, load_params, load_preset
 from regolith.lunar.params.models import Params
 from regolith.lunar.params.named import NAMED
-
 
 NAMED_FLAGS = {name.replace("_", "-"): name for name in NAMED}
 """Flag to parameter of those that stand for values of others."""

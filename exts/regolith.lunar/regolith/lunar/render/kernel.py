@@ -28,7 +28,7 @@ from regolith.lunar.render.tables import (
     pack_scene,
     world_points,
 )
-from regolith.lunar.render.view import Pinhole, View
+from regolith.lunar.render.view import Pinhole, Sunlight, View
 
 LENS_STEPS = 256
 """Steps of the table a lens's inversion starts from; one step of Newton's method then takes it to float32's accuracy
@@ -120,15 +120,24 @@ class _Opaque:
     pixel: Any
     width: Any
     height: Any
-    sun: Vector
-    sun_u: Vector
-    sun_v: Vector
-    irradiance: Any
+    sun: _OpaqueLight
+    earth: _OpaqueLight | None
+    """None where there is no Earth: kernels then hold no code for one."""
     seed: Any
     rows: Any
     seeds: Any
     lens: _OpaqueLens | None
     """None for a lens that does not distort: its kernels hold no code for one."""
+
+
+@dataclasses.dataclass
+class _OpaqueLight:
+    """A distant light's values as opaque device variables."""
+
+    direction: Vector
+    u: Vector
+    v: Vector
+    irradiance: Any
 
 
 @dataclasses.dataclass
@@ -219,8 +228,11 @@ class Kernels:
         def vector(x: np.ndarray) -> Vector:
             return number(x[0]), number(x[1]), number(x[2])
 
-        camera, sun = view.camera, view.sun
-        tangents = sun.tangents * sun.tan_radius
+        def distant(light: Sunlight) -> _OpaqueLight:
+            u, v = light.tangents * light.tan_radius
+            return _OpaqueLight(vector(light.direction), vector(u), vector(v), number(light.irradiance))
+
+        camera = view.camera
         return _Opaque(
             origin=vector(camera.origin),
             right=vector(camera.axes[0] * camera.tan_x),
@@ -229,10 +241,8 @@ class Kernels:
             pixel=number(2.0 * camera.tan_x / width),
             width=dr.opaque(mi.UInt32, width),
             height=dr.opaque(mi.UInt32, height),
-            sun=vector(sun.direction),
-            sun_u=vector(tangents[0]),
-            sun_v=vector(tangents[1]),
-            irradiance=number(sun.irradiance),
+            sun=distant(view.sun),
+            earth=None if view.earth is None else distant(view.earth),
             seed=dr.opaque(mi.UInt32, view.sensor.noise_seed & 0xFFFFFFFF),
             rows=mi.Float(_aligned(rows)),
             seeds=mi.UInt32(_aligned(seeds)),
@@ -276,11 +286,12 @@ class Kernels:
         ray = mi.Ray3f(mi.Point3f(*hit.lifted), mi.Vector3f(*direction))
         return active & ~self.scene.ray_test(ray, coherent=coherent, active=active)
 
-    def _sun_direction(self, view: _Opaque, u1: Any, u2: Any) -> Vector:
+    def _towards(self, light: _OpaqueLight, u1: Any, u2: Any) -> Vector:
+        """Direction to a point of a light's disc."""
         radius = dr.sqrt(u1)
         sin, cos = dr.sincos(u2 * dr.two_pi)
-        offset = add(scale(view.sun_u, radius * cos), scale(view.sun_v, radius * sin))
-        return normalize(self.ops, add(view.sun, offset))
+        offset = add(scale(light.u, radius * cos), scale(light.v, radius * sin))
+        return normalize(self.ops, add(light.direction, offset))
 
     def _cosine(self, normal: Vector, u1: Any, u2: Any) -> Vector:
         """Cosine-distributed direction about a normal."""
@@ -298,11 +309,11 @@ class Kernels:
         active = active & (dot(out, hit.ng) > 0.0)
         valid, _, far, _ = self._hit(hit.lifted, out, coherent=False, active=active)
         there, _ = self.values(view, far.material)
-        sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 12)), _hash(seed, 13)))
+        sun = self._towards(view.sun, *sobol_pair(_shuffle(index, _hash(seed, 12)), _hash(seed, 13)))
         lit = valid & (dot(far.ns, sun) > 0.0)
         lit = self._visible(far, sun, coherent=False, active=lit)
         back = (-out[0], -out[1], -out[2])
-        incoming = view.irradiance * sunlit(ops, there, far.ns, there["albedo"], back, sun)
+        incoming = view.sun.irradiance * sunlit(ops, there, far.ns, there["albedo"], back, sun)
         mu0 = dr.maximum(dot(normal, out), 1e-3)
         mu = dr.maximum(dot(normal, eye), 0.02)
         per = reflect(ops, values, mu0, mu, dot(eye, out)) * (dr.pi / mu0)
@@ -331,9 +342,13 @@ class Kernels:
         eye = (-direction[0], -direction[1], -direction[2])
         values, relief_seed = self.values(view, hit.material)
         normal, albedo = textured(ops, values, relief_seed, hit, t * view.pixel)
-        sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
+        sun = self._towards(view.sun, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
         lit = self._visible(hit, sun, coherent=True, active=valid & (dot(normal, sun) > 0.0))
-        light = dr.select(lit, view.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
+        light = dr.select(lit, view.sun.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
+        if view.earth is not None:
+            earth = self._towards(view.earth, *sobol_pair(_shuffle(index, _hash(seed, 6)), _hash(seed, 7)))
+            lit = self._visible(hit, earth, coherent=True, active=valid & (dot(normal, earth) > 0.0))
+            light += dr.select(lit, view.earth.irradiance * sunlit(ops, values, normal, albedo, eye, earth), 0.0)
         if bounce:
             light += albedo * self._bounced(view, hit, values, normal, eye, seed, index, valid)
         return dr.block_sum(dr.select(valid, light, 0.0), samples) * (1.0 / samples)
