@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ SOIL = {"b": 0.25, "c": 0.35, "b0": 1.8, "h": 0.07}
 cosines = st.floats(0.05, 1.0)
 
 
-def _geometry(mu0: float, mu: float, azimuth: float) -> float:
+def _geometry(mu0: Any, mu: Any, azimuth: Any) -> Any:
     return mu0 * mu + np.sqrt((1 - mu0**2) * (1 - mu**2)) * np.cos(azimuth)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
+from regolith.lunar.render.sequences import mixed, shuffled, sobol_pair
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
 from regolith.lunar.render.tables import (
     MATERIAL_ROW,
@@ -55,45 +56,6 @@ class JitOps:
     def float(self, x: Any) -> Any:
         """Convert uint32 to float32."""
         return mi.Float(x)
-
-
-def _hash(*words: Any) -> Any:
-    """Mix uint32 words with the multipliers of PCG (Jarzynski & Olano 2020, Hash Functions for GPU Rendering)."""
-    state: Any = 0x9E3779B9
-    for word in words:
-        state = (state ^ word) * 747796405 + 2891336453
-        state = state ^ (state >> 16)
-        state = state * 277803737
-        state = state ^ (state >> 15)
-    return state
-
-
-def _permute(x: Any, seed: Any) -> Any:
-    """Laine-Karras permutation, which Owen-scrambles reversed bits (Burley 2020, Hash-based Owen Scrambling)."""
-    x = x + seed
-    for factor in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
-        x = x ^ (x * factor)
-    return x
-
-
-def _unit(x: Any) -> Any:
-    return mi.Float(x >> 8) * 2.0**-24
-
-
-def sobol_pair(index: Any, seed: Any) -> tuple[Any, Any]:
-    """Owen-scrambled Sobol points, dimensions 0 and 1, in [0, 1)."""
-    second = index
-    for mask, shift in ((0xAAAAAAAA, 1), (0xCCCCCCCC, 2), (0xF0F0F0F0, 4), (0xFF00FF00, 8), (0xFFFF0000, 16)):
-        second = second ^ ((second & mask) >> shift)  # Pascal's matrix modulo 2
-    return (
-        _unit(dr.brev(_permute(index, _hash(seed, 1)))),
-        _unit(dr.brev(_permute(second, _hash(seed, 2)))),
-    )
-
-
-def _shuffle(index: Any, seed: Any) -> Any:
-    """Owen-shuffled index: another pairing of the same points."""
-    return dr.brev(_permute(dr.brev(index), seed))
 
 
 def _straightened(lens: _OpaqueLens, sx: Any, sy: Any) -> Any:
@@ -305,11 +267,11 @@ class Kernels:
                  index: Any, active: Any) -> Any:  # fmt: skip
         """Radiance towards the eye from one diffuse bounce, per unit normal albedo of the hit."""
         ops = self.ops
-        out = self._cosine(normal, *sobol_pair(index, _hash(seed, 11)))
+        out = self._cosine(normal, *sobol_pair(index, mixed(seed, 11)))
         active = active & (dot(out, hit.ng) > 0.0)
         valid, _, far, _ = self._hit(hit.lifted, out, coherent=False, active=active)
         there, _ = self.values(view, far.material)
-        sun = self._towards(view.sun, *sobol_pair(_shuffle(index, _hash(seed, 12)), _hash(seed, 13)))
+        sun = self._towards(view.sun, *sobol_pair(shuffled(index, mixed(seed, 12)), mixed(seed, 13)))
         lit = valid & (dot(far.ns, sun) > 0.0)
         lit = self._visible(far, sun, coherent=False, active=lit)
         back = (-out[0], -out[1], -out[2])
@@ -335,18 +297,18 @@ class Kernels:
         index = (thread - pixel * samples) + dr.opaque(mi.UInt32, first)
         if start:
             pixel += dr.opaque(mi.UInt32, start)
-        seed = _hash(pixel, view.seed)
-        jx, jy = sobol_pair(index, _hash(seed, 3))
+        seed = mixed(pixel, view.seed)
+        jx, jy = sobol_pair(index, mixed(seed, 3))
         direction = self._ray(view, pixel, jx, jy)
         valid, _, hit, t = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])
         values, relief_seed = self.values(view, hit.material)
         normal, albedo = textured(ops, values, relief_seed, hit, t * view.pixel)
-        sun = self._towards(view.sun, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
+        sun = self._towards(view.sun, *sobol_pair(shuffled(index, mixed(seed, 4)), mixed(seed, 5)))
         lit = self._visible(hit, sun, coherent=True, active=valid & (dot(normal, sun) > 0.0))
         light = dr.select(lit, view.sun.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
         if view.earth is not None:
-            earth = self._towards(view.earth, *sobol_pair(_shuffle(index, _hash(seed, 6)), _hash(seed, 7)))
+            earth = self._towards(view.earth, *sobol_pair(shuffled(index, mixed(seed, 6)), mixed(seed, 7)))
             lit = self._visible(hit, earth, coherent=True, active=valid & (dot(normal, earth) > 0.0))
             light += dr.select(lit, view.earth.irradiance * sunlit(ops, values, normal, albedo, eye, earth), 0.0)
         if bounce:
@@ -363,7 +325,7 @@ class Kernels:
         thread = dr.arange(mi.UInt32, pixels * samples)
         pixel = thread // samples
         index = thread - pixel * samples
-        seed = _hash(pixel, view.seed, 0x51)
+        seed = mixed(pixel, view.seed, 0x51)
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, _, hit, _ = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])
