@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
-from regolith.lunar.params.places import PLACES, HapkeSet
+from regolith.lunar.params.places import OLD_HIGHLAND, PLACES, HapkeSet
 from regolith.lunar.reflectance import (
     NUMPY_OPS,
     chandrasekhar_h,
@@ -137,6 +137,35 @@ def test_no_ground_of_the_maps_reflects_more_than_falls_on_it(
 ) -> None:
     """Over all that the maps at 643 nm hold; of white ground (w near 1) the law with this surge would."""
     assert hemispherical(mu0, w, b, c, b0, 0.1) < 0.75
+
+
+MOON_MAGNITUDES = {10: 0.23, 20: 0.51, 30: 0.79, 40: 1.06, 50: 1.35, 60: 1.62, 90: 2.63}
+"""Phase angle [deg] to the whole Moon's magnitude over that of the full Moon (Allen 1973, Astrophysical Quantities,
+3rd ed., p. 143; as E. S. Light quotes the table)."""
+
+
+def ball_magnitude(phase_deg: float, soil: HapkeSet) -> float:
+    """Magnitude of a smooth ball of a soil, up to a constant."""
+    phase = math.radians(phase_deg)
+    x, weight = np.polynomial.legendre.leggauss(96)
+    middle, half = 0.5 * phase, 0.5 * (math.pi - phase)
+    lon, lat = middle + half * x, 0.5 * math.pi * x[:, None]  # photometric: the viewer at 0, the sun at the phase angle
+    mu, mu0 = np.cos(lat) * np.cos(lon), np.cos(lat) * np.cos(lon - phase)
+    r = hapke(NUMPY_OPS, mu0, mu, math.cos(phase), *soil)
+    flux = half * 0.5 * math.pi * (r * mu * np.cos(lat) * weight[:, None] * weight).sum()
+    return -2.5 * math.log10(flux)
+
+
+@pytest.mark.parametrize("soil", [PLACES["mare"], OLD_HIGHLAND], ids=["mare", "near-side highland"])
+def test_a_smooth_ball_follows_the_moons_phase_curve_as_far_as_roughness_matters_little(soil: HapkeSet) -> None:
+    """Within 0.1 magnitudes to 40°, 0.2 to 60°; beyond, it lacks the shadows of the relief, which is modelled apart."""
+    past = {
+        phase: ball_magnitude(phase, soil) - ball_magnitude(20, soil) - (magnitude - MOON_MAGNITUDES[20])
+        for phase, magnitude in MOON_MAGNITUDES.items()
+    }
+    assert all(abs(past[phase]) < 0.1 for phase in (10, 30, 40)), past
+    assert all(abs(past[phase]) < 0.2 for phase in (50, 60)), past
+    assert -0.5 < past[90] < -0.3
 
 
 def test_h_function_matches_its_integral_equation() -> None:
