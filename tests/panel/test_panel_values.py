@@ -140,3 +140,27 @@ def _check_settled(values: Values) -> None:
     again = enter(values, dict(values.good))
     assert all("missing" in message for message in again.messages.values())
     assert again.good == values.good
+
+
+def test_a_place_and_a_camera_bring_their_values_along() -> None:
+    """What is entered with them or later stays, and files and presets are taken as they are."""
+    mare = enter(START, {"ground.place": "mare", "ground.hapke_b": "0.3"})
+    assert mare.params.ground.hapke_c == Interval(0.083)
+    assert mare.params.ground.hapke_b == mare.entered["ground.hapke_b"] == Interval(0.3)
+    assert mare.params.domain.albedo.center == pytest.approx(0.1446, abs=1e-4)
+    own = enter(mare, {"ground.hapke_c": "0.2", "camera.model": "yutu-pcam"})
+    assert own.params.ground.hapke_c == Interval(0.2)
+    assert own.params.domain.fov_deg == Interval(19.7)
+    loaded = enter(START, flatten(own.params))
+    assert loaded.params == own.params
+    assert enter(START, {"ground.place": "sea"}).params == START.params
+
+
+def test_a_map_that_cannot_be_read_holds_up_nothing_else(tmp_path: Path) -> None:
+    """Its field keeps the message until it can; neither map nor site counts."""
+    missing = enter(START, {"ground.hapke_map": str(tmp_path / "none.tif"), "ground.site": "0,0"})
+    assert "a file that is there" in missing.messages["ground.hapke_map"] or "rasterio" in str(missing.messages)
+    values = enter(missing, {"rocks.fillet": 0.2})
+    assert values.messages["ground.hapke_map"] == missing.messages["ground.hapke_map"]
+    assert values.params.rocks.fillet == 0.2
+    assert values.params.ground.hapke_map == ""

@@ -129,7 +129,8 @@ BAD = [
      "craters.diameter_min_m: 9.0 is not allowed; allowed: below diameter_max_m, 5 m"),
     ([1], "parameters: [1] is not allowed; allowed: a group of named fields"),
     ({"light": {"sun": 3}}, "light.sun: 3 is not allowed; "
-     "allowed: no such field; fields here are sun_angle_deg, irradiance, sun_temperature_k, stars"),
+     "allowed: no such field; fields here are sun_angle_deg, irradiance, "
+     "sun_temperature_k, stars, earthshine, earth_elevation_deg, earth_azimuth_deg"),
     ({"terain": {}}, "terain: {} is not allowed; allowed: no such field; fields here are preset, terrain, craters, "
      "relief, rocks, ground, light, camera, rover, dynamics, sensor, domain, test_domain, randomize, render, dataset "
      "(did you mean terrain?)"),

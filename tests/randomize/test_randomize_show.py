@@ -69,7 +69,7 @@ def test_result_is_what_draw_values_and_draw_scene_give(tmp_path, capsys, split:
             assert parameter["asked"] == [interval.lo, interval.hi]
             assert parameter["drawn"] == {"min": min(values), "mean": float(np.mean(values)), "max": max(values)}
     assert {name for name, parameter in found.items() if parameter["drawn"] is None} == {
-        "freshness", "burial", "dust", "angularity",
+        "freshness", "burial", "dust", "angularity", "maturity",
     }  # fmt: skip
     domain = "test_domain" if split == "test_photoreal" else "domain"
     assert found["albedo"]["group"] == domain and found["height_m"]["unit"] == "m"

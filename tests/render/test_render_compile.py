@@ -11,8 +11,8 @@ from render_stage import icosphere, make_stage
 
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK
 from regolith.lunar.params import InputError
+from regolith.lunar.reflectance import NUMPY_OPS
 from regolith.lunar.render.compile import SceneTables, compile_stage, creased, vertex_normals
-from regolith.lunar.render.photometry import NUMPY_OPS
 from regolith.lunar.render.shading import unpack_normal
 from regolith.lunar.render.tables import pack_normals, pack_scene
 from regolith.lunar.stage import schema

@@ -60,6 +60,7 @@ def _with_boulder(scene, scale: float):
         burial=np.full(1, 0.5),
         radius=np.full(1, 0.5 * scale),
         dust=np.zeros(1),
+        maturity=np.ones(1),
         angularity=np.zeros(1),
     )
     assert len(field) > 0

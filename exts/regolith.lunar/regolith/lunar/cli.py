@@ -29,6 +29,7 @@ from regolith.lunar.params import (
     Params,
     PictureSize,
     PresetVerb,
+    Site,
     Verb,
     as_text,
     change_params,
@@ -298,6 +299,8 @@ def _metavar(field: Any) -> str:
         return "LO,HI"
     if field.annotation in (PictureSize, PictureSize | None):
         return "SIZE"
+    if field.annotation == Site | None:
+        return "LAT,LON"
     words = {int: "INT", float: "NUMBER", bool: "BOOL", str: "TEXT"}
     allowed = describe_allowed(field)
     if field.annotation in words:

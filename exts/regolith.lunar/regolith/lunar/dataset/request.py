@@ -87,7 +87,7 @@ class Request:
     def parameters(self, base: Params | None = None) -> Params:
         """Return what the frames are drawn from: the preset's parameters, or others, with those of `params` in them."""
         try:
-            return change_params(load_preset(self.preset) if base is None else base, self.params)
+            return change_params(load_preset(self.preset) if base is None else base, self.params, named=False)
         except InputError as error:
             where = error.field if error.field == "preset" else f"params.{error.field}"
             raise InputError(where, error.value, error.allowed) from None

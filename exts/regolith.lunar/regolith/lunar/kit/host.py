@@ -37,7 +37,10 @@ from regolith.lunar.stage.save import save_stage
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.system import discard
 
-EDITED = (schema.SUN, schema.CAMERA, schema.LOOK_GROUND, schema.LOOK_ROCK, schema.LOOK_BRIGHT, schema.LOOK_DARK)
+EDITED = (
+    schema.SUN, schema.EARTH, schema.CAMERA, schema.LOOK_GROUND, schema.LOOK_ROCK, schema.LOOK_BRIGHT, schema.LOOK_DARK,
+    *schema.LOOKS_FRESH,
+)  # fmt: skip
 """Prims whose attributes make a frame of a scene, where it has them."""
 
 NOTES = "omni:kit:"

@@ -63,7 +63,7 @@ WORDS = {
 UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
 """Endings of names that repeat the unit, which a label shows anyway."""
 
-FILES = frozenset({"model.path", "companion.python", "evaluate.model"}) | {
+FILES = frozenset({"model.path", "companion.python", "evaluate.model", "ground.hapke_map"}) | {
     f"{row.key}.{name}" for row in ROWS for name in row.files
 }
 """Fields that take a file; other paths are folders."""

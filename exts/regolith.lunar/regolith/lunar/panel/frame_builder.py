@@ -54,7 +54,7 @@ def scene_key(shot: Shot) -> tuple[Any, ...]:
     narrow = narrowed(shot.params, shot.split)
     spec = draw_scene(shot.params, shot.seed, shot.split, scene_number(shot.params, shot.frame))
     parts = (narrow.terrain, narrow.craters, narrow.relief, narrow.rocks, narrow.ground.photometry, narrow.light.stars)
-    kept = (baseline_m(narrow) > 0.0, narrow.dataset.crater)
+    kept = (narrow.light.earthshine > 0.0, baseline_m(narrow) > 0.0, narrow.dataset.crater)
     return spec, *parts, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig, *kept
 
 

@@ -21,6 +21,7 @@ from regolith.lunar.params import (
     is_group,
     validate_text,
 )
+from regolith.lunar.params.named import NAMED, named_values
 
 Refuse = Callable[[str, Any], str]
 """Path of a field and a value to what is allowed there instead; empty where the value is."""
@@ -125,7 +126,8 @@ def enter(values: Values, changes: Mapping[str, Any], *, refuse: Refuse = allow)
     """Enter values: each model with all of them that are allowed, and a message where one is not.
 
     Never fails: a value that is not allowed stays entered, with the command line's line as its message, and the last
-    allowed one counts until something makes it valid.
+    allowed one counts until something makes it valid. A place, a map or a real camera brings its values along
+    (`params.named`).
 
     Args:
         values: What is entered so far.
@@ -137,7 +139,12 @@ def enter(values: Values, changes: Mapping[str, Any], *, refuse: Refuse = allow)
     """
     entered = dict(values.entered)
     touched: dict[int, list[str]] = {}
-    for path, value in changes.items():
+    names = {path: entered[path] for path in NAMED if _differ(entered[path], values.good[path])} | dict(changes)
+    try:
+        brought = named_values(names, entered)
+    except InputError as error:
+        brought, refuse = {}, _refusing(error, names, refuse)
+    for path, value in {**brought, **changes}.items():
         form = _FORM_OF[path]
         entered[path] = _read(form.infos[path], value)
         touched.setdefault(_FORMS.index(form), []).append(path)
@@ -155,6 +162,12 @@ def enter(values: Values, changes: Mapping[str, Any], *, refuse: Refuse = allow)
                 entered[path] = value  # typed: a text that was typed in becomes a number
             good[path] = value
     return Values(entered, good, models, messages, values.base)
+
+
+def _refusing(error: InputError, changes: Mapping[str, Any], refuse: Refuse) -> Refuse:
+    """Refuse what a map cannot give too: the field the error names, or the other of the two where only that changed."""
+    blamed = error.field if error.field in changes else next(path for path in NAMED if path in changes)
+    return lambda path, value: error.allowed if path == blamed else refuse(path, value)
 
 
 def _read(info: FieldInfo, value: Any) -> Any:

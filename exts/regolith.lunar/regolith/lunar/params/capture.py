@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
+from regolith.lunar.params.cameras import CameraModel
 from regolith.lunar.params.fields import Group, GrownGroup, Interval, drawn, quantity
 from regolith.lunar.params.rover import CameraView
 
 REDRAWS_MAX = 256
 """Most times a frame may be drawn again."""
 
+EARTH_RADIUS_KM, EARTH_DISTANCE_KM, EARTH_ALBEDO = 6371.0, 384400.0, 0.367
+"""Mean radius of the Earth, semi-major axis of the Moon's orbit, visual geometric albedo of the Earth (NASA, Moon Fact
+Sheet and Earth Fact Sheet; later editions have 0.434 for the albedo, after Mallama et al. 2017, Icarus 282, 19)."""
 
-class LightParams(Group):
+FULL_EARTHSHINE = EARTH_ALBEDO * (EARTH_RADIUS_KM / EARTH_DISTANCE_KM) ** 2
+"""Irradiance on the Moon by a full Earth over that by the sun: a body of geometric albedo p and radius R, seen at zero
+phase from a distance d, sheds p (R / d)² of the sunlight that falls on it."""
+
+
+class LightParams(GrownGroup):
     """The sun and the sky; intervals are drawn per frame, from the same range in every split."""
 
     sun_angle_deg: Interval = drawn(
@@ -29,6 +38,21 @@ class LightParams(Group):
         unit="K", ge=2500, le=12000, step=50, randomizer="light", appearance=True,
     )  # fmt: skip
     stars: int = quantity(0, "Stars on the sky; the lunar day sky of a photograph has none.", ge=0, le=20000, step=100)
+    earthshine: float = quantity(
+        0.0,
+        f"Irradiance of a surface facing the Earth over that of one facing the sun, 0 for no Earth; a full Earth gives "
+        f"{FULL_EARTHSHINE:.2g}.",
+        ge=0,
+        le=1,
+        step=1e-5,
+        later=True,
+    )
+    earth_elevation_deg: float = quantity(
+        45.0, "Earth above the horizon.", unit="deg", ge=-90, le=90, step=0.5, later=True
+    )
+    earth_azimuth_deg: float = quantity(
+        90.0, "Earth azimuth, anticlockwise from +X.", unit="deg", ge=0, le=360, step=1, later=True
+    )
 
 
 class CameraParams(GrownGroup):
@@ -42,6 +66,12 @@ class CameraParams(GrownGroup):
         0.25, "Smallest distance of the lens to any surface.", unit="m", ge=0.05, le=2, step=0.05
     )
     near_m: float = quantity(0.05, "Near clipping distance.", unit="m", ge=0.001, le=1, step=0.01)
+    model: CameraModel = quantity(
+        "none",
+        "Real camera whose published optics and sensor take the place of the preset's, for each of their parameters "
+        "that is not given; a picture then has the camera's shape where no size is given.",
+        later=True,
+    )
     rig: Literal["mast", "viper"] = quantity(
         "mast",
         "What carries the camera: a mast nobody sees, or the rover, whose rig then says how high it stands, how it is "

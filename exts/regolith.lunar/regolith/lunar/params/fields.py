@@ -1,4 +1,4 @@
-"""Building blocks of the parameter models: `Interval`, `PictureSize`, `quantity` and the strict base model."""
+"""Building blocks of the parameter models: `Interval`, `PictureSize`, `Site`, `quantity`, the strict base model."""
 
 from __future__ import annotations
 
@@ -136,6 +136,45 @@ class PictureSize(BaseModel):
         return str(self.width) if self.width == self.height else f"{self.width}x{self.height}"
 
 
+class Site(BaseModel):
+    """A place on the Moon, planetocentric, longitude to the east; written `"lat,lon"` in degrees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    lat_deg: float
+    lon_deg: float
+
+    def __init__(self, /, lat_deg: float = cast(float, None), lon_deg: float = cast(float, None), **extra: Any) -> None:
+        super().__init__(lat_deg=lat_deg, lon_deg=lon_deg, **extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                value = [float(part) for part in value.split(",")]
+            except ValueError:
+                raise PydanticCustomError("site", "not a place") from None
+        if isinstance(value, (list, tuple)):
+            if len(value) != 2:
+                raise PydanticCustomError("site", "not a place")
+            value = {"lat_deg": value[0], "lon_deg": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _on_the_moon(self) -> Site:
+        if not (-90.0 <= self.lat_deg <= 90.0 and -180.0 <= self.lon_deg <= 360.0):
+            raise PydanticCustomError("site", "outside the limits")
+        return self
+
+    @model_serializer
+    def _write(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{self.lat_deg!r},{self.lon_deg!r}"
+
+
 def as_text(value: Any) -> str:
     """Write a value as it is typed on the command line, to the last bit; None is empty, a list's values have commas."""
     if isinstance(value, bool):
@@ -257,6 +296,7 @@ def describe_allowed(field: FieldInfo) -> str:
     words: dict[Any, str] = {
         Interval: "lo,hi with lo ≤ hi" + (" within" if limits else ""),
         PictureSize: f"SIDE or WIDTHxHEIGHT in pixels, each {SIDE_MIN_PX} … {SIDE_MAX_PX}",
+        Site: "LAT,LON in degrees, latitude -90 … 90, longitude east -180 … 360",
         int: "a whole number",
         float: "a number",
         bool: "true or false",

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from regolith.lunar.files import AnyPath, write_bytes, write_json
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Group, as_text, input_error
 from regolith.lunar.params.models import Params
+from regolith.lunar.params.named import NAMED, named_values
 from regolith.lunar.reading import parse_json, parse_yaml, read_text
 
 G = TypeVar("G", bound=Group)
@@ -46,9 +47,23 @@ def load_preset(name: str) -> Params:
 def _over(base: Params, data: dict[str, Any]) -> dict[str, Any]:
     """Plain values of a base, with those of `data` over them."""
     merged = base.model_dump(mode="json")
+    given = {
+        f"{name}.{key}": value
+        for name, group in data.items()
+        if isinstance(group, dict)
+        for key, value in group.items()
+    }
+    for name, value in named_values(given, _names(base)).items():
+        group, key = name.split(".")
+        merged[group][key] = TypeAdapter(type(value)).dump_python(value)
     for name, value in data.items():
         merged[name] = merged[name] | value if isinstance(merged.get(name), dict) and isinstance(value, dict) else value
     return merged
+
+
+def _names(params: Params) -> dict[str, Any]:
+    """What the parameters that stand for others are."""
+    return {name: getattr(getattr(params, name.split(".")[0]), name.split(".")[1]) for name in NAMED}
 
 
 def validate(model: type[G], data: Any, *, stored: bool = False) -> G:
@@ -122,19 +137,22 @@ def load_params(path: AnyPath) -> Params:
     return validate(Params, _over(load_preset(preset if preset in preset_names() else "v3"), data))
 
 
-def change_params(params: Params, changes: Mapping[str, Any]) -> Params:
+def change_params(params: Params, changes: Mapping[str, Any], *, named: bool = True) -> Params:
     """Return parameters with some values changed, checked as the command line checks `--rocks.abundance 0.08`.
 
     Args:
         params: Parameters to start from; they stay as they are.
         changes: Dotted name to value: `{"rocks.abundance": 0.08, "domain.sun_elevation_deg": (5, 20)}`. A range takes
             an `Interval`, a pair (lo, hi) or one number; texts are read as the command line reads them.
+        named: Whether `ground.place`, `ground.hapke_map` and `camera.model` bring values of other parameters along,
+            of each that is not among the changes.
 
     Raises:
         InputError: There is no such parameter, or a value does not fit; the first one, with what is allowed.
     """
     texts = _texts(params)
-    for name, value in changes.items():
+    brought = named_values(changes, _names(params)) if named else {}
+    for name, value in {**brought, **changes}.items():
         *groups, field = name.split(".")
         place = texts
         for group in groups:

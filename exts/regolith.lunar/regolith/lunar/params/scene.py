@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import ValidatorFunctionWrapHandler, field_validator, model_validator
 
-from regolith.lunar.params.fields import Group, Interval, cross_field, drawn, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, Site, cross_field, drawn, quantity
+from regolith.lunar.params.places import LIMITS, PlaceName
 
 
 class TerrainParams(Group):
@@ -90,7 +91,7 @@ class ReliefParams(Group):
     )
 
 
-class RockParams(Group):
+class RockParams(GrownGroup):
     """Labelled rocks: shapes, power-law sizes, burial and where they lie."""
 
     shape: Literal["blob", "basalt"] = quantity(
@@ -159,6 +160,12 @@ class RockParams(Group):
     bump: float = quantity(
         1.0, "Factor on the strength of the shading relief of rocks below the mesh.", ge=0, le=8, step=0.1
     )
+    maturity: Interval = drawn(
+        1.0, 1.0,
+        "Maturity drawn per rock: 1 is as bright as the albedo ratio says, 0 fresh and 1.25 times as bright, as "
+        "Tycho's ejecta are beside the old highlands they lie on.",
+        ge=0, le=1, step=0.05, randomizer="rocks", per="item", later=True,
+    )  # fmt: skip
     far_radius_m: float = quantity(
         120.0,
         "Distance to which larger rocks (0.3 m and up) continue beyond the working area.",
@@ -175,27 +182,51 @@ class RockParams(Group):
         return self
 
 
-class GroundParams(Group):
+class GroundParams(GrownGroup):
     """Photometry of regolith and rock; intervals are drawn per frame, from the same range in every split."""
 
     photometry: Literal["lambert", "hapke"] = quantity("hapke", "Reflectance law of ground and rocks.")
+    place: PlaceName = quantity(
+        "none",
+        "Ground whose published values of Hapke's law (Sato et al. 2014, 643 nm) take the place of the preset's, for "
+        "each of domain.albedo and hapke_* that is not given.",
+        later=True,
+    )
+    hapke_map: str = quantity(
+        "", "Map of Hapke's parameters (LROC WAC, GeoTIFF) to read at the site instead of a place.", later=True
+    )
+    site: Site | None = quantity(None, "Where on the Moon the map is read.", later=True)
     hapke_b: Interval = drawn(
         0.25, 0.25, "Width of the double Henyey–Greenstein lobes, b of Sato et al. (2014).",
-        ge=0, le=0.9, step=0.01, randomizer="ground", appearance=True,
+        ge=LIMITS["b"][0], le=LIMITS["b"][1], step=0.01, randomizer="ground", appearance=True,
     )  # fmt: skip
     hapke_c: Interval = drawn(
         0.35, 0.35, "Balance of the lobes, c in [-1, 1], positive for backscatter.",
-        ge=-1, le=1, step=0.01, randomizer="ground", appearance=True,
+        ge=LIMITS["c"][0], le=LIMITS["c"][1], step=0.01, randomizer="ground", appearance=True,
     )  # fmt: skip
     hapke_b0: Interval = drawn(
         1.8, 1.8, "Amplitude of the shadow-hiding opposition surge.",
-        ge=0, le=3, step=0.05, randomizer="ground", appearance=True,
+        ge=LIMITS["B_S0"][0], le=LIMITS["B_S0"][1], step=0.05, randomizer="ground", appearance=True,
     )  # fmt: skip
     hapke_h: Interval = drawn(
         0.07, 0.07, "Angular width of the opposition surge.",
-        ge=0.001, le=0.5, step=0.005, randomizer="ground", appearance=True,
+        ge=LIMITS["h_S"][0], le=LIMITS["h_S"][1], step=0.005, randomizer="ground", appearance=True,
     )  # fmt: skip
     mottling: Interval = drawn(
         0.06, 0.06, "RMS of the albedo's relative variation over the ground.",
         ge=0, le=0.4, step=0.01, randomizer="ground", appearance=True,
     )  # fmt: skip
+
+    @field_validator("site", mode="wrap")
+    @classmethod
+    def _no_site(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        """Take a blank text for none."""
+        return None if value in (None, "") else check(value)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> GroundParams:
+        if self.hapke_map and self.site is None:
+            raise cross_field("site", None, "a place on the Moon, LAT,LON in degrees, to read ground.hapke_map at")
+        if self.hapke_map and self.place != "none":
+            raise cross_field("place", self.place, "none beside ground.hapke_map")
+        return self

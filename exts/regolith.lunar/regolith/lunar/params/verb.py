@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from regolith.lunar.params.cameras import CAMERAS
 from regolith.lunar.params.errors import InputError
-from regolith.lunar.params.fields import Group, quantity
-from regolith.lunar.params.io import load_params, load_preset
+from regolith.lunar.params.fields import Group, PictureSize, as_text, quantity
+from regolith.lunar.params.io import change_params, load_params, load_preset
 from regolith.lunar.params.models import Params
+from regolith.lunar.params.named import NAMED
+
+NAMED_FLAGS = {name.replace("_", "-"): name for name in NAMED}
+"""Flag to parameter of those that stand for values of others."""
 
 
 class Verb(Group):
@@ -35,7 +40,7 @@ class PresetVerb(Verb):
         None, "Parameter file (.yaml, .yml, .json) to start from instead of a preset.", flag="params"
     )
 
-    start_flags: ClassVar[tuple[str, ...]] = ("preset", "params")
+    start_flags: ClassVar[tuple[str, ...]] = ("preset", "params", *NAMED_FLAGS)
     """Flags that decide what all others start from, and so are read ahead of them."""
 
     _params: Params | None = None
@@ -53,11 +58,19 @@ class PresetVerb(Verb):
         Raises:
             InputError: No such preset or file, or flags that do not go together.
         """
-        if "params" not in given:
-            return load_preset(given.get("preset", "v3")), {}
-        if "preset" in given:
+        if {"params", "preset"} <= given.keys():
             raise InputError("preset", given["preset"], "either --preset or --params, not both")
-        return load_params(Path(given["params"])), {}
+        params = load_params(Path(given["params"])) if "params" in given else load_preset(given.get("preset", "v3"))
+        changed = change_params(params, {name: given[flag] for flag, name in NAMED_FLAGS.items() if flag in given})
+        return changed, cls._sized(changed)
+
+    @classmethod
+    def _sized(cls, params: Params) -> dict[str, str]:
+        """Size of a real camera's picture, of a verb that has one: as long as its own."""
+        field, camera = cls.model_fields.get("size"), CAMERAS.get(params.camera.model)
+        if camera is None or field is None or not isinstance(field.default, PictureSize):
+            return {}
+        return {"size": as_text(camera.size(max(field.default.width, field.default.height)))}
 
     @property
     def params(self) -> Params:

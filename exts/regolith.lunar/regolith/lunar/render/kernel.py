@@ -18,10 +18,11 @@ import numpy as np
 from regolith.lunar.labels import SKY
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.photometry import Vector, add, dot, normalize, scale
+from regolith.lunar.render.sequences import mixed, shuffled, sobol_pair
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
 from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, material_rows, matrix_row, pack_scene
 from regolith.lunar.render.tracer import Tracer
-from regolith.lunar.render.view import Pinhole, View
+from regolith.lunar.render.view import Pinhole, Sunlight, View
 
 LENS_STEPS = 256
 """Steps of the table a lens's inversion starts from; one step of Newton's method then takes it to float32's accuracy
@@ -35,7 +36,7 @@ BOUNCE_DIRECTIONS = 8
 
 
 class JitOps:
-    """The operations of `photometry.Ops` on Dr.Jit arrays."""
+    """The operations of `reflectance.Ops` on Dr.Jit arrays."""
 
     def __init__(self) -> None:
         self.sqrt, self.log, self.log2, self.exp2 = dr.sqrt, dr.log, dr.log2, dr.exp2
@@ -48,45 +49,6 @@ class JitOps:
     def float(self, x: Any) -> Any:
         """Convert uint32 to float32."""
         return mi.Float(x)
-
-
-def _hash(*words: Any) -> Any:
-    """Mix uint32 words with the multipliers of PCG (Jarzynski & Olano 2020, Hash Functions for GPU Rendering)."""
-    state: Any = 0x9E3779B9
-    for word in words:
-        state = (state ^ word) * 747796405 + 2891336453
-        state = state ^ (state >> 16)
-        state = state * 277803737
-        state = state ^ (state >> 15)
-    return state
-
-
-def _permute(x: Any, seed: Any) -> Any:
-    """Laine-Karras permutation, which Owen-scrambles reversed bits (Burley 2020, Hash-based Owen Scrambling)."""
-    x = x + seed
-    for factor in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
-        x = x ^ (x * factor)
-    return x
-
-
-def _unit(x: Any) -> Any:
-    return mi.Float(x >> 8) * 2.0**-24
-
-
-def sobol_pair(index: Any, seed: Any) -> tuple[Any, Any]:
-    """Owen-scrambled Sobol points, dimensions 0 and 1, in [0, 1)."""
-    second = index
-    for mask, shift in ((0xAAAAAAAA, 1), (0xCCCCCCCC, 2), (0xF0F0F0F0, 4), (0xFF00FF00, 8), (0xFFFF0000, 16)):
-        second = second ^ ((second & mask) >> shift)  # Pascal's matrix modulo 2
-    return (
-        _unit(dr.brev(_permute(index, _hash(seed, 1)))),
-        _unit(dr.brev(_permute(second, _hash(seed, 2)))),
-    )
-
-
-def _shuffle(index: Any, seed: Any) -> Any:
-    """Owen-shuffled index: another pairing of the same points."""
-    return dr.brev(_permute(dr.brev(index), seed))
 
 
 def _straightened(lens: _OpaqueLens, sx: Any, sy: Any) -> Any:
@@ -113,15 +75,24 @@ class _Opaque:
     pixel: Any
     width: Any
     height: Any
-    sun: Vector
-    sun_u: Vector
-    sun_v: Vector
-    irradiance: Any
+    sun: _OpaqueLight
+    earth: _OpaqueLight | None
+    """None where there is no Earth: kernels then hold no code for one."""
     seed: Any
     rows: Any
     seeds: Any
     lens: _OpaqueLens | None
     """None for a lens that does not distort: its kernels hold no code for one."""
+
+
+@dataclasses.dataclass
+class _OpaqueLight:
+    """A distant light's values as opaque device variables."""
+
+    direction: Vector
+    u: Vector
+    v: Vector
+    irradiance: Any
 
 
 @dataclasses.dataclass
@@ -209,8 +180,11 @@ class Kernels:
         def vector(x: np.ndarray) -> Vector:
             return number(x[0]), number(x[1]), number(x[2])
 
-        camera, sun = view.camera, view.sun
-        tangents = sun.tangents * sun.tan_radius
+        def distant(light: Sunlight) -> _OpaqueLight:
+            u, v = light.tangents * light.tan_radius
+            return _OpaqueLight(vector(light.direction), vector(u), vector(v), number(light.irradiance))
+
+        camera = view.camera
         return _Opaque(
             origin=vector(camera.origin),
             right=vector(camera.axes[0] * camera.tan_x),
@@ -219,10 +193,8 @@ class Kernels:
             pixel=number(2.0 * camera.tan_x / width),
             width=dr.opaque(mi.UInt32, width),
             height=dr.opaque(mi.UInt32, height),
-            sun=vector(sun.direction),
-            sun_u=vector(tangents[0]),
-            sun_v=vector(tangents[1]),
-            irradiance=number(sun.irradiance),
+            sun=distant(view.sun),
+            earth=None if view.earth is None else distant(view.earth),
             seed=dr.opaque(mi.UInt32, view.sensor.noise_seed & 0xFFFFFFFF),
             rows=mi.Float(_aligned(rows)),
             seeds=mi.UInt32(_aligned(seeds)),
@@ -259,11 +231,12 @@ class Kernels:
         ray = mi.Ray3f(mi.Point3f(*hit.lifted), mi.Vector3f(*direction))
         return active & ~self.tracer.blocked(ray, coherent=coherent, active=active)
 
-    def _sun_direction(self, view: _Opaque, u1: Any, u2: Any) -> Vector:
+    def _towards(self, light: _OpaqueLight, u1: Any, u2: Any) -> Vector:
+        """Direction to a point of a light's disc."""
         radius = dr.sqrt(u1)
         sin, cos = dr.sincos(u2 * dr.two_pi)
-        offset = add(scale(view.sun_u, radius * cos), scale(view.sun_v, radius * sin))
-        return normalize(self.ops, add(view.sun, offset))
+        offset = add(scale(light.u, radius * cos), scale(light.v, radius * sin))
+        return normalize(self.ops, add(light.direction, offset))
 
     def _cosine(self, normal: Vector, u1: Any, u2: Any) -> Vector:
         """Cosine-distributed direction about a normal."""
@@ -277,15 +250,15 @@ class Kernels:
                  index: Any, active: Any) -> Any:  # fmt: skip
         """Radiance towards the eye from one diffuse bounce, per unit normal albedo of the hit."""
         ops = self.ops
-        out = self._cosine(normal, *sobol_pair(index, _hash(seed, 11)))
+        out = self._cosine(normal, *sobol_pair(index, mixed(seed, 11)))
         active = active & (dot(out, hit.ng) > 0.0)
         valid, _, far, _ = self._hit(hit.lifted, out, coherent=False, active=active)
         there, _ = self.values(view, far.material)
-        sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 12)), _hash(seed, 13)))
+        sun = self._towards(view.sun, *sobol_pair(shuffled(index, mixed(seed, 12)), mixed(seed, 13)))
         lit = valid & (dot(far.ns, sun) > 0.0)
         lit = self._visible(far, sun, coherent=False, active=lit)
         back = (-out[0], -out[1], -out[2])
-        incoming = view.irradiance * sunlit(ops, there, far.ns, there["albedo"], back, sun)
+        incoming = view.sun.irradiance * sunlit(ops, there, far.ns, there["albedo"], back, sun)
         mu0 = dr.maximum(dot(normal, out), 1e-3)
         mu = dr.maximum(dot(normal, eye), 0.02)
         per = reflect(ops, values, mu0, mu, dot(eye, out)) * (dr.pi / mu0)
@@ -307,16 +280,20 @@ class Kernels:
         index = (thread - pixel * samples) + dr.opaque(mi.UInt32, first)
         if start:
             pixel += dr.opaque(mi.UInt32, start)
-        seed = _hash(pixel, view.seed)
-        jx, jy = sobol_pair(index, _hash(seed, 3))
+        seed = mixed(pixel, view.seed)
+        jx, jy = sobol_pair(index, mixed(seed, 3))
         direction = self._ray(view, pixel, jx, jy)
         valid, _, hit, t = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])
         values, relief_seed = self.values(view, hit.material)
         normal, albedo = textured(ops, values, relief_seed, hit, t * view.pixel)
-        sun = self._sun_direction(view, *sobol_pair(_shuffle(index, _hash(seed, 4)), _hash(seed, 5)))
+        sun = self._towards(view.sun, *sobol_pair(shuffled(index, mixed(seed, 4)), mixed(seed, 5)))
         lit = self._visible(hit, sun, coherent=True, active=valid & (dot(normal, sun) > 0.0))
-        light = dr.select(lit, view.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
+        light = dr.select(lit, view.sun.irradiance * sunlit(ops, values, normal, albedo, eye, sun), 0.0)
+        if view.earth is not None:
+            earth = self._towards(view.earth, *sobol_pair(shuffled(index, mixed(seed, 6)), mixed(seed, 7)))
+            lit = self._visible(hit, earth, coherent=True, active=valid & (dot(normal, earth) > 0.0))
+            light += dr.select(lit, view.earth.irradiance * sunlit(ops, values, normal, albedo, eye, earth), 0.0)
         if bounce:
             light += albedo * self._bounced(view, hit, values, normal, eye, seed, index, valid)
         return dr.block_sum(dr.select(valid, light, 0.0), samples) * (1.0 / samples)
@@ -331,7 +308,7 @@ class Kernels:
         thread = dr.arange(mi.UInt32, pixels * samples)
         pixel = thread // samples
         index = thread - pixel * samples
-        seed = _hash(pixel, view.seed, 0x51)
+        seed = mixed(pixel, view.seed, 0x51)
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, _, hit, _ = self._hit(view.origin, direction, coherent=True)
         eye = (-direction[0], -direction[1], -direction[2])

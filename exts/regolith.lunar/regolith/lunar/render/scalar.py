@@ -23,13 +23,14 @@ import numpy as np
 
 from regolith.lunar.labels import SKY
 from regolith.lunar.params import InputError
+from regolith.lunar.reflectance import NUMPY_OPS
 from regolith.lunar.render.compile import SceneTables
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
-from regolith.lunar.render.photometry import NUMPY_OPS, Vector, dot, scale
+from regolith.lunar.render.photometry import Vector, dot, scale
 from regolith.lunar.render.scene import DrawOptions, Labels, check_wanted
 from regolith.lunar.render.shading import SurfaceInteraction, Values, reflect, sunlit, surface, textured
 from regolith.lunar.render.tables import MATERIAL_ROW, ROW_WIDTH, SCENE, flatten, material_rows, matrix_row, pack_scene
-from regolith.lunar.render.view import View
+from regolith.lunar.render.view import Sunlight, View
 from regolith.lunar.stage.spec import rng
 
 DIRECTIONS = 8
@@ -208,15 +209,17 @@ class ScalarScene:
             lit[found[k]] = not self.scene.ray_test(mi.Ray3f(mi.Point3f(starts[k]), to_sun))
         return lit
 
-    def _lit(self, view: View, width: int, height: int, at: Array, sun: Array) -> Array:
-        """Which pixels are lit from direction `sun` at their point `at`, bool, size pixels."""
+    def _lit(self, view: View, width: int, height: int, at: Array, light: Sunlight, disc: Array) -> Array:
+        """Which pixels are lit at their point `at` from the point `disc` of a light's disc, bool, size pixels."""
         import mitsuba as mi
 
+        towards = light.direction + disc @ light.tangents
+        towards = towards / np.linalg.norm(towards)
         if view.camera.distorted:
-            return self._lit_bent(view, width, height, at, sun)
+            return self._lit_bent(view, width, height, at, towards)
 
         self.values["sun.to_world"] = mi.ScalarTransform4f().look_at(
-            origin=[0.0, 0.0, 0.0], target=(-sun).tolist(), up=view.sun.tangents[0].tolist()
+            origin=[0.0, 0.0, 0.0], target=(-towards).tolist(), up=light.tangents[0].tolist()
         )
         self.values.update()
         sensor = self._sensor(view, width, height, at)
@@ -241,7 +244,7 @@ class ScalarScene:
             list(pool.map(shade, parts))
 
     def _shade(self, view: View, hits: _Hits, width: int, threads: int) -> dict[str, Array]:
-        """Labels, and radiance in unshadowed sunlight, at the pixels' centres."""
+        """Labels, and radiance in unshadowed sunlight and earthshine, at the pixels' centres."""
         count = len(hits.valid)
         out = {
             "mask": np.full(count, SKY, np.uint8),
@@ -249,11 +252,11 @@ class ScalarScene:
             "depth": np.where(hits.valid, hits.t, np.float32(np.inf)).astype(np.float32),
             "albedo": np.zeros(count, np.float32),
             "normals": np.zeros((count, 3), np.float32),
-            "radiance": np.zeros(count, np.float32),
+            "sunlit": np.zeros(count, np.float32),
+            "earthlit": np.zeros(count, np.float32),
         }
         pixel = np.float32(2.0 * view.camera.tan_x / width)
-        irradiance = np.float32(view.sun.irradiance)
-        sun = tuple(np.float32(x) for x in view.sun.direction)
+        lights = [("sunlit", view.sun), *((("earthlit", view.earth),) if view.earth is not None else ())]
 
         def shade(at: Array) -> None:
             place, number, direction = self._surface(hits, at)
@@ -264,7 +267,10 @@ class ScalarScene:
             out["instance"][at] = self.packed.labels[number, 1]
             out["albedo"][at] = albedo
             out["normals"][at] = np.stack(place.ng, axis=1)
-            out["radiance"][at] = irradiance * sunlit(NUMPY_OPS, values, normal, albedo, eye, sun)  # type: ignore[arg-type]
+            for name, light in lights:
+                towards: Any = tuple(np.float32(x) for x in light.direction)
+                radiance = sunlit(NUMPY_OPS, values, normal, albedo, eye, towards)
+                out[name][at] = np.float32(light.irradiance) * radiance
 
         self._over_hits(hits, shade, threads)
         return out
@@ -378,17 +384,21 @@ class ScalarScene:
         """Draw a view (`scene.CompiledScene.draw`); labels come with the shading, at no cost."""
         self.rows, self.seeds = material_rows(view.materials)
         centre = self._shade(view, self._hits(view, width, height), width, options.threads)
-        lit = np.zeros(width * height, np.float32)
+        lights = {"sunlit": view.sun} | ({"earthlit": view.earth} if view.earth is not None else {})
+        lit = {name: np.zeros(width * height, np.float32) for name in lights}
         start = int(rng(view.sensor.noise_seed, "samples").integers(1 << 16))
         for number in range(options.samples):
             check_wanted(options.stop)
             x, y, u1, u2 = kronecker(start + number, 4)
             turn = 2.0 * math.pi * u2
-            offset = view.sun.tan_radius * math.sqrt(u1) * np.array([math.cos(turn), math.sin(turn)])
-            sun = view.sun.direction + offset @ view.sun.tangents
-            lit += self._lit(view, width, height, np.array([x, y]), sun / np.linalg.norm(sun))
+            disc = math.sqrt(u1) * np.array([math.cos(turn), math.sin(turn)])
+            for name, light in lights.items():
+                lit[name] += self._lit(view, width, height, np.array([x, y]), light, light.tan_radius * disc)
         arrays = {name: value.reshape(height, width, *value.shape[1:]) for name, value in centre.items()}
-        radiance = arrays["radiance"] * (lit / np.float32(options.samples)).reshape(height, width)
+        share = {name: (seen / np.float32(options.samples)).reshape(height, width) for name, seen in lit.items()}
+        radiance = arrays["sunlit"] * share["sunlit"]
+        if "earthlit" in share:
+            radiance += arrays["earthlit"] * share["earthlit"]
         if options.quality != "draft":
             count = REFERENCE_DIRECTIONS if options.quality == "reference" else DIRECTIONS
             radiance += arrays["albedo"] * self._bounce(view, width, height, count, options.threads)

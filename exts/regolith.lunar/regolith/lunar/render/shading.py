@@ -6,20 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from regolith.lunar.render.photometry import (
-    Ops,
-    Vector,
-    add,
-    bump_normal,
-    cross,
-    dot,
-    hapke,
-    lambert,
-    mottle,
-    normalize,
-    scale,
-    sub,
-)
+from regolith.lunar.reflectance import Ops, hapke, lambert
+from regolith.lunar.render.photometry import Vector, add, bump_normal, cross, dot, mottle, normalize, scale, sub
 
 EPSILON_M = 1e-4
 """Offset of a secondary ray's origin along the geometric normal at the world's origin [m]; grows with distance."""

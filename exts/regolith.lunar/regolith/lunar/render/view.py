@@ -11,7 +11,7 @@ import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdLux, UsdShade
 
 from regolith.lunar.params import InputError
-from regolith.lunar.render.photometry import single_scattering_albedo
+from regolith.lunar.reflectance import single_scattering_albedo
 from regolith.lunar.render.sensor import Sensor
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.colour import LUMINANCE
@@ -60,7 +60,7 @@ class Pinhole:
 
 @dataclasses.dataclass(frozen=True)
 class Sunlight:
-    """A sun infinitely far away."""
+    """A sun, or an Earth, infinitely far away."""
 
     direction: np.ndarray
     """Unit vector towards the sun, float64, shape [3]."""
@@ -117,6 +117,8 @@ class View:
     sensor: Sensor
     stars: np.ndarray
     """Unit directions and brightness (linear radiance over a pixel), float64, shape [S, 4]."""
+    earth: Sunlight | None = None
+    """Earthshine, where there is an Earth."""
 
 
 def _world(prim: Usd.Prim) -> np.ndarray:
@@ -173,6 +175,17 @@ def read_sun(stage: Usd.Stage) -> Sunlight:
         prim = next((p for p in stage.Traverse() if UsdLux.DistantLight(p)), None)
     if prim is None:
         return Sunlight(direction=np.array([0.0, 0.0, 1.0]), irradiance=0.0, tan_radius=0.0)
+    return _read_light(prim)
+
+
+def read_earth(stage: Usd.Stage) -> Sunlight | None:
+    """Read `/World/Earth`; None where there is none, or it gives no light."""
+    prim = stage.GetPrimAtPath(schema.EARTH)
+    earth = _read_light(prim) if prim and UsdLux.DistantLight(prim) else None
+    return earth if earth is not None and earth.irradiance > 0.0 else None
+
+
+def _read_light(prim: Usd.Prim) -> Sunlight:
     light = UsdLux.DistantLight(prim)
     hidden = UsdGeom.Imageable(prim).ComputeVisibility() == UsdGeom.Tokens.invisible
     radius = 0.5 * math.radians(light.GetAngleAttr().Get() or 0.0)
@@ -282,6 +295,7 @@ def read_view(stage: Usd.Stage, material_paths: tuple[str, ...]) -> View:
     return View(
         camera=read_camera(stage),
         sun=read_sun(stage),
+        earth=read_earth(stage),
         materials=tuple(read_material(stage, path) for path in material_paths),
         sensor=read_sensor(stage),
         stars=read_stars(stage),

@@ -12,6 +12,7 @@ from pxr import Gf, Kind, Sdf, Usd, Vt
 from regolith.lunar import __version__
 from regolith.lunar.labels import NAMES, REGOLITH, ROCK, TAXONOMY
 from regolith.lunar.params import Params, intervals
+from regolith.lunar.params.places import fresh_ratio
 from regolith.lunar.stage import layer as write
 from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import VIEW, seat_camera
@@ -31,6 +32,7 @@ from regolith.lunar.stage.truth import write_craters
 
 _T = Sdf.ValueTypeNames
 _LABELS = f"SemanticsLabelsAPI:{TAXONOMY}"
+_RATIO_DOC = "Albedo over the rock's."
 _ROCK_DOCS = ("Largest horizontal extent [m].", "Share of the height below the ground at the rock's foot.")
 SMOOTH_FACES = 100_000
 """Faces of a rock above which its mesh is shaded smooth: its relief then is in its vertices."""
@@ -77,6 +79,8 @@ def author_stage(scene: Scene, *, baked: bool = False) -> Usd.Stage:
         _write_patches(layer, scene)
         _write_prototypes(layer, scene.rocks)
         write_sun(layer)
+        if scene.params.light.earthshine > 0.0:
+            write_earth(layer)
         if scene.params.light.stars > 0:
             _write_stars(layer, scene)
         write_camera(layer)
@@ -117,8 +121,12 @@ def write_looks(layer: Sdf.Layer, params: Params, seed: int) -> None:
         contrast = params.rocks.clast_contrast
         for path, ratio in ((schema.LOOK_BRIGHT, contrast), (schema.LOOK_DARK, 1.0 / contrast)):
             look = _write_look(layer, path, params, bump=rock_bump, seed=seed + 1, doc="Inclusions in rocks.")
-            doc = "Albedo over the rock's."
-            write.attribute(look, schema.CLAST_RATIO, _T.Double, ratio, doc=doc, custom=True)
+            write.attribute(look, schema.CLAST_RATIO, _T.Double, ratio, doc=_RATIO_DOC, custom=True)
+    if params.rocks.maturity.lo < 1.0:
+        for step, path in enumerate(schema.LOOKS_FRESH):
+            look = _write_look(layer, path, params, bump=rock_bump, seed=seed + 1, doc="Rock that is less mature.")
+            ratio = fresh_ratio() + (1.0 - fresh_ratio()) * step / len(schema.LOOKS_FRESH)
+            write.attribute(look, schema.CLAST_RATIO, _T.Double, ratio, doc=_RATIO_DOC, custom=True)
 
 
 def _write_look(layer: Sdf.Layer, path: str, params: Params, *, bump: float, seed: int, doc: str) -> Sdf.PrimSpec:
@@ -197,9 +205,15 @@ def _write_rocks(layer: Sdf.Layer, rocks: RockField) -> None:
     order = Vt.TokenArray(["xformOp:translate", "xformOp:orient", "xformOp:scale"])
     digits = _digits(rocks)
     columns = (rocks.shape, rocks.lod, rocks.position, rocks.orientation, rocks.scale, rocks.diameter, rocks.burial)
+    looks = (*schema.LOOKS_FRESH, schema.LOOK_ROCK)
+    steps = np.round(rocks.maturity * len(schema.LOOKS_FRESH)).astype(int)
     for index, values in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         shape, lod, position, (w, x, y, z), scale, diameter, burial = values
-        rock = write.child(scope, f"rock_{index:0{digits}d}", "Mesh", schemas=[_LABELS])
+        look = looks[steps[index]]
+        schemas = [_LABELS] if look == schema.LOOK_ROCK else [_LABELS, "MaterialBindingAPI"]
+        rock = write.child(scope, f"rock_{index:0{digits}d}", "Mesh", schemas=schemas)
+        if look != schema.LOOK_ROCK:
+            write.bind(rock, look)
         target = f"{schema.PROTOTYPES}/{prototype_name(shape, lod)}"
         rock.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(target))]
         write.label(rock, NAMES[ROCK])
@@ -250,15 +264,24 @@ def _write_prototypes(layer: Sdf.Layer, rocks: RockField) -> None:
 
 def write_sun(layer: Sdf.Layer) -> None:
     """Write the sun; `edit.set_sun` points it."""
-    sun = write.prim(layer, schema.SUN, "DistantLight", doc="The sun: shines along local -Z.")
-    write.attribute(sun, "inputs:angle", _T.Float)
-    write.attribute(sun, "inputs:intensity", _T.Float)
-    write.attribute(sun, "inputs:exposure", _T.Float, 0.0)
+    _write_light(layer, schema.SUN, "The sun: shines along local -Z.")
+
+
+def write_earth(layer: Sdf.Layer) -> None:
+    """Write the Earth as a light; `edit.set_earth` points it."""
+    _write_light(layer, schema.EARTH, "Earthshine: shines along local -Z.")
+
+
+def _write_light(layer: Sdf.Layer, path: str, doc: str) -> None:
+    light = write.prim(layer, path, "DistantLight", doc=doc)
+    write.attribute(light, "inputs:angle", _T.Float)
+    write.attribute(light, "inputs:intensity", _T.Float)
+    write.attribute(light, "inputs:exposure", _T.Float, 0.0)
     doc = "Colour over its luminance, linear Rec. 709, to a camera balanced for the sun's own 5772 K."
-    write.attribute(sun, "inputs:color", _T.Color3f, doc=doc)
-    write.attribute(sun, "inputs:normalize", _T.Bool, True)
-    write.attribute(sun, "xformOp:rotateXYZ", _T.Float3, doc="(0, 90° − elevation, azimuth).")
-    write.attribute(sun, "xformOpOrder", _T.TokenArray, Vt.TokenArray(["xformOp:rotateXYZ"]), uniform=True)
+    write.attribute(light, "inputs:color", _T.Color3f, doc=doc)
+    write.attribute(light, "inputs:normalize", _T.Bool, True)
+    write.attribute(light, "xformOp:rotateXYZ", _T.Float3, doc="(0, 90° − elevation, azimuth).")
+    write.attribute(light, "xformOpOrder", _T.TokenArray, Vt.TokenArray(["xformOp:rotateXYZ"]), uniform=True)
 
 
 def _write_stars(layer: Sdf.Layer, scene: Scene) -> None:

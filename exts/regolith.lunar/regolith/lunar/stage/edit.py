@@ -9,6 +9,7 @@ from typing import Any
 
 from pxr import Gf, Usd
 
+from regolith.lunar.params.capture import EARTH_DISTANCE_KM, EARTH_RADIUS_KM
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.io import dump_params
 from regolith.lunar.params.models import Params
@@ -27,6 +28,9 @@ full-disc spectra of Kieffer & Stone (2005) between 450 and 650 nm; scaled so th
 
 FAR_CLIP_M = 1.0e5
 """Far clipping distance [m]."""
+
+EARTH_ANGLE_DEG = 2.0 * math.degrees(math.asin(EARTH_RADIUS_KM / EARTH_DISTANCE_KM))
+"""Angular diameter of the Earth from the Moon [deg]."""
 
 
 def set_sun(
@@ -48,10 +52,37 @@ def set_sun(
         irradiance: Irradiance of a surface facing the sun.
         temperature_k: Colour temperature of its light [K]; the camera is balanced for the sun's own.
     """
-    _set(stage, schema.SUN, "xformOp:rotateXYZ", Gf.Vec3f(0.0, 90.0 - elevation_deg, azimuth_deg))
-    _set(stage, schema.SUN, "inputs:angle", angle_deg)
-    _set(stage, schema.SUN, "inputs:intensity", irradiance)
-    _set(stage, schema.SUN, "inputs:color", Gf.Vec3f(*light_colour(temperature_k)))
+    _set_light(stage, schema.SUN, elevation_deg, azimuth_deg, angle_deg, irradiance, light_colour(temperature_k))
+
+
+def set_earth(stage: Usd.Stage, elevation_deg: float, azimuth_deg: float, *, irradiance: float) -> None:
+    """Point the Earth, as a light of the sun's colour.
+
+    Args:
+        stage: Stage of the `stage.schema` layout, with an Earth.
+        elevation_deg: Earth above the horizon [deg].
+        azimuth_deg: Direction to the Earth, anticlockwise from +X [deg].
+        irradiance: Irradiance of a surface facing the Earth.
+
+    Raises:
+        InputError: The stage has no Earth.
+    """
+    _set_light(stage, schema.EARTH, elevation_deg, azimuth_deg, EARTH_ANGLE_DEG, irradiance, (1.0, 1.0, 1.0))
+
+
+def _set_light(
+    stage: Usd.Stage,
+    path: str,
+    elevation_deg: float,
+    azimuth_deg: float,
+    angle_deg: float,
+    irradiance: float,
+    colour: tuple[float, float, float],
+) -> None:
+    _set(stage, path, "xformOp:rotateXYZ", Gf.Vec3f(0.0, 90.0 - elevation_deg, azimuth_deg))
+    _set(stage, path, "inputs:angle", angle_deg)
+    _set(stage, path, "inputs:intensity", irradiance)
+    _set(stage, path, "inputs:color", Gf.Vec3f(*colour))
 
 
 def set_ground(
@@ -75,7 +106,7 @@ def set_ground(
     """
     rock = min(albedo * rock_albedo_ratio, 0.95)
     looks = [(schema.LOOK_GROUND, albedo), (schema.LOOK_ROCK, rock)]
-    for look in (schema.LOOK_BRIGHT, schema.LOOK_DARK):
+    for look in (schema.LOOK_BRIGHT, schema.LOOK_DARK, *schema.LOOKS_FRESH):
         if ratio := stage.GetAttributeAtPath(f"{look}.{schema.CLAST_RATIO}"):
             looks.append((look, min(rock * ratio.Get(), 0.95)))
     for look, value in looks:
@@ -196,6 +227,9 @@ def apply_frame(stage: Usd.Stage, params: Params, frame: FrameSpec, width: int, 
         irradiance=frame["irradiance"],
         temperature_k=frame["sun_temperature_k"],
     )
+    if light.earthshine > 0.0:
+        irradiance = light.earthshine * frame["irradiance"]
+        set_earth(stage, light.earth_elevation_deg, light.earth_azimuth_deg, irradiance=irradiance)
     set_ground(
         stage,
         frame["albedo"],

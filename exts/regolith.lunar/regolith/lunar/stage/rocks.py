@@ -63,6 +63,8 @@ class RockField:
     """Largest horizontal distance of the mesh from its origin [m], float64, shape [N]."""
     dust: np.ndarray
     """Amount of regolith lying on each rock in [0, 1], float64, shape [N]."""
+    maturity: np.ndarray
+    """Maturity of each, 0 for fresh, in [0, 1], float64, shape [N]."""
     angularity: np.ndarray
     """Angularity of each prototype in [0, 1], float64, shape [shapes]; empty for blobs."""
 
@@ -268,6 +270,7 @@ def _settle(params: Params, scene: SceneSpec, surface: Surface, xy: np.ndarray, 
         burial=burial,
         radius=radius * scale,
         dust=rng(scene.seed, "rocks", "dust").uniform(rocks.dust.lo, rocks.dust.hi, count),
+        maturity=rng(scene.seed, "rocks", "maturity").uniform(rocks.maturity.lo, rocks.maturity.hi, count),
         angularity=shape_angularities(rocks, scene.seed),
     )
 

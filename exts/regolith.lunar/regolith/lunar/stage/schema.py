@@ -16,7 +16,9 @@ A stage is Z up, in metres, default prim `/World`:
   Looks                     Scope
     Regolith, Rock          Material: UsdPreviewSurface, photometry as `regolith:photometry:*` attributes
     BrightClast, DarkClast  the same, of inclusions in rocks, where there are any
+    Rock0 …                 the same, of rocks less mature than most, freshest first; where maturity is drawn
   Sun                       DistantLight, normalized: intensity is the irradiance facing the sun
+  Earth                     DistantLight, normalized, as the Sun; only where asked for
   Stars                     Points without label or light, only where asked for
   Camera                    Camera: intrinsics, pose, exposure (EV), `regolith:sensor:*`
     Right                   Camera: the right one of a stereo pair, along the left one's +X; where there is one
@@ -61,7 +63,10 @@ LOOK_GROUND = "/World/Looks/Regolith"
 LOOK_ROCK = "/World/Looks/Rock"
 LOOK_BRIGHT = "/World/Looks/BrightClast"
 LOOK_DARK = "/World/Looks/DarkClast"
+LOOKS_FRESH = tuple(f"/World/Looks/Rock{step}" for step in range(8))
+"""Materials of rocks by maturity, fresh ones first: step k is that of a maturity of k / 8; LOOK_ROCK is that of 1."""
 SUN = "/World/Sun"
+EARTH = "/World/Earth"
 STARS = "/World/Stars"
 CAMERA = "/World/Camera"
 CAMERA_RIGHT = "/World/Camera/Right"
@@ -162,7 +167,7 @@ PHOTOMETRY_VALUES: dict[str, PhotometryValue] = {
 `params.GroundParams` and a row here, and the shader (`render.shading`) has it by its name."""
 
 CLAST_RATIO = "regolith:clast:ratio"
-"""double on the materials of inclusions: their albedo over the rock's."""
+"""double on the materials of inclusions and of less mature rocks: their albedo over the rock's."""
 
 SENSOR = "regolith:sensor:"
 """Prefix on Camera: resolution (int2), fullWell [e-], encoding (token), noiseSeed (int64), and `SENSOR_VALUES`."""
