@@ -149,8 +149,8 @@ def footing(scene: CompiledScene, points: np.ndarray, radius_m: float) -> np.nda
         points: Points on it [m], shape [N, 3].
         radius_m: Radius of the disc [m].
     """
-    at = points[:, None, :2] + radius_m * DISC
-    z = np.ascontiguousarray((scene.heights(at.reshape(-1, 2)).reshape(len(points), len(DISC)) - points[:, 2:]).T)
+    at = radius_m * DISC[:, None] + points[:, :2]  # place by place: neighbours' rays lie side by side
+    z = scene.heights(at.reshape(-1, 2)).reshape(len(DISC), len(points)) - points[:, 2]
     z[0] = np.maximum(z[0], 0.0)  # the point itself, whatever a ray along an edge misses
     met = np.isfinite(z)
     z = np.where(met, z, 0.0)
