@@ -132,7 +132,7 @@ def shadows(scene: CompiledScene, points: np.ndarray, normals: np.ndarray, sun: 
     """
     normals = normals.astype(np.float64)
     shadow = np.full(len(points), SELF, np.uint8)
-    facing = normals @ sun > 0.0
+    facing = normals[:, 0] * sun[0] + normals[:, 1] * sun[1] + normals[:, 2] * sun[2] > 0.0
     lift = EPSILON_M * (1.0 + 0.02 * np.abs(points).max(axis=1, initial=0.0))
     starts = points + normals * lift[:, None]
     shadow[facing] = np.where(scene.blocked(starts[facing], sun), CAST, LIT)
