@@ -132,7 +132,7 @@ def shadows(scene: CompiledScene, points: np.ndarray, normals: np.ndarray, sun: 
     """
     normals = normals.astype(np.float64)
     shadow = np.full(len(points), SELF, np.uint8)
-    facing = normals @ sun > 0.0
+    facing = normals[:, 0] * sun[0] + normals[:, 1] * sun[1] + normals[:, 2] * sun[2] > 0.0
     lift = EPSILON_M * (1.0 + 0.02 * np.abs(points).max(axis=1, initial=0.0))
     starts = points + normals * lift[:, None]
     shadow[facing] = np.where(scene.blocked(starts[facing], sun), CAST, LIT)
@@ -149,8 +149,8 @@ def footing(scene: CompiledScene, points: np.ndarray, radius_m: float) -> np.nda
         points: Points on it [m], shape [N, 3].
         radius_m: Radius of the disc [m].
     """
-    at = points[:, None, :2] + radius_m * DISC
-    z = np.ascontiguousarray((scene.heights(at.reshape(-1, 2)).reshape(len(points), len(DISC)) - points[:, 2:]).T)
+    at = radius_m * DISC[:, None] + points[:, :2]  # place by place: neighbours' rays lie side by side
+    z = scene.heights(at.reshape(-1, 2)).reshape(len(DISC), len(points)) - points[:, 2]
     z[0] = np.maximum(z[0], 0.0)  # the point itself, whatever a ray along an edge misses
     met = np.isfinite(z)
     z = np.where(met, z, 0.0)
