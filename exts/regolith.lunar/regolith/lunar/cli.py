@@ -28,6 +28,8 @@ from regolith.lunar.params import (
     Interval,
     Params,
     PictureSize,
+    Site,
+    UtcSpan,
     PresetVerb,
     Verb,
     as_text,
@@ -298,6 +300,10 @@ def _metavar(field: Any) -> str:
         return "LO,HI"
     if field.annotation in (PictureSize, PictureSize | None):
         return "SIZE"
+    if field.annotation == Site | None:
+        return "LAT,LON"
+    if field.annotation == UtcSpan | None:
+        return "TIME"
     words = {int: "INT", float: "NUMBER", bool: "BOOL", str: "TEXT"}
     allowed = describe_allowed(field)
     if field.annotation in words:

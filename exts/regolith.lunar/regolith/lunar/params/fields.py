@@ -1,4 +1,4 @@
-"""Building blocks of the parameter models: `Interval`, `PictureSize`, `quantity` and the strict base model."""
+"""Building blocks of the parameter models: `Interval`, `PictureSize`, `Site`, `quantity`, the strict base model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import re
 import types
 import typing
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin
 
@@ -28,6 +29,8 @@ from regolith.lunar.params.errors import InputError
 
 SIDE_MIN_PX, SIDE_MAX_PX = 16, 4096
 """Sides a picture can have [px]."""
+TIME_MIN, TIME_MAX = datetime(1900, 1, 1, tzinfo=UTC), datetime(2053, 10, 1, tzinfo=UTC)
+"""Times the ephemeris DE421 knows of."""
 NAME_CHARS = 100
 """What is looked at of a name that is no field's, to find the one that was meant."""
 
@@ -134,6 +137,107 @@ class PictureSize(BaseModel):
 
     def __str__(self) -> str:
         return str(self.width) if self.width == self.height else f"{self.width}x{self.height}"
+
+
+class Site(BaseModel):
+    """A place on the Moon, planetocentric [deg]; written `lat,lon`, north and east positive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    lat_deg: float
+    lon_deg: float
+
+    def __init__(self, /, lat_deg: float = cast(float, None), lon_deg: float = cast(float, None), **extra: Any) -> None:
+        super().__init__(lat_deg=lat_deg, lon_deg=lon_deg, **extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                lat, lon = (float(part) for part in value.split(","))
+            except ValueError:
+                raise PydanticCustomError("site", "not a site") from None
+            value = {"lat_deg": lat, "lon_deg": lon}
+        return value
+
+    @model_validator(mode="after")
+    def _on_the_moon(self) -> Site:
+        if not (-90.0 <= self.lat_deg <= 90.0 and -180.0 <= self.lon_deg <= 360.0):
+            raise PydanticCustomError("site", "outside the limits")
+        return self
+
+    @model_serializer
+    def _write(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{self.lat_deg!r},{self.lon_deg!r}"
+
+
+class UtcSpan(BaseModel):
+    """A time in UTC, or a span of it; written as ISO 8601, `1969-07-21T03:15` or `START/END`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: datetime
+    end: datetime
+
+    def __init__(
+        self, /, start: datetime = cast(datetime, None), end: datetime | None = None, **extra: Any
+    ) -> None:
+        super().__init__(start=start, end=start if end is None else end, **extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            parts = value.split("/")
+            if len(parts) > 2:
+                raise PydanticCustomError("time", "not a time")
+            try:
+                start, end = (datetime.fromisoformat(part.strip()) for part in (parts[0], parts[-1]))
+            except ValueError:
+                raise PydanticCustomError("time", "not a time") from None
+            value = {"start": start, "end": end}
+        if isinstance(value, datetime):  # YAML has times of its own
+            value = {"start": value, "end": value}
+        return value
+
+    @field_validator("start", "end", mode="after")
+    @classmethod
+    def _in_utc(cls, value: datetime) -> datetime:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if not TIME_MIN <= value <= TIME_MAX:
+            raise PydanticCustomError("time", "outside the ephemeris")
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> UtcSpan:
+        if self.start > self.end:
+            raise PydanticCustomError("inverted", "an end before its start")
+        return self
+
+    @model_serializer
+    def _write(self) -> str:
+        return str(self)
+
+    @property
+    def center(self) -> datetime:
+        """Middle of the span."""
+        return self.at(0.5)
+
+    def at(self, u: float) -> datetime:
+        """Time at fraction `u` in [0, 1] of the span."""
+        return self.start + (self.end - self.start) * u
+
+    def scaled(self, factor: float) -> UtcSpan:
+        """The span shrunk about its centre to `factor` in [0, 1] of its length."""
+        return UtcSpan(self.at(0.5 - 0.5 * factor), self.at(0.5 + 0.5 * factor))
+
+    def __str__(self) -> str:
+        start, end = (time.isoformat().replace("+00:00", "Z") for time in (self.start, self.end))
+        return start if start == end else f"{start}/{end}"
 
 
 def as_text(value: Any) -> str:
@@ -257,6 +361,8 @@ def describe_allowed(field: FieldInfo) -> str:
     words: dict[Any, str] = {
         Interval: "lo,hi with lo ≤ hi" + (" within" if limits else ""),
         PictureSize: f"SIDE or WIDTHxHEIGHT in pixels, each {SIDE_MIN_PX} … {SIDE_MAX_PX}",
+        Site: "LAT,LON in degrees, -90 … 90 and -180 … 360",
+        UtcSpan: f"UTC as ISO 8601, TIME or START/END, {TIME_MIN.year} … {TIME_MAX.year}",
         int: "a whole number",
         float: "a number",
         bool: "true or false",
@@ -289,6 +395,12 @@ class Group(BaseModel):
 
 class GrownGroup(Group):
     """A group that has got fields since datasets were drawn with it: those that are `later` (`quantity`)."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _left_out(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take an empty text for a field without a value, as `as_text` writes it."""
+        return None if value == "" and cls.model_fields[info.field_name or ""].default is None else value
 
     @model_serializer(mode="wrap")
     def _without_later(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

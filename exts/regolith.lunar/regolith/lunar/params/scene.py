@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import ValidatorFunctionWrapHandler, field_validator, model_validator
 
-from regolith.lunar.params.fields import Group, Interval, cross_field, drawn, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, Site, cross_field, drawn, quantity
 
 
 class TerrainParams(Group):
@@ -26,7 +27,7 @@ class TerrainParams(Group):
     hill_height_m: float = quantity(
         60.0, "Height of the hills on the horizon, 0 for a flat horizon.", unit="m", ge=0, le=400, step=5
     )
-    far_radius_m: float = quantity(2000.0, "Distance the far relief reaches.", unit="m", ge=200, le=5000, step=50)
+    far_radius_m: float = quantity(2000.0, "Distance the far relief reaches.", unit="m", ge=200, le=60000, step=50)
 
 
 class CraterParams(Group):
@@ -175,8 +176,8 @@ class RockParams(Group):
         return self
 
 
-class GroundParams(Group):
-    """Photometry of regolith and rock; intervals are drawn per frame, from the same range in every split."""
+class GroundParams(GrownGroup):
+    """Photometry of regolith and rock, drawn per frame from the same range in every split; and the place on the Moon."""
 
     photometry: Literal["lambert", "hapke"] = quantity("hapke", "Reflectance law of ground and rocks.")
     hapke_b: Interval = drawn(
@@ -199,3 +200,34 @@ class GroundParams(Group):
         0.06, 0.06, "RMS of the albedo's relative variation over the ground.",
         ge=0, le=0.4, step=0.01, randomizer="ground", appearance=True,
     )  # fmt: skip
+    site: Site | None = quantity(
+        None, "Place on the Moon the stage is of, at its centre; +X is then east and +Y north there.", later=True
+    )
+    dem: Path | None = quantity(
+        None, "Height model (GeoTIFF, PDS3 label) the ground and its horizon are cut from, at the site.", later=True
+    )
+    dem_scale: float | None = quantity(
+        None,
+        "Metres per number of the height model, where the file does not say so or is wrong; 0.5 for LOLA's integers.",
+        unit="m",
+        ge=1e-4,
+        le=1e4,
+        later=True,
+    )
+    dem_sha256: str | None = quantity(
+        None,
+        "SHA-256 of what is read of the height model, which `generate` notes; left out, it is not checked.",
+        later=True,
+    )
+
+    @field_validator("dem", mode="wrap")
+    @classmethod
+    def _path(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        """Take a text for a path, as files of parameters have it."""
+        return Path(value) if isinstance(value, str) and value else check(value)
+
+    @model_validator(mode="after")
+    def _placed(self) -> GroundParams:
+        if self.dem is not None and self.site is None:
+            raise cross_field("site", None, "LAT,LON of a place on the height model, ground.dem")
+        return self
