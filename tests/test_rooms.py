@@ -66,6 +66,8 @@ HEAVY = (
     "ovphysx",
     "ovstage",
     "warp",
+    "rasterio",
+    "skyfield",
 )
 
 

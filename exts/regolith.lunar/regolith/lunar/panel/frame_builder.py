@@ -54,7 +54,8 @@ def scene_key(shot: Shot) -> tuple[Any, ...]:
     narrow = narrowed(shot.params, shot.split)
     spec = draw_scene(shot.params, shot.seed, shot.split, scene_number(shot.params, shot.frame))
     parts = (narrow.terrain, narrow.craters, narrow.relief, narrow.rocks, narrow.ground.photometry, narrow.light.stars)
-    return spec, *parts, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig, baseline_m(narrow) > 0.0
+    place = (narrow.ground.site, narrow.ground.dem, narrow.ground.dem_scale)
+    return spec, *parts, *place, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig, baseline_m(narrow) > 0.0
 
 
 def build(shot: Shot, previous: Built | None, *, baked: bool) -> Built:

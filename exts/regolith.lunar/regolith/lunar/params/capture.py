@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from regolith.lunar.params.fields import Group, GrownGroup, Interval, UtcSpan, drawn, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, drawn, quantity
 from regolith.lunar.params.rover import CameraView
+from regolith.lunar.params.utc import UtcSpan
 
 REDRAWS_MAX = 256
 """Most times a frame may be drawn again."""
@@ -187,6 +188,8 @@ class Domain(GrownGroup):
         None,
         "Time the sun stands where it stood or will stand at ground.site, in place of elevation and azimuth; of a span "
         "each frame draws one.",
+        randomizer="light",
+        appearance=True,
         later=True,
     )
 

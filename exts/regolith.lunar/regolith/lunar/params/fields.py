@@ -7,7 +7,6 @@ import math
 import re
 import types
 import typing
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_origin
 
@@ -26,11 +25,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from regolith.lunar.params.errors import InputError
+from regolith.lunar.params.utc import TIME_MAX, TIME_MIN, UtcSpan
 
 SIDE_MIN_PX, SIDE_MAX_PX = 16, 4096
 """Sides a picture can have [px]."""
-TIME_MIN, TIME_MAX = datetime(1900, 1, 1, tzinfo=UTC), datetime(2053, 10, 1, tzinfo=UTC)
-"""Times the ephemeris DE421 knows of."""
 NAME_CHARS = 100
 """What is looked at of a name that is no field's, to find the one that was meant."""
 
@@ -173,71 +171,6 @@ class Site(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.lat_deg!r},{self.lon_deg!r}"
-
-
-class UtcSpan(BaseModel):
-    """A time in UTC, or a span of it; written as ISO 8601, `1969-07-21T03:15` or `START/END`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    start: datetime
-    end: datetime
-
-    def __init__(
-        self, /, start: datetime = cast(datetime, None), end: datetime | None = None, **extra: Any
-    ) -> None:
-        super().__init__(start=start, end=start if end is None else end, **extra)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            parts = value.split("/")
-            if len(parts) > 2:
-                raise PydanticCustomError("time", "not a time")
-            try:
-                start, end = (datetime.fromisoformat(part.strip()) for part in (parts[0], parts[-1]))
-            except ValueError:
-                raise PydanticCustomError("time", "not a time") from None
-            value = {"start": start, "end": end}
-        if isinstance(value, datetime):  # YAML has times of its own
-            value = {"start": value, "end": value}
-        return value
-
-    @field_validator("start", "end", mode="after")
-    @classmethod
-    def _in_utc(cls, value: datetime) -> datetime:
-        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        if not TIME_MIN <= value <= TIME_MAX:
-            raise PydanticCustomError("time", "outside the ephemeris")
-        return value
-
-    @model_validator(mode="after")
-    def _ordered(self) -> UtcSpan:
-        if self.start > self.end:
-            raise PydanticCustomError("inverted", "an end before its start")
-        return self
-
-    @model_serializer
-    def _write(self) -> str:
-        return str(self)
-
-    @property
-    def center(self) -> datetime:
-        """Middle of the span."""
-        return self.at(0.5)
-
-    def at(self, u: float) -> datetime:
-        """Time at fraction `u` in [0, 1] of the span."""
-        return self.start + (self.end - self.start) * u
-
-    def scaled(self, factor: float) -> UtcSpan:
-        """The span shrunk about its centre to `factor` in [0, 1] of its length."""
-        return UtcSpan(self.at(0.5 - 0.5 * factor), self.at(0.5 + 0.5 * factor))
-
-    def __str__(self) -> str:
-        start, end = (time.isoformat().replace("+00:00", "Z") for time in (self.start, self.end))
-        return start if start == end else f"{start}/{end}"
 
 
 def as_text(value: Any) -> str:

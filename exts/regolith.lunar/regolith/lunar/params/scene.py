@@ -177,7 +177,7 @@ class RockParams(Group):
 
 
 class GroundParams(GrownGroup):
-    """Photometry of regolith and rock, drawn per frame from the same range in every split; and the place on the Moon."""
+    """Photometry of regolith and rock, drawn per frame from one range in every split; and the place on the Moon."""
 
     photometry: Literal["lambert", "hapke"] = quantity("hapke", "Reflectance law of ground and rocks.")
     hapke_b: Interval = drawn(

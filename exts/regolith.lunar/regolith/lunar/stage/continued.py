@@ -1,9 +1,10 @@
 """Real ground, continued: a height model, and below what it resolves our own relief with its statistics.
 
 The model's power spectral density is measured about the site and fitted by a power law (`measure_seam`). Where its
-density falls off from that, it no longer resolves the ground: there the self-affine relief fills up what is lacking, and
-beyond it takes over at the density of the fit, less what the craters that are added have there. Its Hurst exponent leads from that density to the slope over
-1 m that `terrain.rms_slope_deg` asks for, so that the ground a rover sees is as rough as elsewhere.
+density falls off from that, it no longer resolves the ground: there the self-affine relief fills up what is lacking,
+and beyond it takes over at the density of the fit, less what the craters that are added have there. Its Hurst exponent
+leads from that density to the slope over 1 m that `terrain.rms_slope_deg` asks for, so that the ground a rover sees is
+as rough as elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scipy import fft, special
 from regolith.lunar.params import Params
 from regolith.lunar.stage.craters import crater_spectrum
 from regolith.lunar.stage.far import Rings, ring_cell, smoothed, weighted
-from regolith.lunar.stage.height_model import HeightModel, read_height_model
+from regolith.lunar.stage.height_model import HeightModel, stage_model
 from regolith.lunar.stage.mesh import grid_cells
 from regolith.lunar.stage.noise import Tile, next_fast_size, radial_spectrum, spectral_tile
 from regolith.lunar.stage.spec import SceneSpec, rng
@@ -123,7 +124,7 @@ def continue_model(params: Params, scene: SceneSpec) -> Continued:
     """
     terrain = params.terrain
     cells, cell = grid_cells(terrain.size_m, terrain.cell_m)
-    model = read_height_model(params.ground, terrain.far_radius_m, terrain.size_m)
+    model = stage_model(params)
     seam = measure_seam(model)
     largest = 0.5 * seam.wavelength_m
     k_seam = 2.0 * math.pi / seam.wavelength_m
@@ -133,7 +134,9 @@ def continue_model(params: Params, scene: SceneSpec) -> Continued:
     hurst, notes = terrain.hurst, list(model.notes)
     if math.isnan(density):
         density = _anchored(1.0, hurst, k_seam, cell, asked)
-        notes.append(f"{params.ground.dem} shows too little about the site to measure its roughness: terrain.hurst it is")
+        notes.append(
+            f"{params.ground.dem} shows too little about the site to measure its roughness: terrain.hurst it is"
+        )
     else:
         density = max(density - craters, LEAST_SHARE * density)
         hurst = _leading_hurst(density, k_seam, cell, asked)
@@ -142,8 +145,8 @@ def continue_model(params: Params, scene: SceneSpec) -> Continued:
         step = (density + craters) / seam.density
         if step > STEP:
             notes.append(
-                f"{params.ground.dem} is smoother at {seam.wavelength_m:.3g} m than the relief below it: {step:.2g} times"
-                " its power; lower terrain.rms_slope_deg or craters.density to close that"
+                f"{params.ground.dem} is smoother at {seam.wavelength_m:.3g} m than the relief below it, which has "
+                f"{step:.2g} times its power; lower terrain.rms_slope_deg or craters.density to close that"
             )
     scale = math.sqrt(density * k_seam ** (2.0 * hurst + 2.0))
     rough, bands = _draw_bands(scene.seed, cells, cell, hurst, min(seam.wavelength_m, 4.0 * terrain.far_radius_m))

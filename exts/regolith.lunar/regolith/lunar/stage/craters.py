@@ -161,12 +161,17 @@ def crater_spectrum(k: float, params: CraterParams, density: float, largest_m: f
     edges = np.geomspace(law.lo, law.hi, 33)
     counts = areal_density(density, law) * -np.diff(law.share(edges))
     diameter = np.sqrt(edges[1:] * edges[:-1])[:, None, None]
-    freshness = params.freshness.lo + (params.freshness.hi - params.freshness.lo) * (np.arange(8) + 0.5)[:, None] ** 1.6 / 8**1.6
+    freshness = (
+        params.freshness.lo
+        + (params.freshness.hi - params.freshness.lo) * (np.arange(8) + 0.5)[:, None] ** 1.6 / 8**1.6
+    )
     worn = freshness * np.minimum(1.0, params.diameter_max_m / diameter)
     rho = np.linspace(0.0, REACH, 257)
     radius = 0.5 * diameter
     height = crater_profile(rho, diameter, worn)
-    transform = 2.0 * np.pi * np.trapezoid(height * special.j0(k * radius * rho) * rho, rho, axis=-1) * radius[..., 0] ** 2
+    transform = (
+        2.0 * np.pi * np.trapezoid(height * special.j0(k * radius * rho) * rho, rho, axis=-1) * radius[..., 0] ** 2
+    )
     return float(np.sum(counts[:, None] * transform**2) / freshness.size) / (2.0 * np.pi) ** 2
 
 

@@ -2,8 +2,8 @@
 
 The Moon's axis and prime meridian are the series of the IAU Working Group on Cartographic Coordinates and Rotational
 Elements (Archinal et al. 2018, Celest. Mech. Dyn. Astron. 130:22, section 3; the Moon's are those of the 2009 report):
-the mean-Earth/polar-axis frame of lunar maps to some 0.005°. Light time, aberration and parallax are in it; the ground's
-own horizon is not.
+the mean-Earth/polar-axis frame of lunar maps to some 0.005°. Light time, aberration and parallax are in it; the
+ground's own horizon is not.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from regolith.lunar.machine import install_command
-from regolith.lunar.params import InputError
+from regolith.lunar.params import InputError, Params
 from regolith.lunar.params.scene import GroundParams
 from regolith.lunar.stage.place import MOON_RADIUS_M, geographic, rise
 
@@ -145,6 +145,28 @@ class HeightModel:
                     part = self.levels[number].sample(rows[mine], columns[mine], width)
                     z[mine] += weight[weight > 0.0] * part
         return z
+
+
+def stage_model(params: Params) -> HeightModel:
+    """Read the height model of a stage (`ground.dem`), out to its far radius.
+
+    Raises:
+        InputError: As `read_height_model`.
+    """
+    return read_height_model(params.ground, params.terrain.far_radius_m, params.terrain.size_m)
+
+
+def pinned(params: Params) -> Params:
+    """Parameters that say of their height model where it lies and what is read of it; without one, themselves.
+
+    Raises:
+        InputError: As `read_height_model`.
+    """
+    ground = params.ground
+    if ground.dem is None:
+        return params
+    known = {"dem": ground.dem.absolute(), "dem_sha256": stage_model(params).sha256}
+    return params.model_copy(update={"ground": ground.model_copy(update=known)})
 
 
 def read_height_model(ground: GroundParams, reach_m: float, near_m: float) -> HeightModel:
@@ -295,9 +317,7 @@ def _scale(file: DatasetReader, ground: GroundParams) -> tuple[float, float]:
     return scale * unit, offset * unit
 
 
-def _read_level(
-    file: DatasetReader, pixels: _Pixels, row: float, column: float, step: int, read: Any
-) -> Level:
+def _read_level(file: DatasetReader, pixels: _Pixels, row: float, column: float, step: int, read: Any) -> Level:
     """Read a square about a pixel of the file, `step` pixels averaged to one; what lies beyond the file is a gap.
 
     Returns:
@@ -307,7 +327,7 @@ def _read_level(
     from rasterio.windows import Window
 
     side = 2 * HALF_PIXELS
-    top, left = (int(math.floor(at / step)) - HALF_PIXELS for at in (row, column))
+    top, left = (math.floor(at / step) - HALF_PIXELS for at in (row, column))
     z, gaps = np.zeros((side, side)), np.ones((side, side), bool)
     period = round(pixels.period)
     turns = (-period, 0, period) if period else (0,)
@@ -318,9 +338,7 @@ def _read_level(
         if r1 <= r0 or c1 <= c0:
             continue
         window = Window(c0 * step - turn, r0 * step, (c1 - c0) * step, (r1 - r0) * step)  # pyright: ignore[reportCallIssue]
-        part = file.read(
-            1, window=window, out_shape=(r1 - r0, c1 - c0), masked=True, resampling=Resampling.average
-        )
+        part = file.read(1, window=window, out_shape=(r1 - r0, c1 - c0), masked=True, resampling=Resampling.average)
         at = np.s_[r0 - top : r1 - top, c0 - left : c1 - left]
         values = np.asarray(part.filled(0))
         read.update(np.ascontiguousarray(values).tobytes())

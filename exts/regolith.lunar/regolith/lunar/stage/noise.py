@@ -176,5 +176,7 @@ def radial_spectrum(z: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]
     inside = (which >= 0) & (which < len(edges) - 1) & (k <= np.pi / cell)
     count = np.bincount(which[inside], minlength=len(edges) - 1)
     held = count > 0
-    mean = [np.bincount(which[inside], part[inside], len(edges) - 1)[held] / count[held] for part in (k, density.ravel())]
+    mean = [
+        np.bincount(which[inside], part[inside], len(edges) - 1)[held] / count[held] for part in (k, density.ravel())
+    ]
     return mean[0], mean[1]
