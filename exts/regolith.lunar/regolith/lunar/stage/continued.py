@@ -4,7 +4,7 @@ The model's power spectral density is measured about the site and fitted by a po
 density falls off from that, it no longer resolves the ground: there the self-affine relief fills up what is lacking,
 and beyond it takes over at the density of the fit, less what the craters that are added have there. Its Hurst exponent
 leads from that density to the slope over 1 m that `terrain.rms_slope_deg` asks for, so that the ground a rover sees is
-as rough as elsewhere.
+as rough as elsewhere; where the model resolves a few metres itself, it is the fit's own.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ LEAST_SHARE = 0.1
 
 HURST = (0.3, 1.3)
 """Hurst exponents the relief below the seam may have."""
+
+NEAR_M = 8.0
+"""Wavelength of a seam [m] up to which the relief below it keeps the fit's Hurst exponent."""
 
 STEP = 2.0
 """Ratio of densities at the seam that is told of."""
@@ -139,9 +142,11 @@ def continue_model(params: Params, scene: SceneSpec) -> Continued:
         )
     else:
         density = max(density - craters, LEAST_SHARE * density)
-        hurst = _leading_hurst(density, k_seam, cell, asked)
-        least = _anchored(1.0, hurst, k_seam, cell, asked)
-        density = max(density, least) if hurst == HURST[0] else density
+        if seam.wavelength_m > NEAR_M:
+            hurst = _leading_hurst(density, k_seam, cell, asked)
+            density = max(density, _anchored(1.0, hurst, k_seam, cell, asked)) if hurst == HURST[0] else density
+        else:
+            hurst = min(max(seam.hurst, HURST[0]), HURST[1])
         step = (density + craters) / seam.density
         if step > STEP:
             notes.append(

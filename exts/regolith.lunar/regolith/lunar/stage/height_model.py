@@ -242,8 +242,9 @@ class _Pixels:
         body = re.search(r'(?:SPHEROID|ELLIPSOID)\["[^"]*",\s*([0-9.]+)', wkt)
         radius = float(body[1]) if body else math.nan
         if not RADII_M[0] <= radius <= RADII_M[1]:
-            named = f"its is of a body of {radius / 1000.0:.0f} km" if body else "it has none"
-            raise InputError("ground.dem", path, f"a file with a coordinate reference system of the Moon; {named}")
+            named = f"that of its body is {radius / 1000.0:.0f} km" if body else "it has no such system"
+            allowed = f"a file in a coordinate reference system of the Moon, radius 1737 km; {named}"
+            raise InputError("ground.dem", path, allowed)
         self._crs, self._inverse, self._shape = file.crs, ~file.transform, file.shape
         self._sphere = CRS.from_dict(proj="longlat", R=radius, no_defs=True)
         self.period = self._turn()
@@ -255,8 +256,8 @@ class _Pixels:
     def __call__(self, lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns, shape of `lat`; a place the projection does not show is far off the file."""
         x, y = self._projected(lat, lon)
-        columns, rows = self._inverse * (x, y)
-        columns, rows = columns - 0.5, rows - 0.5
+        to = self._inverse
+        columns, rows = to.a * x + to.b * y + to.c - 0.5, to.d * x + to.e * y + to.f - 0.5
         if self.period:
             columns = self._middle + (columns - self._middle + 0.5 * self.period) % self.period - 0.5 * self.period
         lost = ~(np.isfinite(rows) & np.isfinite(columns))
@@ -294,7 +295,9 @@ class _Pixels:
         from rasterio.warp import transform
 
         height, width = self._shape
-        corners = [~self._inverse * at for at in ((0, 0), (width, 0), (width, height), (0, height))]
+        to = ~self._inverse
+        ends = ((0, 0), (width, 0), (width, height), (0, height))
+        corners = [(to.a * column + to.b * row + to.c, to.d * column + to.e * row + to.f) for column, row in ends]
         if not self._crs.is_geographic:
             lon, lat = transform(self._crs, self._sphere, [x for x, _ in corners], [y for _, y in corners])
             corners = list(zip(lon, lat, strict=True))
