@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import tyro
 
 import regolith.lunar as rl
-from regolith.lunar.params import UtcSpan
+from regolith.lunar.params import Site, UtcSpan
 from regolith.lunar.perception.overlay import contact_sheet
 from regolith.lunar.stage.ephemeris import sky_at
 
@@ -56,7 +56,7 @@ def main(
     place = {"ground.site": site, "ground.dem": dem, "ground.dem_scale": dem_scale}
     params = rl.change_params(rl.load_preset(preset), PLAIN | place)
     scene = rl.build_scene(params)
-    begin = datetime.fromisoformat(start)
+    where, begin = Site.model_validate(site), UtcSpan.model_validate(start).start
     strip = []
     with contextlib.closing(rl.open_renderer()) as renderer:
         stage = renderer.load(rl.author_stage(scene))
@@ -65,7 +65,7 @@ def main(
             then = rl.change_params(params, {"domain.time": UtcSpan(time)})
             spec = rl.draw_frame(then, scene)
             rl.apply_frame(stage, spec, params=then, width=size, height=3 * size // 4)
-            sun, earth = sky_at(then.ground.site, then.domain.time.start)
+            sun, earth = sky_at(where, time)
             print(f"{spec.utc}: sun {sun.elevation_deg:.2f}° above the horizon, the Earth {earth.elevation_deg:.2f}°")
             strip.append((renderer.render(size, 3 * size // 4).rgb, f"{time:%d %b %H:%M}  sun {sun.azimuth_deg:.0f}°"))
     out.mkdir(parents=True, exist_ok=True)

@@ -195,7 +195,7 @@ def test_the_spectrum_goes_on_through_the_seam(
 
 def test_a_file_finer_than_what_was_measured_is_found_out(tmp_path: Path) -> None:
     coarse = fractal(160, 8.0, hurst=0.9, deviation_m=1.0)
-    z = ndimage.zoom(coarse.astype(np.float64), 4, order=3, mode="nearest").astype(np.float32)
+    z = np.asarray(ndimage.zoom(coarse.astype(np.float64), 4, order=3, mode="nearest"), np.float32)
     seam = continue_model(placed(write_tif(tmp_path / "a.tif", z, 2.0, SITE)), scene()).seam
     assert 10.0 < seam.wavelength_m <= 20.0
 
