@@ -97,7 +97,7 @@ def test_other_projections_of_the_moon_and_places_at_a_pole(tmp_path: Path) -> N
         ({"proj": "+proj=stere +lat_0=10 +lon_0=-20 +ellps=WGS84"}, "ground.dem", "that of its body is 6378 km"),
         ({"site": (10.0, -30.0)}, "ground.site", "whose corners are at"),
         ({"nodata": True}, "ground.site", "has data"),
-        ({"missing": True}, "ground.dem", "No such file"),
+        ({"missing": True}, "ground.dem", "a file that is there"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path: Path, change: dict[str, Any], field: str, said: str) -> None:
@@ -115,6 +115,18 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, change: dict[str, Any],
     with pytest.raises(InputError) as error:
         stage_model(params)
     assert error.value.field == field and said in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["/vsicurl/https://example.org/a.tif", "https://example.org/a.tif", "a.vrt", "a.tif"])
+def test_nothing_is_fetched_and_what_is_no_height_model_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.vrt").write_text(
+        '<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand band="1"/></VRTDataset>'
+    )
+    (tmp_path / "a.tif").write_text("II*")
+    with pytest.raises(
+        InputError, match=r"ground.dem: .* allowed: a (file that is there|height model that can be read)"
+    ):
+        stage_model(placed(Path(name) if "/" in name else tmp_path / name))
 
 
 def test_without_rasterio_the_line_says_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

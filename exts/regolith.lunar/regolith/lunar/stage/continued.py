@@ -70,7 +70,7 @@ class Seam(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Continued:
-    """Ground of a stage cut from a height model, without craters (`far.Ground`)."""
+    """Ground of a stage cut from a height model, without craters (`far.BareGround`)."""
 
     model: HeightModel
     seam: Seam
@@ -85,7 +85,9 @@ class Continued:
     datum_m: float
     """Height of the bands at the site [m], which is Z = 0 with them too."""
     largest_crater_m: float
+    """Diameter from which on craters are in the model already [m]: half the wavelength of the seam."""
     notes: tuple[str, ...]
+    """What is to be known of the model, in words."""
 
     def smooth_grid(self, cells: int) -> np.ndarray:
         """Heights [m] of the model and the longer bands at the nodes of the square's grid."""

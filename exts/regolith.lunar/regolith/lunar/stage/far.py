@@ -27,7 +27,7 @@ ROUGH_CELL_M = 0.75
 """Cell [m] from which the rings are too coarse for the shortest band of the fractal relief."""
 
 
-class Ground(Protocol):
+class BareGround(Protocol):
     """What craters are laid into: the ground at metre scale without them, in the square and around it."""
 
     @property
@@ -65,6 +65,7 @@ class Fractal:
     scale: float
     """Factor that gives the requested RMS slope."""
     largest_crater_m: float = math.inf
+    """Craters of all sizes are laid into it [m]."""
 
     def rough_grid(self, cells: int) -> np.ndarray:
         """Heights [m] of the shortest band at the nodes of the square's grid, shape [cells + 1, cells + 1]."""
@@ -100,7 +101,7 @@ class Rings:
     """int32, shape [F, 3]."""
 
 
-def build_far(grid: Heightfield, ground: Ground, craters: np.ndarray, params: Params, scene: SceneSpec) -> TriMesh:
+def build_far(grid: Heightfield, ground: BareGround, craters: np.ndarray, params: Params, scene: SceneSpec) -> TriMesh:
     """Build the relief from the square's border out to `far_radius_m`.
 
     The first 4 n vertices are the grid's border, counter-clockwise from the corner (-X, -Y), equal to it in float32.

@@ -1,4 +1,4 @@
-"""A height model of the Moon, read about a site: GeoTIFF, PDS3 label, or whatever else GDAL knows.
+"""A height model of the Moon, read about a site: a GeoTIFF, a PDS3 label, or another of `DRIVERS`.
 
 Where its pixels lie is the file's own coordinate reference system's word; metres per number are the file's scale, or
 `ground.dem_scale`. Farther out it is read at half the resolution with each doubling of the distance, so that a model of
@@ -7,10 +7,12 @@ any size costs the same.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +32,12 @@ HALF_PIXELS = 256
 HEIGHTS_M = (-10_000.0, 11_500.0)
 """Heights the Moon has, with a margin: -9.1 … 10.8 km over the sphere (Smith et al. 2010, GRL 37, L18204)."""
 
-SLOPES_DEG = (0.005, 60.0)
-"""RMS slopes over a pixel outside of which a scale is doubted that the user did not give."""
+SLOPES_DEG = (0.03, 60.0)
+"""RMS slopes over a pixel outside of which a scale is doubted that nobody gave: ground has tenths of a degree
+at the least, and a thousandth of that where kilometres pass for metres."""
+
+DRIVERS = ("GTiff", "PDS", "PDS4", "ISIS3", "JP2OpenJPEG", "ENVI", "EHdr", "AAIGrid")
+"""Formats read, by GDAL's names: none of them that fetches or composes what it shows from elsewhere."""
 
 RADII_M = (1_730_000.0, 1_745_000.0)
 """Radii of the body of a coordinate reference system that is the Moon's."""
@@ -187,11 +193,24 @@ def read_height_model(ground: GroundParams, reach_m: float, near_m: float) -> He
     except ImportError:
         raise InputError("ground.dem", "rasterio", f"rasterio: {install_command('moon')}") from None
     path = str(ground.dem)
+    if not Path(path).is_file():  # GDAL would take addresses for files too
+        raise InputError("ground.dem", path, "a file that is there: a GeoTIFF, a PDS3 label, …")
     try:
-        with rasterio.open(path) as file:
+        with rasterio.Env(CPL_VSIL_CURL_ALLOWED_EXTENSIONS=".none"), _open(path) as file:
             return _read(file, ground, reach_m, near_m)
     except RasterioError as error:
         raise InputError("ground.dem", path, f"a height model that can be read ({error})") from None
+
+
+def _open(path: str) -> DatasetReader:
+    """Open a file by the first of `DRIVERS` that takes it; raises rasterio's error of the last where none does."""
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    for driver in DRIVERS[:-1]:
+        with contextlib.suppress(RasterioIOError):
+            return rasterio.open(path, driver=driver)
+    return rasterio.open(path, driver=DRIVERS[-1])
 
 
 def _read(file: DatasetReader, ground: GroundParams, reach_m: float, near_m: float) -> HeightModel:
@@ -215,7 +234,7 @@ def _read(file: DatasetReader, ground: GroundParams, reach_m: float, near_m: flo
         levels.append(dataclasses.replace(level, z=_filled(z, level.gaps)))
     if levels[0].gaps[_within(levels[0], row, column, near_m / pixel_m)].all():
         raise InputError("ground.site", str(site), f"a place where {path} has data")
-    if ground.dem_scale is None:
+    if ground.dem_scale is None and factor == 1.0:
         _check_slopes(levels[0].z, pixel_m, path)
     digest = read.hexdigest()
     if ground.dem_sha256 not in (None, digest):

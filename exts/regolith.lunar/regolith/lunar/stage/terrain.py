@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from regolith.lunar.params import Params
 from regolith.lunar.stage.continued import continue_model
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
-from regolith.lunar.stage.far import Fractal, Ground, build_far
+from regolith.lunar.stage.far import BareGround, Fractal, build_far
 from regolith.lunar.stage.mesh import Heightfield, TriMesh, grid_cells
 from regolith.lunar.stage.noise import band_deviation, next_fast_size, rms_deviation, spectral_tile
 from regolith.lunar.stage.relief import ReliefRecipe, relief_height
@@ -158,7 +158,7 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
             cannot be used (`stage.height_model.read_height_model`).
     """
     cells, cell = grid_cells(params.terrain.size_m, params.terrain.cell_m)
-    ground: Ground
+    ground: BareGround
     notes: tuple[str, ...] = ()
     if params.ground.dem is None:
         ground = draw_fractal(params, scene)
