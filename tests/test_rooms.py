@@ -67,6 +67,7 @@ HEAVY = (
     "ovstage",
     "warp",
     "rasterio",
+    "skyfield",
 )
 
 

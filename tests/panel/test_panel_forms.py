@@ -76,7 +76,7 @@ def test_numbers_have_limits_and_step_and_tooltips_say_them() -> None:
         if field.kind == "choice":
             assert len(field.choices) > 1, field.path
     sun = FIELDS["domain.sun_elevation_deg"][1]
-    assert sun.tooltip == "Sun above the horizon.\n[lo,hi with lo ≤ hi within 0.5 … 90 deg]"
+    assert sun.tooltip == "Sun above the horizon.\n[lo,hi with lo ≤ hi within 0 … 90 deg]"
 
 
 def test_fields_of_a_heading_follow_each_other() -> None:

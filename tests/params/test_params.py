@@ -18,7 +18,10 @@ from regolith.lunar.params import (
     Interval,
     Params,
     PictureSize,
+    Site,
+    UtcSpan,
     as_text,
+    change_params,
     describe_allowed,
     dump_params,
     field_extra,
@@ -90,7 +93,8 @@ unit = st.floats(0, 1, allow_nan=False)
 def test_round_trip_of_any_domain_is_exact(us: list[float]) -> None:
     """Any value a field allows survives JSON and YAML to the last bit."""
     data = {}
-    for (name, field), (u, v) in zip(Domain.model_fields.items(), zip(us[::2], us[1::2], strict=True), strict=True):
+    ranges = [(name, field) for name, field in Domain.model_fields.items() if field.annotation is Interval]
+    for (name, field), (u, v) in zip(ranges, zip(us[::2], us[1::2], strict=True), strict=True):
         extra = field_extra(field)
         lo, hi = sorted(extra["ge"] + (extra["le"] - extra["ge"]) * w for w in (u, v))
         data[name] = [max(lo, extra["ge"]), min(hi, extra["le"])]
@@ -267,3 +271,53 @@ def test_what_is_no_size_is_refused_in_the_field_s_own_line(name: str, text: str
     assert error.value.field == name
     assert error.value.allowed == "SIDE or WIDTHxHEIGHT in pixels, each 16 … 4096"
     assert describe_allowed(Picture.model_fields[name]) == error.value.allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "lat", "lon"), [("0,0", 0.0, 0.0), ("-89.5, 222", -89.5, 222.0), ("0.67408,23.47297", 0.67408, 23.47297)]
+)
+def test_sites_are_written_as_they_are_read(text: str, lat: float, lon: float) -> None:
+    params = change_params(load_preset("v3"), {"ground.site": text})
+    site = params.ground.site
+    assert site == Site(lat, lon) and change_params(load_preset("v3"), {"ground.site": as_text(site)}) == params
+    assert validate(Params, json.loads(dump_params(params))) == params
+    assert change_params(params, {"ground.site": None}) == load_preset("v3")
+
+
+@pytest.mark.parametrize("text", ["91,0", "0,361", "0,-181", "1", "1,2,3", "north", "nan,0", "inf,0"])
+def test_what_is_no_site_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"ground.site: .* LAT,LON in degrees"):
+        change_params(load_preset("v3"), {"ground.site": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("1969-07-21T03:15", "1969-07-21T03:15:00Z"),
+        ("1969-07-21T05:15:00+02:00", "1969-07-21T03:15:00Z"),
+        ("2026-12-01/2026-12-03T12:00Z", "2026-12-01T00:00:00Z/2026-12-03T12:00:00Z"),
+    ],
+)
+def test_times_are_utc_and_written_as_they_are_read(tmp_path, text: str, written: str) -> None:
+    params = change_params(load_preset("v3"), {"ground.site": "0,0", "domain.time": text})
+    assert str(params.domain.time) == written
+    (tmp_path / "p.yaml").write_text(
+        f"preset: v3\nground: {{site: '0,0'}}\ndomain: {{time: {text.partition('/')[0]}}}\n"
+    )
+    assert load_params(tmp_path / "p.yaml").domain.time == UtcSpan.model_validate(text.partition("/")[0])
+    save_params(params, tmp_path / "q.yaml")
+    assert load_params(tmp_path / "q.yaml") == params
+
+
+@pytest.mark.parametrize("text", ["noon", "1850-01-01", "2060-01-01", "2026-12-03/2026-12-01", "2026/2027/2028"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"domain.time: .* UTC as ISO 8601"):
+        change_params(load_preset("v3"), {"ground.site": "0,0", "domain.time": text})
+
+
+def test_a_place_is_asked_for_where_one_is_needed() -> None:
+    with pytest.raises(InputError, match=r"domain.time: .* ground.site"):
+        change_params(load_preset("v3"), {"domain.time": "2026-12-01"})
+    with pytest.raises(InputError, match=r"ground.site: missing"):
+        change_params(load_preset("v3"), {"ground.dem": "a.tif"})
+    assert "site" not in dump_params(load_preset("v3")) and "time" not in dump_params(load_preset("v3"))

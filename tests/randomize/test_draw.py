@@ -53,7 +53,8 @@ def test_values_lie_in_the_domain_of_the_split(scene, preset: str, split: str) -
 
 def test_nodr_freezes_appearance_and_moves_the_camera(scene) -> None:
     frames = [draw_frame(PARAMS, 0, "train_nodr", index, scene) for index in range(12)]
-    for name, field in Domain.model_fields.items():
+    for name in Domain.model_fields.keys() & frame_intervals(PARAMS, "train_nodr").keys():
+        field = Domain.model_fields[name]
         values = {frame[name] for frame in frames}
         assert len(values) == (1 if field_extra(field)["appearance"] else 12), name
     assert len({(frame.camera_x_m, frame.camera_y_m) for frame in frames}) == 12

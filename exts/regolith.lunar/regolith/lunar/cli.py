@@ -30,6 +30,7 @@ from regolith.lunar.params import (
     PictureSize,
     PresetVerb,
     Site,
+    UtcSpan,
     Verb,
     as_text,
     change_params,
@@ -301,6 +302,8 @@ def _metavar(field: Any) -> str:
         return "SIZE"
     if field.annotation == Site | None:
         return "LAT,LON"
+    if field.annotation == UtcSpan | None:
+        return "TIME"
     words = {int: "INT", float: "NUMBER", bool: "BOOL", str: "TEXT"}
     allowed = describe_allowed(field)
     if field.annotation in words:

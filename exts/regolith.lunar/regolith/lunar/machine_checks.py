@@ -40,6 +40,7 @@ EXTRAS = {
     "ray": "many machines",
     "export": "export formats",
     "physics": "physics",
+    "moon": "real places and times",
 }
 """Extras of the package, and what each is for."""
 NEEDED = ("", "train")

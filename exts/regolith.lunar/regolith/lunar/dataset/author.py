@@ -14,7 +14,7 @@ from regolith.lunar.dataset.chunk import author_scene
 from regolith.lunar.files import replacing
 from regolith.lunar.params import InputError, PictureSize, PresetVerb, quantity, sole_file
 from regolith.lunar.params.outputs import refusing
-from regolith.lunar.randomize import Split, draw_frame, scene_number
+from regolith.lunar.randomize import Split, draw_frame, draw_time, scene_number
 
 
 class Author(PresetVerb):
@@ -35,6 +35,7 @@ class Author(PresetVerb):
     def _written(self) -> dict[str, Any]:
         from regolith.lunar.render import open_renderer
         from regolith.lunar.stage.edit import apply_frame
+        from regolith.lunar.stage.ephemeris import sky_at
         from regolith.lunar.stage.save import save_stage
         from regolith.lunar.stage.sizes import SOFTWARE, plot_sizes
 
@@ -60,6 +61,11 @@ class Author(PresetVerb):
             "rocks": len(scene.rocks),
             "frame": spec.to_dict(),
         }
+        if scene.terrain.notes:
+            result["notes"] = list(scene.terrain.notes)
+        when, site = draw_time(params, self.seed, self.split, self.frame), params.ground.site
+        if when is not None and site is not None:
+            result["sky"] = {body: seen._asdict() for body, seen in sky_at(site, when)._asdict().items()}
         with refusing("out", sizes, "file"):
             plot_sizes(scene, sizes)
         result["sizes"] = str(sizes)
@@ -77,7 +83,8 @@ class Author(PresetVerb):
     def summary(self, result: dict[str, Any]) -> str:
         """Name the files and count what is on the stage."""
         files = ", ".join(result[key] for key in ("stage", "picture", "sizes"))
-        return f"{files}: {result['craters']} craters, {result['rocks']} rocks, {result['seconds']} s"
+        line = f"{files}: {result['craters']} craters, {result['rocks']} rocks, {result['seconds']} s"
+        return "\n".join([line, *result.get("notes", [])])
 
 
 def _software(path: Path) -> str | None:

@@ -18,6 +18,7 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import Params, PictureSize, PresetVerb, check_values, quantity
 from regolith.lunar.randomize import Split
 from regolith.lunar.render.base import run_through
+from regolith.lunar.stage.height_model import stage_model
 
 
 class Generate(PresetVerb):
@@ -139,6 +140,9 @@ def generate(
         other_backend=other_backend,
     )  # fmt: skip
     folder, contract = begin(params, Path(out), split=split, frames=frames, width=width, height=height, seed=seed)
+    if contract.params.ground.dem is not None:
+        for note in stage_model(contract.params).notes:
+            emit({"event": "note", "message": note})
     if views is not None:
         contract = dataclasses.replace(contract, views=views.note)
     with contextlib.closing(open_executor(executor, address=address, command=command)) as runs:

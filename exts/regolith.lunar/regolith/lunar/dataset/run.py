@@ -25,6 +25,7 @@ from regolith.lunar.params.errors import UNFIT
 from regolith.lunar.params.fields import SIDE_MAX_PX, SIDE_MIN_PX
 from regolith.lunar.randomize import SPLITS, frame_intervals
 from regolith.lunar.reading import read_json
+from regolith.lunar.stage.height_model import pinned
 from regolith.lunar.stage.lens import check_lens
 from regolith.lunar.stage.stereo import check_pair
 
@@ -41,7 +42,7 @@ def begin(
 
     Raises:
         InputError: Unknown split, a number of frames or a size that is not allowed, a lens that folds, outputs of a
-            stereo pair without one.
+            stereo pair without one, a height model that cannot be used.
     """
     if split not in SPLITS:
         raise InputError("split", split, ", ".join(SPLITS))
@@ -53,6 +54,7 @@ def begin(
             raise InputError(field, value, f"a whole number {least} … {most}")
     check_lens(frame_intervals(params, split), width, height)
     check_pair(params)
+    params = pinned(params)
     contract = Contract.of(params, split=split, frames=frames, seed=seed, width=width, height=height)
     return out / split, contract
 

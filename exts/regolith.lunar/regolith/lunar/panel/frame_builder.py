@@ -54,8 +54,9 @@ def scene_key(shot: Shot) -> tuple[Any, ...]:
     narrow = narrowed(shot.params, shot.split)
     spec = draw_scene(shot.params, shot.seed, shot.split, scene_number(shot.params, shot.frame))
     parts = (narrow.terrain, narrow.craters, narrow.relief, narrow.rocks, narrow.ground.photometry, narrow.light.stars)
+    place = (narrow.ground.site, narrow.ground.dem, narrow.ground.dem_scale)
     kept = (narrow.light.earthshine > 0.0, baseline_m(narrow) > 0.0, narrow.dataset.crater)
-    return spec, *parts, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig, *kept
+    return spec, *parts, *place, narrow.camera.roam_m, narrow.has_rover, narrow.camera.rig, *kept
 
 
 def build(shot: Shot, previous: Built | None, *, baked: bool) -> Built:

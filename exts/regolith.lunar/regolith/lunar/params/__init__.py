@@ -30,6 +30,7 @@ from regolith.lunar.params.models import DatasetParams, Params, RenderParams, in
 from regolith.lunar.params.outputs import sole_file, sole_folder, writable_folder
 from regolith.lunar.params.rover import CameraView, RoverParams
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
+from regolith.lunar.params.utc import UtcSpan
 from regolith.lunar.params.verb import PresetVerb, Verb
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "SensorParams",
     "Site",
     "TerrainParams",
+    "UtcSpan",
     "Verb",
     "as_text",
     "change_params",

@@ -7,6 +7,7 @@ from typing import Literal
 from regolith.lunar.params.cameras import CameraModel
 from regolith.lunar.params.fields import Group, GrownGroup, Interval, drawn, quantity
 from regolith.lunar.params.rover import CameraView
+from regolith.lunar.params.utc import UtcSpan
 
 REDRAWS_MAX = 256
 """Most times a frame may be drawn again."""
@@ -169,12 +170,12 @@ class SensorParams(Group):
     )  # fmt: skip
 
 
-class Domain(Group):
+class Domain(GrownGroup):
     """What is drawn per frame: the randomizers' ranges of one domain."""
 
     sun_elevation_deg: Interval = drawn(
         9.0, 26.0, "Sun above the horizon.",
-        unit="deg", ge=0.5, le=90, step=0.5, randomizer="light", appearance=True,
+        unit="deg", ge=0, le=90, step=0.5, randomizer="light", appearance=True,
     )  # fmt: skip
     sun_azimuth_deg: Interval = drawn(
         0.0, 360.0, "Sun azimuth, anticlockwise from +X.",
@@ -213,6 +214,14 @@ class Domain(Group):
         54.0, 70.0, "Horizontal field of view.",
         unit="deg", ge=5, le=140, step=1, randomizer="camera",
     )  # fmt: skip
+    time: UtcSpan | None = quantity(
+        None,
+        "Time the sun stands where it stood or will stand at ground.site, in place of elevation and azimuth; of a span "
+        "each frame draws one.",
+        randomizer="light",
+        appearance=True,
+        later=True,
+    )
 
 
 class RandomizeParams(Group):

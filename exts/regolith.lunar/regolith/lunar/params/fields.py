@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from regolith.lunar.params.errors import InputError
+from regolith.lunar.params.utc import TIME_MAX, TIME_MIN, UtcSpan
 
 SIDE_MIN_PX, SIDE_MAX_PX = 16, 4096
 """Sides a picture can have [px]."""
@@ -297,6 +298,7 @@ def describe_allowed(field: FieldInfo) -> str:
         Interval: "lo,hi with lo ≤ hi" + (" within" if limits else ""),
         PictureSize: f"SIDE or WIDTHxHEIGHT in pixels, each {SIDE_MIN_PX} … {SIDE_MAX_PX}",
         Site: "LAT,LON in degrees, latitude -90 … 90, longitude east -180 … 360",
+        UtcSpan: f"UTC as ISO 8601, TIME or START/END, {TIME_MIN.year} … {TIME_MAX.year}",
         int: "a whole number",
         float: "a number",
         bool: "true or false",
@@ -329,6 +331,12 @@ class Group(BaseModel):
 
 class GrownGroup(Group):
     """A group that has got fields since datasets were drawn with it: those that are `later` (`quantity`)."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _left_out(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take an empty text for a field without a value, as `as_text` writes it."""
+        return None if value == "" and cls.model_fields[info.field_name or ""].default is None else value
 
     @model_serializer(mode="wrap")
     def _without_later(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

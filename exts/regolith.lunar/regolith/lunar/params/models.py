@@ -14,11 +14,12 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     field_validator,
     model_serializer,
+    model_validator,
 )
 
 from regolith.lunar.params.capture import CameraParams, Domain, LightParams, RandomizeParams, SensorParams
 from regolith.lunar.params.dynamics import DynamicsParams
-from regolith.lunar.params.fields import Group, GrownGroup, Interval, field_extra, quantity
+from regolith.lunar.params.fields import Group, GrownGroup, Interval, cross_field, field_extra, quantity
 from regolith.lunar.params.plugins import plugin_names
 from regolith.lunar.params.rover import RoverParams
 from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams, RockParams, TerrainParams
@@ -128,6 +129,13 @@ class Params(Group):
     randomize: RandomizeParams = RandomizeParams()
     render: RenderParams = RenderParams()
     dataset: DatasetParams = DatasetParams()
+
+    @model_validator(mode="after")
+    def _placed(self) -> Params:
+        for name in ("domain", "test_domain"):
+            if (time := getattr(self, name).time) is not None and self.ground.site is None:
+                raise cross_field(f"{name}.time", str(time), "a time with ground.site, the place the sun is seen from")
+        return self
 
     @property
     def has_rover(self) -> bool:

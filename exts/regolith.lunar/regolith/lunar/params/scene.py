@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidatorFunctionWrapHandler, field_validator, model_validator
@@ -27,7 +28,7 @@ class TerrainParams(Group):
     hill_height_m: float = quantity(
         60.0, "Height of the hills on the horizon, 0 for a flat horizon.", unit="m", ge=0, le=400, step=5
     )
-    far_radius_m: float = quantity(2000.0, "Distance the far relief reaches.", unit="m", ge=200, le=5000, step=50)
+    far_radius_m: float = quantity(2000.0, "Distance the far relief reaches.", unit="m", ge=200, le=60000, step=50)
 
 
 class CraterParams(Group):
@@ -183,7 +184,7 @@ class RockParams(GrownGroup):
 
 
 class GroundParams(GrownGroup):
-    """Photometry of regolith and rock; intervals are drawn per frame, from the same range in every split."""
+    """Photometry of regolith and rock, drawn per frame from one range in every split; and the place on the Moon."""
 
     photometry: Literal["lambert", "hapke"] = quantity("hapke", "Reflectance law of ground and rocks.")
     place: PlaceName = quantity(
@@ -195,7 +196,12 @@ class GroundParams(GrownGroup):
     hapke_map: str = quantity(
         "", "Map of Hapke's parameters (LROC WAC, GeoTIFF) to read at the site instead of a place.", later=True
     )
-    site: Site | None = quantity(None, "Where on the Moon the map is read.", later=True)
+    site: Site | None = quantity(
+        None,
+        "Place on the Moon the stage is of, at its centre, where maps and height models are read; +X is then east there "
+        "and +Y north.",
+        later=True,
+    )
     hapke_b: Interval = drawn(
         0.25, 0.25, "Width of the double Henyey–Greenstein lobes, b of Sato et al. (2014).",
         ge=LIMITS["b"][0], le=LIMITS["b"][1], step=0.01, randomizer="ground", appearance=True,
@@ -216,6 +222,22 @@ class GroundParams(GrownGroup):
         0.06, 0.06, "RMS of the albedo's relative variation over the ground.",
         ge=0, le=0.4, step=0.01, randomizer="ground", appearance=True,
     )  # fmt: skip
+    dem: Path | None = quantity(
+        None, "Height model (GeoTIFF, PDS3 label) the ground and its horizon are cut from, at the site.", later=True
+    )
+    dem_scale: float | None = quantity(
+        None,
+        "Metres per number of the height model, where the file does not say so or is wrong; 0.5 for LOLA's integers.",
+        unit="m",
+        ge=1e-4,
+        le=1e4,
+        later=True,
+    )
+    dem_sha256: str | None = quantity(
+        None,
+        "SHA-256 of what is read of the height model, which `generate` notes; left out, it is not checked.",
+        later=True,
+    )
 
     @field_validator("site", mode="wrap")
     @classmethod
@@ -223,10 +245,18 @@ class GroundParams(GrownGroup):
         """Take a blank text for none."""
         return None if value in (None, "") else check(value)
 
+    @field_validator("dem", mode="wrap")
+    @classmethod
+    def _path(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        """Take a text for a path, as files of parameters have it."""
+        return Path(value) if isinstance(value, str) and value else check(value)
+
     @model_validator(mode="after")
     def _one_source(self) -> GroundParams:
         if self.hapke_map and self.site is None:
             raise cross_field("site", None, "a place on the Moon, LAT,LON in degrees, to read ground.hapke_map at")
         if self.hapke_map and self.place != "none":
             raise cross_field("place", self.place, "none beside ground.hapke_map")
+        if self.dem is not None and self.site is None:
+            raise cross_field("site", None, "LAT,LON of a place on the height model, ground.dem")
         return self

@@ -14,11 +14,23 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, get_args
 
-from regolith.lunar.params import Group, InputError, Interval, Params, RandomizeParams, field_extra, intervals
+from regolith.lunar.params import (
+    Domain,
+    Group,
+    InputError,
+    Interval,
+    Params,
+    RandomizeParams,
+    UtcSpan,
+    field_extra,
+    intervals,
+)
 from regolith.lunar.randomize.sampling import sobol_point
+from regolith.lunar.stage.ephemeris import sky_at, sun_range
 from regolith.lunar.stage.rover_viper import rig_ranges
 from regolith.lunar.stage.spec import FrameSpec, SceneSpec, Stance, rng
 
@@ -58,15 +70,16 @@ def narrowed(params: Params, split: str) -> Params:
 
     Ranges shrink about their centres by `randomize.strength`; those of a randomizer that is off, and in `train_nodr`
     all of the appearance, are their centres. A camera on a rover's rig has that rig's height, pitch, roll and field of
-    view. The result asks for no further narrowing.
+    view. A domain with a time has the sun of that time. The result asks for no further narrowing.
 
     Raises:
-        InputError: There is no such split, or the test domain overlaps the training domain.
+        InputError: There is no such split, the test domain overlaps the training domain, or the sun is below the
+            horizon at a time a domain names (`stage.ephemeris.sun_range`).
     """
     if split not in SPLITS:
         raise InputError("split", split, ", ".join(SPLITS))
     if split == "test_photoreal":
-        _check_apart(params)
+        _check_apart(_under_the_sun(params))
     groups = {name: getattr(params, name) for name in Params.model_fields}
     update = {
         name: _narrow(group, params.randomize, split) for name, group in groups.items() if isinstance(group, Group)
@@ -75,14 +88,26 @@ def narrowed(params: Params, split: str) -> Params:
         fixed = rig_ranges(params.camera.view)
         for name in ("domain", "test_domain"):
             update[name] = update[name].model_copy(update=fixed)
-    return params.model_copy(update=update | {"randomize": _wide(params.randomize)})
+    return _under_the_sun(params.model_copy(update=update | {"randomize": _wide(params.randomize)}))
+
+
+def _under_the_sun(params: Params) -> Params:
+    """Parameters whose domains with a time have the ranges of elevation and azimuth the sun has then at the site."""
+    site, update = params.ground.site, {}
+    for name in ("domain", "test_domain"):
+        domain = getattr(params, name)
+        if domain.time is not None and site is not None:
+            elevation, azimuth = sun_range(site, domain.time, f"{name}.time")
+            sun = {"sun_elevation_deg": elevation, "sun_azimuth_deg": azimuth}
+            update[name] = domain.model_copy(update=sun)
+    return params.model_copy(update=update)
 
 
 def _narrow(group: Group, randomize: RandomizeParams, split: str) -> Group:
-    update: dict[str, Interval] = {}
+    update: dict[str, Interval | UtcSpan] = {}
     for name, field in type(group).model_fields.items():
         extra = field_extra(field)
-        if extra["randomizer"]:
+        if extra["randomizer"] and getattr(group, name) is not None:
             frozen = not getattr(randomize, extra["randomizer"]) or (split == "train_nodr" and extra["appearance"])
             update[name] = getattr(group, name).scaled(0.0 if frozen else randomize.strength)
     return group.model_copy(update=update)
@@ -105,8 +130,12 @@ def frame_intervals(params: Params, split: str) -> dict[str, Interval]:
 @_kept
 def _frame_intervals(params: Params, split: str) -> Mapping[str, Interval]:
     narrow = narrowed(params, split)
-    domain = narrow.test_domain if split == "test_photoreal" else narrow.domain
-    return MappingProxyType(intervals(narrow.model_copy(update={"domain": domain}), "frame"))
+    return MappingProxyType(intervals(narrow.model_copy(update={"domain": _domain(narrow, split)}), "frame"))
+
+
+def _domain(params: Params, split: str) -> Domain:
+    """The domain a split draws from."""
+    return params.test_domain if split == "test_photoreal" else params.domain
 
 
 def scene_intervals(params: Params, split: str) -> dict[str, Interval]:
@@ -139,8 +168,31 @@ def draw_scene(params: Params, seed: int, split: str, number: int) -> SceneSpec:
 
 
 def draw_values(params: Params, seed: int, split: str, index: int) -> dict[str, float]:
-    """Draw the values of frame `index` of a split: field name to value, of every `Interval` drawn per frame."""
-    return _draw(params, seed, split, "frame", index, _frame_intervals(params, split))
+    """Draw the values of frame `index` of a split: field name to value, of every `Interval` drawn per frame.
+
+    Those of the sun are of the time the frame is drawn for, where the domain has one.
+    """
+    ranges = _frame_intervals(params, split)
+    values = _draw(params, seed, split, "frame", index, ranges)
+    time, site = draw_time(params, seed, split, index), params.ground.site
+    if time is not None and site is not None:
+        sun = sky_at(site, time).sun
+        for name, value in (("sun_elevation_deg", sun.elevation_deg), ("sun_azimuth_deg", sun.azimuth_deg)):
+            values[name] = min(max(value, ranges[name].lo), ranges[name].hi)  # ranges of a span are sampled
+    return values
+
+
+def draw_time(params: Params, seed: int, split: str, index: int) -> datetime | None:
+    """Draw the time of frame `index` of a split from the span of its domain (UTC); None where that has none."""
+    span = _domain(narrowed(params, split), split).time
+    if span is None:
+        return None
+    return span.start if span.start == span.end else span.at(float(rng(seed, split, "frame", index, "time").random()))
+
+
+def _utc(params: Params, seed: int, split: str, index: int) -> str | None:
+    time = draw_time(params, seed, split, index)
+    return None if time is None else str(UtcSpan(time))
 
 
 def traverse_intervals(params: Params, split: str) -> dict[str, Interval]:
@@ -235,6 +287,7 @@ def draw_frame(params: Params, seed: int, split: str, index: int, scene: Scene, 
         camera_z_m=float(z),
         values=values,
         rover=rover,
+        utc=_utc(params, seed, split, index),
     )
 
 
@@ -243,7 +296,7 @@ def lit_frame(params: Params, seed: int, split: str, number: int) -> FrameSpec:
     values = draw_values(params, seed, split, number)
     return FrameSpec(
         split=split, index=number, scene=number, seed=frame_seed(seed, split, number), camera_x_m=0.0, camera_y_m=0.0,
-        camera_z_m=0.0, values=values,
+        camera_z_m=0.0, values=values, utc=_utc(params, seed, split, number),
     )  # fmt: skip
 
 
@@ -297,7 +350,8 @@ def aim_frame(spec: FrameSpec, scene: Scene, held: Mapping[str, float]) -> Frame
     values = {name: held.get(name, value) for name, value in spec.values.items()}
     x, y = (held.get(name, spec[name]) for name in ("camera_x_m", "camera_y_m"))
     moved = (x, y, values["height_m"]) != (spec.camera_x_m, spec.camera_y_m, spec["height_m"])
-    spec = dataclasses.replace(spec, values=values)
+    lit = not {"sun_elevation_deg", "sun_azimuth_deg"} & held.keys()
+    spec = dataclasses.replace(spec, values=values, utc=spec.utc if lit else None)
     if spec.carrier is not None:
         spec = _aim_rover(spec, scene, x, y, turned="heading_deg" in held)
     elif moved:

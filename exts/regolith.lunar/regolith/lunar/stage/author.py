@@ -18,6 +18,7 @@ from regolith.lunar.stage import relief, schema
 from regolith.lunar.stage.camera import VIEW, seat_camera
 from regolith.lunar.stage.dynamics import apply_dynamics
 from regolith.lunar.stage.edit import apply_frame
+from regolith.lunar.stage.ephemeris import sky_at
 from regolith.lunar.stage.fillets import bank_fillets
 from regolith.lunar.stage.mesh import Heightfield
 from regolith.lunar.stage.patches import rock_patches
@@ -99,6 +100,8 @@ def _write_root(layer: Sdf.Layer, scene: Scene) -> None:
     root.SetInfo("upAxis", "Z")
     layer.defaultPrim = "World"
     layer.documentation = "Lunar regolith stage. Frame: Z up, metres; azimuths anticlockwise from +X."
+    if (site := scene.params.ground.site) is not None:
+        layer.documentation += f" +X east, +Y north at {site.lat_deg!r}°, {site.lon_deg!r}°."
     layer.customLayerData = {
         schema.LAYER_DATA: {
             "schema": schema.SCHEMA_VERSION,
@@ -346,11 +349,13 @@ def _write_camera(layer: Sdf.Layer, path: str, doc: str, op: str, kind: Sdf.Valu
 def _set_domain_center(stage: Usd.Stage, scene: Scene) -> None:
     """Light and aim the stage at the centre of the training domain, looking across the sun; a rover moves as there."""
     values = {name: interval.center for name, interval in intervals(scene.params, "frame").items()}
+    if (site := scene.params.ground.site) is not None and (time := scene.params.domain.time) is not None:
+        sun = sky_at(site, time.center).sun
+        values |= {"sun_elevation_deg": sun.elevation_deg, "sun_azimuth_deg": sun.azimuth_deg}
     values |= {"heading_deg": (values["sun_azimuth_deg"] + 110.0) % 360.0, "roll_deg": 0.0, "exposure_ev": 0.0}
     view = {name: values[name] for name in VIEW}
     (x, y, z), rover = seat_camera(scene, rng=rng(scene.spec.seed, "camera"), **view)
-    place = {"camera_x_m": x, "camera_y_m": y, "camera_z_m": z}
-    frame = FrameSpec("", 0, 0, scene.spec.seed, **place, values=values, rover=rover)
+    frame = FrameSpec("", 0, 0, scene.spec.seed, x, y, z, values=values, rover=rover)
     apply_frame(stage, scene.params, frame, *_SIZE)
     if scene.params.has_rover:
         apply_dynamics(stage, {name: each.center for name, each in intervals(scene.params, "traverse").items()})

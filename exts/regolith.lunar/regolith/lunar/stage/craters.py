@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from scipy import special
 from scipy.linalg import solve_banded
 
 from regolith.lunar.params import CraterParams, InputError
@@ -141,6 +142,38 @@ def crater_profile(r_over_R: np.ndarray, diameter: np.ndarray | float, freshness
     below = table[j, i] + u * (table[j, i + 1] - table[j, i])
     above = table[j + 1, i] + u * (table[j + 1, i + 1] - table[j + 1, i])
     return diameter * (below + v * (above - below))
+
+
+def crater_spectrum(k: float, params: CraterParams, density: float, largest_m: float) -> float:
+    """Power spectral density [m⁴] of the ground that craters make alone, at a wave number [rad/m].
+
+    Craters of a Poisson process add their power (Campbell's theorem): the sum over sizes and freshness of their number
+    per area times |F|² / (2π)², F their profile's Hankel transform.
+
+    Args:
+        k: Wave number.
+        params: Law; above its largest diameter craters are worn in proportion to their size.
+        density: Share of equilibrium.
+        largest_m: Largest diameter counted [m].
+    """
+    if density <= 0.0 or largest_m <= params.diameter_min_m:
+        return 0.0
+    law = PowerLaw(params.exponent, params.diameter_min_m, largest_m)
+    edges = np.geomspace(law.lo, law.hi, 33)
+    counts = areal_density(density, law) * -np.diff(law.share(edges))
+    diameter = np.sqrt(edges[1:] * edges[:-1])[:, None, None]
+    freshness = (
+        params.freshness.lo
+        + (params.freshness.hi - params.freshness.lo) * (np.arange(8) + 0.5)[:, None] ** 1.6 / 8**1.6
+    )
+    worn = freshness * np.minimum(1.0, params.diameter_max_m / diameter)
+    rho = np.linspace(0.0, REACH, 257)
+    radius = 0.5 * diameter
+    height = crater_profile(rho, diameter, worn)
+    transform = (
+        2.0 * np.pi * np.trapezoid(height * special.j0(k * radius * rho) * rho, rho, axis=-1) * radius[..., 0] ** 2
+    )
+    return float(np.sum(counts[:, None] * transform**2) / freshness.size) / (2.0 * np.pi) ** 2
 
 
 def depth_to_diameter(height: np.ndarray, diameter: float) -> float:

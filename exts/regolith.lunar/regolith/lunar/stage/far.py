@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from scipy import fft
@@ -14,17 +16,40 @@ from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, areal_density, dra
 from regolith.lunar.stage.lattice import border_ids, strip_faces
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
 from regolith.lunar.stage.noise import Tile, smoothstep, spectral_tile
+from regolith.lunar.stage.place import MOON_RADIUS_M
 from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.spec import SceneSpec, rng
-
-MOON_RADIUS_M = 1_737_400.0
-"""Mean radius of the Moon [m]; at distance d the ground drops by d² / 2R."""
 
 FAR_FROM_M = 100.0
 """Distance up to which the rings' cells are finest for their distance [m]."""
 
 ROUGH_CELL_M = 0.75
 """Cell [m] from which the rings are too coarse for the shortest band of the fractal relief."""
+
+
+class BareGround(Protocol):
+    """What craters are laid into: the ground at metre scale without them, in the square and around it."""
+
+    @property
+    def largest_crater_m(self) -> float:
+        """Diameter from which on craters are in it already [m]."""
+        ...
+
+    def smooth_grid(self, cells: int) -> np.ndarray:
+        """Heights [m] of the longer wavelengths at the nodes of the square's grid, shape [cells + 1, cells + 1]."""
+        ...
+
+    def rough_grid(self, cells: int) -> np.ndarray:
+        """Heights [m] of the shortest wavelengths, which craters do not wipe out; the same shape."""
+        ...
+
+    def smooth_far(self, rings: Rings, params: Params, scene: SceneSpec) -> np.ndarray:
+        """Heights [m] of the longer wavelengths at the rings' vertices, the Moon's curvature included, shape [V]."""
+        ...
+
+    def rough_far(self, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Heights [m] of the shortest wavelengths at (x, y) [m], as far as cells of a mesh [m] carry them."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +64,8 @@ class Fractal:
     """Longer wavelengths, up to eight times the side."""
     scale: float
     """Factor that gives the requested RMS slope."""
+    largest_crater_m: float = math.inf
+    """Craters of all sizes are laid into it [m]."""
 
     def rough_grid(self, cells: int) -> np.ndarray:
         """Heights [m] of the shortest band at the nodes of the square's grid, shape [cells + 1, cells + 1]."""
@@ -50,6 +77,14 @@ class Fractal:
         nodes = np.arange(cells + 1) - cells // 2
         x, y = np.meshgrid(nodes * self.fine.cell, nodes * self.fine.cell)
         return self.scale * (self.fine.at_nodes(nodes, nodes) + self.coarse.sample(x, y))
+
+    def smooth_far(self, rings: Rings, params: Params, scene: SceneSpec) -> np.ndarray:
+        """Heights [m] at the rings' vertices: the longer bands near the square, then swells and hills."""
+        return _relief(rings, self, params, scene)
+
+    def rough_far(self, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Heights [m] of the shortest band at (x, y) [m], as far as cells of a mesh [m] carry them."""
+        return self.scale * smoothed(self.rough, x, y, cell)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,16 +101,16 @@ class Rings:
     """int32, shape [F, 3]."""
 
 
-def build_far(grid: Heightfield, fractal: Fractal, craters: np.ndarray, params: Params, scene: SceneSpec) -> TriMesh:
+def build_far(grid: Heightfield, ground: BareGround, craters: np.ndarray, params: Params, scene: SceneSpec) -> TriMesh:
     """Build the relief from the square's border out to `far_radius_m`.
 
     The first 4 n vertices are the grid's border, counter-clockwise from the corner (-X, -Y), equal to it in float32.
-    The square's fractal relief and the craters its border cuts go on outside; with distance they give way to swells,
+    The square's ground and the craters its border cuts go on outside; with distance a fractal one gives way to swells,
     worn craters and hills. What the sum misses at the border is taken up over the first metres.
 
     Args:
         grid: The square.
-        fractal: Its self-affine part.
+        ground: What its craters were laid into.
         craters: Those of the rings (`far_craters`), then its own, each oldest first (`CRATER_DTYPE`).
         params: Stage parameters.
         scene: Seed and crater density.
@@ -83,12 +118,12 @@ def build_far(grid: Heightfield, fractal: Fractal, craters: np.ndarray, params: 
     cells = grid.z.shape[0] - 1
     rings = _rings(cells, grid.half_x, grid.cell, params.terrain.far_radius_m)
     x, y = rings.xy[:, 0], rings.xy[:, 1]
-    z = _relief(rings, fractal, params, scene)
+    z = ground.smooth_far(rings, params, scene)
     _lay(x, y, z, craters, grid.half_x)
     cell = np.maximum(grid.cell, ring_cell(rings.half))
     close = cell < ROUGH_CELL_M
-    rough = _smoothed(fractal.rough, x[close], y[close], cell[close])
-    z[close] += fractal.scale * (1.0 - smoothstep(0.5 * ROUGH_CELL_M, ROUGH_CELL_M, cell[close])) * rough
+    rough = ground.rough_far(x[close], y[close], cell[close])
+    z[close] += (1.0 - smoothstep(0.5 * ROUGH_CELL_M, ROUGH_CELL_M, cell[close])) * rough
     border = grid.z.astype(np.float64)[_border_index(grid.z.shape)]
     miss = np.append(border - z[: 4 * cells], border[0] - z[0])
     reach = min(10.0, 0.5 * grid.half_x)
@@ -165,13 +200,13 @@ def _relief(rings: Rings, fractal: Fractal, params: Params, scene: SceneSpec) ->
     near = 1.0 - smoothstep(1.5 * half, min(6.0 * half, 0.9 * radius), s)
     coarse = 1.0 - smoothstep(2.0 * half, min(12.0 * half, radius), s)
     cell = np.maximum(fractal.fine.cell, ring_cell(s))
-    fine = _weighted(near, functools.partial(_smoothed, fractal.fine), x, y, cell)
-    z = fractal.scale * (fine + _weighted(coarse, fractal.coarse.sample, x, y))
+    fine = weighted(near, functools.partial(smoothed, fractal.fine), x, y, cell)
+    z = fractal.scale * (fine + weighted(coarse, fractal.coarse.sample, x, y))
     swell = spectral_tile(
         rng(scene.seed, "terrain", "swell"), 384, max(1.5, 0.003 * radius), hurst=params.terrain.hurst,
         wavelength_max=min(0.3 * radius, 300.0),
     )  # fmt: skip
-    z += _weighted(fractal.scale * 0.6 * (1.0 - near), functools.partial(_smoothed, swell), x, y, cell)
+    z += weighted(fractal.scale * 0.6 * (1.0 - near), functools.partial(smoothed, swell), x, y, cell)
     if hill_height > 0.0:
         hills = spectral_tile(
             rng(scene.seed, "terrain", "hills"), 256, radius / 100.0, hurst=1.4,
@@ -179,11 +214,11 @@ def _relief(rings: Rings, fractal: Fractal, params: Params, scene: SceneSpec) ->
         )  # fmt: skip
         rms = float(hills.z.std())
         rise = smoothstep(min(250.0, 0.3 * radius), min(1000.0, 0.85 * radius), distance)
-        z += _weighted(hill_height * rise, lambda x, y: _massif(hills.sample(x, y) / rms), x, y)
+        z += weighted(hill_height * rise, lambda x, y: _massif(hills.sample(x, y) / rms), x, y)
     return z - distance**2 / (2.0 * MOON_RADIUS_M)
 
 
-def _weighted(weight: np.ndarray, sample: Callable[..., np.ndarray], *at: np.ndarray) -> np.ndarray:
+def weighted(weight: np.ndarray, sample: Callable[..., np.ndarray], *at: np.ndarray) -> np.ndarray:
     """Weight times what a function gives at places, shape [V]; it is not asked where the weight is 0."""
     z = np.zeros(len(weight))
     on = weight != 0.0
@@ -197,7 +232,7 @@ def _massif(share: np.ndarray) -> np.ndarray:
     return 1.3 / (1.0 + np.exp(-1.5 * (share - 0.8)))
 
 
-def _smoothed(tile: Tile, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
+def smoothed(tile: Tile, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Sample a tile without the wavelengths a mesh of varying cell [m] cannot carry.
 
     Copies of the tile are low-passed for cells one, three, nine, … times its own; each vertex mixes the two around
@@ -219,11 +254,11 @@ def _smoothed(tile: Tile, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.
     return z
 
 
-def far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
+def far_craters(params: Params, scene: SceneSpec, half: float, largest: float) -> np.ndarray:
     """Draw the craters beyond the square that the rings can carry: at least four cells across.
 
     In each doubling of the distance the law of `CraterParams` is cut at that size and goes on to a tenth of the far
-    radius. Beyond `diameter_max_m` craters are worn in proportion to their size.
+    radius, or to the `largest` there may be [m]. Beyond `diameter_max_m` craters are worn in proportion to their size.
     """
     law, radius = params.craters, params.terrain.far_radius_m
     stream = rng(scene.seed, "terrain", "far craters")
@@ -231,7 +266,7 @@ def far_craters(params: Params, scene: SceneSpec, half: float) -> np.ndarray:
     inner = half
     while inner < radius and scene.crater_density > 0.0:
         outer = min(2.0 * inner, radius)
-        lo, hi = max(law.diameter_min_m, 5.0 * float(ring_cell(np.array(inner)))), 0.1 * radius
+        lo, hi = max(law.diameter_min_m, 5.0 * float(ring_cell(np.array(inner)))), min(0.1 * radius, largest)
         if hi > lo:
             sizes = PowerLaw(law.exponent, lo, hi)
             per_area = areal_density(scene.crater_density, sizes)

@@ -146,3 +146,37 @@ def hurst_exponent(z: np.ndarray, cell: float, baselines: tuple[float, ...]) -> 
     heights = np.asarray(z, np.float64)
     deviations = [rms_deviation(heights, cell, baseline) for baseline in baselines]
     return float(np.polyfit(np.log(baselines), np.log(deviations), 1)[0])
+
+
+def radial_spectrum(z: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
+    """Power spectral density of a square heightfield over wave number, averaged over directions.
+
+    The plane that fits it is taken off, and a Hann window lets its borders meet. Bins are a quarter octave wide, and
+    reach from four waves a side to two nodes a wave.
+
+    Args:
+        z: Heights [m], shape [N, N].
+        cell: Spacing [m].
+
+    Returns:
+        Wave numbers [rad/m], ascending, and densities [m⁴], of which the variance is the integral over the plane of
+        wave vectors, shape [K] each.
+    """
+    size = z.shape[0]
+    at = np.linspace(-1.0, 1.0, size)
+    basis = np.stack([np.ones(size * size), np.tile(at, size), np.repeat(at, size)], axis=1)
+    level = z - (basis @ np.linalg.lstsq(basis, z.ravel(), rcond=None)[0]).reshape(z.shape)
+    window = np.outer(np.hanning(size), np.hanning(size))
+    power = np.abs(np.asarray(fft.fft2(level * window))) ** 2
+    density = power * (cell / (2.0 * np.pi)) ** 2 / float(np.sum(window**2))
+    axis = 2.0 * np.pi * fft.fftfreq(size, cell)
+    k = np.hypot(axis[None, :], axis[:, None]).ravel()
+    edges = 2.0 * np.pi / (size * cell) * 2.0 ** np.arange(2.0, math.log2(size / 2.0) + 0.26, 0.25)
+    which = np.digitize(k, edges) - 1
+    inside = (which >= 0) & (which < len(edges) - 1) & (k <= np.pi / cell)
+    count = np.bincount(which[inside], minlength=len(edges) - 1)
+    held = count > 0
+    mean = [
+        np.bincount(which[inside], part[inside], len(edges) - 1)[held] / count[held] for part in (k, density.ravel())
+    ]
+    return mean[0], mean[1]

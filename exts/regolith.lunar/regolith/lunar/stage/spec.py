@@ -104,6 +104,8 @@ class FrameSpec:
     """Where the rover stands, where there is one."""
     time_s: float | None = None
     """Time since the rover set out [s], of a frame along a drive."""
+    utc: str | None = None
+    """Time the sun is of (ISO 8601), where the domain has one."""
 
     @property
     def carrier(self) -> Stance | None:
@@ -120,8 +122,8 @@ class FrameSpec:
         return place[name] if name in place else self.values[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, drawn ones beside the rest; nothing of a rover or a time where there is none."""
-        apart = ("values", "rover", *(() if self.time_s is not None else ("time_s",)))
+        """Plain values for JSON, drawn ones beside the rest; nothing of a rover or times where there are none."""
+        apart = ("values", "rover", *(name for name in ("time_s", "utc") if getattr(self, name) is None))
         fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in apart}
         rover = {} if self.rover is None else {"rover": self.rover.to_dict()}
         return fixed | rover | self.values

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from regolith.lunar.params import Params
+from regolith.lunar.stage.continued import continue_model
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
-from regolith.lunar.stage.far import Fractal, build_far, far_craters
+from regolith.lunar.stage.far import BareGround, Fractal, build_far, far_craters
 from regolith.lunar.stage.mesh import Heightfield, TriMesh, grid_cells
 from regolith.lunar.stage.noise import band_deviation, next_fast_size, rms_deviation, spectral_tile
 from regolith.lunar.stage.relief import ReliefRecipe, relief_height
@@ -47,6 +48,8 @@ class Terrain:
     """Micro-relief, None for none."""
     distant: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, CRATER_DTYPE))
     """Craters laid into the far relief before those, `CRATER_DTYPE`."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of the height model it is cut from, in words."""
 
     def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Height of the ground [m], micro-relief included, at positions (x, y) [m] of any one shape.
@@ -144,23 +147,38 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
     The grid has size / cell cells rounded to an even number. Craters at least four cells across are laid into it
     oldest first, each over what was there (`craters.overprint`). Diffusive ageing acts crater by crater: diffusion is
     linear, so wearing each one by its own age κt equals wearing the ground while they form. The shortest band of the
-    fractal relief is added last: regolith inside a crater is as rough as outside.
+    fractal relief is added last: regolith inside a crater is as rough as outside. Where there is a height model
+    (`ground.dem`) it takes the place of the fractal relief, which goes on below its resolution, and of the craters it
+    shows (`stage.continued`).
 
     Args:
         params: Stage parameters.
         scene: Seed and drawn densities.
 
     Raises:
-        InputError: The crater law asks for too many craters, or the relief for too many cells.
+        InputError: The crater law asks for too many craters, or the relief for too many cells; or the height model
+            cannot be used (`stage.height_model.read_height_model`).
     """
     cells, cell = grid_cells(params.terrain.size_m, params.terrain.cell_m)
-    fractal = draw_fractal(params, scene)
+    ground: BareGround
+    notes: tuple[str, ...] = ()
+    if params.ground.dem is None:
+        ground = draw_fractal(params, scene)
+    else:
+        ground = continue_model(params, scene)
+        notes, params = ground.notes, _below(params, ground.largest_crater_m)
     craters = _grid_craters(params, scene, cell)
-    z = lay_craters(fractal.smooth_grid(cells), cell, craters) + fractal.rough_grid(cells)
+    z = lay_craters(ground.smooth_grid(cells), cell, craters) + ground.rough_grid(cells)
     grid = Heightfield(z.astype(np.float32), cell)
-    distant = far_craters(params, scene, grid.half_x)
-    far = build_far(grid, fractal, np.concatenate([distant, craters]), params, scene)
-    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene), distant)
+    distant = far_craters(params, scene, grid.half_x, ground.largest_crater_m)
+    far = build_far(grid, ground, np.concatenate([distant, craters]), params, scene)
+    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene), distant, notes)
+
+
+def _below(params: Params, largest_m: float) -> Params:
+    """Parameters whose craters are all below a diameter [m]."""
+    largest = min(params.craters.diameter_max_m, max(largest_m, params.craters.diameter_min_m))
+    return params.model_copy(update={"craters": params.craters.model_copy(update={"diameter_max_m": largest})})
 
 
 def draw_fractal(params: Params, scene: SceneSpec) -> Fractal:
