@@ -12,7 +12,7 @@ from height_models import RADIUS_M, fractal, write_pds, write_tif
 from scipy import ndimage
 
 from regolith.lunar.dataset.run import begin
-from regolith.lunar.params import CraterParams, InputError, Params, change_params, load_preset
+from regolith.lunar.params import CraterParams, InputError, Params, Site, change_params, load_preset
 from regolith.lunar.physics.read import read_terrain
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.author import author_stage
@@ -84,7 +84,7 @@ def test_pixels_that_narrow_towards_a_pole_are_read_all_the_same(tmp_path: Path,
     assert model.notes == ()
     turn = np.linspace(0.0, 2.0 * np.pi, 17)
     x, y = 55_000.0 * np.cos(turn), 55_000.0 * np.sin(turn)
-    where = geographic(params.ground.site, np.column_stack([x, y, rise(x, y, 0.0, 0.0)]), 0.0)
+    where = geographic(Site(lat, 30.0), np.column_stack([x, y, rise(x, y, 0.0, 0.0)]), 0.0)
     assert model.height(x, y) == pytest.approx(rise(x, y, height(*where), model.origin_m), abs=25.0)
 
 
