@@ -12,7 +12,7 @@ from height_models import RADIUS_M, fractal, write_pds, write_tif
 from scipy import ndimage
 
 from regolith.lunar.dataset.run import begin
-from regolith.lunar.params import CraterParams, InputError, Params, change_params, load_preset
+from regolith.lunar.params import CraterParams, InputError, Params, Site, change_params, load_preset
 from regolith.lunar.physics.read import read_terrain
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.author import author_stage
@@ -20,6 +20,7 @@ from regolith.lunar.stage.continued import continue_model
 from regolith.lunar.stage.craters import crater_spectrum, draw_craters
 from regolith.lunar.stage.height_model import stage_model
 from regolith.lunar.stage.noise import radial_spectrum
+from regolith.lunar.stage.place import geographic, rise
 from regolith.lunar.stage.reading import read_ground
 from regolith.lunar.stage.rocks import place_rocks
 from regolith.lunar.stage.scene import Scene
@@ -71,6 +72,20 @@ def test_a_pds_label_is_read_wherever_its_columns_begin(tmp_path: Path, lon: flo
         assert model.height(np.array([east]), np.array([north]))[0] == pytest.approx(
             there - model.origin_m - drop, abs=5.0
         )
+
+
+@pytest.mark.parametrize("lat", [-75.0, -89.8])
+def test_pixels_that_narrow_towards_a_pole_are_read_all_the_same(tmp_path: Path, lat: float) -> None:
+    def height(lat: np.ndarray, east: np.ndarray) -> np.ndarray:
+        return 3000.0 * np.cos(np.radians(lat)) * np.cos(np.radians(east)) + 0.0 * lat
+
+    params = placed(write_pds(tmp_path, height), (lat, 30.0), terrain__far_radius_m=60000)
+    model = stage_model(params)
+    assert model.notes == ()
+    turn = np.linspace(0.0, 2.0 * np.pi, 17)
+    x, y = 55_000.0 * np.cos(turn), 55_000.0 * np.sin(turn)
+    where = geographic(Site(lat, 30.0), np.column_stack([x, y, rise(x, y, 0.0, 0.0)]), 0.0)
+    assert model.height(x, y) == pytest.approx(rise(x, y, height(*where), model.origin_m), abs=25.0)
 
 
 def test_other_projections_of_the_moon_and_places_at_a_pole(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from regolith.lunar.machine import install_command
-from regolith.lunar.params import InputError, Params
+from regolith.lunar.params import InputError, Params, Site
 from regolith.lunar.params.scene import GroundParams
 from regolith.lunar.stage.place import MOON_RADIUS_M, geographic, rise
 
@@ -41,6 +41,9 @@ DRIVERS = ("GTiff", "PDS", "PDS4", "ISIS3", "JP2OpenJPEG", "ENVI", "EHdr", "AAIG
 
 RADII_M = (1_730_000.0, 1_745_000.0)
 """Radii of the body of a coordinate reference system that is the Moon's."""
+
+POINTS = 20_000
+"""Places the share without data is told from, evenly over the ground."""
 
 UNITS_M = {"km": 1000.0, "kilometer": 1000.0, "kilometers": 1000.0, "kilometre": 1000.0, "kilometres": 1000.0}
 """Unit of a band to metres; others are metres."""
@@ -78,10 +81,12 @@ class Level:
 class HeightModel:
     """Ground of a stage at its site, as far as the model shows it."""
 
-    site: Any
+    site: Site
     """Origin of the stage's frame."""
     pixel_m: float
     """Size of a pixel at the site, the longer side [m]."""
+    short_m: float
+    """Its shorter side [m]."""
     origin_m: float
     """Height of the site over the mean sphere [m]: Z = 0 of the stage."""
     levels: tuple[Level, ...]
@@ -96,13 +101,15 @@ class HeightModel:
     @property
     def reach_m(self) -> float:
         """Distance up to which the whole file was read at full resolution [m]."""
-        return 0.7 * HALF_PIXELS * self.pixel_m
+        return 0.7 * HALF_PIXELS * self.short_m
 
     def sheet(self, side: int) -> np.ndarray | None:
         """Heights over the sphere [m] about the site at the file's own resolution, shape [side, side].
 
-        None where more than a twentieth of it has no data.
+        None where more than a twentieth of it has no data, or was not read at that resolution.
         """
+        if side * self.pixel_m > 2.0 * HALF_PIXELS * self.short_m:
+            return None
         middle = slice(HALF_PIXELS - side // 2, HALF_PIXELS + side // 2)
         if self.levels[0].gaps[middle, middle].mean() > 0.05:
             return None
@@ -220,9 +227,12 @@ def _read(file: DatasetReader, ground: GroundParams, reach_m: float, near_m: flo
     row, column = (float(part[0]) for part in pixels(np.array([site.lat_deg]), np.array([site.lon_deg])))
     if not (-0.5 <= row <= file.height - 0.5 and -0.5 <= column <= file.width - 0.5):
         raise InputError("ground.site", str(site), f"a place on {path}, {pixels.bounds()}")
-    pixel_m = pixels.size_m(site)
+    pixel_m, short_m = pixels.size_m(site)
     factor, offset = _scale(file, ground)
-    count = max(0, math.ceil(math.log2(max(reach_m / (0.7 * HALF_PIXELS * pixel_m), 1.0)))) + 1
+    across = max(reach_m / short_m, 1.0)
+    if pixels.period:
+        across = min(across, 0.5 * pixels.period + 1.0)
+    count = max(0, math.ceil(math.log2(across / (0.7 * HALF_PIXELS)))) + 1
     read = hashlib.sha256(repr((*file.transform[:6], factor, offset)).encode())
     levels = []
     for number in range(count):
@@ -232,19 +242,19 @@ def _read(file: DatasetReader, ground: GroundParams, reach_m: float, near_m: flo
             z = z - MOON_RADIUS_M
         _check_heights(z[~level.gaps], ground, path)
         levels.append(dataclasses.replace(level, z=_filled(z, level.gaps)))
-    if levels[0].gaps[_within(levels[0], row, column, near_m / pixel_m)].all():
+    if _lacking(levels[0], pixels, site, near_m) == 1.0:
         raise InputError("ground.site", str(site), f"a place where {path} has data")
     if ground.dem_scale is None and factor == 1.0:
         _check_slopes(levels[0].z, pixel_m, path)
     digest = read.hexdigest()
     if ground.dem_sha256 not in (None, digest):
         raise InputError("ground.dem", path, "the height model that was read before: what it shows here has changed")
-    share = float(levels[-1].gaps[_within(levels[-1], row, column, reach_m / pixel_m)].mean())
+    share = _lacking(levels[-1], pixels, site, reach_m)
     notes = ()
     if share > 0.0:
         notes = (f"{path} has no data for {share:.2%} of the ground within {reach_m:.0f} m: filled from around",)
     origin = float(levels[0].sample(np.array([row]), np.array([column]))[0])
-    return HeightModel(site, pixel_m, origin, tuple(levels), digest, notes, pixels)
+    return HeightModel(site, pixel_m, short_m, origin, tuple(levels), digest, notes, pixels)
 
 
 class _Pixels:
@@ -254,7 +264,7 @@ class _Pixels:
         InputError: The file says no coordinate reference system, or none of the Moon.
     """
 
-    def __init__(self, file: DatasetReader, path: str, site: Any) -> None:
+    def __init__(self, file: DatasetReader, path: str, site: Site) -> None:
         from rasterio.crs import CRS
 
         wkt = file.crs.to_wkt() if file.crs else ""
@@ -301,13 +311,14 @@ class _Pixels:
         x, _ = self._projected(np.zeros(2), np.array([middle, middle + 90.0]))
         return abs(4.0 * float(x[1] - x[0]) * self._inverse.a)
 
-    def size_m(self, site: Any) -> float:
-        """Longer side of a pixel at a place [m]."""
+    def size_m(self, site: Site) -> tuple[float, float]:
+        """Longer and shorter side of a pixel at a place [m]."""
         step = 100.0
         points = step * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
         rows, columns = self(*geographic(site, points, 0.0))
         turn = np.array([[columns[0] - columns[1], columns[2] - columns[3]], [rows[0] - rows[1], rows[2] - rows[3]]])
-        return float(1.0 / np.linalg.svd(turn / (2.0 * step), compute_uv=False).min())
+        short, long = 2.0 * step / np.linalg.svd(turn, compute_uv=False)
+        return float(long), float(short)
 
     def bounds(self) -> str:
         """Say which latitudes and longitudes the file's corners have."""
@@ -369,13 +380,15 @@ def _read_level(file: DatasetReader, pixels: _Pixels, row: float, column: float,
     return Level(z, top * step + 0.5 * (step - 1), left * step + 0.5 * (step - 1), step, gaps)
 
 
-def _within(level: Level, row: float, column: float, pixels: float) -> np.ndarray:
-    """Which pixels of a level lie within some pixels of the file of a place, and that place's own; bool."""
-    rows, columns = (
-        first + level.step * np.arange(side) - at
-        for first, side, at in zip((level.row, level.column), level.z.shape, (row, column), strict=True)
-    )
-    return np.hypot(rows[:, None], columns[None, :]) <= max(pixels, level.step)
+def _lacking(level: Level, pixels: _Pixels, site: Site, reach_m: float) -> float:
+    """Share of the ground within a distance [m] of a place that a level has no data for."""
+    turn, distance = 2.399963 * np.arange(POINTS), reach_m * np.sqrt((np.arange(POINTS) + 0.5) / POINTS)
+    x, y = distance * np.cos(turn), distance * np.sin(turn)
+    rows, columns = pixels(*geographic(site, np.column_stack([x, y, rise(x, y, 0.0, 0.0)]), 0.0))
+    places = zip((rows, columns), (level.row, level.column), strict=True)
+    at = [np.round((part - first) / level.step).astype(int) for part, first in places]
+    inside = np.logical_and(*((part >= 0) & (part < side) for part, side in zip(at, level.z.shape, strict=True)))
+    return 1.0 - float(np.sum(~level.gaps[at[0][inside], at[1][inside]])) / POINTS
 
 
 def _check_heights(z: np.ndarray, ground: GroundParams, path: str) -> None:
