@@ -198,8 +198,8 @@ class GroundParams(GrownGroup):
     )
     site: Site | None = quantity(
         None,
-        "Place on the Moon the stage is of, at its centre, where maps and height models are read; +X is then east there "
-        "and +Y north.",
+        "Place on the Moon the stage is of, at its centre, where maps and height models are read; there +X is east and "
+        "+Y north.",
         later=True,
     )
     hapke_b: Interval = drawn(
