@@ -109,7 +109,7 @@ def refuse_unread(prims: Iterable[Usd.Prim]) -> None:
     for prim in prims:
         if str(prim.GetTypeName()).startswith("Physx"):
             raise InputError(str(prim.GetPath()), prim.GetTypeName(), "prims of UsdPhysics")
-        for found in prim.GetAuthoredProperties(lambda name: name.startswith(NAMESPACES)):
+        for found in prim.GetAuthoredProperties(lambda name: str(name).startswith(NAMESPACES)):
             if not _idle(prim):
                 _check(prim, found)
 
