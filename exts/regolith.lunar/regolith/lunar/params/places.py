@@ -128,7 +128,7 @@ def _pixel(raster: Any, path: str, site: Site) -> tuple[int, int]:
         if radius is None:
             raise InputError("ground.hapke_map", path, "a raster with a lunar coordinate system on a sphere")
         sphere = CRS.from_dict(proj="longlat", R=radius, no_defs=True)
-        (x,), (y,) = transform(sphere, raster.crs, [site.lon_deg], [site.lat_deg])
+        (x,), (y,) = transform(sphere, raster.crs, [site.lon_deg], [site.lat_deg])[:2]
         turn = 2.0 * math.pi * float(radius)
     for shift in (0.0, turn, -turn):
         row, column = raster.index(x + shift, y)

@@ -329,7 +329,7 @@ class _Pixels:
         ends = ((0, 0), (width, 0), (width, height), (0, height))
         corners = [(to.a * column + to.b * row + to.c, to.d * column + to.e * row + to.f) for column, row in ends]
         if not self._crs.is_geographic:
-            lon, lat = transform(self._crs, self._sphere, [x for x, _ in corners], [y for _, y in corners])
+            lon, lat = transform(self._crs, self._sphere, *map(list, zip(*corners, strict=True)))[:2]
             corners = list(zip(lon, lat, strict=True))
         return "whose corners are at " + ", ".join(f"{lat:.2f},{lon:.2f}" for lon, lat in corners)
 
