@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from regolith.lunar.params.dynamics import CONTROL_S
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import Command, Layout
+from regolith.lunar.physics.steering import LOOKAHEAD_M, Command, Layout
 from regolith.lunar.stage.dynamics import NEUTRAL
 from regolith.lunar.stage.schema import ACTUATION
 from regolith.lunar.stage.spec import rng
@@ -107,3 +108,29 @@ class Actuation:
     def around(self, controller: Callable[[np.ndarray], ArrayLike]) -> Callable[[ArrayLike], np.ndarray]:
         """The controller on this rover: true motion in, shape [R], what the drives are given out, shape [A]."""
         return lambda motion: self.act(controller(self.read(motion)))
+
+
+def command_channel(channel: Channel, layout: Layout, *, speed: float, seed: int) -> Actuation:
+    """What commands of four steering angles [rad] and four rates of wheels [rad/s] pass through; the gain is of rates.
+
+    Args:
+        channel: Gain, delay and noise.
+        layout: Wheels.
+        speed: Full speed of the rover's centre [m/s].
+        seed: Seed of the noise.
+    """
+    rates = np.full(4, speed / layout.radius)
+    speeds = np.repeat([False, True], 4)
+    return Actuation(channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
+
+
+def reading_channel(channel: Channel, layout: Layout, *, speed: float, seed: int, columns: int = 11) -> Actuation:
+    """What a controller reads through: place [m], heading, steering [rad] and rates of wheels [rad/s], shape [11].
+
+    Noise is a share of the largest value of each: of a place that is the lookahead of the controller, of a heading half
+    a turn, of a wheel's rate that of the rover's speed. Arguments are those of `command_channel`, and how many of the
+    readings there are, from the first.
+    """
+    largest = ((LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit, np.full(4, speed / layout.radius))
+    measured = int(rng(seed, "measured").integers(2**62))
+    return Actuation(channel, actions=(), readings=np.concatenate(largest)[:columns], seed=measured)

@@ -15,7 +15,7 @@ from pxr import Tf, Usd
 
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.params import InputError, Params, PictureSize
-from regolith.lunar.physics.actuation import Actuation, Channel
+from regolith.lunar.physics.actuation import Actuation, Channel, command_channel
 from regolith.lunar.physics.asked import TraverseParams
 from regolith.lunar.physics.detector import DetectorPilot, Segment
 from regolith.lunar.physics.drive import PERIOD_S, Drive, Pilot, drive_route, place_rover
@@ -220,12 +220,9 @@ class Course:
         """What the stage says of delay, gain and noise; None where it says none. Every drive has the same noise."""
         if self._channel == Channel():
             return None
-        verb, layout = self._verb, self._layout
-        rates = np.full(4, verb.speed_m_s / layout.radius)
-        keys = ("traverse", self._number, "noise", again)[: 3 + bool(again)]
+        verb, keys = self._verb, ("traverse", self._number, "noise", again)[: 3 + bool(again)]
         seed = int(rng(verb.seed, verb.split, *keys).integers(2**62))
-        speeds = np.repeat([False, True], 4)
-        return Actuation(self._channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
+        return command_channel(self._channel, self._layout, speed=verb.speed_m_s, seed=seed)
 
     def _around(self, places: np.ndarray) -> np.ndarray:
         """Join the ways round the rocks from place to place."""

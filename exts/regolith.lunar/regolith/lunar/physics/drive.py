@@ -36,13 +36,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
-from regolith.lunar.physics.actuation import Actuation
+from regolith.lunar.physics.actuation import Actuation, reading_channel
 from regolith.lunar.physics.engine import Engine
-from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Command, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import Actuators, Command, Follower, Layout, Mode, Route
 from regolith.lunar.physics.wheel_soil import WheelSoil, read_rolling
 from regolith.lunar.physics.world import Pose
 from regolith.lunar.stage import schema
-from regolith.lunar.stage.spec import rng
 from regolith.lunar.stage.terrain import Terrain
 
 PERIOD_S = 0.1
@@ -215,7 +214,7 @@ def drive_route(
     simulate(round(SETTLE_S / engine.timestep_s))
     follower = Follower(layout, path, speed=speed, mode=mode)
     actuators = Actuators(engine, layout, period_s=PERIOD_S)
-    sensors = _sensors(actuation, layout, speed)
+    sensors = actuation and reading_channel(actuation.channel, layout, speed=speed, seed=actuation.seed)
     rows: list[dict[str, np.ndarray]] = []
     outcome: Outcome = "timeout"
     for tick in range(math.ceil(time_max_s / PERIOD_S)):
@@ -248,19 +247,6 @@ def _look(watch: Look | None, rows: list[dict[str, np.ndarray]], rocks: _Rocks, 
     if watch is not None:
         watch(rows, rocks.touches, last=last)
     return time.process_time() - began
-
-
-def _sensors(actuation: Actuation | None, layout: Layout, speed: float) -> Actuation | None:
-    """What the controller reads through: noise that is a share of the largest value of each column of `measured`.
-
-    Of a place that is the lookahead of the controller, of a heading half a turn, of a wheel's rate that of the rover's
-    speed.
-    """
-    if actuation is None:
-        return None
-    largest = ((LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit, np.full(4, speed / layout.radius))
-    seed = int(rng(actuation.seed, "measured").integers(2**62))
-    return Actuation(actuation.channel, actions=(), readings=np.concatenate(largest), seed=seed)
 
 
 def _measure(state: dict[str, np.ndarray], sensors: Actuation | None) -> np.ndarray:

@@ -17,15 +17,14 @@ from scipy.spatial.transform import Rotation
 
 from regolith.lunar.params import InputError
 from regolith.lunar.params.dynamics import CONTROL_S
-from regolith.lunar.physics.actuation import Actuation, Channel
+from regolith.lunar.physics.actuation import Actuation, Channel, command_channel, reading_channel
 from regolith.lunar.physics.drive import PERIOD_S, Outcome, heading_of, outcome_of
 from regolith.lunar.physics.engine import JointState
 from regolith.lunar.physics.plan import Clearance
-from regolith.lunar.physics.steering import LOOKAHEAD_M, Actuators, Follower, Layout, Mode, Route
+from regolith.lunar.physics.steering import Actuators, Follower, Layout, Mode, Route
 from regolith.lunar.physics.world import World
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.dynamics import read_actuation
-from regolith.lunar.stage.spec import rng
 
 TURNS = 24
 """Directions a goal is sought in, from straight ahead on, alternately to the left and to the right."""
@@ -50,9 +49,6 @@ def way_here(avoid: str) -> Literal["none", "labels"]:
 def read_channel(stage: Usd.Stage, layout: Layout, *, speed: float, seed: int) -> tuple[Actuation, Actuation] | None:
     """What lies between controller and rover by the stage: of commands, then of readings; None where it says nothing.
 
-    Commands are four steering angles and four wheel rates, readings x and y, heading and four steering angles. Noise is
-    a share of what `physics.drive` takes it of.
-
     Args:
         stage: Stage with the rover.
         layout: Its wheels.
@@ -62,13 +58,8 @@ def read_channel(stage: Usd.Stage, layout: Layout, *, speed: float, seed: int) -
     channel = Channel.of(read_actuation(stage))
     if channel == Channel():
         return None
-    actions = np.concatenate([layout.limit, np.full(4, speed / layout.radius)])
-    readings = np.concatenate([(LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit])
-    measured = int(rng(seed, "measured").integers(2**62))
-    return (
-        Actuation(channel, actions=actions, speeds=np.repeat([False, True], 4), seed=seed),
-        Actuation(channel, actions=(), readings=readings, seed=measured),
-    )
+    commands = command_channel(channel, layout, speed=speed, seed=seed)
+    return commands, reading_channel(channel, layout, speed=speed, seed=seed, columns=7)  # joints tell no rates
 
 
 class StageJoints:
