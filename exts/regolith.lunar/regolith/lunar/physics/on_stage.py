@@ -172,7 +172,8 @@ def find_way(
     if goals is not None:
         raise InputError("waypoints", goals.tolist(), f"places with a way {clearance_m:g} m clear of rocks")
     allowed = f"less, or a rover parked elsewhere: from ({start[0]:.1f}, {start[1]:.1f}) m there is no way"
-    raise InputError("clearance_m" if avoid == "labels" else "distance_m", clearance_m, allowed)
+    field, value = ("clearance_m", clearance_m) if avoid == "labels" else ("distance_m", distance_m)
+    raise InputError(field, value, allowed)
 
 
 def _turns() -> Iterator[float]:
