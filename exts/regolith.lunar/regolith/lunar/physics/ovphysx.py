@@ -52,7 +52,9 @@ def require_ovphysx() -> Any:
         ovphysx, ovstage, warp = (import_module(name) for name in ("ovphysx", "ovstage", "warp"))
         schemas = metadata.distribution("physx-usd-schemas")
     except (ModuleNotFoundError, metadata.PackageNotFoundError):
-        raise InputError("engine", "ovphysx", f"ovphysx, in an environment of its own: {install_command('physx')}") from None
+        raise InputError(
+            "engine", "ovphysx", f"ovphysx, in an environment of its own: {install_command('physx')}"
+        ) from None
     warp.config.log_level = logging.ERROR
     keys = ovphysx.types.GlobalConfigKey
     ovphysx.set_global_config(keys.DEFAULT_LOG_OUTPUT, False)  # it goes to stdout; what fails raises
