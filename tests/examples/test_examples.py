@@ -274,6 +274,6 @@ def test_close_the_loop(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_day_at_the_south_pole(tmp_path: Path, capsys: Any) -> None:
-    load(14).main(out=tmp_path, preset="v1", pictures=2, size=64)
+    load(15).main(out=tmp_path, preset="v1", pictures=2, size=64)
     assert capsys.readouterr().out.count("above the horizon") == 2
     check_picture(tmp_path / "picture.jpg")
