@@ -10,11 +10,13 @@ WAC_HAPKEPARAMMAP): a raster in a lunar projection whose bands are w, b, c, B_C0
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from regolith.lunar.params.errors import InputError
 from regolith.lunar.params.fields import Interval, Site
+from regolith.lunar.params.rasters import Pixels, open_raster
 
 PlaceName = Literal["none", "mare", "highland", "fresh-ejecta"]
 
@@ -23,8 +25,6 @@ MAP_BANDS = 9
 
 LIMITS = {"w": (0.0, 1.0), "b": (0.0, 0.9), "c": (-1.0, 1.0), "B_S0": (0.0, 3.0), "h_S": (0.001, 0.5)}
 """Smallest and largest value of each parameter of the law."""
-
-INSTALL = "pip install 'regolith-lunar[moon]'"
 
 
 class HapkeSet(NamedTuple):
@@ -75,7 +75,7 @@ def read_hapke_map(path: str, site: Site) -> HapkeSet:
     """Read a map at a place, in the pixel it lies in.
 
     Args:
-        path: Map, in any format of GDAL's.
+        path: Map, in a format of `params.rasters.DRIVERS`.
         site: Place on the Moon.
 
     Returns:
@@ -85,25 +85,16 @@ def read_hapke_map(path: str, site: Site) -> HapkeSet:
         InputError: rasterio is missing, the file is no such map, does not reach the place or has no data there, or a
             value is none of the law's.
     """
-    try:
-        import rasterio
-        from rasterio.errors import RasterioError
-    except ImportError:
-        raise InputError("ground.hapke_map", path, f"left out, or rasterio installed: {INSTALL}") from None
-    if not Path(path).is_file():
-        raise InputError("ground.hapke_map", path, "a file that is there")
-    try:
-        with rasterio.open(path) as raster:
-            if raster.count != MAP_BANDS:
-                allowed = (
-                    f"a map of {MAP_BANDS} bands (w, b, c, B_C0, h_C, B_S0, h_S, theta, phi); it has {raster.count}"
-                )
-                raise InputError("ground.hapke_map", path, allowed)
-            row, column = _pixel(raster, path, site)
-            window = ((row, row + 1), (column, column + 1))
-            found = raster.read(window=window, masked=True).reshape(-1)
-    except RasterioError as error:
-        raise InputError("ground.hapke_map", path, f"a raster that GDAL reads ({error})") from None
+    with open_raster("ground.hapke_map", path, "a map") as raster:
+        if raster.count != MAP_BANDS:
+            allowed = f"a map of {MAP_BANDS} bands (w, b, c, B_C0, h_C, B_S0, h_S, theta, phi); it has {raster.count}"
+            raise InputError("ground.hapke_map", path, allowed)
+        pixels = Pixels(raster, "ground.hapke_map", path, site)
+        place = pixels(np.array([site.lat_deg]), np.array([site.lon_deg]))
+        row, column = (math.floor(float(part[0]) + 0.5) for part in place)
+        if not (0 <= row < raster.height and 0 <= column < raster.width):
+            raise InputError("ground.site", str(site), f"a place in ground.hapke_map, {pixels.bounds()}")
+        found = raster.read(window=((row, row + 1), (column, column + 1)), masked=True).reshape(-1)
     if bool(found.mask.any() if found.mask.shape else found.mask) or not all(map(math.isfinite, found.data.tolist())):
         raise InputError("ground.site", str(site), "a place where ground.hapke_map has data")
     w, b, c, _, _, b0, h, _, _ = (round(float(value), 6) for value in found)
@@ -112,26 +103,3 @@ def read_hapke_map(path: str, site: Site) -> HapkeSet:
             allowed = f"a place where the map's {name}, here {value:g}, is in {lo:g} … {hi:g}"
             raise InputError("ground.site", str(site), allowed)
     return HapkeSet(w, b, c, b0, h)
-
-
-def _pixel(raster: Any, path: str, site: Site) -> tuple[int, int]:
-    """Row and column of a place; a longitude may be written either way round."""
-    from rasterio.crs import CRS
-    from rasterio.warp import transform
-
-    if raster.crs is None:
-        raise InputError("ground.hapke_map", path, "a raster with a lunar coordinate system")
-    if raster.crs.is_geographic:
-        x, y, turn = site.lon_deg, site.lat_deg, 360.0
-    else:
-        radius = raster.crs.to_dict().get("R") or raster.crs.to_dict().get("a")
-        if radius is None:
-            raise InputError("ground.hapke_map", path, "a raster with a lunar coordinate system on a sphere")
-        sphere = CRS.from_dict(proj="longlat", R=radius, no_defs=True)
-        (x,), (y,) = transform(sphere, raster.crs, [site.lon_deg], [site.lat_deg])[:2]
-        turn = 2.0 * math.pi * float(radius)
-    for shift in (0.0, turn, -turn):
-        row, column = raster.index(x + shift, y)
-        if 0 <= row < raster.height and 0 <= column < raster.width:
-            return int(row), int(column)
-    raise InputError("ground.site", str(site), "a place in ground.hapke_map")

@@ -1,4 +1,4 @@
-"""A height model of the Moon, read about a site: a GeoTIFF, a PDS3 label, or another of `DRIVERS`.
+"""A height model of the Moon, read about a site: a GeoTIFF, a PDS3 label, or another of `params.rasters.DRIVERS`.
 
 Where its pixels lie is the file's own coordinate reference system's word; metres per number are the file's scale, or
 `ground.dem_scale`. Farther out it is read at half the resolution with each doubling of the distance, so that a model of
@@ -7,19 +7,16 @@ any size costs the same.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import math
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
-from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError, Params, Site
+from regolith.lunar.params.rasters import Pixels, open_raster
 from regolith.lunar.params.scene import GroundParams
 from regolith.lunar.stage.place import MOON_RADIUS_M, geographic, rise
 
@@ -35,12 +32,6 @@ HEIGHTS_M = (-10_000.0, 11_500.0)
 SLOPES_DEG = (0.03, 60.0)
 """RMS slopes over a pixel outside of which a scale is doubted that nobody gave: ground has tenths of a degree
 at the least, and a thousandth of that where kilometres pass for metres."""
-
-DRIVERS = ("GTiff", "PDS", "PDS4", "ISIS3", "JP2OpenJPEG", "ENVI", "EHdr", "AAIGrid")
-"""Formats read, by GDAL's names: none of them that fetches or composes what it shows from elsewhere."""
-
-RADII_M = (1_730_000.0, 1_745_000.0)
-"""Radii of the body of a coordinate reference system that is the Moon's."""
 
 POINTS = 20_000
 """Places the share without data is told from, evenly over the ground."""
@@ -194,40 +185,18 @@ def read_height_model(ground: GroundParams, reach_m: float, near_m: float) -> He
         InputError: rasterio is not installed; the file cannot be read, is none of the Moon, does not show the site, has
             no scale or an implausible one, or is not the one that was read before.
     """
-    try:
-        import rasterio
-        from rasterio.errors import RasterioError
-    except ImportError:
-        raise InputError("ground.dem", "rasterio", f"rasterio: {install_command('moon')}") from None
-    path = str(ground.dem)
-    if not Path(path).is_file():  # GDAL would take addresses for files too
-        raise InputError("ground.dem", path, "a file that is there: a GeoTIFF, a PDS3 label, …")
-    try:
-        with rasterio.Env(CPL_VSIL_CURL_ALLOWED_EXTENSIONS=".none"), _open(path) as file:
-            return _read(file, ground, reach_m, near_m)
-    except RasterioError as error:
-        raise InputError("ground.dem", path, f"a height model that can be read ({error})") from None
-
-
-def _open(path: str) -> DatasetReader:
-    """Open a file by the first of `DRIVERS` that takes it; raises rasterio's error of the last where none does."""
-    import rasterio
-    from rasterio.errors import RasterioIOError
-
-    for driver in DRIVERS[:-1]:
-        with contextlib.suppress(RasterioIOError):
-            return rasterio.open(path, driver=driver)
-    return rasterio.open(path, driver=DRIVERS[-1])
+    with open_raster("ground.dem", str(ground.dem), "a height model") as file:
+        return _read(file, ground, reach_m, near_m)
 
 
 def _read(file: DatasetReader, ground: GroundParams, reach_m: float, near_m: float) -> HeightModel:
     site, path = ground.site, str(ground.dem)
     assert site is not None
-    pixels = _Pixels(file, path, site)
+    pixels = Pixels(file, "ground.dem", path, site)
     row, column = (float(part[0]) for part in pixels(np.array([site.lat_deg]), np.array([site.lon_deg])))
     if not (-0.5 <= row <= file.height - 0.5 and -0.5 <= column <= file.width - 0.5):
         raise InputError("ground.site", str(site), f"a place on {path}, {pixels.bounds()}")
-    pixel_m, short_m = pixels.size_m(site)
+    pixel_m, short_m = _size_m(pixels, site)
     factor, offset = _scale(file, ground)
     across = max(reach_m / short_m, 1.0)
     if pixels.period:
@@ -257,81 +226,14 @@ def _read(file: DatasetReader, ground: GroundParams, reach_m: float, near_m: flo
     return HeightModel(site, pixel_m, short_m, origin, tuple(levels), digest, notes, pixels)
 
 
-class _Pixels:
-    """Latitudes and longitudes [deg] to rows and columns of a file, at pixel centres.
-
-    Raises:
-        InputError: The file says no coordinate reference system, or none of the Moon.
-    """
-
-    def __init__(self, file: DatasetReader, path: str, site: Site) -> None:
-        from rasterio.crs import CRS
-
-        wkt = file.crs.to_wkt() if file.crs else ""
-        body = re.search(r'(?:SPHEROID|ELLIPSOID)\["[^"]*",\s*([0-9.]+)', wkt)
-        radius = float(body[1]) if body else math.nan
-        if not RADII_M[0] <= radius <= RADII_M[1]:
-            named = f"that of its body is {radius / 1000.0:.0f} km" if body else "it has no such system"
-            allowed = f"a file in a coordinate reference system of the Moon, radius 1737 km; {named}"
-            raise InputError("ground.dem", path, allowed)
-        self._crs, self._inverse, self._shape = file.crs, ~file.transform, file.shape
-        self._sphere = CRS.from_dict(proj="longlat", R=radius, no_defs=True)
-        self.period = self._turn()
-        self._middle = 0.5 * (file.width - 1)
-        if self.period:
-            column = float(self(np.array([site.lat_deg]), np.array([site.lon_deg]))[1][0])
-            self._middle = column
-
-    def __call__(self, lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns, shape of `lat`; a place the projection does not show is far off the file."""
-        x, y = self._projected(lat, lon)
-        to = self._inverse
-        columns, rows = to.a * x + to.b * y + to.c - 0.5, to.d * x + to.e * y + to.f - 0.5
-        if self.period:
-            columns = self._middle + (columns - self._middle + 0.5 * self.period) % self.period - 0.5 * self.period
-        lost = ~(np.isfinite(rows) & np.isfinite(columns))
-        return np.where(lost, -1e9, rows), np.where(lost, -1e9, columns)
-
-    def _projected(self, lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self._crs.is_geographic:
-            return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
-        from rasterio.warp import transform
-
-        found = transform(self._sphere, self._crs, lon.tolist(), lat.tolist())
-        return np.array(found[0]), np.array(found[1])
-
-    def _turn(self) -> float:
-        """Columns of a whole turn in longitude, where it is the same everywhere; else 0."""
-        if self._crs.is_geographic:
-            return abs(360.0 * self._inverse.a)
-        kind = self._crs.to_dict()
-        if kind.get("proj") not in ("eqc", "merc", "cea"):
-            return 0.0
-        middle = float(kind.get("lon_0", 0.0))
-        x, _ = self._projected(np.zeros(2), np.array([middle, middle + 90.0]))
-        return abs(4.0 * float(x[1] - x[0]) * self._inverse.a)
-
-    def size_m(self, site: Site) -> tuple[float, float]:
-        """Longer and shorter side of a pixel at a place [m]."""
-        step = 100.0
-        points = step * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
-        rows, columns = self(*geographic(site, points, 0.0))
-        turn = np.array([[columns[0] - columns[1], columns[2] - columns[3]], [rows[0] - rows[1], rows[2] - rows[3]]])
-        short, long = 2.0 * step / np.linalg.svd(turn, compute_uv=False)
-        return float(long), float(short)
-
-    def bounds(self) -> str:
-        """Say which latitudes and longitudes the file's corners have."""
-        from rasterio.warp import transform
-
-        height, width = self._shape
-        to = ~self._inverse
-        ends = ((0, 0), (width, 0), (width, height), (0, height))
-        corners = [(to.a * column + to.b * row + to.c, to.d * column + to.e * row + to.f) for column, row in ends]
-        if not self._crs.is_geographic:
-            lon, lat = transform(self._crs, self._sphere, *map(list, zip(*corners, strict=True)))[:2]
-            corners = list(zip(lon, lat, strict=True))
-        return "whose corners are at " + ", ".join(f"{lat:.2f},{lon:.2f}" for lon, lat in corners)
+def _size_m(pixels: Pixels, site: Site) -> tuple[float, float]:
+    """Longer and shorter side of a pixel at a place [m]."""
+    step = 100.0
+    points = step * np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
+    rows, columns = pixels(*geographic(site, points, 0.0))
+    turn = np.array([[columns[0] - columns[1], columns[2] - columns[3]], [rows[0] - rows[1], rows[2] - rows[3]]])
+    short, long = 2.0 * step / np.linalg.svd(turn, compute_uv=False)
+    return float(long), float(short)
 
 
 def _scale(file: DatasetReader, ground: GroundParams) -> tuple[float, float]:
@@ -350,7 +252,7 @@ def _scale(file: DatasetReader, ground: GroundParams) -> tuple[float, float]:
     return scale * unit, offset * unit
 
 
-def _read_level(file: DatasetReader, pixels: _Pixels, row: float, column: float, step: int, read: Any) -> Level:
+def _read_level(file: DatasetReader, pixels: Pixels, row: float, column: float, step: int, read: Any) -> Level:
     """Read a square about a pixel of the file, `step` pixels averaged to one; what lies beyond the file is a gap.
 
     Returns:
@@ -380,7 +282,7 @@ def _read_level(file: DatasetReader, pixels: _Pixels, row: float, column: float,
     return Level(z, top * step + 0.5 * (step - 1), left * step + 0.5 * (step - 1), step, gaps)
 
 
-def _lacking(level: Level, pixels: _Pixels, site: Site, reach_m: float) -> float:
+def _lacking(level: Level, pixels: Pixels, site: Site, reach_m: float) -> float:
     """Share of the ground within a distance [m] of a place that a level has no data for."""
     turn, distance = 2.399963 * np.arange(POINTS), reach_m * np.sqrt((np.arange(POINTS) + 0.5) / POINTS)
     x, y = distance * np.cos(turn), distance * np.sin(turn)
