@@ -239,8 +239,9 @@ def test_places_are_driven_to_in_turn_round_what_lies_between() -> None:
         find_way(rocks((4.0, 4.0)), np.zeros(2), 0.0, avoid="labels", **there)
     with pytest.raises(InputError, match="clearance_m"):
         find_way(rocks((0.5, 0.0)), np.zeros(2), 0.0, avoid="labels", **WAY)
+    far: dict[str, Any] = WAY | {"distance_m": 900.0}
     with pytest.raises(InputError, match="distance_m: 900"):
-        find_way(rocks(), np.zeros(2), 0.0, avoid="none", **(WAY | {"distance_m": 900.0}))
+        find_way(rocks(), np.zeros(2), 0.0, avoid="none", **far)
 
 
 def test_a_baked_stage_is_read_without_its_ground() -> None:
