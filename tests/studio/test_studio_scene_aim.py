@@ -95,7 +95,7 @@ def test_levels() -> None:
 
 
 def test_limits_are_those_of_the_parameters() -> None:
-    assert limited("sun_elevation_deg", -7.0) == 0.5
+    assert limited("sun_elevation_deg", -7.0) == 0.0
     assert limited("sun_elevation_deg", 33.0) == 33.0
     assert limited("pitch_deg", -90.0) == -89.0
     assert limited("pitch_deg", 80.0) == 45.0

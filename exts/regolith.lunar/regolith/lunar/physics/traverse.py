@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from pxr import Usd
 
 from regolith.lunar import __version__
 from regolith.lunar.dataset.splits import counted
@@ -56,9 +57,10 @@ class Traverse(TraverseParams):
             raise InputError("soil", self.soil, "none with --engine ovphysx, which cannot change a friction")
         if self.frames:
             self._pictures.check(self.out)
-        if self.stage is not None and self.stages != 1:
+        given = None if self.stage is None else open_stage(self.stage)
+        if given and self.stages != 1:
             raise InputError("stages", self.stages, "1 where --stage names the stage")
-        if self.stage is not None and self.params.dynamics != DynamicsParams():
+        if given and self.params.dynamics != DynamicsParams():
             raise InputError("dynamics", "ranges", "the stage's own where --stage names it: author it with them")
         if self.avoid != "all" and (self.avoid == "policy") != (self.policy is not None):
             raise InputError("policy", self.policy and str(self.policy), "a policy with --avoid policy or all alone")
@@ -66,7 +68,7 @@ class Traverse(TraverseParams):
         segment = open_detector(self.model) if "model" in self._ways else None
         with sole_folder("out", self.out):
             with show(self.events, "traverse", "drives") as emit:
-                runs = list(self._runs(Ledger(self.out, self._decisive), waypoints, policy, segment, emit))
+                runs = list(self._runs(Ledger(self.out, self._decisive), given, waypoints, policy, segment, emit))
                 if not runs:
                     raise InputError("clearance_m", self.clearance_m, "one stage at least with a way round its rocks")
             result = {"engine": self.engine, "soil": self.soil, "seed": self.seed, "runs": runs}
@@ -113,7 +115,13 @@ class Traverse(TraverseParams):
         return tuple(how for how in WAYS[self.avoid] if how != "policy" or self.policy is not None)
 
     def _runs(
-        self, ledger: Ledger, waypoints: np.ndarray | None, policy: Policy | None, segment: Segment | None, emit: Emit
+        self,
+        ledger: Ledger,
+        given: Usd.Stage | None,
+        waypoints: np.ndarray | None,
+        policy: Policy | None,
+        segment: Segment | None,
+        emit: Emit,
     ) -> Iterator[dict[str, Any]]:
         total = self.stages * len(self._ways)
         with contextlib.ExitStack() as held:
@@ -127,7 +135,7 @@ class Traverse(TraverseParams):
                     yield from before.values()
                     emit({"event": "progress", "done": (number + 1) * len(self._ways), "total": total})
                     continue
-                stage = open_stage(self.stage) if self.stage else author(self.params, self.seed, self.split, number)
+                stage = given or author(self.params, self.seed, self.split, number)
                 course = Course(self, stage, number)
                 try:
                     places = waypoints if waypoints is not None else course.draw()
