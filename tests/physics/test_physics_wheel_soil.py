@@ -47,9 +47,9 @@ def test_slip_is_where_drawbar_pull_balances_the_slope(tangent: float) -> None:
     for _ in range(150):
         soil.step(8)
         rolling = read_rolling(engine, find_wheels(engine.world, WHEELS))
-        slips.append(rolling.slip)
-        loads.append(rolling.load)
-        speeds.append(rolling.speed)
+        slips.append([wheel.slip for wheel in rolling])
+        loads.append([wheel.load for wheel in rolling])
+        speeds.append([wheel.speed for wheel in rolling])
     load = np.mean(loads, axis=0)
     assert float(load.sum()) == pytest.approx(viper.MASS_KG * G * math.cos(math.atan(tangent)), rel=0.02)
     needed = viper.MASS_KG * G * math.sin(math.atan(tangent))

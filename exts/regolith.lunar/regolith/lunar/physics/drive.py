@@ -272,8 +272,8 @@ def _read_state(engine: Engine, layout: Layout, now_s: float) -> dict[str, np.nd
         "wheel_rad": np.array([joint.position for joint in drives]),
         "wheel_rate_rad_s": np.array([joint.velocity for joint in drives]),
         "drive_torque_n_m": np.array([joint.effort for joint in drives]),
-        "slip": rolling.slip,
-        "load_n": rolling.load,
+        "slip": np.array([wheel.slip for wheel in rolling]),
+        "load_n": np.array([wheel.load for wheel in rolling]),
     }
 
 

@@ -7,6 +7,7 @@ What is otherwise than in PhysX, and how it is made up for:
   the mean of its own friction and that of most fixed solids; every other pairing is listed with its mean. So an
   authored friction means the same in both. Only the dynamic one is read: MuJoCo has one coefficient.
 - Bodies of one tree, and any two that move, collide by listed pairs only; those a joint holds together never do.
+- What grips the ground otherwise than all else is listed with it, and so has a friction of its own there.
 - A body's mass scales the inertia of its shapes, as UsdPhysics says.
 - A drive is an actuator without dynamics, whose damping the integrator takes implicitly (MuJoCo, "Actuation model").
 """
@@ -25,7 +26,7 @@ from regolith.lunar.machine import install_command
 from regolith.lunar.params import InputError
 from regolith.lunar.physics.contact import REBOUND_RATE, REBOUND_STEP, rebound_ratio
 from regolith.lunar.physics.engine import Contact, JointState, Motion
-from regolith.lunar.physics.world import Body, Joint, Pose, Shape, World
+from regolith.lunar.physics.world import Body, GroundField, Joint, Pose, Shape, World
 
 IMPRATIO = 10.0
 """How much harder friction is than the normal force: at 1 a box creeps down a slope it should rest on."""
@@ -80,9 +81,12 @@ class MujocoEngine:
         }
         self._targets: dict[str, tuple[float, float]] = {}
         self._geoms = spec.geoms(self._model)
-        self._owner = np.array([self._model.geom_bodyid[geom] for geom in range(self._model.ngeom)])
-        self._gripping = {path: np.flatnonzero(self._owner == self._body[path]) for path in gripping}
+        self._owner: list[int] = self._model.geom_bodyid.tolist()
         self._ground = self._geoms.index(world.ground.path) if world.ground else -1
+        pairs = np.stack([self._model.pair_geom1, self._model.pair_geom2])
+        moving = self._model.geom_bodyid[pairs].sum(axis=0)  # what is fixed is body 0
+        grounded = (pairs == self._ground).any(axis=0)
+        self._gripping = {path: np.flatnonzero(grounded & (moving == self._body[path])) for path in gripping}
         self.reset()
 
     @property
@@ -163,15 +167,20 @@ class MujocoEngine:
 
     def loads(self, bodies: Sequence[str]) -> np.ndarray:
         """Sum of the normal forces of the ground on bodies in the step just made [N], world frame, shape [N, 3]."""
-        contact = self._data.contact
-        geoms, row = contact.geom, contact.efc_address
-        there = (row >= 0) & (geoms == self._ground).any(axis=1)
-        below = geoms[there, 0] == self._ground  # the normal leads from geom 0 to geom 1
-        other = np.where(below, geoms[there, 1], geoms[there, 0])
-        force = self._data.efc_force[row[there]]  # of an elliptic cone the first row is the normal force
-        total = np.zeros((self._model.nbody, 3))
-        np.add.at(total, self._owner[other], (np.where(below, force, -force) * contact.frame[there, :3].T).T)
-        return total[[self._body[path] for path in bodies]]
+        contact, force = self._data.contact, self._data.efc_force
+        total: dict[int, list[float]] = {self._body[path]: [0.0, 0.0, 0.0] for path in bodies}
+        for row, (first, second), normal in zip(
+            contact.efc_address.tolist(), contact.geom.tolist(), contact.frame[:, :3].tolist(), strict=True
+        ):
+            if row < 0 or self._ground not in (first, second):
+                continue
+            below = first == self._ground  # the normal leads from geom 0 to geom 1
+            found = total.get(self._owner[second if below else first])
+            if found is not None:
+                size = float(force[row])  # of an elliptic cone the first row is the normal force
+                for axis in range(3):
+                    found[axis] += size * normal[axis] if below else -size * normal[axis]
+        return np.array([total[self._body[path]] for path in bodies])
 
     def push(self, bodies: Sequence[str], forces: np.ndarray) -> None:
         """Exert forces on centres of mass until told otherwise [N], world frame, shape [N, 3]."""
@@ -180,7 +189,7 @@ class MujocoEngine:
     def set_grip(self, bodies: Sequence[str], friction: np.ndarray) -> None:
         """Set the friction of bodies on the ground, shape [N]."""
         for path, value in zip(bodies, friction, strict=True):
-            self._model.geom_friction[self._gripping[path], 0] = value
+            self._model.pair_friction[self._gripping[path], :2] = value
 
 
 class _Spec:
@@ -321,7 +330,7 @@ class _Spec:
             actuator.forcelimited, actuator.forcerange = 1, (-drive.force_max, drive.force_max)
 
     def _add_pairs(self) -> None:
-        """List what collides otherwise than by priority: two that move, and fixed solids of another friction."""
+        """List what collides otherwise than by priority: two that move, solids of another friction, what grips."""
         moving = [(body.path, shape) for body in self._world.bodies for shape in body.shapes]
         held = {frozenset((joint.parent, joint.child)) for joint in self._world.joints}
         for (one, first), (other, second) in itertools.combinations(moving, 2):
@@ -329,11 +338,15 @@ class _Spec:
             together = root in self._world.apart and root == self._world.root_of(other)
             if one != other and not together and frozenset((one, other)) not in held:
                 self._add_pair(first, second)
-        for (path, shape), solid in itertools.product(moving, self._world.fixed):
-            if solid.friction != self._most or path in self._gripping:
+        for (_, shape), solid in itertools.product(moving, self._world.fixed):
+            if solid.friction != self._most:
                 self._add_pair(shape, solid)
+        ground = self._world.ground
+        for path, shape in moving:
+            if ground is not None and path in self._gripping:
+                self._add_pair(shape, ground)
 
-    def _add_pair(self, first: Shape, second: Shape) -> None:
+    def _add_pair(self, first: Shape, second: Shape | GroundField) -> None:
         mean = 0.5 * (first.friction + second.friction)
         self.spec.add_pair(
             geomname1=first.path, geomname2=second.path, condim=3, friction=(mean, mean, 0.0, 0.0, 0.0),

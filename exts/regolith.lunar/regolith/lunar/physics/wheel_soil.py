@@ -6,8 +6,12 @@ slip and load, thrust over load, and the soil's resistance is a force on its axl
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import math
+import operator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,7 +24,7 @@ from regolith.lunar.physics.world import Shape, World
 CREEP_M_S = 0.005
 """Speed of rim and axle below which a wheel stands, with all of Coulomb's grip [m/s]: slip means nothing there."""
 
-SLIPS = np.concatenate([np.linspace(0.0, 0.3, 13), np.linspace(0.35, 1.0, 9)])
+SLIPS = np.concatenate([np.linspace(0.0, 0.3, 13), np.linspace(0.35, 1.0, 9)]).tolist()
 """Slips of the table."""
 
 LOADS = 12
@@ -65,42 +69,48 @@ def _cylinder(shapes: tuple[Shape, ...], path: str) -> Shape:
     return rim
 
 
-@dataclasses.dataclass(frozen=True)
-class Rolling:
-    """How wheels roll; arrays share the length N."""
+class Rolling(NamedTuple):
+    """How a wheel rolls; in plain numbers, for arrays of four take longer."""
 
-    along: np.ndarray
-    """Unit vectors ahead along the ground, world frame, shape [N, 3]."""
-    speed: np.ndarray
-    """Of the axles ahead [m/s], shape [N]."""
-    aside: np.ndarray
-    """Of the axles to the side [m/s], shape [N]."""
-    rim: np.ndarray
-    """ω r of the rims [m/s], shape [N]."""
-    load: np.ndarray
-    """Normal force of the ground [N], shape [N]."""
+    along: tuple[float, float, float]
+    """Unit vector ahead along the ground, world frame."""
+    speed: float
+    """Of the axle ahead [m/s]."""
+    aside: float
+    """Of the axle to the side [m/s]."""
+    rim: float
+    """ω r of the rim [m/s]."""
+    load: float
+    """Normal force of the ground [N]."""
 
     @property
-    def slip(self) -> np.ndarray:
-        """Slip ratio in [−1, 1], shape [N]; 0 for wheels that stand."""
-        moves = np.maximum(np.abs(self.rim), np.abs(self.speed)) > CREEP_M_S
-        return np.where(moves, slip_ratio(self.rim, self.speed), 0.0)
+    def slip(self) -> float:
+        """Slip ratio in [−1, 1]; 0 for a wheel that stands."""
+        moves = max(abs(self.rim), abs(self.speed)) > CREEP_M_S
+        return float(slip_ratio(self.rim, self.speed)) if moves else 0.0
 
 
-def read_rolling(engine: Engine, wheels: Wheels) -> Rolling:
+def read_rolling(engine: Engine, wheels: Wheels) -> list[Rolling]:
     """How wheels roll over the ground now."""
-    motion, force = engine.motion(wheels.bodies), engine.loads(wheels.bodies)
-    load = np.sqrt((force * force).sum(axis=1))
-    axle = (motion.rotation @ wheels.axle[:, :, None])[..., 0]
-    (ax, ay, az), (fx, fy, fz) = axle.T, force.T
-    fz = np.where(load > 0.0, fz, 1.0)  # what hangs in the air is taken as on level ground
-    along = np.stack([ay * fz - az * fy, az * fx - ax * fz, ax * fy - ay * fx], axis=1)  # axle × force
-    along /= np.sqrt((along * along).sum(axis=1))[:, None] + 1e-12
+    motion, forces = engine.motion(wheels.bodies), engine.loads(wheels.bodies)
+    axles = (motion.rotation @ wheels.axle[:, :, None])[..., 0]
+    columns = (axles, motion.velocity, motion.spin, forces, wheels.radius)
+    return [_roll(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _roll(axle: list[float], velocity: list[float], spin: list[float], force: list[float], radius: float) -> Rolling:
+    (ax, ay, az), (vx, vy, vz), (fx, fy, fz) = axle, velocity, force
+    load = math.sqrt(fx * fx + fy * fy + fz * fz)
+    if load == 0.0:
+        fz = 1.0  # what hangs in the air is taken as on level ground
+    x, y, z = ay * fz - az * fy, az * fx - ax * fz, ax * fy - ay * fx  # axle × force
+    length = math.sqrt(x * x + y * y + z * z) + 1e-12
+    along = (x / length, y / length, z / length)
     return Rolling(
         along=along,
-        speed=(motion.velocity * along).sum(axis=1),
-        aside=(motion.velocity * axle).sum(axis=1),
-        rim=(motion.spin * axle).sum(axis=1) * wheels.radius,
+        speed=vx * along[0] + vy * along[1] + vz * along[2],
+        aside=vx * ax + vy * ay + vz * az,
+        rim=(spin[0] * ax + spin[1] * ay + spin[2] * az) * radius,
         load=load,
     )
 
@@ -125,18 +135,17 @@ class WheelSoil:
             raise InputError("stage", f"{len(rims)} sizes of wheels", "wheels of one size on soil")
         self._engine, self._wheels = engine, wheels
         (rim,) = rims
-        self._loads = load_max * np.linspace(0.0, 1.0, LOADS + 1)[1:] ** 2
+        self._loads = (load_max * np.linspace(0.0, 1.0, LOADS + 1)[1:] ** 2).tolist()
         try:
             states = [[loaded_wheel(soil, rim, load, slip) for slip in SLIPS] for load in self._loads]
         except ValueError as error:
             raise InputError("soil", str(error), "soil that bears the wheels") from None
-        thrust = np.array([[state.torque / rim.radius for state in row] for row in states])
-        pull, load, sinkage = (
-            np.array([[getattr(state, name) for state in row] for row in states])
-            for name in ("pull", "load", "sinkage")
-        )
-        self._table = np.stack([thrust / load, (thrust - pull) / load, sinkage], axis=-1)
-        """Grip, resistance over load, and sinkage [m], shape [LOADS, slips, 3]."""
+        self._table = [
+            [(state.torque / rim.radius / load, state.torque / rim.radius / load - state.pull / load, state.sinkage)
+             for state in row]
+            for load, row in zip(self._loads, states, strict=True)
+        ]  # fmt: skip
+        """Grip, resistance over load, and sinkage [m] by load and slip."""
         self.sinkage = np.zeros(len(wheels.bodies))
         """Of each wheel [m], as of the last steps."""
 
@@ -150,24 +159,31 @@ class WheelSoil:
 
     def _act(self) -> None:
         """Set grip and resistance from how the wheels roll."""
-        rolling = read_rolling(self._engine, self._wheels)
-        run = np.where(np.abs(rolling.rim) >= np.abs(rolling.speed), rolling.rim, rolling.speed)  # and whither
-        fast = np.abs(run)
-        shear = np.hypot(rolling.rim - rolling.speed, rolling.aside)  # of the rim over the ground, whichever way
-        slip = np.where(fast < CREEP_M_S, 1.0, np.minimum(shear / np.maximum(fast, CREEP_M_S), 1.0))
-        grip, resistance, sinkage = self._read(rolling.load, slip)
-        drag = rolling.load * resistance * np.minimum(np.maximum(run / CREEP_M_S, -1.0), 1.0)
-        self._engine.set_grip(self._wheels.bodies, grip)
-        self._engine.push(self._wheels.bodies, -drag[:, None] * rolling.along)
-        self.sinkage = np.where(rolling.load > 0.0, sinkage, 0.0)
+        grips, pushes, sinkages = [], [], []
+        for wheel in read_rolling(self._engine, self._wheels):
+            run = wheel.rim if abs(wheel.rim) >= abs(wheel.speed) else wheel.speed  # and whither
+            shear = math.hypot(wheel.rim - wheel.speed, wheel.aside)  # of the rim over the ground, whichever way
+            slip = 1.0 if abs(run) < CREEP_M_S else min(shear / abs(run), 1.0)
+            grip, resistance, sinkage = self._read(wheel.load, slip)
+            drag = wheel.load * resistance * min(max(run / CREEP_M_S, -1.0), 1.0)
+            grips.append(grip)
+            pushes.append([-drag * axis for axis in wheel.along])
+            sinkages.append(sinkage if wheel.load > 0.0 else 0.0)
+        self._engine.set_grip(self._wheels.bodies, np.array(grips))
+        self._engine.push(self._wheels.bodies, np.array(pushes))
+        self.sinkage = np.array(sinkages)
 
-    def _read(self, load: np.ndarray, slip: np.ndarray) -> np.ndarray:
-        """Read the table between its nodes, bilinear, shape [3, N]."""
-        row = np.minimum(np.maximum(np.searchsorted(self._loads, load) - 1, 0), LOADS - 2)
-        column = np.minimum(np.maximum(np.searchsorted(SLIPS, slip) - 1, 0), len(SLIPS) - 2)
-        u = (load - self._loads[row]) / (self._loads[row + 1] - self._loads[row])
-        v = ((slip - SLIPS[column]) / (SLIPS[column + 1] - SLIPS[column]))[:, None]
-        u = np.minimum(np.maximum(u, 0.0), 1.0)[:, None]
-        low = self._table[row, column] * (1.0 - v) + self._table[row, column + 1] * v
-        high = self._table[row + 1, column] * (1.0 - v) + self._table[row + 1, column + 1] * v
-        return (low * (1.0 - u) + high * u).T
+    def _read(self, load: float, slip: float) -> list[float]:
+        """Read the table between its nodes, bilinear."""
+        row, u = _between(self._loads, load)
+        column, v = _between(SLIPS, slip)
+        corners = (*self._table[row][column : column + 2], *self._table[row + 1][column : column + 2])
+        shares = ((1.0 - u) * (1.0 - v), (1.0 - u) * v, u * (1.0 - v), u * v)
+        return [sum(map(operator.mul, shares, values)) for values in zip(*corners, strict=True)]
+
+
+def _between(nodes: Sequence[float], value: float) -> tuple[int, float]:
+    """Index of the node below a value, but for the last, and the share of the way to the next, in [0, 1]."""
+    index = min(max(bisect.bisect_left(nodes, value) - 1, 0), len(nodes) - 2)
+    low, high = nodes[index], nodes[index + 1]
+    return index, min(max((value - low) / (high - low), 0.0), 1.0)
