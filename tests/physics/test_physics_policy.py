@@ -12,6 +12,7 @@ from pxr import Usd, UsdGeom
 
 from regolith.lunar.files import file_digest, write_json
 from regolith.lunar.params import InputError, PictureSize, load_preset
+from regolith.lunar.physics.drive import tilt_of
 from regolith.lunar.physics.plan import Clearance, Guide
 from regolith.lunar.physics.policy import (
     ACTIONS,
@@ -111,7 +112,8 @@ def test_actions_and_readings_have_a_mirror(rover_stage: Usd.Stage) -> None:
         rates, angles = np.array(corners).T
         qw, qx, qy, qz = quaternion
         heading = math.atan2(2.0 * (qw * qz + qx * qy), 1.0 - 2.0 * (qy * qy + qz * qz))
-        return {"orientation": quaternion, "measured": np.array([1.0, y, heading, *(steering * angles), *rates])}
+        tilted = tilt_of({"orientation": quaternion})
+        return {"measured": np.array([1.0, y, heading, *(steering * angles), *rates, *tilted])}
 
     one = read_readings(state([fl, fr, rl, rr], 1.0, tilt, 2.0), layout, np.array([5.0, 3.0]), 0.2)
     flipped = tilt * (1.0, -1.0, 1.0, -1.0)  # of a reflection in the XZ plane

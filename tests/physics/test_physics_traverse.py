@@ -29,7 +29,7 @@ COLUMNS = {
     "wheel_rad": (4,),
     "wheel_rate_rad_s": (4,),
     "drive_torque_n_m": (4,),
-    "measured": (11,),
+    "measured": (13,),
     "commanded": (8,),
     "applied": (8,),
     "slip": (4,),
@@ -259,9 +259,11 @@ def test_noise_of_what_is_read_steers_the_rover_and_none_changes_nothing(course:
             found[name] = dict(file)
     plain, still, noisy = found.values()
     assert all((plain[column] == still[column]).all() for column in plain)  # through the channel, without any noise
-    heading = Rotation.from_quat(noisy["orientation"], scalar_first=True).as_euler("zyx")[:, :1]
-    truth = np.hstack([noisy["position_m"][:, :2], heading, noisy["steering_rad"], noisy["wheel_rate_rad_s"]])
-    largest = [1.0, 1.0, math.pi, *[math.radians(viper.DRIVES["steering"].limit_deg or 0.0)] * 4, *[0.8] * 4]
+    turns = Rotation.from_quat(noisy["orientation"], scalar_first=True).as_euler("ZYX") * [1.0, -1.0, 1.0]  # nose up
+    wheels = (noisy["steering_rad"], noisy["wheel_rate_rad_s"])
+    truth = np.hstack([noisy["position_m"][:, :2], turns[:, :1], *wheels, turns[:, 1:]])
+    limit = math.radians(viper.DRIVES["steering"].limit_deg or 0.0)
+    largest = [1.0, 1.0, math.pi, *[limit] * 4, *[0.8] * 4, 0.5 * math.pi, 0.5 * math.pi]
     off = (noisy["measured"] - truth) / largest
     assert np.abs(off.std(axis=0) / 0.05 - 1.0).max() < 0.25
     assert np.abs(off.mean(axis=0)).max() < 0.02

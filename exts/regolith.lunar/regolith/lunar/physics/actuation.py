@@ -124,13 +124,14 @@ def command_channel(channel: Channel, layout: Layout, *, speed: float, seed: int
     return Actuation(channel, actions=np.concatenate([layout.limit, rates]), speeds=speeds, seed=seed)
 
 
-def reading_channel(channel: Channel, layout: Layout, *, speed: float, seed: int, columns: int = 11) -> Actuation:
-    """What a controller reads through: place [m], heading, steering [rad] and rates of wheels [rad/s], shape [11].
+def reading_channel(channel: Channel, layout: Layout, *, speed: float, seed: int, columns: int = 13) -> Actuation:
+    """What a controller reads through: the columns of `measured` of a trajectory (`physics.drive`), shape [13].
 
     Noise is a share of the largest value of each: of a place that is the lookahead of the controller, of a heading half
-    a turn, of a wheel's rate that of the rover's speed. Arguments are those of `command_channel`, and how many of the
-    readings there are, from the first.
+    a turn, of pitch and roll a quarter, of a wheel's rate that of the rover's speed. Arguments are those of
+    `command_channel`, and how many of the readings there are, from the first.
     """
-    largest = ((LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit, np.full(4, speed / layout.radius))
+    rates, tilt = np.full(4, speed / layout.radius), np.full(2, 0.5 * math.pi)
+    largest = ((LOOKAHEAD_M, LOOKAHEAD_M, math.pi), layout.limit, rates, tilt)
     measured = int(rng(seed, "measured").integers(2**62))
     return Actuation(channel, actions=(), readings=np.concatenate(largest)[:columns], seed=measured)

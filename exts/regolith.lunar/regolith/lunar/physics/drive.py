@@ -12,8 +12,8 @@ steering_rad        float64 [T, 4]  angles of the steering joints
 wheel_rad           float64 [T, 4]  angles of the drive joints, whole turns included
 wheel_rate_rad_s    float64 [T, 4]  rates of the drive joints
 drive_torque_n_m    float64 [T, 4]  of the drives
-measured            float64 [T, 11] as the controller reads them, noise included: x and y [m], heading [rad], steering
-                                    [rad], wheel rates [rad/s]
+measured            float64 [T, 13] as the controller reads them, noise included: x and y [m], heading [rad], steering
+                                    [rad], wheel rates [rad/s], pitch and roll [rad]
 commanded           float64 [T, 8]  steering [rad], then wheel rates [rad/s], as the controller wants them
 applied             float64 [T, 8]  the same, as the drives were set: within limits of angle, rate and acceleration,
                                     and after delay, gain and noise
@@ -250,9 +250,9 @@ def _look(watch: Look | None, rows: list[dict[str, np.ndarray]], rocks: _Rocks, 
 
 
 def _measure(state: dict[str, np.ndarray], sensors: Actuation | None) -> np.ndarray:
-    """What the controller reads of a row, shape [11]."""
-    motion = (state["position_m"][:2], [heading_of(state)], state["steering_rad"], state["wheel_rate_rad_s"])
-    truth = np.concatenate(motion)
+    """What the controller reads of a row, shape [13]."""
+    wheels = (state["steering_rad"], state["wheel_rate_rad_s"])
+    truth = np.concatenate([state["position_m"][:2], [heading_of(state)], *wheels, tilt_of(state)])
     return truth if sensors is None else sensors.read(truth)
 
 
@@ -281,6 +281,13 @@ def heading_of(state: Mapping[str, np.ndarray]) -> float:
     """Heading of a row of a trajectory, anticlockwise from +X [rad]."""
     w, x, y, z = state["orientation"]
     return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def tilt_of(state: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """Pitch, positive nose up, and roll, positive to the right, of a row of a trajectory [rad]."""
+    w, x, y, z = state["orientation"]
+    pitch = -math.asin(max(-1.0, min(1.0, 2.0 * (w * y - z * x))))
+    return pitch, math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
 
 
 def outcome_of(rows: Sequence[dict[str, np.ndarray]], goal: np.ndarray) -> Outcome | None:

@@ -79,7 +79,7 @@ Decide = Callable[[Observation, Mapping[str, np.ndarray]], np.ndarray]
 
 
 def read_readings(state: Mapping[str, np.ndarray], layout: Layout, goal: np.ndarray, speed: float) -> np.ndarray:
-    """Proprioception, float64, shape [13]: of place, heading, wheels and steering what is measured.
+    """Proprioception as it is measured, float64, shape [13].
 
     Args:
         state: Row of a trajectory (`physics.drive`).
@@ -87,16 +87,12 @@ def read_readings(state: Mapping[str, np.ndarray], layout: Layout, goal: np.ndar
         goal: Place to go to [m], shape [2].
         speed: Full speed of the rover [m/s].
     """
-    w, x, y, z = state["orientation"]
     measured = state["measured"]
     ahead, aside = seen_from(goal, measured[:2], float(measured[2]))
     gap = max(math.hypot(ahead, aside), 1e-6)
-    pitch = -math.asin(max(-1.0, min(1.0, 2.0 * (w * y - z * x))))
-    roll = math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
     return np.array([
         min(gap / GOAL_M, 1.0), ahead / gap, aside / gap,
-        *(measured[7:] * layout.radius / speed), *(measured[3:7] / layout.limit),
-        pitch / TILT_RAD, roll / TILT_RAD,
+        *(measured[7:11] * layout.radius / speed), *(measured[3:7] / layout.limit), *(measured[11:] / TILT_RAD),
     ])  # fmt: skip
 
 
