@@ -72,6 +72,10 @@ class ReliefParams(Group):
     near_radius_m: float = quantity(5.5, "Half-width of the finest ring.", unit="m", ge=1, le=15, step=0.5)
     mid_cell_m: float = quantity(0.03, "Cell of the middle ring.", unit="m", ge=0.01, le=0.2, step=0.005)
     mid_radius_m: float = quantity(11.0, "Half-width of the middle ring.", unit="m", ge=2, le=19, step=0.5)
+    reach_m: float = quantity(
+        0.0, "Distance to which the relief goes on beyond the middle ring, on edges of 0.4 % of it; 0 ends it there.",
+        unit="m", ge=0, le=200, step=5,
+    )  # fmt: skip
     hurst: float = quantity(0.6, "Hurst exponent below the terrain cell.", ge=0.2, le=1.0, step=0.01)
     rms_height_m: float = quantity(
         0.006, "RMS height of the fractal part of the micro-relief.", unit="m", ge=0, le=0.05, step=0.001

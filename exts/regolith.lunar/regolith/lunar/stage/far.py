@@ -27,6 +27,10 @@ ROUGH_CELL_M = 0.75
 """Cell [m] from which the rings are too coarse for the shortest band of the fractal relief."""
 
 
+FAR_CELLS = 5.0
+"""Smallest crater of the rings in their cells."""
+
+
 class BareGround(Protocol):
     """What craters are laid into: the ground at metre scale without them, in the square and around it."""
 
@@ -266,7 +270,7 @@ def far_craters(params: Params, scene: SceneSpec, half: float, largest: float) -
     inner = half
     while inner < radius and scene.crater_density > 0.0:
         outer = min(2.0 * inner, radius)
-        lo, hi = max(law.diameter_min_m, 5.0 * float(ring_cell(np.array(inner)))), min(0.1 * radius, largest)
+        lo, hi = max(law.diameter_min_m, FAR_CELLS * float(ring_cell(np.array(inner)))), min(0.1 * radius, largest)
         if hi > lo:
             sizes = PowerLaw(law.exponent, lo, hi)
             per_area = areal_density(scene.crater_density, sizes)

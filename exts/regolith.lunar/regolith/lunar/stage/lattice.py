@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -46,6 +48,53 @@ def strip_faces(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     j = np.cumsum(~from_inner) - ~from_inner
     third = np.where(from_inner, inner[..., np.minimum(i + 1, m)], outer[..., np.minimum(j + 1, n)])
     return np.stack([inner[..., i], outer[..., j], third], axis=-1).reshape(-1, 3).astype(np.int32)
+
+
+def split_edges(
+    faces: np.ndarray, count: int, long: Callable[[np.ndarray, np.ndarray], np.ndarray], xy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Halve edges of triangles; those with a halved edge are split in two, three or four, so that they stay conforming.
+
+    Args:
+        faces: Vertex numbers, int32, shape [F, 3].
+        count: Number of the first new vertex.
+        long: Says which edges are halved: numbers of both ends, the lower first, to bool, shape [E] each.
+        xy: Places of the vertices in the plane, shape [V, 2].
+
+    Returns:
+        Triangles turned as before, int32, shape [G, 3], and the ends of the edge each new vertex halves, shape [N, 2].
+    """
+    start, end = faces, np.roll(faces, -1, axis=1)
+    key = np.minimum(start, end).astype(np.int64) * count + np.maximum(start, end)
+    halved = long(*np.divmod(key.ravel(), count)).reshape(key.shape)
+    edges, number = np.unique(key[halved], return_inverse=True)
+    middle = np.full(key.shape, -1, np.int64)
+    middle[halved] = count + number
+    ends = np.column_stack(np.divmod(edges, count))
+    place = np.concatenate([xy, 0.5 * (xy[ends[:, 0]] + xy[ends[:, 1]])]) if len(ends) else xy
+    many = halved.sum(axis=1)
+    parts = [faces[many == 0]]
+    for marks in (1, 2, 3):
+        mine = np.flatnonzero(many == marks)
+        if not len(mine):
+            continue
+        # turned so that the one halved edge comes first, or the one whole edge last
+        first = {1: halved[mine].argmax(axis=1), 2: (halved[mine].argmin(axis=1) + 1) % 3, 3: np.zeros(len(mine), int)}
+        turn = (first[marks][:, None] + np.arange(3)) % 3
+        a, b, c = np.take_along_axis(faces[mine], turn, axis=1).T
+        m, n, o = np.take_along_axis(middle[mine], turn, axis=1).T
+        if marks == 1:
+            parts += [np.column_stack([a, m, c]), np.column_stack([m, b, c])]
+        elif marks == 3:
+            parts += [np.column_stack(corner) for corner in ((a, m, o), (m, b, n), (o, n, c), (m, n, o))]
+        else:
+            short = np.hypot(*(place[a] - place[n]).T) < np.hypot(*(place[m] - place[c]).T)
+            parts += [
+                np.column_stack([m, b, n]),
+                np.column_stack([a, np.where(short, n, m), np.where(short, c, c)]),
+                np.column_stack([np.where(short, a, m), np.where(short, m, n), np.where(short, n, c)]),
+            ]
+    return np.concatenate(parts).astype(np.int32), ends
 
 
 def border_ids(ids: np.ndarray) -> np.ndarray:

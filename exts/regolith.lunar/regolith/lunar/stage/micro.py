@@ -22,17 +22,19 @@ BLEND_MID = 0.3
 CLOD_WAVELENGTHS_M = ((0.16, 0.55), (0.08, 0.45), (0.045, 0.25))
 """Spacing of clods [m] and their share of the clod height."""
 
+PIT_REACH = 2.5
+"""Rim radii where a pit ends."""
+
 _FRACTAL_BLUR = 0.8  # of a fine cell: what facets of that size would turn into single-facet noise
-_PIT_REACH = 2.5  # rim radii where a pit ends
 _PIT_WARP = 15.0  # relative change of a rim radius per metre of relief under it [1/m]
 _PIT_WARP_MAX = 0.25  # largest relative change
 _PIT_NODES = 2_000_000  # nodes laid down at a time
 
 
-def relief_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndarray:
-    """Height of the micro-relief over the grid [m] at positions (x, y) [m] of any one shape.
+def ring_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndarray:
+    """Height of the micro-relief of the rings over the grid [m] at positions (x, y) [m] of any one shape.
 
-    Bilinear between the nodes of the rings, blended to zero at the middle ring's border and beyond.
+    Bilinear between the nodes of the rings; beyond them that of the border, which is zero where the relief ends there.
 
     Returns:
         float64, shape of `x`.
@@ -53,7 +55,7 @@ def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two float64 arrays of shape [2 half · split + 1] squared, rows along +Y, not writeable.
     """
-    tile, pits = _tile(recipe), draw_pits(recipe)
+    tile, pits = fractal_tile(recipe), draw_pits(recipe)
     raw = []
     for half, split in ((recipe.near_half, recipe.near_split), (recipe.mid_half, recipe.mid_split)):
         nodes = np.arange(-half * split, half * split + 1)
@@ -62,6 +64,7 @@ def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
         _stamp(z, recipe.cell_m / split, pits)
         raw.append(z)
     near, mid = raw
+    ends = recipe.reach_m <= recipe.mid_radius_m  # else it goes on beyond the rings
     if recipe.mid_half > recipe.near_half:
         ratio = recipe.near_split // recipe.mid_split
         reach = recipe.near_half * recipe.mid_split
@@ -69,9 +72,9 @@ def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
         under = mid[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
         weight = blend_weight(recipe.near_half * recipe.near_split, BLEND_NEAR)
         near = weight * near + (1.0 - weight) * refine(under, ratio)
-        mid = mid * blend_weight(centre, BLEND_MID)
+        mid = mid * blend_weight(centre, BLEND_MID) if ends else mid
     else:
-        near = near * blend_weight(recipe.near_half * recipe.near_split, BLEND_MID)
+        near = near * blend_weight(recipe.near_half * recipe.near_split, BLEND_MID) if ends else near
         mid = np.zeros_like(mid)
     near.flags.writeable = mid.flags.writeable = False
     return near, mid
@@ -89,7 +92,8 @@ def _bilinear(z: np.ndarray, cell: float, x: np.ndarray, y: np.ndarray) -> np.nd
     return low * (1.0 - v) + high * v
 
 
-def _tile(recipe: ReliefRecipe) -> Tile:
+@lru_cache(maxsize=2)
+def fractal_tile(recipe: ReliefRecipe) -> Tile:
     """Fractal part and clods as one periodic tile at the fine ring's cell, as wide as that ring up to 1024 nodes."""
     cell = recipe.near_cell_m
     nodes = 2 * recipe.near_half * recipe.near_split
@@ -111,13 +115,18 @@ def _tile(recipe: ReliefRecipe) -> Tile:
     return Tile(total, cell)
 
 
+def warped(z: np.ndarray) -> np.ndarray:
+    """Factor on distances from a pit's centre, by the relief it is laid into [m], shape of `z`."""
+    return 1.0 + np.clip(_PIT_WARP * z, -_PIT_WARP_MAX, _PIT_WARP_MAX)
+
+
 def draw_pits(recipe: ReliefRecipe) -> np.ndarray:
     """Draw pits and the craters the grid is too coarse for, shape [N, 4]: x, y, diameter [m], freshness.
 
     Pits are mostly degraded (freshness goes with the square of a uniform number); craters follow their law's interval.
     """
     stream = rng(recipe.seed, "pits")
-    half = recipe.mid_radius_m + _PIT_REACH * recipe.pit_max_m * 0.5
+    half = recipe.mid_radius_m + PIT_REACH * recipe.pit_max_m * 0.5
     area = (2.0 * half) ** 2
     parts = []
     top, b = recipe.pit_max_m, recipe.pit_exponent
@@ -141,8 +150,8 @@ def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
     laid into bend their outlines, so that no two are alike or circular.
     """
     size = z.shape[0]
-    warp = 1.0 + np.clip(_PIT_WARP * z.reshape(-1), -_PIT_WARP_MAX, _PIT_WARP_MAX)
-    reach = np.ceil(0.5 * _PIT_REACH * pits[:, 2] / cell).astype(int) + 1
+    warp = warped(z.reshape(-1))
+    reach = np.ceil(0.5 * PIT_REACH * pits[:, 2] / cell).astype(int) + 1
     patch = np.ceil(2.0 ** (np.ceil(np.log2(reach) * 2.0) / 2.0)).astype(int)
     for half in np.unique(patch):
         group = pits[patch == half]
@@ -158,10 +167,10 @@ def _stamp(z: np.ndarray, cell: float, pits: np.ndarray) -> None:
             radius = 0.5 * part[:, 2][:, None, None]
             rho = np.sqrt(dx[:, None, :] ** 2 + dy[:, :, None] ** 2) / radius
             keep = ((columns >= 0) & (columns < size))[:, None, :] & ((rows >= 0) & (rows < size))[:, :, None]
-            keep &= rho * (1.0 - _PIT_WARP_MAX) < _PIT_REACH
+            keep &= rho * (1.0 - _PIT_WARP_MAX) < PIT_REACH
             pit, row, column = np.nonzero(keep)
             index = rows[pit, row] * size + columns[pit, column]
             rho = rho[keep] * warp[index]
             shape = crater_profile(rho, part[pit, 2], part[pit, 3])
-            shape *= 1.0 - smoothstep(0.75 * _PIT_REACH, _PIT_REACH, rho)
+            shape *= 1.0 - smoothstep(0.75 * PIT_REACH, PIT_REACH, rho)
             np.add.at(z.reshape(-1), index, shape)

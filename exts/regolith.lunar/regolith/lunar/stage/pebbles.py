@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import ConvexHull
 
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.micro import BLEND_MID, relief_height
+from regolith.lunar.stage.micro import BLEND_MID, ring_height
 from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
@@ -42,7 +42,7 @@ def pebbles(grid: Heightfield, recipe: ReliefRecipe | None) -> TriMesh:
     stream = rng(recipe.seed, "pebbles")
     x, y, size = _scatter(recipe, stream)
     count = size.size
-    z = grid.height(x, y) + relief_height(x, y, recipe)
+    z = grid.height(x, y) + ring_height(x, y, recipe)
     turn = _rotations(stream, count)
     axes = size[:, None] * np.column_stack(
         [np.ones(count), stream.uniform(0.65, 1.0, count), stream.uniform(0.45, 0.85, count)]

@@ -72,6 +72,10 @@ class ReliefRecipe:
     """Slope of the pebbles' cumulative size–frequency distribution."""
     baked: bool = False
     """Whether the stage's Terrain mesh already holds all of this."""
+    reach_m: float = 0.0
+    """Distance to which the relief goes on beyond the middle ring [m]; up to that ring's half-width it ends there."""
+    half_m: float = 0.0
+    """Half the side of the grid [m]."""
 
     @classmethod
     def from_params(cls, params: Params, scene: SceneSpec) -> ReliefRecipe | None:
@@ -127,6 +131,8 @@ class ReliefRecipe:
             pebble_min_m=min(PEBBLE_MIN_M, 0.5 * params.rocks.diameter_min_m),
             pebble_max_m=params.rocks.diameter_min_m,
             pebble_exponent=scene.rock_exponent,
+            reach_m=min(relief.reach_m, terrain.far_radius_m),
+            half_m=0.5 * cells * cell,
         )
 
     @property

@@ -13,9 +13,10 @@ import dataclasses
 import numpy as np
 
 from regolith.lunar.params import InputError
+from regolith.lunar.stage.beyond import beyond_height, refined
 from regolith.lunar.stage.lattice import blend_weight, border_ids, border_sides, lattice_faces, refine, strip_faces
 from regolith.lunar.stage.mesh import Heightfield, TriMesh
-from regolith.lunar.stage.micro import BLEND_MID, BLEND_NEAR, relief_height, relief_lattices
+from regolith.lunar.stage.micro import BLEND_MID, BLEND_NEAR, relief_lattices, ring_height
 from regolith.lunar.stage.pebbles import pebbles
 from regolith.lunar.stage.recipe import ReliefRecipe
 
@@ -32,6 +33,22 @@ class _Level:
     """Half-width in grid cells."""
     z: np.ndarray
     """Heights [m], float32, shape [2 half · split + 1] squared."""
+
+
+def relief_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndarray:
+    """Height of the micro-relief over grid and far relief [m] at positions (x, y) [m] of any one shape.
+
+    Returns:
+        float64, shape of `x`; 0 from the middle ring's border on, or from `reach_m` where that is farther.
+    """
+    x, y = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+    if recipe.reach_m <= recipe.mid_radius_m:
+        return ring_height(x, y, recipe)
+    z = np.empty(x.shape)
+    inside = np.maximum(np.abs(x), np.abs(y)) <= recipe.mid_radius_m
+    z[inside] = ring_height(x[inside], y[inside], recipe)
+    z[~inside] = beyond_height(x[~inside], y[~inside], recipe)
+    return z
 
 
 def ground_mesh(grid: Heightfield, recipe: ReliefRecipe | None, far: TriMesh) -> TriMesh:
@@ -56,8 +73,9 @@ def ground_mesh(grid: Heightfield, recipe: ReliefRecipe | None, far: TriMesh) ->
         levels = [*_ring_levels(grid, recipe), *levels]
     points: list[np.ndarray] = []
     faces: list[np.ndarray] = []
-    count, ids = 0, np.empty((0, 0), np.int32)
+    count, ringed, ids = 0, 0, np.empty((0, 0), np.int32)
     for number, level in enumerate(levels):
+        ringed = count
         ids, keep = _number(level, levels[number - 1] if number else None, ids, count, faces)
         axis = (np.arange(ids.shape[0]) - ids.shape[0] // 2) * (grid.cell / level.split)
         fresh = ids >= count
@@ -70,10 +88,13 @@ def ground_mesh(grid: Heightfield, recipe: ReliefRecipe | None, far: TriMesh) ->
     if not np.array_equal(far.points[: border.size], ground[border]):
         raise InputError("far", "another border", "a mesh whose first vertices are the grid's border")
     weld = np.concatenate([border, count + np.arange(len(far.points) - border.size)]).astype(np.int32)
-    return TriMesh(
+    mesh = TriMesh(
         np.concatenate([ground, far.points[border.size :]]),
         np.concatenate([*faces, weld[far.faces]]).astype(np.int32, copy=False),
     )
+    if recipe is None or recipe.reach_m <= recipe.mid_radius_m:
+        return mesh
+    return refined(mesh, ringed, grid, recipe)
 
 
 def _number(

@@ -20,7 +20,8 @@ class Surface:
         self._terrain = terrain
         self.half_x, self.half_y = terrain.grid.half_x, terrain.grid.half_y
         recipe = terrain.recipe
-        self._fine = 0.0 if recipe is None else (recipe.mid_half - 1) * recipe.cell_m
+        """Half-width of the part of the square where the ground is drawn finer than by the grid's triangles [m]."""
+        self._fine = 0.0 if recipe is None else max((recipe.mid_half - 1) * recipe.cell_m, recipe.reach_m)
 
     @property
     def area(self) -> float:

@@ -54,8 +54,8 @@ class Terrain:
     def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Height of the ground [m], micro-relief included, at positions (x, y) [m] of any one shape.
 
-        Inside the square the bicubic grid plus `relief_height`; outside the triangles of the far relief, and beyond
-        their rim the nearest vertex.
+        Inside the square the bicubic grid, outside the triangles of the far relief, beyond their rim the nearest
+        vertex; each plus `relief_height`.
 
         Returns:
             float64, shape of `x`.
@@ -66,6 +66,8 @@ class Terrain:
             return self._near_height(x, y)
         z = np.empty(x.shape)
         z[outside] = self._far_height(x[outside], y[outside])
+        if self.recipe is not None and self.recipe.reach_m > self.recipe.half_m:
+            z[outside] += relief_height(x[outside], y[outside], self.recipe)
         z[~outside] = self._near_height(x[~outside], y[~outside])
         return z
 
