@@ -13,6 +13,7 @@ import argparse
 import itertools
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,9 @@ from regolith.lunar.dataset.split_reader import open_split
 from regolith.lunar.files import write_json
 from regolith.lunar.labels import CLASSES
 from regolith.lunar.params import change_params, load_preset
+from regolith.lunar.randomize import draw_scene
+from regolith.lunar.stage.relief import ground_mesh
+from regolith.lunar.stage.terrain import build_terrain
 
 EDGES_M = (4.0, 5.0, 6.3, 8.0, 10.0, 12.6, 16.0, 20.0, 25.0)
 """Borders of the distances along the ground [m]."""
@@ -55,10 +59,22 @@ def main() -> int:
         print(f"{lo:4g} - {hi:<6g}  " + "  ".join(f"{row[number]:9.3f}" for row in found.values()))
     breaks = {reach: float(np.max(row[:-1] / row[1:])) for reach, row in found.items()}
     print("break         " + "  ".join(f"{value:9.2f}" for value in breaks.values()))
+    made = {reach: build(options.preset, reach) for reach in found}
+    print("vertices      " + "  ".join(f"{count / 1e6:8.2f}M" for count, _ in made.values()))
+    print("ground [s]    " + "  ".join(f"{seconds:9.1f}" for _, seconds in made.values()))
     if options.json:
         rows = [{"reach_m": reach, "contrast": row.tolist(), "break": breaks[reach]} for reach, row in found.items()]
         write_json(options.json, {"edges_m": EDGES_M, "rows": rows})
     return 0
+
+
+def build(preset: str, reach: float) -> tuple[int, float]:
+    """Build the ground of a scene of the preset; returns its vertices, and the processor time of the mesh [s]."""
+    params = change_params(load_preset(preset), {"relief.reach_m": reach})
+    terrain = build_terrain(params, draw_scene(params, 1, "val", 0))
+    began = time.process_time()
+    mesh = ground_mesh(terrain.grid, terrain.recipe, terrain.far)
+    return len(mesh.points), time.process_time() - began
 
 
 def measure(folder: Path) -> np.ndarray:
