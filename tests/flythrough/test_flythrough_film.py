@@ -1,7 +1,6 @@
 """A film of a drive: splits that verify, the model's overlay, every frame in the film, and nothing lost by a kill."""
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -151,7 +150,7 @@ def test_a_kill_loses_nothing(film: Path, words: list[str], tmp_path: Path, step
     run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     while run.poll() is None and not next(out.glob(STEPS[step]), None):
         time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
+    run.kill()
     run.wait()
     assert cli.main([*words, "--out", str(out)]) == 0
     made = contents(out)

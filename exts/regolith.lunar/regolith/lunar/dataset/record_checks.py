@@ -145,7 +145,9 @@ def _check_draw(split: SplitCheck, contract: Contract, params: Params, record: F
 
 
 def _note_shares(split: SplitCheck, params: Params) -> None:
-    """Note how many frames no redraw brought into the range of rock shares asked for."""
+    """Note how many frames no redraw brought into the range of rock shares asked for; none of those that were chosen."""
+    if split.contract is not None and split.contract.views:
+        return
     wanted = params.randomize.rock_share
     shares = (record.counts["rock"] / max(sum(record.counts.values()), 1) for record in split.records.values())
     missed = sum(not wanted.contains(share) for share in shares)
