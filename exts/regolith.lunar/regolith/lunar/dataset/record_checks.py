@@ -145,7 +145,7 @@ def _check_draw(split: SplitCheck, contract: Contract, params: Params, record: F
 
 
 def _note_shares(split: SplitCheck, params: Params) -> None:
-    """Note how many frames no redraw brought into the range of rock shares asked for; none of those that were chosen."""
+    """Note how many frames no redraw brought into the range of rock shares asked for, where frames are drawn."""
     if split.contract is not None and split.contract.views:
         return
     wanted = params.randomize.rock_share
