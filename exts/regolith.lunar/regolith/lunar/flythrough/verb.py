@@ -18,6 +18,7 @@ from regolith.lunar.flythrough.shots import choose_shots, still_numbers
 from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Params, PictureSize, sole_folder
+from regolith.lunar.params.fields import words_of
 from regolith.lunar.perception.session import Segmenter
 
 PARTS = ("frames", "inset", "stills")
@@ -99,13 +100,16 @@ class Flythrough(FlythroughParams):
         )  # fmt: skip
 
     def _sources(self) -> dict[str, Source]:
-        """What was rendered.
+        """What was rendered, of what is asked for.
 
         Raises:
             InputError: Nothing was, or not all of it.
         """
         found = {}
-        for part in PARTS:
+        unasked = {"inset"} if self.inset == "none" else set()
+        if self.stills is not None and not words_of(self.stills.replace("none", "")):
+            unasked.add("stills")
+        for part in (part for part in PARTS if part not in unasked):
             split = next((path for path in _folders(self.out / part) if is_split(path)), None)
             if split is not None:
                 found[part] = Source(split, self.out / "overlay" / part)
