@@ -29,7 +29,7 @@ if [ -n "${LOCKED:-}" ]; then
     install --no-deps --require-hashes --requirement "$here/../requirements.lock"
     install --no-deps --no-build-isolation --editable "$here/.."
 else
-    install --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality,physics,moon]"
+    install --constraint "$here/../constraints.txt" --editable "$here/..[train,studio,dev,export,ray,quality,physics,moon,film]"
 fi
 # readers of exported data the tests use: apart, for torchvision does not go with a CPU build of torch
 [ -d "$venv/readers/mlcroissant-1.1.1.dist-info" ] || install --no-deps --require-hashes --upgrade \

@@ -32,6 +32,7 @@ ALLOWED = {
     "report": {*BASE, "params", "randomize", "dataset", "perception", "jobs"},
     "quality": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "jobs"},
     "panel": {*BASE, "params", "stage", "randomize", "dataset", "perception", "report", "quality", "physics", "jobs"},
+    "flythrough": {*BASE, "params", "stage", "randomize", "dataset", "physics", "perception", "jobs"},
     "rtx_check": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "jobs", "machine_checks"},
     "studio": {*BASE, "params", "stage", "randomize", "render", "dataset", "perception", "report", "panel", "jobs"},
     "tests": {"scratch", "kit", "rtx_check"},
@@ -68,6 +69,7 @@ HEAVY = (
     "warp",
     "rasterio",
     "skyfield",
+    "imageio_ffmpeg",
 )
 
 

@@ -46,6 +46,7 @@ WRITERS = {
     "sweep gap": ("sweep gap --init random --out {out}/study", "study/"),
     "sweep visual-vs-dynamics": ("sweep visual-vs-dynamics --init random --out {out}/study", "study/"),
     "traverse": ("traverse --out {out}/drives", "drives/"),
+    "flythrough": ("flythrough --waypoints 0,0;1,0 --out {out}/film", "film/"),
     "train-policy": ("train-policy --out {out}/policy", "policy/"),
     "real-photos": ("real-photos --download {out}/photographs", "photographs/"),
 }

@@ -50,7 +50,15 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-SMALL = {"--size": "64", "--workers": "1", "--steps": "1", "--jsd-max": "1"}
+SMALL = {
+    "--size": "64",
+    "--still-size": "64",
+    "--seconds": "1",
+    "--fps": "2",
+    "--workers": "1",
+    "--steps": "1",
+    "--jsd-max": "1",
+}
 """Flag to the value it gets."""
 
 GROUND = [
@@ -79,6 +87,7 @@ ADDED = {
     "select": ["--passes", "2", "--teacher-views", "none", "--threads", "1"],
     "distill": ["--batch", "2", "--crop-px", "64", "--threads", "1"],
     "traverse": [*GROUND, "--time-max-s", "1"],
+    "flythrough": [*GROUND, "--still-size", "64", "--inset-px", "32", "--fps", "2"],
     "evaluate real": ["--size", "64", "--tta", "none"],
 }
 """Verb to what is put behind it."""

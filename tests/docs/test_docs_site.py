@@ -96,7 +96,7 @@ def test_pictures_and_pages_are_there(site) -> None:
                  "models/segformer-b0", "ablation/RESULTS", "ablation/pretrained/RESULTS",
                  "quality-features", "quality-gate", "quality-tail", "quality-study", "quality-mixing",
                  "calibrate-camera", "active-learning", "rover", "physics", "calibrate-dynamics", "progressive",
-                 "sweep", "policy", "photometry-cameras", "contributing", "changelog"):  # fmt: skip
+                 "sweep", "policy", "flythrough", "photometry-cameras", "contributing", "changelog"):  # fmt: skip
         assert (site / f"{page}.html").is_file(), page
 
 

@@ -41,6 +41,7 @@ EXTRAS = {
     "export": "export formats",
     "physics": "physics",
     "moon": "real places and times",
+    "film": "films",
 }
 """Extras of the package, and what each is for."""
 NEEDED = ("", "train")

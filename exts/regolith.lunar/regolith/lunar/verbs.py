@@ -124,6 +124,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "Traverse",
         "Drive the rover over a stage under lunar gravity: trajectory, slip, and rocks it touched.",
     ),
+    "flythrough": (
+        "regolith.lunar.flythrough.verb",
+        "Flythrough",
+        "Film a camera's way over a scene, with what a model sees: frames, overlay, MP4 and GIF; run again to resume.",
+    ),
     "train-policy": (
         "training.policy.verb",
         "TrainPolicy",

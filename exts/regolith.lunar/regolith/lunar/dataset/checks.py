@@ -300,7 +300,9 @@ def _check_triangulation(
     found: FrameCheck, contract: Contract, params: Params, record: FrameRecord, arrays: dict[str, np.ndarray]
 ) -> None:
     """Check that disparity and depth are of the same points, by the frame's own lens and the pair's baseline."""
-    if outside(params, contract.split, record.spec):  # reported; such a frame may have no lens
+    chosen = contract.views.get("chosen", ())
+    if any(name not in chosen for name, _, _ in outside(params, contract.split, record.spec)):
+        # reported; such a frame may have no lens
         return
     found.checked.append("triangulation")
     values = {name: float(record.spec[name]) for name in ("fov_deg", "lens_k1", "lens_k2")}

@@ -114,13 +114,13 @@ def _check_parameters(split: SplitCheck, params: Params) -> None:
         for key, wanted in (fixed | {"seed": record.seed}).items():
             if record.spec.get(key) != wanted:
                 split.report("parameters", f"frame {index}", f"{key} {record.spec.get(key)}, should be {wanted}", index)
-        turned = ("heading_deg",) if split.views is not None else ()  # as the rover is
-        strayed = [found for found in outside(params, name, record.spec) if found[0] not in turned]
+        chosen = () if split.views is None else split.views.chosen
+        strayed = [found for found in outside(params, name, record.spec) if found[0] not in chosen]
         for key, value, interval in strayed:
             allowed = "is no value of this split" if interval is None else f"outside {interval}"
             split.report("parameters", f"frame {index}", f"{key} {value:g} {allowed}", index)
         if version == __version__ and 0 <= index < split.contract.frames:
-            _check_draw(split, split.contract, params, record, known={*turned, *(key for key, _, _ in strayed)})
+            _check_draw(split, split.contract, params, record, known={*chosen, *(key for key, _, _ in strayed)})
     if version != __version__:
         split.notes.append(f"{split.name}: drawn by version {version}, which alone knows what its seed gives")
 
@@ -128,8 +128,8 @@ def _check_parameters(split: SplitCheck, params: Params) -> None:
 def _check_draw(split: SplitCheck, contract: Contract, params: Params, record: FrameRecord, *, known: set[str]) -> None:
     """Check that a frame's seed and values are what the split's seed gives; `known` ones are reported already.
 
-    A frame that was drawn again for its share of rock has the heading of one of its redraws. One along a drive has the
-    values drawn of the frame whose number its scene has (`randomize.ride_frame`).
+    A frame that was drawn again for its share of rock has the heading of one of its redraws. One that was chosen has,
+    but for what was chosen, the values drawn of the frame whose number its scene has (`randomize.lit_frame`).
     """
     split.checked["draws"] += 1
     key = (contract.seed, contract.split, record.index)
@@ -145,7 +145,9 @@ def _check_draw(split: SplitCheck, contract: Contract, params: Params, record: F
 
 
 def _note_shares(split: SplitCheck, params: Params) -> None:
-    """Note how many frames no redraw brought into the range of rock shares asked for."""
+    """Note how many frames no redraw brought into the range of rock shares asked for, where frames are drawn."""
+    if split.contract is not None and split.contract.views:
+        return
     wanted = params.randomize.rock_share
     shares = (record.counts["rock"] / max(sum(record.counts.values()), 1) for record in split.records.values())
     missed = sum(not wanted.contains(share) for share in shares)

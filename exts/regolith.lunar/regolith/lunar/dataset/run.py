@@ -153,9 +153,9 @@ class SplitRun(abc.ABC):
 
 
 def _outside_share(contract: Contract, journal: OpenJournal) -> int:
-    """Number of frames whose share of rock is outside the range asked for."""
+    """Number of frames whose share of rock is outside the range asked for; chosen ones are asked for none."""
     wanted, pixels = contract.params.randomize.rock_share, contract.width * contract.height
-    if wanted.lo <= 0.0 and wanted.hi >= 1.0:
+    if contract.views or (wanted.lo <= 0.0 and wanted.hi >= 1.0):
         return 0
     return sum(not wanted.contains(record.counts["rock"] / pixels) for record in journal.records())
 

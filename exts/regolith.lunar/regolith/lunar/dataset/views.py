@@ -31,7 +31,7 @@ class Views:
     specs: tuple[FrameSpec, ...]
     about: Mapping[str, Any]
     """Plain values: what they were chosen by, with `stage`, the path of a stage file, and its `stage_sha256`, where
-    that is the scene."""
+    that is the scene, and `chosen`, names of the values that are not the scene's, where it is more than the heading."""
 
     def __len__(self) -> int:
         return len(self.specs)
@@ -61,6 +61,11 @@ class Views:
             there = False
         if not there:
             write_bytes(split / VIEWS, self.to_bytes())
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Names of the values that each frame has for itself: a rover's heading, or all that a film moves."""
+        return tuple(self.about.get("chosen", ("heading_deg",)))
 
     @property
     def stage(self) -> Path | None:

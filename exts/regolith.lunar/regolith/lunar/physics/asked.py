@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import model_validator
 
-from regolith.lunar.params import PictureSize, PresetVerb, quantity
+from regolith.lunar.params import InputError, PictureSize, PresetVerb, quantity
 from regolith.lunar.params.dynamics import CONTROL_S
 from regolith.lunar.params.fields import cross_field
 from regolith.lunar.physics.engines import TIMESTEP_S, EngineName
@@ -77,3 +78,19 @@ class TraverseParams(PresetVerb):
         if abs(CONTROL_S / self.timestep_s - round(CONTROL_S / self.timestep_s)) > 1e-6:
             raise cross_field("timestep_s", self.timestep_s, f"a whole part of {CONTROL_S:g} s: 0.01, 0.005, 0.004, …")
         return self
+
+
+def read_places(text: str) -> np.ndarray:
+    """Read `x,y;x,y` [m], float64, shape [N, 2].
+
+    Raises:
+        InputError: It is none of that, or fewer than two places.
+    """
+    try:
+        places = np.array([[float(part) for part in place.split(",")] for place in text.split(";")])
+        fits = places.ndim == 2 and places.shape[1] == 2 and len(places) > 1 and np.isfinite(places).all()
+    except ValueError:
+        fits, places = False, np.zeros(0)
+    if not fits or (np.diff(places, axis=0) == 0.0).all(axis=1).any():
+        raise InputError("waypoints", text, "x,y;x,y… in metres, two places or more, each unlike the one before")
+    return places

@@ -6,9 +6,10 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from regolith.lunar.files import append_lines, write_bytes
+from regolith.lunar.params import InputError
 from regolith.lunar.reading import JSON_BYTES, read_text
 
 LEDGER = "drives.jsonl"
@@ -44,3 +45,41 @@ class Ledger:
             write_bytes(self._path, f"{self._head}\n".encode())
             self._begun = True
         append_lines(self._path, [json.dumps(run)])
+
+
+class Driven(NamedTuple):
+    """A drive that is done, and what it was driven over."""
+
+    trajectory: Path
+    """Its file (`physics.drive`)."""
+    scene: int
+    """Number of its scene inside the split."""
+    split: str
+    seed: int
+    parameters: dict[str, Any]
+    """Parameters of the scene, as plain values."""
+
+
+def find_driven(path: Path, field: str) -> Driven:
+    """Find a drive by its trajectory, or the first drive of a folder.
+
+    Args:
+        path: `trajectory_….npz` beside the ledger of its `regolith traverse`, or the folder of both.
+        field: Argument that names it, for errors.
+
+    Raises:
+        InputError: There is none, or it was driven over a stage of its own (`--stage`).
+    """
+    folder, name = (path, None) if path.is_dir() else (path.parent, path.name)
+    try:
+        head, *lines = (json.loads(line) for line in read_text(folder / LEDGER, JSON_BYTES).splitlines())
+        runs = [run for run in lines if name in (None, run["trajectory"])]
+        asked, parameters = head["arguments"], head["parameters"]
+        if runs and asked["stage"] is None and (folder / runs[0]["trajectory"]).is_file():
+            run = runs[0]
+            trajectory = folder / run["trajectory"]
+            return Driven(trajectory, int(run["scene"]), str(asked["split"]), int(asked["seed"]), dict(parameters))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    allowed = f"a trajectory beside the {LEDGER} of its `regolith traverse`, or their folder, and not of --stage"
+    raise InputError(field, str(path), allowed)

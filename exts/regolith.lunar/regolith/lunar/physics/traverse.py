@@ -17,7 +17,7 @@ from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, sole_folder
 from regolith.lunar.params.dynamics import DynamicsParams
 from regolith.lunar.perception.model_files import find_model
-from regolith.lunar.physics.asked import RESULT, TraverseParams
+from regolith.lunar.physics.asked import RESULT, TraverseParams, read_places
 from regolith.lunar.physics.course import Avoid, Course, Driver, author, open_stage
 from regolith.lunar.physics.detector import TRUTH, Segment, open_detector
 from regolith.lunar.physics.drive import REACHED_M
@@ -172,20 +172,14 @@ class Traverse(TraverseParams):
 
 
 def read_waypoints(text: str | None) -> np.ndarray | None:
-    """Read `x,y;x,y`, shape [N, 2].
+    """Read places to drive to, shape [N, 2]; None where there are none.
 
     Raises:
-        InputError: It is none of that, or fewer than two places.
+        InputError: As `read_places`, or the goal is within reach of the start.
     """
     if text is None:
         return None
-    try:
-        places = np.array([[float(part) for part in place.split(",")] for place in text.split(";")])
-        fits = places.ndim == 2 and places.shape[1] == 2 and len(places) > 1 and np.isfinite(places).all()
-    except ValueError:
-        fits, places = False, np.zeros(0)
-    if not fits or (np.diff(places, axis=0) == 0.0).all(axis=1).any():
-        raise InputError("waypoints", text, "x,y;x,y… in metres, two places or more, each unlike the one before")
+    places = read_places(text)
     if np.linalg.norm(places[-1] - places[0]) <= REACHED_M:
         raise InputError("waypoints", text, f"a goal farther than {REACHED_M:g} m from the start, else it is reached")
     return places

@@ -311,12 +311,23 @@ def _clear_of_rover(scene: Scene, lens: np.ndarray, axis: np.ndarray, fov_deg: f
     """Whether the lens keeps its distance from a rover that does not carry it, and does not look at it alone."""
     if scene.rover is None:
         return True
-    matrix, half = rover_matrix(scene.rover), 0.5 * np.array([viper.LENGTH_M, viper.WIDTH_M, viper.HEIGHT_M])
-    toward = matrix[3, :3] + half[2] * matrix[2, :3] - lens
-    outside = np.maximum(np.abs(matrix[:3, :3] @ toward) - half, 0.0)
-    if np.linalg.norm(outside) < scene.params.camera.clearance_m:
+    if rover_gap(scene.rover, lens) < scene.params.camera.clearance_m:
         return False
+    matrix = rover_matrix(scene.rover)
+    toward = matrix[3, :3] + 0.5 * viper.HEIGHT_M * matrix[2, :3] - lens
     distance = float(np.linalg.norm(toward))
-    span = 2.0 * math.asin(min(half[0] / distance, 1.0))
+    span = 2.0 * math.asin(min(0.5 * viper.LENGTH_M / distance, 1.0))
     ahead = toward @ axis > math.cos(math.radians(0.5 * fov_deg)) * distance
     return not (ahead and span > WALL_SHARE * math.radians(fov_deg))
+
+
+def rover_gap(stance: Stance, place: np.ndarray) -> float:
+    """Distance of a place from the box around a rover [m], 0 inside it.
+
+    Args:
+        stance: How the rover stands.
+        place: In the world frame [m], shape [3].
+    """
+    matrix, half = rover_matrix(stance), 0.5 * np.array([viper.LENGTH_M, viper.WIDTH_M, viper.HEIGHT_M])
+    toward = matrix[3, :3] + half[2] * matrix[2, :3] - place
+    return float(np.linalg.norm(np.maximum(np.abs(matrix[:3, :3] @ toward) - half, 0.0)))
