@@ -18,7 +18,7 @@ QUALITY = 18
 EXACT = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]
 """The same pictures give the same bytes, whatever the machine's cores and the day."""
 GIF_STEPS = (
-    (640, 15, 128), (560, 12, 128), (480, 12, 96), (420, 12, 64), (360, 10, 64), (320, 10, 48), (280, 8, 32),
+    (640, 15, 128), (560, 12, 128), (480, 12, 96), (480, 8, 64), (400, 8, 64), (360, 8, 64), (320, 8, 48), (280, 8, 32),
     (240, 6, 32), (160, 5, 16), (96, 4, 8),
 )  # fmt: skip
 """Width [px], frames a second and colours of a GIF, from the best: the first that is small enough is kept."""
