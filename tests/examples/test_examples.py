@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -252,8 +251,12 @@ def test_close_the_loop(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(SystemExit, match=r"^rejected: semantics regolith: divergence .*gate-0\)$"):
             module.main(**asked, jsd_max=0)
     done = times(out)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module, "train", lambda recipe, emit: signal.raise_signal(signal.SIGINT))
+        patch.setattr(module, "train", interrupt)
         module.main(**asked, jsd_max=1)
     assert done.items() <= times(out).items() and not (out / "run").exists()
     done = times(out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SCENE, SMALL
+from small_film import SCENE, SMALL
 
 from regolith.lunar import cli
 from regolith.lunar.cli import parse_verb
