@@ -51,8 +51,10 @@ def main() -> int:
     for reach in (0.0, options.reach_m):
         with tempfile.TemporaryDirectory() as folder:
             params = change_params(load_preset(options.preset), SCENE | {"relief.reach_m": reach})
-            size = {"width": 640, "height": 360}
-            generate(params, Path(folder), split="val", frames=options.frames, seed=1, executor="in-process", **size)
+            generate(
+                params, Path(folder), split="val", frames=options.frames, width=640, height=360, seed=1,
+                executor="in-process",
+            )  # fmt: skip
             found[reach] = measure(Path(folder) / "val")
     print("distance [m]  " + "  ".join(f"reach {reach:g} m" for reach in found))
     for number, (lo, hi) in enumerate(itertools.pairwise(EDGES_M)):

@@ -69,11 +69,16 @@ def test_height_of_the_terrain_is_that_of_the_mesh() -> None:
 def test_relief_goes_on_beyond_the_rings_and_fades() -> None:
     """As rough on either side of the rings' border, and farther out, less and less at the end."""
     plain = dataclasses.replace(recipe_of(reaching()), pit_density=0.0, crater_density=0.0)
-    rough = [relief_height(*on_circle(r), plain).std() for r in (3.9, 4.6, 6.0, 12.0, 25.0, 34.0, 38.0, 40.1)]
+
+    def rms(distance: float, recipe: ReliefRecipe) -> float:
+        x, y = on_circle(distance)
+        return float(relief_height(x, y, recipe).std())
+
+    rough = [rms(r, plain) for r in (3.9, 4.6, 6.0, 12.0, 25.0, 34.0, 38.0, 40.1)]
     assert rough[1:5] == pytest.approx(rough[:1] * 4, rel=0.3)
     assert rough[4] > rough[5] > rough[6] > rough[7] == 0.0
     ends = dataclasses.replace(plain, reach_m=0.0)
-    assert relief_height(*on_circle(6.0), ends).std() == 0.0
+    assert rms(6.0, ends) == 0.0
 
 
 def test_pits_beyond_are_what_triangles_carry_and_stay_out_of_the_rings() -> None:
