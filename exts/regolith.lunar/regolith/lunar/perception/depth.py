@@ -145,6 +145,8 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, float | None]:
         raise
     except Exception as error:  # tifffile raises its own, struct, codec and index errors for damaged files
         raise InputError(name, "damaged", f"a complete picture ({type(error).__name__})") from None
+    if samples.ndim != len(axes):
+        raise InputError(name, "damaged", "a complete picture (its samples are not those it tells of)")
     if axes == "SYX":
         samples, axes = np.moveaxis(samples, 0, 2), "YXS"
     samples = samples[..., None] if axes == "YX" else samples
