@@ -156,3 +156,15 @@ def test_a_kill_loses_nothing(film: Path, words: list[str], tmp_path: Path, step
     made = contents(out)
     assert wanted.keys() <= made.keys()
     assert [name for name in wanted if made[name] != wanted[name]] == []
+
+
+def test_a_title_has_the_characters_that_the_first_font_lacks() -> None:
+    """No two of them look alike, as boxes would; a title without them is as it was."""
+
+    def drawn(title: str) -> bytes:
+        caption = Caption(title, "", 1.0, 1, 1, 0.0, 0.0, 0.0)
+        return draw_hud(np.zeros((270, 480, 3), np.uint8), caption).tobytes()
+
+    strange = "×é–ä→²"
+    assert len({drawn(f"Moon {character}") for character in strange}) == len(strange)
+    assert drawn("Moon x") != drawn("Moon ×")

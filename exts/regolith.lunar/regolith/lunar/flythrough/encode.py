@@ -84,15 +84,14 @@ def write_gif(path: Path, film: Path, *, most_bytes: int, width: int, fps: int) 
         InputError: Not even the smallest of `GIF_STEPS` is small enough.
     """
     ffmpeg = find_ffmpeg().get_ffmpeg_exe()
-    for wide, rate, colours in GIF_STEPS:
-        wide, rate = min(wide, width), min(rate, fps)  # noqa: PLW2901
-        palette = f"palettegen=max_colors={colours}:stats_mode=diff[p]"
-        steps = f"fps={rate},scale={wide}:-1:flags=lanczos,split[a][b];[a]{palette}"
-        steps += ";[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
-        with replacing(path) as temporary:
+    with replacing(path) as temporary:
+        for wide, rate, colours in GIF_STEPS:
+            wide, rate = min(wide, width), min(rate, fps)  # noqa: PLW2901
+            palette = f"palettegen=max_colors={colours}:stats_mode=diff[p]"
+            steps = f"fps={rate},scale={wide}:-1:flags=lanczos,split[a][b];[a]{palette}"
+            steps += ";[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
             command = [ffmpeg, "-v", "error", "-y", "-i", str(film), "-filter_complex", steps, *EXACT, str(temporary)]
             subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-        if path.stat().st_size <= most_bytes:
-            return wide, rate, colours
-    path.unlink()
-    raise InputError("gif_mb", most_bytes / 1e6, "more for a film of this length")
+            if temporary.stat().st_size <= most_bytes:
+                return wide, rate, colours
+        raise InputError("gif_mb", most_bytes / 1e6, "more for a film of this length")

@@ -1,9 +1,10 @@
-"""What is written over a film's frames: title, legend, frame counter, and a rover's own view in a corner. PIL alone."""
+"""What is written over a film's frames: title, legend, frame counter, and a rover's own view in a corner."""
 
 from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -73,14 +74,26 @@ def draw_hud(picture: np.ndarray, caption: Caption, inset: np.ndarray | None = N
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, or for a text with characters it lacks matplotlib's DejaVu Sans."""
+    font = ImageFont.load_default(size)
+
+    def drawn(character: str) -> bytes:
+        picture = Image.new("L", (2 * size, 2 * size))
+        ImageDraw.Draw(picture).text((0, 0), character, 255, font=font)
+        return picture.tobytes()
+
+    if drawn("\uffff") not in map(drawn, set(text)):
+        return font
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
 
 
 def _title(draw: ImageDraw.ImageDraw, caption: Caption, scale: float) -> None:
     if not caption.title or caption.opacity <= 0.0:
         return
-    large, small = _font(round(32 * scale)), _font(round(15.5 * scale))
+    large, small = _font(round(32 * scale), caption.title), _font(round(15.5 * scale), caption.subtitle)
     left, top, pad = round(24 * scale), round(20 * scale), round(12 * scale)
     widths = [draw.textlength(caption.title, font=large), draw.textlength(caption.subtitle, font=small)]
     width, high = max(widths), round(33 * scale) + (round(23 * scale) if caption.subtitle else 0)

@@ -22,7 +22,7 @@ from pydantic import model_validator
 
 from regolith.lunar.params import Group, InputError, quantity, validate
 from regolith.lunar.params.fields import cross_field
-from regolith.lunar.reading import parse_json, parse_yaml, read_text
+from regolith.lunar.params.io import read_plain
 
 FOV_DEG = 60.0
 """Horizontal field of view where no key names one [deg]."""
@@ -104,15 +104,7 @@ def read_keyframes(path: Path) -> Keyframes:
     Raises:
         InputError: The file is missing, is neither, or a value does not fit.
     """
-    if path.suffix not in (".yaml", ".yml", ".json"):
-        raise InputError("path", str(path), "a .yaml, .yml or .json file")
-    try:
-        text = read_text(path)
-        data = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
-    except OSError as error:
-        raise InputError("path", str(path), f"a readable file ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError("path", str(path), f"well-formed {path.suffix[1:].upper()} ({error})") from None
+    data = read_plain("path", path)
     if not isinstance(data, dict):
         raise InputError("path", str(path), "a file of keys (`regolith.lunar.flythrough.keyframes`)")
     return validate(Keyframes, data)

@@ -109,6 +109,27 @@ def validate_text(model: type[G], data: dict[str, Any]) -> G:
         raise input_error(model, data, error) from None
 
 
+def read_plain(field: str, path: Path) -> Any:
+    """Read plain values from a `.yaml`, `.yml` or `.json` file.
+
+    Args:
+        field: Parameter that names the file.
+        path: The file.
+
+    Raises:
+        InputError: The file is missing, or is not YAML or JSON.
+    """
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        raise InputError(field, str(path), "a .yaml, .yml or .json file")
+    try:
+        text = read_text(path)
+        return parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except OSError as error:
+        raise InputError(field, str(path), f"a readable file ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(field, str(path), f"well-formed {path.suffix[1:].upper()} ({error})") from None
+
+
 def load_params(path: AnyPath) -> Params:
     """Read parameters from a `.yaml`, `.yml` or `.json` file.
 
@@ -120,16 +141,7 @@ def load_params(path: AnyPath) -> Params:
     Raises:
         InputError: The file is missing, is not YAML or JSON, or a field does not fit.
     """
-    path = Path(path)
-    if path.suffix not in (".yaml", ".yml", ".json"):
-        raise InputError("params", str(path), "a .yaml, .yml or .json file")
-    try:
-        text = read_text(path)
-        data = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
-    except OSError as error:
-        raise InputError("params", str(path), f"a readable file ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError("params", str(path), f"well-formed {path.suffix[1:].upper()} ({error})") from None
+    data = read_plain("params", Path(path))
     data = {} if data is None else data
     if not isinstance(data, dict):
         raise InputError("params", str(path), "a file of named groups of fields")
