@@ -11,6 +11,7 @@ from PIL import Image
 from power_cut import PowerCut, assert_frames_and_models_are_whole, read_state, restore, seen
 
 from regolith.lunar import cli
+from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.perception.photos import find_photos
 from regolith.lunar.stage.spec import rng
 from training.ablate.schedule import Schedule
@@ -25,6 +26,11 @@ ARGS = [
     "--test-frames", "100", "--arch", "efficientnet-lite0", "--init", "random", "--warmup-steps", "1", "--workers", "2",
     "--trainings", "1",
 ]  # fmt: skip
+
+
+def failures(out: Path) -> str:
+    """What the logs of a study say of the steps that failed."""
+    return "\n".join(path.read_text() for name in (LOG, "*.log") for path in sorted(out.rglob(name)))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def test_a_crash_at_any_flush(done: SimpleNamespace, tmp_path: Path) -> None:
         schedule.look()
         assert {f"steps/{schedule.steps[name].label}{DONE}" for name in schedule.done} == stamps
         if len(stamps) == 7:
-            assert cli.main(args) == 0
+            assert cli.main(args) == 0, failures(out)
             assert seen(read_state(out)).keys() == seen(after).keys()
             result = json.loads((out / "results.json").read_text("utf-8"))
             assert result | {"process_seconds": None} == done.result | {"process_seconds": None}

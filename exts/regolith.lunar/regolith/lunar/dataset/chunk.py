@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial
 from pathlib import Path
@@ -340,6 +341,7 @@ def _describe_error(error: Exception) -> dict[str, Any]:
         "message": f"{type(error).__name__}: {' '.join(str(error).split())}",
         "errno": code,
         "filename": None if where is None else str(where),
+        "traceback": "".join(traceback.format_exception(error)),
     }
 
 

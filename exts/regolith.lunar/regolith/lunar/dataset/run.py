@@ -145,7 +145,12 @@ class SplitRun(abc.ABC):
 
     def take_result(self, task: ChunkTask, how: str) -> dict[str, Any]:
         """Read the result of a chunk that ended (`read_result`), and log it."""
-        result = read_result(task, how)
+        try:
+            result = read_result(task, how)
+        except RuntimeError as error:
+            told = {"message": str(error), "traceback": str(error.__cause__ or "")}
+            append_lines(self.folder / LOG, [json.dumps({"event": "failed", "time": time.time(), **told})])
+            raise
         self.contract = self.contract.drawn_by(result["renderer"])
         kept = {name: result[name] for name in ("status", "frames", "seconds", "peak_rss", "host")}
         append_lines(self.folder / LOG, [json.dumps({"event": "chunk", "time": time.time(), **kept})])
@@ -158,6 +163,10 @@ def _outside_share(contract: Contract, journal: OpenJournal) -> int:
     if contract.views or (wanted.lo <= 0.0 and wanted.hi >= 1.0):
         return 0
     return sum(not wanted.contains(record.counts["rock"] / pixels) for record in journal.records())
+
+
+class WorkerTraceback(Exception):  # noqa: N818
+    """What a worker's own traceback said: the cause of the error that its launcher raises."""
 
 
 def read_result(task: ChunkTask, how: str) -> dict[str, Any]:
@@ -183,4 +192,4 @@ def read_result(task: ChunkTask, how: str) -> dict[str, Any]:
         raise InputError(error["field"], error["value"], error["allowed"])
     if error["errno"] in UNFIT:
         raise OSError(error["errno"], os.strerror(error["errno"]), error["filename"])
-    raise RuntimeError(error["message"])
+    raise RuntimeError(error["message"]) from WorkerTraceback(error["traceback"])

@@ -131,6 +131,8 @@ class Access:
             return self._welcome(address, query)
         if not upgrade and self.token and "token" in parse_qs(query):
             return self._welcome(address, query)  # known already; the token leaves the address all the same
+        if not upgrade and address == "/favicon.ico":  # browsers ask for it beside every file they show
+            return _response(http.HTTPStatus.NO_CONTENT, b"", "image/x-icon", {"Cache-Control": "max-age=86400"})
         if not upgrade and address.startswith(FILES):
             return await asyncio.to_thread(self._file, address)
         return None
