@@ -26,6 +26,7 @@ from power_cut import PowerCut, read_state, restore, seen
 from split_drawing import FRAMES, command, digest, draw
 
 from regolith.lunar.dataset.layout import JOURNAL, read_lines, scan_lines
+from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.params import InputError
 
 DESCRIBE = f'case $(cat "$0") in *\'"indices": []\'*) exec {sys.executable} -m regolith.lunar.dataset.chunk "$0";; esac'
@@ -187,6 +188,22 @@ def test_progress_earns_new_tries(undisturbed: Path, tmp_path: Path) -> None:
     draw(tmp_path, executor="isaac", command=template, retries=0, emit=emit)
     assert any("a chunk ended (exit status 9)" in note for note in notes)
     assert digest(tmp_path / "val") == digest(undisturbed)
+
+
+def test_a_worker_that_fails_tells_where(tmp_path: Path) -> None:
+    """The traceback is that of the process it happened in, for `--debug` and in the log."""
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task\n"
+        "def lost(task): raise EOFError\n"
+        "task = ChunkTask.read(Path(sys.argv[1]))\n"
+        "for _ in run_task(task, lost if task.indices else open_embedded): pass\n"
+    )
+    with pytest.raises(RuntimeError, match="^EOFError$") as raised:
+        draw(tmp_path, executor="isaac", command=shlex.join([sys.executable, "-c", program, "{task}"]))
+    assert ", in lost\n" in str(raised.value.__cause__)
+    told = json.loads((tmp_path / "val" / LOG).read_text().splitlines()[-1])
+    assert told["event"] == "failed" and ", in lost\n" in told["traceback"]
 
 
 def test_stalled_chunk_is_ended(tmp_path: Path) -> None:

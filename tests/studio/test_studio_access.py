@@ -92,6 +92,7 @@ def test_token_becomes_a_cookie_that_opens_page_files_and_socket(guarded: Access
     assert str(guarded.port) in cookie.partition("=")[0]  # two studios on a machine do not log each other out
     assert get(guarded, "/", Cookie=cookie)[0] == 200
     assert get(guarded, "/files/note.txt", Cookie=f"other=1; {cookie}")[2] == b"hello"
+    assert get(guarded, "/favicon.ico", Cookie=cookie)[::2] == (204, b"")
     with page_socket(guarded, Cookie=cookie) as page:
         page.send(message("ViewerCameraMessage", **CAMERA))
         assert page.recv(PATIENCE_S)

@@ -338,7 +338,7 @@ def _describe_error(error: Exception) -> dict[str, Any]:
     code = error.errno if isinstance(error, OSError) else None
     where = getattr(error, "filename", None)
     return {
-        "message": f"{type(error).__name__}: {' '.join(str(error).split())}",
+        "message": ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split())))),
         "errno": code,
         "filename": None if where is None else str(where),
         "traceback": "".join(traceback.format_exception(error)),
