@@ -199,7 +199,7 @@ def test_a_worker_that_fails_tells_where(tmp_path: Path) -> None:
         "task = ChunkTask.read(Path(sys.argv[1]))\n"
         "for _ in run_task(task, lost if task.indices else open_embedded): pass\n"
     )
-    with pytest.raises(RuntimeError, match="^EOFError$") as raised:
+    with pytest.raises(RuntimeError, match=r"^EOFError$") as raised:
         draw(tmp_path, executor="isaac", command=shlex.join([sys.executable, "-c", program, "{task}"]))
     assert ", in lost\n" in str(raised.value.__cause__)
     told = json.loads((tmp_path / "val" / LOG).read_text().splitlines()[-1])
