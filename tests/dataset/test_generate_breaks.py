@@ -190,20 +190,35 @@ def test_progress_earns_new_tries(undisturbed: Path, tmp_path: Path) -> None:
     assert digest(tmp_path / "val") == digest(undisturbed)
 
 
-def test_a_worker_that_fails_tells_where(tmp_path: Path) -> None:
-    """The traceback is that of the process it happened in, for `--debug` and in the log."""
+def failing(until: str) -> str:
+    """Command of a worker whose renderer cannot be opened while an expression of its task holds."""
     program = (
         "import sys; from pathlib import Path\n"
         "from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task\n"
         "def lost(task): raise EOFError\n"
         "task = ChunkTask.read(Path(sys.argv[1]))\n"
-        "for _ in run_task(task, lost if task.indices else open_embedded): pass\n"
+        f"for _ in run_task(task, lost if task.indices and {until} else open_embedded): pass\n"
     )
-    with pytest.raises(RuntimeError, match=r"^EOFError$") as raised:
-        draw(tmp_path, executor="isaac", command=shlex.join([sys.executable, "-c", program, "{task}"]))
-    assert ", in lost\n" in str(raised.value.__cause__)
-    told = json.loads((tmp_path / "val" / LOG).read_text().splitlines()[-1])
-    assert told["event"] == "failed" and ", in lost\n" in told["traceback"]
+    return shlex.join([sys.executable, "-c", program, "{task}"])
+
+
+def test_a_worker_that_fails_is_started_again(undisturbed: Path, tmp_path: Path) -> None:
+    """Once is no reason to end a run of days; it is said and logged."""
+    notes: list[str] = []
+    emit = lambda event: notes.append(event.get("message", ""))  # noqa: E731
+    draw(tmp_path, executor="isaac", command=failing("task.path.stem.endswith('00002')"), retries=1, emit=emit)
+    assert any(f"a chunk ended (EOFError) with frames 0 … {FRAMES - 1} to draw; starting again" in note for note in notes)
+    assert digest(tmp_path / "val") == digest(undisturbed)
+
+
+def test_a_worker_that_keeps_failing_tells_where(tmp_path: Path) -> None:
+    """The traceback is that of the process it happened in, for `--debug` and in the log."""
+    with pytest.raises(RuntimeError, match=r"a chunk ended \(EOFError\) .* to draw; Run the same") as raised:
+        draw(tmp_path, executor="isaac", command=failing("True"), retries=1)
+    assert raised.value.__cause__ is not None
+    assert ", in lost\n" in str(raised.value.__cause__.__cause__)
+    log = [json.loads(line) for line in (tmp_path / "val" / LOG).read_text().splitlines()]
+    assert [line["event"] for line in log] == ["failed"] * 2 and ", in lost\n" in log[0]["traceback"]
 
 
 def test_stalled_chunk_is_ended(tmp_path: Path) -> None:

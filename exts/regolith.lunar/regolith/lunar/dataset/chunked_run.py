@@ -225,26 +225,32 @@ class ChunkedRun(SplitRun):
 
     def _end(self, chunk: _Active, how: str) -> Left:
         """Log a chunk that ended; return what is left of it, where it ended before its time."""
-        task = chunk.running.task
+        task, failure = chunk.running.task, None
         if task.result.exists():
-            result = self.take_result(task, how)
-            if result["frames"]:
-                self.need = max(self.need, result["peak_rss"])
-            how = result["status"]
+            try:
+                result = self.take_result(task, how)
+            except RuntimeError as error:  # a renderer's moment of weakness ends no run of days
+                how, failure = str(error), error
+            else:
+                if result["frames"]:
+                    self.need = max(self.need, result["peak_rss"])
+                how = result["status"]
         left = tuple(sorted(chunk.waiting))
         if not left or self._stop_file.exists():
             return []
-        return [(left, self._next_try(chunk, f"a chunk ended ({how}) with frames {left[0]} … {left[-1]} to draw"))]
+        message = f"a chunk ended ({how}) with frames {left[0]} … {left[-1]} to draw"
+        return [(left, self._next_try(chunk, message, failure))]
 
-    def _next_try(self, chunk: _Active, message: str) -> int:
+    def _next_try(self, chunk: _Active, message: str, failure: Exception | None = None) -> int:
         """Say that a chunk that ended too early is started again, and how often that was tried without any progress.
 
         Raises:
-            RuntimeError: Often enough.
+            RuntimeError: Often enough; what the chunk failed with is its cause.
         """
         tries = 0 if chunk.advanced else chunk.tries + 1
         if tries > self.retries:
-            raise RuntimeError(f"{message}; out of memory? Run the same command again to go on")
+            why = "" if failure else "out of memory? "
+            raise RuntimeError(f"{message}; {why}Run the same command again to go on") from failure
         self.emit({"event": "note", "message": f"{message}; starting again"})
         return tries
 
