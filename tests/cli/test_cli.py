@@ -62,7 +62,7 @@ def test_one_number_is_an_interval_of_one_value() -> None:
     assert parse("--rocks.abundance", "0.08").params.rocks.abundance == Interval(0.08)
 
 
-@pytest.mark.parametrize("preset", ["v1", "v2", "v3", "v4", "wide", "boulders"])
+@pytest.mark.parametrize("preset", ["v1", "v2", "v3", "v4", "v5", "wide", "boulders"])
 def test_preset_is_the_base(preset: str) -> None:
     assert parse("--preset", preset).params == load_preset(preset)
 

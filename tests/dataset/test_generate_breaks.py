@@ -207,7 +207,9 @@ def test_a_worker_that_fails_is_started_again(undisturbed: Path, tmp_path: Path)
     notes: list[str] = []
     emit = lambda event: notes.append(event.get("message", ""))  # noqa: E731
     draw(tmp_path, executor="isaac", command=failing("task.path.stem.endswith('00002')"), retries=1, emit=emit)
-    assert any(f"a chunk ended (EOFError) with frames 0 … {FRAMES - 1} to draw; starting again" in note for note in notes)
+    assert any(
+        f"a chunk ended (EOFError) with frames 0 … {FRAMES - 1} to draw; starting again" in note for note in notes
+    )
     assert digest(tmp_path / "val") == digest(undisturbed)
 
 

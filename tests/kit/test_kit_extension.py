@@ -175,7 +175,7 @@ def test_stages_come_and_go_while_previewing(lunar: Kit) -> None:
 def test_parameters_load_inside_kit(lunar: Kit) -> None:
     from regolith.lunar.params import load_preset, preset_names
 
-    assert [load_preset(name).preset for name in preset_names()] == ["boulders", "v1", "v2", "v3", "v4", "wide"]
+    assert [load_preset(name).preset for name in preset_names()] == ["boulders", "v1", "v2", "v3", "v4", "v5", "wide"]
 
 
 def test_a_failing_start_leaves_nothing_behind(kit: Kit, tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def leaves(model: type[Group], path: str = "") -> list[tuple[str, FieldInfo]]:
     return found
 
 
-def test_presets_are_four_generations_and_two_for_training() -> None:
-    assert preset_names() == ("boulders", "v1", "v2", "v3", "v4", "wide")
+def test_presets_are_five_generations_and_two_for_training() -> None:
+    assert preset_names() == ("boulders", "v1", "v2", "v3", "v4", "v5", "wide")
     assert all(load_preset(name).preset == name for name in preset_names())
 
 

@@ -156,7 +156,7 @@ def test_folder_keeps_its_study_and_may_grow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (["--presets", "v1,v9"], "presets: 'v9' is not allowed; allowed: boulders, v1, v2, v3, v4, wide"),
+        (["--presets", "v1,v9"], "presets: 'v9' is not allowed; allowed: boulders, v1, v2, v3, v4, v5, wide"),
         (["--presets", "v1,v1"], "presets: 'v1,v1' is not allowed; allowed: different names with commas between them"),
         (["--runs", "dr_750,fog_3"], "runs: 'fog_3' is not allowed; allowed: names like dr_1500 and nodr_750: "
          "randomized or not, and the frames at scale 1"),

@@ -32,7 +32,7 @@ def load_preset(name: str) -> Params:
     """Load a preset: what its file does not name is that of the preset it names as `base`, or else of v3.
 
     Args:
-        name: `v1`, `v2`, `v3`, `v4`, `wide` or `boulders`.
+        name: `v1`, `v2`, `v3`, `v4`, `v5`, `wide` or `boulders`.
 
     Raises:
         InputError: No preset has that name.

@@ -53,7 +53,7 @@ class CraterParams(Group):
         return self
 
 
-class ReliefParams(Group):
+class ReliefParams(GrownGroup):
     """Micro-relief finer than the authored grid: procedural, seeded, tessellated near the camera."""
 
     enabled: bool = quantity(True, "Whether the ground has centimetre relief near the scene centre.")
@@ -74,7 +74,15 @@ class ReliefParams(Group):
     mid_radius_m: float = quantity(11.0, "Half-width of the middle ring.", unit="m", ge=2, le=19, step=0.5)
     reach_m: float = quantity(
         0.0, "Distance to which the relief goes on beyond the middle ring, on edges of 0.4 % of it; 0 ends it there.",
-        unit="m", ge=0, le=200, step=5,
+        unit="m", ge=0, le=200, step=5, later=True,
+    )  # fmt: skip
+    wheel_tracks: float = quantity(
+        0.0, "Tracks of rovers that cross the near ground, the mean of a Poisson number.", ge=0, le=20, step=0.5,
+        later=True,
+    )  # fmt: skip
+    footprint_trails: float = quantity(
+        0.0, "Trails of bootprints that cross the near ground, the mean of a Poisson number.", ge=0, le=20, step=0.5,
+        later=True,
     )  # fmt: skip
     hurst: float = quantity(0.6, "Hurst exponent below the terrain cell.", ge=0.2, le=1.0, step=0.01)
     rms_height_m: float = quantity(

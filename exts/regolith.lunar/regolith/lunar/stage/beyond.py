@@ -15,6 +15,7 @@ from regolith.lunar.stage.noise import smoothstep
 from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
+from regolith.lunar.stage.tracks import pressed
 
 EDGE_SHARE = 0.004
 """Longest edge of a triangle over its distance from the centre: two pixels of a 512-pixel, 60° picture."""
@@ -88,6 +89,8 @@ def beyond_height(x: np.ndarray, y: np.ndarray, recipe: ReliefRecipe) -> np.ndar
     relief = smoothed(fractal_tile(recipe), x, y, SMOOTH_SHARE * distance)
     order = np.argsort(x, kind="stable")
     relief[order] = _pitted(x[order], y[order], relief[order], np.concatenate([draw_pits(recipe), draw_beyond(recipe)]))
+    if recipe.tracked:
+        relief = pressed(x, y, relief, EDGE_SHARE * distance, recipe)
     z[on] = relief * (1.0 - smoothstep(FADE * recipe.reach_m, recipe.reach_m, distance))
     return z
 

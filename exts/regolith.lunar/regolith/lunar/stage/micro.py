@@ -12,6 +12,7 @@ from regolith.lunar.stage.noise import Tile, band_noise, next_fast_size, smooths
 from regolith.lunar.stage.power_law import PowerLaw
 from regolith.lunar.stage.recipe import ReliefRecipe
 from regolith.lunar.stage.spec import rng
+from regolith.lunar.stage.tracks import pressed
 
 BLEND_NEAR = 0.12
 """Share of the fine ring's half-width over which it blends into the middle ring."""
@@ -62,6 +63,9 @@ def relief_lattices(recipe: ReliefRecipe) -> tuple[np.ndarray, np.ndarray]:
         at = nodes * (recipe.near_split // split)
         z = tile.at_nodes(at, at).astype(np.float64)
         _stamp(z, recipe.cell_m / split, pits)
+        if recipe.tracked:
+            axis = nodes * (recipe.cell_m / split)
+            z = pressed(axis[None, :], axis[:, None], z, recipe.cell_m / split, recipe)
         raw.append(z)
     near, mid = raw
     ends = recipe.reach_m <= recipe.mid_radius_m  # else it goes on beyond the rings

@@ -76,6 +76,10 @@ class ReliefRecipe:
     """Distance to which the relief goes on beyond the middle ring [m]; up to that ring's half-width it ends there."""
     half_m: float = 0.0
     """Half the side of the grid [m]."""
+    wheel_tracks: float = 0.0
+    """Mean number of the tracks of rovers."""
+    footprint_trails: float = 0.0
+    """Mean number of the trails of bootprints."""
 
     @classmethod
     def from_params(cls, params: Params, scene: SceneSpec) -> ReliefRecipe | None:
@@ -133,7 +137,14 @@ class ReliefRecipe:
             pebble_exponent=scene.rock_exponent,
             reach_m=min(relief.reach_m, terrain.far_radius_m),
             half_m=0.5 * cells * cell,
+            wheel_tracks=relief.wheel_tracks,
+            footprint_trails=relief.footprint_trails,
         )
+
+    @property
+    def tracked(self) -> bool:
+        """Whether somebody may have been there."""
+        return self.wheel_tracks > 0.0 or self.footprint_trails > 0.0
 
     @property
     def near_cell_m(self) -> float:

@@ -18,6 +18,7 @@ from regolith.lunar.stage.shapes import detail_level, prototypes, shape_angulari
 from regolith.lunar.stage.spacing import space_out
 from regolith.lunar.stage.spec import SceneSpec, rng
 from regolith.lunar.stage.surface import Surface
+from regolith.lunar.stage.tracks import ROCK_MIN_M, in_ruts
 
 if TYPE_CHECKING:
     from regolith.lunar.stage.terrain import Terrain
@@ -108,6 +109,8 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
     random = rng(scene.seed, "rocks", "places")
     ground = _Places(rocks, surface, terrain.craters, diameter=diameter, outside=outside, random=random)
     xy, kept = space_out(0.5 * 1.06 * diameter, ground.draw)
+    if terrain.recipe is not None and terrain.recipe.tracked:
+        kept &= ~(in_ruts(xy, 0.5 * diameter, terrain.recipe) & (diameter >= ROCK_MIN_M))
     return _settle(params, scene, surface, xy[kept], diameter[kept])
 
 
