@@ -38,7 +38,7 @@ _PHOTOMETRY = ("ground.hapke_b", "ground.hapke_c", "ground.hapke_b0", "ground.ha
 _SENSOR = ("sensor.gain_db", "sensor.read_noise_e", "sensor.psf_px", "sensor.film")
 _DEBRIS = (
     "relief.pit_density", "relief.pebble_density", "rocks.abundance", "rocks.exponent", "rocks.burial",
-    "rocks.ejecta_share",
+    "rocks.ejecta_share", "rocks.tracks",
 )  # fmt: skip
 
 INGREDIENTS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {

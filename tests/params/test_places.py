@@ -94,7 +94,7 @@ def test_a_place_stands_in_for_what_is_not_given() -> None:
 
 def test_without_a_name_nothing_is_said_of_one() -> None:
     """Presets, contracts and stages keep their bytes."""
-    for name in preset_names():
+    for name in set(preset_names()) - {"v5"}:  # whose rocks are fresh and mature
         text = dump_params(load_preset(name))
         assert not any(word in text for word in ("place", "hapke_map", "site", "maturity", "earth", '"model"'))
 

@@ -137,6 +137,10 @@ class RockParams(GrownGroup):
     ejecta_share: float = quantity(
         0.35, "Share of rocks strewn around fresh craters instead of evenly.", ge=0, le=1, step=0.05
     )
+    tracks: float = quantity(
+        0.0, "Boulders that rolled down a slope and lie at the end of their track, the mean of a Poisson number.",
+        ge=0, le=20, step=0.5, later=True,
+    )  # fmt: skip
     subdivision: int = quantity(
         6,
         "Finest level of detail of basalt: 20 · 4ⁿ triangles, for boulders that fill the picture.",

@@ -29,6 +29,9 @@ FAR_DIAMETER_MIN_M = 0.3
 FOCAL_PX = 512.0
 """Focal length [px] levels of detail are chosen for: 512 pixels over 53°."""
 
+APART = 1.06
+"""Distance between the centres of two rocks that touch, over the mean of their diameters."""
+
 EYE_HEIGHT_M = 1.0
 """Height of the lens above the ground [m] levels of detail are chosen for; masts stand higher."""
 
@@ -87,8 +90,8 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
     """Draw the rocks of a scene.
 
     Sizes follow a truncated power law; a share lies around fresh craters, the rest evenly; beyond the working area the
-    same areal law continues with rocks of 0.3 m and more. Each rests on the local slope, sunk by its burial below the
-    lowest ground at its foot, clear of every other.
+    same areal law continues with rocks of 0.3 m and more. Boulders that rolled lie besides at the ends of their tracks.
+    Each rests on the local slope, sunk by its burial below the lowest ground at its foot, clear of every other.
 
     Args:
         params: Rock parameters, and the camera's roaming radius for the levels of detail.
@@ -108,10 +111,14 @@ def place_rocks(params: Params, scene: SceneSpec, terrain: Terrain) -> RockField
 
     random = rng(scene.seed, "rocks", "places")
     ground = _Places(rocks, surface, terrain.craters, diameter=diameter, outside=outside, random=random)
-    xy, kept = space_out(0.5 * 1.06 * diameter, ground.draw)
+    xy, kept = space_out(0.5 * APART * diameter, ground.draw)
     if terrain.recipe is not None and terrain.recipe.tracked:
         kept &= ~(in_ruts(xy, 0.5 * diameter, terrain.recipe) & (diameter >= ROCK_MIN_M))
-    return _settle(params, scene, surface, xy[kept], diameter[kept])
+    for x, y, size in terrain.rolled.tolist():  # over what lay there
+        kept &= np.hypot(xy[:, 0] - x, xy[:, 1] - y) > 0.5 * APART * (diameter + size)
+    diameter = np.concatenate([diameter[kept], terrain.rolled[:, 2]])
+    order = np.argsort(-diameter, kind="stable")
+    return _settle(params, scene, surface, np.concatenate([xy[kept], terrain.rolled[:, :2]])[order], diameter[order])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from regolith.lunar.params import Params
+from regolith.lunar.stage.boulder_tracks import roll_boulders
 from regolith.lunar.stage.continued import continue_model
 from regolith.lunar.stage.craters import CRATER_DTYPE, REACH, draw_craters, overprint
 from regolith.lunar.stage.far import BareGround, Fractal, build_far, far_craters
@@ -50,6 +51,8 @@ class Terrain:
     """Craters laid into the far relief before those, `CRATER_DTYPE`."""
     notes: tuple[str, ...] = ()
     """What is to be known of the height model it is cut from, in words."""
+    rolled: np.ndarray = dataclasses.field(default_factory=lambda: np.empty((0, 3)))
+    """Boulders at the ends of their tracks: place [m] and diameter [m], shape [N, 3]."""
 
     def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Height of the ground [m], micro-relief included, at positions (x, y) [m] of any one shape.
@@ -171,10 +174,10 @@ def build_terrain(params: Params, scene: SceneSpec) -> Terrain:
         notes, params = ground.notes, _below(params, ground.largest_crater_m)
     craters = _grid_craters(params, scene, cell)
     z = lay_craters(ground.smooth_grid(cells), cell, craters) + ground.rough_grid(cells)
-    grid = Heightfield(z.astype(np.float32), cell)
+    grid, rolled = roll_boulders(Heightfield(z.astype(np.float32), cell), params, scene)
     distant = far_craters(params, scene, grid.half_x, ground.largest_crater_m)
     far = build_far(grid, ground, np.concatenate([distant, craters]), params, scene)
-    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene), distant, notes)
+    return Terrain(grid, far, craters, ReliefRecipe.from_params(params, scene), distant, notes, rolled)
 
 
 def _below(params: Params, largest_m: float) -> Params:
