@@ -88,7 +88,7 @@ LINES = [
     (["verify"], "regolith: split: missing; allowed: path"),
     (["verify", "a", "b"], "regolith: arguments: 'b' is not allowed; allowed: no further argument here"),
     (["generate", *OWN, "--preset", "v9"], "regolith: preset: 'v9' is not allowed; "
-     "allowed: boulders, v1, v2, v3, v4, wide"),
+     "allowed: boulders, v1, v2, v3, v4, v5, wide"),
     (["generate", *OWN, "--frames", "0"], "regolith: frames: '0' is not allowed; "
      "allowed: a whole number 1 … 1000000"),
     (["generate", *OWN, "--split", "dev"], "regolith: split: 'dev' is not allowed; "
