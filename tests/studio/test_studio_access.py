@@ -425,7 +425,7 @@ REFUSED = [
     (["--host", "no.such.host.invalid"], "host: 'no.such.host.invalid'", "a name or address of this machine"),
     (["--host", "192.0.2.1"], "host: '192.0.2.1'", "a name or address of this machine"),
     (["--token", "abc"], "token: '…'", "12 to 128 letters, digits or ._~-"),
-    (["--preset", "v9"], "preset: 'v9'", "boulders, v1, v2, v3, v4, wide"),
+    (["--preset", "v9"], "preset: 'v9'", "boulders, v1, v2, v3, v4, v5, wide"),
     (["--size", "9"], "size: '9'", "SIDE or WIDTHxHEIGHT in pixels, each 16 … 4096"),
     (["--workspace", "/proc/no"], "workspace: '/proc/no'", "a folder that can be written (No such file or directory)"),
 ]

@@ -166,7 +166,7 @@ def test_a_sweep_may_grow_and_keeps_its_preset(tmp_path: Path) -> None:
         (["--levels", "mild,0.5"], "levels: 'mild,0.5' is not allowed; "
          "allowed: two levels or more, each of another strength"),
         (["--levels", "mild"], "levels: 'mild' is not allowed; allowed: two levels or more, each of another strength"),
-        (["--preset", "v9"], "preset: 'v9' is not allowed; allowed: boulders, v1, v2, v3, v4, wide"),
+        (["--preset", "v9"], "preset: 'v9' is not allowed; allowed: boulders, v1, v2, v3, v4, v5, wide"),
         (["--frames", "0"], "frames: '0' is not allowed; allowed: a whole number 1 … 100000 frames"),
     ],
 )  # fmt: skip
