@@ -41,6 +41,7 @@ from regolith.lunar.render.base import (
     check_outputs,
     closed_after,
     run_through,
+    sampling,
 )
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.system import STOP_SIGNALS, peak_bytes
@@ -157,6 +158,7 @@ async def draw_task(
             clock.lap("start")
             _agree(task, result["renderer"])
             check_outputs(renderer, task.contract.extras)
+            sampling(renderer, task.contract.params.render.samples)
             with FrameWriter(task.split, task.part) as writer:
                 async with contextlib.aclosing(_frames(task, renderer, writer, clock, stopped, paused)) as frames:
                     async for index in frames:
@@ -256,6 +258,7 @@ async def _frames(
         return
     contract = task.contract
     params, seed, split, width, height = contract.params, contract.seed, contract.split, contract.width, contract.height
+    samples = sampling(renderer, params.render.samples)
     views = read_views(task.split, contract)
     done, _ = scan_lines(read_lines(task.part))
     scenes: dict[int, list[int]] = {}
@@ -285,7 +288,7 @@ async def _frames(
             apply_frame(stage, params, spec, width, height)
             clock.lap("aim")
             frame = await renderer.render_async(
-                width, height, quality=params.render.quality, outputs=frozenset(contract.extras)
+                width, height, quality=params.render.quality, outputs=frozenset(contract.extras), **samples
             )
             clock.lap("render")
             while writer.full:
