@@ -258,7 +258,6 @@ async def _frames(
         return
     contract = task.contract
     params, seed, split, width, height = contract.params, contract.seed, contract.split, contract.width, contract.height
-    samples = sampling(renderer, params.render.samples)
     views = read_views(task.split, contract)
     done, _ = scan_lines(read_lines(task.part))
     scenes: dict[int, list[int]] = {}
@@ -288,8 +287,9 @@ async def _frames(
             apply_frame(stage, params, spec, width, height)
             clock.lap("aim")
             frame = await renderer.render_async(
-                width, height, quality=params.render.quality, outputs=frozenset(contract.extras), **samples
-            )
+                width, height, quality=params.render.quality, outputs=frozenset(contract.extras),
+                samples=params.render.samples or None,
+            )  # fmt: skip
             clock.lap("render")
             while writer.full:
                 await renderer.update()

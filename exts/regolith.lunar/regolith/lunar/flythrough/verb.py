@@ -56,12 +56,13 @@ class Flythrough(FlythroughParams):
         shots = choose_shots(self)
         seed, split = shots.seed, shots.split
         numbers = still_numbers(self, len(shots.specs))
-        parts: dict[str, tuple[Params, Views, PictureSize]] = {"frames": (shots.params, shots.views, self.size)}
+        params = self._traced(shots.params)
+        parts: dict[str, tuple[Params, Views, PictureSize]] = {"frames": (params, shots.views, self.size)}
         if shots.stances and self.inset != "none" and shots.params.camera.rig == "mast":
-            parts["inset"] = (*shots.rides(self.inset), PictureSize(self.inset_px))
+            ridden, views = shots.rides(self.inset)
+            parts["inset"] = (self._traced(ridden), views, PictureSize(self.inset_px))
         if numbers:
-            parts["stills"] = (shots.params, shots.stills(numbers), self.still_size)
-        parts = {name: (self._traced(params), *rest) for name, (params, *rest) in parts.items()}
+            parts["stills"] = (params, shots.stills(numbers), self.still_size)
         for name, (params, views, size) in parts.items():
             begin(
                 params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height, seed=seed

@@ -225,9 +225,9 @@ class AppRenderer(Protocol):
         ...
 
     async def render_async(
-        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], **sampling: int
+        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], samples: int | None = None
     ) -> Frame:
-        """Render a frame (`Renderer.render`), with what `sampling` gives."""
+        """Render a frame (`Renderer.render`), with a number of samples a pixel or the quality's own."""
         ...
 
     async def mask_async(self, width: int, height: int) -> np.ndarray:
@@ -295,10 +295,11 @@ class AtOnce:
         return self._renderer.load(stage)
 
     async def render_async(
-        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], **sampling: int
+        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], samples: int | None = None
     ) -> Frame:
         """Render a frame."""
-        return self.render(width, height, quality=quality, outputs=outputs, **sampling)
+        asked = sampling(self, samples or 0)
+        return self.render(width, height, quality=quality, outputs=outputs, **asked)
 
     async def mask_async(self, width: int, height: int) -> np.ndarray:
         """Draw the classes."""
