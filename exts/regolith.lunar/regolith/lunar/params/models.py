@@ -46,7 +46,9 @@ class RenderParams(GrownGroup):
         "draft: 4 samples, direct light; default: 8 samples and one bounce; reference: 256 and brute force.",
     )
     samples: int = quantity(
-        0, "Samples a pixel, a power of two, bounced light finer with them, on RTX of paths; 0 for the quality's own.",
+        0,
+        "Samples a pixel, a power of two, with as much finer bounced light, on RTX by path tracing; 0 for the quality's "
+        "own.",
         ge=0, le=SAMPLES_MAX, later=True,
     )  # fmt: skip
     backend: BackendName = quantity(
