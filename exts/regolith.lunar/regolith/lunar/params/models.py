@@ -47,8 +47,8 @@ class RenderParams(GrownGroup):
     )
     samples: int = quantity(
         0,
-        "Samples a pixel, a power of two, with as much finer bounced light, on RTX by path tracing; 0 for the quality's "
-        "own.",
+        "Samples a pixel, a power of two, with as much finer bounced light, on RTX by path tracing; 0 for the "
+        "quality's own.",
         ge=0, le=SAMPLES_MAX, later=True,
     )  # fmt: skip
     backend: BackendName = quantity(
