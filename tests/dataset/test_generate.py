@@ -22,7 +22,7 @@ from regolith.lunar.dataset.outputs import file_name
 from regolith.lunar.dataset.plan import plan_chunks
 from regolith.lunar.dataset.survey import LOG
 from regolith.lunar.dataset.verify import verify
-from regolith.lunar.params import InputError, Interval, Params
+from regolith.lunar.params import InputError, Interval, Params, change_params
 
 
 @pytest.fixture
@@ -61,6 +61,28 @@ def test_the_left_picture_does_not_tell_whether_there_is_a_right_one(undisturbed
     assert not any("right" in name or "disparity" in name for name in plain)
     written = Contract.read(tmp_path / "val").parameters
     assert "baseline_m" not in written["camera"] and not written["dataset"].keys() & {"right", "disparity"}
+
+
+def test_a_number_of_samples_is_of_the_contract(undisturbed: Path, tmp_path: Path) -> None:
+    """Pictures change with it, labels do not; a split is gone on with by the number it was begun with."""
+
+    def sampled(count: int) -> Params:
+        return PARAMS.model_copy(update={"render": PARAMS.render.model_copy(update={"samples": count})})
+
+    draw(tmp_path, sampled(32))
+    few, many = digest(undisturbed), digest(tmp_path / "val")
+    assert [name for name in few if few[name] != many[name] and not name.startswith(("rgb", "right"))] == [
+        name for name in few if "/" not in name
+    ]
+    assert all(few[name] != many[name] for name in few if name.startswith("rgb"))
+    assert "samples" not in Contract.read(undisturbed).parameters["render"]
+    assert Contract.read(tmp_path / "val").params == sampled(32)
+    with pytest.raises(InputError, match=r"render\.samples: 64"):
+        draw(tmp_path, sampled(64))
+    with pytest.raises(
+        InputError, match=r"render\.samples: 24 is not allowed; allowed: 0, or a power of two up to 4096"
+    ):
+        change_params(PARAMS, {"render.samples": "24"})
 
 
 @pytest.mark.usefixtures("shadowing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from render_stage import aim_camera, aim_sun, make_stage, set_sensor
 
 from regolith.lunar.labels import REGOLITH, ROCK, SKY, count_classes
 from regolith.lunar.params import InputError
+from regolith.lunar.render.base import AtOnce, sampling
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.lens import Lens
@@ -362,3 +364,42 @@ def test_another_view_or_upload_compiles_nothing(fused: MitsubaRenderer, stage: 
             fused.render(32, 32)
             kernels = [one for one in dr.kernel_history() if one["type"] == dr.KernelType.JIT]
         assert len(kernels) >= 3 and all(one["cache_hit"] and not one["cache_disk"] for one in kernels)
+
+
+def test_more_samples_are_nearer_to_many(fused: MitsubaRenderer) -> None:
+    """In quality default, noise of bounced light among it; the quality's own number is what it is without one."""
+    stage = make_stage(model="hapke", bump=0.4)
+    aim_camera(stage, pitch=-20.0)
+    fused.load(stage)
+    many = fused.radiance(64, 48, samples=1024)
+    off = [float(np.sqrt(np.mean((fused.radiance(64, 48, samples=count) - many) ** 2))) for count in (8, 64, 256)]
+    assert off[0] > 2.0 * off[1] and off[1] > 1.5 * off[2]
+    np.testing.assert_array_equal(fused.radiance(64, 48, samples=8), fused.radiance(64, 48))
+
+
+def test_bounced_light_is_finer_with_more_samples(fused: MitsubaRenderer) -> None:
+    """Under a sun below the rocks' tops, what the shade of a rock gets is nearer to that of brute force."""
+    stage = make_stage(rocks=1)
+    aim_sun(stage, elevation=25.0, azimuth=0.0)
+    aim_camera(stage, pitch=-90.0, position=(3.2, 0.0, 3.0), fov=30.0)
+    fused.load(stage)
+    direct, full = (fused.radiance(96, 96, quality=quality, samples=256) for quality in ("draft", "reference"))
+    shade = (direct == 0.0) & (full > 0.0)
+    assert shade.sum() > 100
+    few, more = (float(np.abs(fused.radiance(96, 96, samples=count) - full)[shade].mean()) for count in (8, 1024))
+    assert more < few < full[shade].mean()
+
+
+def test_a_renderer_that_takes_no_number_of_samples_is_not_asked_for_one(fused: MitsubaRenderer) -> None:
+    """One as packages may have added it; the field is named before anything is drawn."""
+
+    class Plain:
+        baked = False
+
+        def render(self, width: int, height: int, *, quality: str = "default", outputs: Any = frozenset()) -> None:
+            raise AssertionError
+
+    plain: Any = Plain()
+    assert sampling(AtOnce(plain), 0) == {} and sampling(AtOnce(fused), 64) == {"samples": 64}
+    with pytest.raises(InputError, match=r"render\.samples: 64 is not allowed; allowed: 0: this renderer"):
+        sampling(AtOnce(plain), 64)

@@ -17,9 +17,11 @@ from render_stage import add_right, aim_camera, make_stage, set_sensor
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
 from regolith.lunar.render import rtx
+from regolith.lunar.render.base import Quality
 from regolith.lunar.render.mitsuba import MitsubaRenderer
 from regolith.lunar.render.product import ANNOTATORS
 from regolith.lunar.render.replicator import ReplicatorRenderer
+from regolith.lunar.render.rtx_quality import PATH_TRACING, path_tracing
 from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.render.viewport import ViewportFrames
 from regolith.lunar.stage import schema
@@ -216,6 +218,33 @@ def test_settings_hold_while_frames_are_taken(kit: KitApp) -> None:
     assert "/rtx/ambientOcclusion/enabled" not in values
     kit.app.version = "107.3"
     assert asyncio.run(run())["/rtx/rendermode"] == "RaytracedLighting"
+
+
+def test_a_number_of_samples_is_traced_as_paths(kit: KitApp) -> None:
+    """As many as are asked for, in steps of the orchestrator; OptiX denoises where the quality is the default one."""
+
+    async def run() -> None:
+        renderer = ReplicatorRenderer()
+        await renderer.load_async(make_stage())
+        asked: list[tuple[Quality, int, int, int]] = [
+            ("default", 512, 32, 16), ("draft", 8, 1, 8), ("reference", 64, 4, 16)
+        ]  # fmt: skip
+        for quality, samples, each, gathered in asked:
+            kit.rep.quirks.steps.clear()
+            await renderer.render_async(*SIZE, quality=quality, samples=samples)
+            assert kit.settings.get("/rtx/rendermode") == "PathTracing"
+            assert kit.settings.get("/rtx/pathtracing/spp") == each
+            assert kit.settings.get("/rtx/pathtracing/totalSpp") == samples == each * gathered
+            assert kit.settings.get("/rtx/pathtracing/optixDenoiser/enabled") is (quality == "default")
+            assert {count for count, _ in kit.rep.quirks.steps} == {gathered}
+        await renderer.render_async(*SIZE)
+        assert kit.settings.get("/rtx/rendermode") == rtx.real_time_mode()
+        with pytest.raises(InputError, match="samples: 6 is not allowed; allowed: a power of two"):
+            await renderer.render_async(*SIZE, samples=6)
+        await renderer.close_async()
+
+    asyncio.run(run())
+    assert path_tracing(256, denoised=False) == PATH_TRACING
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])

@@ -34,6 +34,7 @@ class Author(PresetVerb):
 
     def _written(self) -> dict[str, Any]:
         from regolith.lunar.render import open_renderer
+        from regolith.lunar.render.base import sampling
         from regolith.lunar.stage.edit import apply_frame
         from regolith.lunar.stage.ephemeris import sky_at
         from regolith.lunar.stage.save import save_stage
@@ -70,8 +71,9 @@ class Author(PresetVerb):
             plot_sizes(scene, sizes)
         result["sizes"] = str(sizes)
         with contextlib.closing(open_renderer(params.render.backend)) as renderer:
+            asked = sampling(renderer, params.render.samples)
             renderer.load(stage)
-            frame = renderer.render(width, height, quality=params.render.quality)
+            frame = renderer.render(width, height, quality=params.render.quality, **asked)
         made = PngInfo()
         made.add_text("Software", SOFTWARE)
         with refusing("out", picture, "file"), replacing(picture) as temporary:

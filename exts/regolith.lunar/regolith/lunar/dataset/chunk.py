@@ -41,6 +41,7 @@ from regolith.lunar.render.base import (
     check_outputs,
     closed_after,
     run_through,
+    sampling,
 )
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.system import STOP_SIGNALS, peak_bytes
@@ -157,6 +158,7 @@ async def draw_task(
             clock.lap("start")
             _agree(task, result["renderer"])
             check_outputs(renderer, task.contract.extras)
+            sampling(renderer, task.contract.params.render.samples)
             with FrameWriter(task.split, task.part) as writer:
                 async with contextlib.aclosing(_frames(task, renderer, writer, clock, stopped, paused)) as frames:
                     async for index in frames:
@@ -285,8 +287,9 @@ async def _frames(
             apply_frame(stage, params, spec, width, height)
             clock.lap("aim")
             frame = await renderer.render_async(
-                width, height, quality=params.render.quality, outputs=frozenset(contract.extras)
-            )
+                width, height, quality=params.render.quality, outputs=frozenset(contract.extras),
+                samples=params.render.samples or None,
+            )  # fmt: skip
             clock.lap("render")
             while writer.full:
                 await renderer.update()

@@ -15,12 +15,21 @@ import psutil
 
 from regolith.lunar.dataset.chunk import ChunkTask, open_embedded, run_task
 from regolith.lunar.jobs.companion import Companion
-from regolith.lunar.params import InputError
+from regolith.lunar.params import InputError, quantity
 from regolith.lunar.params.models import BACKENDS
 from regolith.lunar.render.backend import describe_ahead
 from regolith.lunar.system import split_command
 
 ExecutorName = Literal["processes", "in-process", "ray", "isaac"]
+
+EXECUTOR = quantity(
+    "processes",
+    "Where chunks run: a local process each, this process, tasks of a Ray cluster whose nodes share OUT, or a "
+    "command each that starts Isaac Sim.",
+)
+ADDRESS = quantity(None, "Address of the Ray cluster; left out, one on this machine.")
+COMMAND = quantity(None, "Command line of an Isaac Sim chunk; {task} stands for its task file.")
+"""Arguments of the verbs that draw: `executor`, `address` and `command` of `open_executor`."""
 
 
 class Running(Protocol):

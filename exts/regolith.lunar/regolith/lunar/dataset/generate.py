@@ -9,7 +9,7 @@ from typing import Any
 
 from regolith.lunar.dataset.chunked_run import ChunkedRun
 from regolith.lunar.dataset.contract import FRAMES_MAX
-from regolith.lunar.dataset.executors import ExecutorName, open_executor
+from regolith.lunar.dataset.executors import ADDRESS, COMMAND, EXECUTOR, ExecutorName, open_executor
 from regolith.lunar.dataset.run import begin
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.dataset.views import Views
@@ -30,13 +30,9 @@ class Generate(PresetVerb):
     size: PictureSize = quantity(PictureSize(256), "Size of the pictures.")
     seed: int = quantity(0, "Seed of the dataset.", ge=0)
     workers: int = quantity(1, "Chunks drawn at once.", ge=1, le=256)
-    executor: ExecutorName = quantity(
-        "processes",
-        "Where chunks run: a local process each, this process, tasks of a Ray cluster whose nodes share OUT, or a "
-        "command each that starts Isaac Sim.",
-    )
-    address: str | None = quantity(None, "Address of the Ray cluster; left out, one on this machine.")
-    command: str | None = quantity(None, "Command line of an Isaac Sim chunk; {task} stands for its task file.")
+    executor: ExecutorName = EXECUTOR
+    address: str | None = ADDRESS
+    command: str | None = COMMAND
     chunk_frames: int = quantity(200, "Frames of a chunk, rounded to whole scenes.", ge=1, le=100_000)
     retries: int = quantity(
         2, "Times a chunk is started again that ended, or stalled, without drawing a frame.", ge=0, le=100

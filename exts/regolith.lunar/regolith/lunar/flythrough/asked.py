@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from regolith.lunar.dataset.executors import ADDRESS, COMMAND, EXECUTOR, ExecutorName
 from regolith.lunar.params import CameraView, PictureSize, PresetVerb, quantity
 from regolith.lunar.params.fields import cross_field, words_of
 from regolith.lunar.randomize import Split
@@ -73,6 +74,9 @@ class FlythroughParams(PresetVerb):
     split: Split = quantity("train_dr", "Split the scene belongs to; with --drive that of the drive.")
     scene: int = quantity(0, "Number of the scene in its split; with --drive that of the drive.", ge=0, le=10_000)
     workers: int = quantity(1, "Chunks of frames drawn at once.", ge=1, le=256)
+    executor: ExecutorName = EXECUTOR
+    address: str | None = ADDRESS
+    command: str | None = COMMAND
     out: Path = quantity(Path("out/flythrough"), "Folder of frames, overlays and the film.")
     events: bool = quantity(False, "Print one JSON event a line on stdout instead of a progress bar.")
 

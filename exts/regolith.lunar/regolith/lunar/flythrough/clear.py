@@ -7,7 +7,7 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from regolith.lunar.params import InputError
 from regolith.lunar.stage.camera import check_lens, rover_gap
-from regolith.lunar.stage.scene import Scene
+from regolith.lunar.stage.scene import Surroundings
 from regolith.lunar.stage.spec import Stance
 
 RISE_S = 0.7
@@ -16,7 +16,7 @@ MARGIN_M = 0.02
 """Height above the least that is allowed [m]: the ground is looked at between the places where it is asked, too."""
 
 
-def keep_clear(scene: Scene, eye_m: np.ndarray, fps: int) -> np.ndarray:
+def keep_clear(scene: Surroundings, eye_m: np.ndarray, fps: int) -> np.ndarray:
     """Lift lenses over ground and rocks, to `camera.clearance_m` and more.
 
     Args:
@@ -41,7 +41,7 @@ def keep_clear(scene: Scene, eye_m: np.ndarray, fps: int) -> np.ndarray:
     return lifted
 
 
-def _floor(scene: Scene, eye: np.ndarray) -> float:
+def _floor(scene: Surroundings, eye: np.ndarray) -> float:
     """Lowest height of a lens at its place that is clear of the ground and over every rock beside it [m]."""
     clearance = scene.params.camera.clearance_m
     check_lens(scene, np.array([eye[0], eye[1], np.inf]))  # beyond the working area there may be no ground
@@ -54,7 +54,7 @@ def _floor(scene: Scene, eye: np.ndarray) -> float:
     return top + clearance
 
 
-def check_off_rover(scene: Scene, eye_m: np.ndarray, stances: list[Stance], time_s: np.ndarray) -> None:
+def check_off_rover(scene: Surroundings, eye_m: np.ndarray, stances: list[Stance], time_s: np.ndarray) -> None:
     """Refuse a way that comes nearer to a rover than `camera.clearance_m`.
 
     Args:

@@ -15,6 +15,7 @@ from regolith.lunar.files import file_digest
 from regolith.lunar.flythrough.asked import FRAMES_MAX, FlythroughParams
 from regolith.lunar.flythrough.clear import check_off_rover, keep_clear
 from regolith.lunar.flythrough.keyframes import Keyframes, read_keyframes
+from regolith.lunar.flythrough.surroundings import parameters_shown, read_surroundings
 from regolith.lunar.flythrough.way import Way, about_rover, over_waypoints, through_keys, unwrapped
 from regolith.lunar.params import InputError, Interval, Params, UtcSpan
 from regolith.lunar.physics.asked import read_places
@@ -25,6 +26,7 @@ from regolith.lunar.randomize import draw_scene, frame_intervals, frame_seed, li
 from regolith.lunar.stage.camera import mounted
 from regolith.lunar.stage.ephemeris import sky_at
 from regolith.lunar.stage.lens import check_lens
+from regolith.lunar.stage.scene import Surroundings
 from regolith.lunar.stage.spec import FrameSpec, Stance
 
 AIM_M = 0.95
@@ -99,6 +101,8 @@ def choose_shots(asked: FlythroughParams) -> Shots:
         seed, split, scene = driven.seed, driven.split, driven.scene
         if not rides:
             params = params.model_copy(update={"rover": params.rover.model_copy(update={"model": "viper"})})
+        if driven.stage is not None and asked.executor == "isaac":
+            raise InputError("executor", "isaac", "another, with a drive over --stage: its fine ground is not meshes")
         _check_scene(driven, params)
     seconds = asked.seconds if keyframes is None else keyframes.seconds
     count = round(seconds * asked.fps)
@@ -110,11 +114,17 @@ def choose_shots(asked: FlythroughParams) -> Shots:
     about = {"made_by": "flythrough", "chosen": list(CAMERA)}
     if driven is not None:
         about["drive_sha256"] = file_digest(driven.trajectory)
+        if driven.stage is not None:
+            about |= {"stage": str(driven.stage), "stage_sha256": driven.stage_sha256}
     if rides:
         carried = [mounted(lit, params.camera.view, stance) for stance in stances]
         way = None
     else:
-        way, carried = _way(asked, params, (seed, split, scene), keyframes, stances, time_s), [lit] * count
+        if driven is not None and driven.stage is not None:
+            around = read_surroundings(driven.stage, params)
+        else:
+            around = _built(params, seed, split, scene)
+        way, carried = _way(asked, around, keyframes, stances, time_s), [lit] * count
     sun, utc = _sun(asked, params, split, way, count)
     if sun is not None:
         about["chosen"] += SUN
@@ -189,18 +199,21 @@ def drive_stances(driven: Driven, time_s: np.ndarray) -> list[Stance]:
     return [stance_at({name: column[index] for name, column in joined.items()}) for index in range(len(time_s))]
 
 
+def _built(params: Params, seed: int, split: str, number: int) -> Surroundings:
+    """A scene of a split."""
+    from regolith.lunar.stage.author import build_scene
+
+    return build_scene(narrowed(params, split), draw_scene(params, seed, split, number))
+
+
 def _way(
     asked: FlythroughParams,
-    params: Params,
-    key: tuple[int, str, int],
+    scene: Surroundings,
     keyframes: Keyframes | None,
     stances: list[Stance],
     time_s: np.ndarray,
 ) -> Way:
     """The way of a camera that nobody carries, clear of ground, rocks and rover."""
-    from regolith.lunar.stage.author import build_scene
-
-    scene = build_scene(narrowed(params, key[1]), draw_scene(params, *key))
     ground = scene.terrain.height
     aim = np.array([[each.x_m, each.y_m, each.z_m + AIM_M] for each in stances]) if stances else None
     if keyframes is not None:
@@ -257,10 +270,13 @@ def _sun(
 
 
 def _check_scene(driven: Driven, params: Params) -> None:
-    """Refuse parameters of another scene than the drive's."""
+    """Refuse parameters of another scene than the drive's: of the split, or by what the stage file says of itself."""
     own = params.model_dump(mode="json")
+    theirs = driven.parameters if driven.stage is None else parameters_shown(driven.stage)
+    if theirs is None:
+        return
     for group in SCENE_GROUPS:
-        if (found := first_difference(driven.parameters.get(group), own[group], group)) is not None:
+        if (found := first_difference(theirs.get(group), own[group], group)) is not None:
             field, old, new = found
             raise InputError(field, new, f"{old!r}, as the scene of the drive has it")
 

@@ -19,6 +19,7 @@ from regolith.lunar.jobs.events import Emit
 from regolith.lunar.jobs.progress import show
 from regolith.lunar.params import InputError, Params, PictureSize, sole_folder
 from regolith.lunar.params.fields import words_of
+from regolith.lunar.params.models import SAMPLES
 from regolith.lunar.perception.session import Segmenter
 
 PARTS = ("frames", "inset", "stills")
@@ -55,11 +56,13 @@ class Flythrough(FlythroughParams):
         shots = choose_shots(self)
         seed, split = shots.seed, shots.split
         numbers = still_numbers(self, len(shots.specs))
-        parts: dict[str, tuple[Params, Views, PictureSize]] = {"frames": (shots.params, shots.views, self.size)}
+        params = self._traced(shots.params)
+        parts: dict[str, tuple[Params, Views, PictureSize]] = {"frames": (params, shots.views, self.size)}
         if shots.stances and self.inset != "none" and shots.params.camera.rig == "mast":
-            parts["inset"] = (*shots.rides(self.inset), PictureSize(self.inset_px))
+            ridden, views = shots.rides(self.inset)
+            parts["inset"] = (self._traced(ridden), views, PictureSize(self.inset_px))
         if numbers:
-            parts["stills"] = (shots.params, shots.stills(numbers), self.still_size)
+            parts["stills"] = (params, shots.stills(numbers), self.still_size)
         for name, (params, views, size) in parts.items():
             begin(
                 params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height, seed=seed
@@ -69,10 +72,18 @@ class Flythrough(FlythroughParams):
             with show(self.events, f"flythrough {name}", "frames") as emit:
                 done = generate(
                     params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height,
-                    seed=seed, workers=self.workers, views=views, emit=emit,
+                    seed=seed, workers=self.workers, executor=self.executor, address=self.address,
+                    command=self.command, views=views, emit=emit,
                 )  # fmt: skip
             drawn[name] = {key: done[key] for key in ("split", "frames", "drawn")}
         return drawn
+
+    def _traced(self, params: Params) -> Params:
+        """Parameters of what is rendered: in Isaac Sim with a number of samples, for which RTX traces paths."""
+        if self.executor != "isaac" or params.render.samples:
+            return params
+        samples = {"samples": SAMPLES[params.render.quality]}
+        return params.model_copy(update={"render": params.render.model_copy(update=samples)})
 
     def _overlay(self, model: Segmenter, emit: Emit) -> dict[str, Any]:
         """Draw what is missing of the overlays."""

@@ -26,6 +26,9 @@ from regolith.lunar.params.scene import CraterParams, GroundParams, ReliefParams
 
 BACKENDS = ("auto", "llvm", "scalar", "cuda")
 """Back ends of the embedded renderer."""
+SAMPLES = {"draft": 4, "default": 8, "reference": 256}
+"""Samples per pixel of each quality, where `render.samples` asks for no other number."""
+SAMPLES_MAX = 4096
 
 
 if TYPE_CHECKING:
@@ -35,17 +38,30 @@ else:
     BackendName = Literal[(*BACKENDS, *_PLUGINS)]
 
 
-class RenderParams(Group):
+class RenderParams(GrownGroup):
     """The renderer's settings."""
 
     quality: Literal["draft", "default", "reference"] = quantity(
         "default",
         "draft: 4 samples, direct light; default: 8 samples and one bounce; reference: 256 and brute force.",
     )
+    samples: int = quantity(
+        0,
+        "Samples a pixel, a power of two, with as much finer bounced light, on RTX by path tracing; 0 for the "
+        "quality's own.",
+        ge=0, le=SAMPLES_MAX, later=True,
+    )  # fmt: skip
     backend: BackendName = quantity(
         "auto",
         "Back end of the embedded renderer, auto the fastest that works here; or a renderer that a plug-in adds.",
     )
+
+    @field_validator("samples", mode="after")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise cross_field("", value, f"0, or a power of two up to {SAMPLES_MAX}")
+        return value
 
     @field_validator("backend", mode="wrap")  # in an `Annotated`, `typing` would keep the module alive in Kit
     @classmethod

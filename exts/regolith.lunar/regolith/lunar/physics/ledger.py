@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from regolith.lunar.files import append_lines, write_bytes
+from regolith.lunar.files import append_lines, file_digest, write_bytes
 from regolith.lunar.params import InputError
 from regolith.lunar.reading import JSON_BYTES, read_text
 
@@ -58,6 +58,10 @@ class Driven(NamedTuple):
     seed: int
     parameters: dict[str, Any]
     """Parameters of the scene, as plain values."""
+    stage: Path | None = None
+    """Stage file that was driven over; None for a scene of the split."""
+    stage_sha256: str = ""
+    """Its hash when it was."""
 
 
 def find_driven(path: Path, field: str) -> Driven:
@@ -68,18 +72,37 @@ def find_driven(path: Path, field: str) -> Driven:
         field: Argument that names it, for errors.
 
     Raises:
-        InputError: There is none, or it was driven over a stage of its own (`--stage`).
+        InputError: There is none, or the stage file that it was driven over (`--stage`) is no longer what it was.
     """
+    found = _read_driven(path)
+    if found is None:
+        allowed = f"a trajectory beside the {LEDGER} of its `regolith traverse`, or their folder"
+        raise InputError(field, str(path), allowed)
+    if found.stage is not None:
+        try:
+            there = file_digest(found.stage) == found.stage_sha256
+        except OSError:
+            there = False
+        if not there:
+            raise InputError(field, str(path), f"a drive whose stage, {found.stage}, is there as it was driven over")
+    return found
+
+
+def _read_driven(path: Path) -> Driven | None:
+    """Read the first drive of a folder, or that of a trajectory; None where there is none."""
     folder, name = (path, None) if path.is_dir() else (path.parent, path.name)
     try:
         head, *lines = (json.loads(line) for line in read_text(folder / LEDGER, JSON_BYTES).splitlines())
         runs = [run for run in lines if name in (None, run["trajectory"])]
         asked, parameters = head["arguments"], head["parameters"]
-        if runs and asked["stage"] is None and (folder / runs[0]["trajectory"]).is_file():
-            run = runs[0]
-            trajectory = folder / run["trajectory"]
-            return Driven(trajectory, int(run["scene"]), str(asked["split"]), int(asked["seed"]), dict(parameters))
+        if not runs or not (folder / runs[0]["trajectory"]).is_file():
+            return None
+        run, stage = runs[0], asked["stage"]
+        found = Driven(
+            folder / run["trajectory"], int(run["scene"]), str(asked["split"]), int(asked["seed"]), dict(parameters)
+        )
+        if stage is None:
+            return found
+        return found._replace(stage=Path(stage).resolve(), stage_sha256=str(head["files"]["stage"]))
     except (OSError, ValueError, KeyError, TypeError):
-        pass
-    allowed = f"a trajectory beside the {LEDGER} of its `regolith traverse`, or their folder, and not of --stage"
-    raise InputError(field, str(path), allowed)
+        return None

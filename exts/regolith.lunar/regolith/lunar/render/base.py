@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -51,6 +52,21 @@ def check_outputs(renderer: object, outputs: Iterable[str]) -> None:
     if missing:
         allowed = f"false: this renderer draws no {', '.join(missing)}, the embedded one does"
         raise InputError(f"dataset.{missing[0]}", True, allowed)
+
+
+def sampling(renderer: Any, samples: int) -> dict[str, Any]:
+    """Argument of `Renderer.render` that asks for a number of samples a pixel; none for 0, the quality's own.
+
+    Raises:
+        InputError: The renderer takes no number of samples.
+    """
+    if not samples:
+        return {}
+    if "samples" not in inspect.signature(renderer.render).parameters:
+        raise InputError(
+            "render.samples", samples, "0: this renderer takes no number of samples, the embedded one does"
+        )
+    return {"samples": samples}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +174,9 @@ class Renderer(Protocol):
     ) -> Frame:
         """Render the stage's camera.
 
+        One that also takes `samples`, a number of samples a pixel instead of the quality's, is asked by it where
+        `render.samples` is set (`sampling`).
+
         Args:
             width: Picture width in pixels.
             height: Picture height in pixels; pixels are square, the vertical field of view follows.
@@ -205,8 +224,10 @@ class AppRenderer(Protocol):
         """Take a stage (`Renderer.load`)."""
         ...
 
-    async def render_async(self, width: int, height: int, *, quality: Quality, outputs: frozenset[str]) -> Frame:
-        """Render a frame (`Renderer.render`)."""
+    async def render_async(
+        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], samples: int | None = None
+    ) -> Frame:
+        """Render a frame (`Renderer.render`), with a number of samples a pixel or the quality's own."""
         ...
 
     async def mask_async(self, width: int, height: int) -> np.ndarray:
@@ -255,7 +276,7 @@ class AtOnce:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer, self.baked = renderer, renderer.baked
-        self.lacks = getattr(renderer, "lacks", frozenset())
+        self.lacks, self.render = getattr(renderer, "lacks", frozenset()), renderer.render
 
     def describe(self) -> dict[str, Any]:
         """Describe the renderer."""
@@ -273,9 +294,12 @@ class AtOnce:
         """Give the renderer a stage."""
         return self._renderer.load(stage)
 
-    async def render_async(self, width: int, height: int, *, quality: Quality, outputs: frozenset[str]) -> Frame:
+    async def render_async(
+        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], samples: int | None = None
+    ) -> Frame:
         """Render a frame."""
-        return self._renderer.render(width, height, quality=quality, outputs=outputs)
+        asked = sampling(self, samples or 0)
+        return self.render(width, height, quality=quality, outputs=outputs, **asked)
 
     async def mask_async(self, width: int, height: int) -> np.ndarray:
         """Draw the classes."""

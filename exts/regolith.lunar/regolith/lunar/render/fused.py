@@ -11,7 +11,7 @@ import numpy as np
 
 from regolith.lunar.render.compile import Geometry
 from regolith.lunar.render.denoise import REDUCTION, denoise, enlarge
-from regolith.lunar.render.kernel import Kernels
+from regolith.lunar.render.kernel import BOUNCE_DIRECTIONS, Kernels
 from regolith.lunar.render.scene import DrawOptions, Labels, check_wanted
 from regolith.lunar.render.view import View
 
@@ -73,8 +73,7 @@ class FusedScene:
         small = None
         w, h = math.ceil(width / REDUCTION), math.ceil(height / REDUCTION)
         if bounced:
-            small = kernels.bounce(kernels.opaque(view, w, h), w * h)
-            dr.eval(small)
+            small = self._bounce(view, w, h, options)
         found = _labels(centres, width, height) if options.labels else None
         radiance = np.array(_joined(totals)).reshape(height, width) * np.float32(chunk / samples)
         if small is not None:
@@ -86,6 +85,17 @@ class FusedScene:
             clean = denoise(light.numpy().reshape(h, w), guide, weight, threads=options.threads)
             radiance += albedo * enlarge(clean, weight, width=width, height=height)
         return radiance, found
+
+    def _bounce(self, view: View, width: int, height: int, options: DrawOptions) -> tuple[Any, Any, Any]:
+        """Bounced light of a reduced picture (`kernel.Kernels.bounce`), from as many directions as are asked for."""
+        opaque, times = self.kernels.opaque(view, width, height), options.finer
+        light, hits, normal = self.kernels.bounce(opaque, width * height)
+        dr.eval(light, hits, normal)
+        for number in range(1, times):
+            light += self.kernels.bounce(opaque, width * height, first=number * BOUNCE_DIRECTIONS)[0]
+            dr.eval(light)
+            check_wanted(options.stop)
+        return (light if times == 1 else light * (1.0 / times)), hits, normal
 
 
 def _labels(centres: list[dict[str, Any]], width: int, height: int) -> Labels:

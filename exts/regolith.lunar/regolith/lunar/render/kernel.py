@@ -298,8 +298,13 @@ class Kernels:
             light += albedo * self._bounced(view, hit, values, normal, eye, seed, index, valid)
         return dr.block_sum(dr.select(valid, light, 0.0), samples) * (1.0 / samples)
 
-    def bounce(self, view: _Opaque, pixels: int) -> tuple[Any, Any, Vector]:
+    def bounce(self, view: _Opaque, pixels: int, *, first: int = 0) -> tuple[Any, Any, Vector]:
         """One-bounce radiance per unit normal albedo at the centres of a (reduced) picture.
+
+        Args:
+            view: The picture.
+            pixels: Its pixels.
+            first: Number of the first of the `BOUNCE_DIRECTIONS` directions it is the mean of.
 
         Returns:
             Radiance, share of hits (0 or 1), shading normal; each Float, size pixels.
@@ -308,6 +313,8 @@ class Kernels:
         thread = dr.arange(mi.UInt32, pixels * samples)
         pixel = thread // samples
         index = thread - pixel * samples
+        if first:
+            index += dr.opaque(mi.UInt32, first)
         seed = mixed(pixel, view.seed, 0x51)
         direction = self._ray(view, pixel, 0.5, 0.5)
         valid, _, hit, _ = self._hit(view.origin, direction, coherent=True)
@@ -318,9 +325,9 @@ class Kernels:
         normal = tuple(dr.select(valid, x, 0.0) for x in hit.ns)
         hits = dr.select(valid, mi.Float(1.0), 0.0)
         dr.eval(light, hits, normal)  # one launch for all of them
-        first = dr.arange(mi.UInt32, pixels) * samples
-        nx, ny, nz = (dr.gather(mi.Float, x, first) for x in normal)
-        return dr.block_sum(light, samples) * (1.0 / samples), dr.gather(mi.Float, hits, first), (nx, ny, nz)
+        head = dr.arange(mi.UInt32, pixels) * samples
+        nx, ny, nz = (dr.gather(mi.Float, x, head) for x in normal)
+        return dr.block_sum(light, samples) * (1.0 / samples), dr.gather(mi.Float, hits, head), (nx, ny, nz)
 
     def centre(self, view: _Opaque, pixels: int, *, albedo: bool, start: int = 0) -> dict[str, Any]:
         """Labels of the ray through the centre of `pixels` pixels from number `start` on.

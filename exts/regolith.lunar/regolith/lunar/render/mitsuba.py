@@ -11,6 +11,7 @@ import numpy as np
 from regolith.lunar.labels import SKY
 from regolith.lunar.machine import cores
 from regolith.lunar.params import InputError
+from regolith.lunar.params.models import SAMPLES
 from regolith.lunar.render.backend import NAME, VARIANTS, Backend, choose_backend, describe_backend
 from regolith.lunar.render.base import Frame, Quality
 from regolith.lunar.render.compile import Geometry, read_geometry, read_placements
@@ -25,9 +26,6 @@ from regolith.lunar.stage.truth import TRUTHS
 
 if TYPE_CHECKING:
     from pxr import Usd
-
-SAMPLES: dict[Quality, int] = {"draft": 4, "default": 8, "reference": 256}
-"""Samples per pixel of each quality."""
 
 
 def _fused(geometry: Geometry) -> CompiledScene:
@@ -127,7 +125,7 @@ class MitsubaRenderer:
             quality: draft (4 samples, direct light), default (8 samples, reduced one-bounce pass) or reference (256
                 samples, brute-force bounce).
             outputs: Which of depth, normals, instance, right, disparity, shadow, crater, slope and hazard to return.
-            samples: Samples per pixel instead of the quality's; a power of two.
+            samples: Samples per pixel instead of the quality's, and bounced light as much finer; a power of two.
             stop: Asked every few milliseconds whether to give the picture up. It changes no pixel.
 
         Raises:

@@ -30,7 +30,7 @@ from regolith.lunar.render.base import Frame, Quality, check_outputs, run_throug
 from regolith.lunar.render.capture_layer import CaptureLayer
 from regolith.lunar.render.develop import add_stars, develop_view
 from regolith.lunar.render.product import Products
-from regolith.lunar.render.rtx_quality import PATH_TRACING, SUBFRAMES, gathered_frames
+from regolith.lunar.render.rtx_quality import PATH_TRACING, SUBFRAMES, gathered_frames, mode_of
 from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.render.stereo import RightCamera, read_right
 from regolith.lunar.render.view import View, read_view
@@ -139,21 +139,24 @@ class ReplicatorRenderer:
         return await self._load(stage, self._guest)
 
     def render(
-        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset()
-    ) -> Frame:
-        """Render the stage's camera (`Renderer.render`).
+        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset(),
+        samples: int | None = None,
+    ) -> Frame:  # fmt: skip
+        """Render the stage's camera (`Renderer.render`); with a number of samples by path tracing (`mode_of`).
 
         Raises:
-            InputError: A size or quality that is not allowed, no stage, or a lens this Kit does not have.
+            InputError: A size, quality or number of samples that is not allowed, no stage, or a lens this Kit does not
+                have.
             RuntimeError: Replicator returned nothing, or not what was asked for.
         """
-        return run_through(self._render(width, height, quality, outputs, rtx.Owner()))
+        return run_through(self._render(width, height, quality, samples, outputs, rtx.Owner()))
 
     async def render_async(
-        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset()
-    ) -> Frame:
+        self, width: int, height: int, *, quality: Quality = "default", outputs: frozenset[str] = frozenset(),
+        samples: int | None = None,
+    ) -> Frame:  # fmt: skip
         """`render` beside an app that runs by itself."""
-        return await self._render(width, height, quality, outputs, self._guest)
+        return await self._render(width, height, quality, samples, outputs, self._guest)
 
     def mask(self, width: int, height: int) -> np.ndarray:
         """Draw the classes the stage's camera sees (`Renderer.mask`)."""
@@ -183,9 +186,8 @@ class ReplicatorRenderer:
         if self.picture != "hdr":
             raise InputError("picture", self.picture, "hdr: radiance is linear")
         async with self._closed_on_failure():
-            self._prepare(width, height, quality)
-            count = subframes or gathered_frames()[quality]
-            taken = await self._take(width, height, {schema.CAMERA: {"hdr", *LABELS}}, count, self._guest)
+            _, own = self._prepare(width, height, quality)
+            taken = await self._take(width, height, {schema.CAMERA: {"hdr", *LABELS}}, subframes or own, self._guest)
         return annotations.radiance(taken[schema.CAMERA]["hdr"], self.gain)
 
     async def aside(self, work: Callable[[], _T]) -> _T:
@@ -276,16 +278,16 @@ class ReplicatorRenderer:
             raise
 
     async def _render(
-        self, width: int, height: int, quality: Quality, outputs: frozenset[str], pace: rtx.Pace
+        self, width: int, height: int, quality: Quality, samples: int | None, outputs: frozenset[str], pace: rtx.Pace
     ) -> Frame:
         check_outputs(self, sorted(outputs))
         async with self._closed_on_failure():
-            view = self._prepare(width, height, quality)
+            view, subframes = self._prepare(width, height, quality, samples)
             wanted = {schema.CAMERA: {self.picture, *LABELS, *(outputs - {*PAIR})}}
             right = self._prepare_right(view, width, height) if outputs & {*PAIR} else None
             if "right" in outputs:
                 wanted[schema.CAMERA_RIGHT] = {self.picture, *LABELS}
-            taken = await self._take(width, height, wanted, gathered_frames()[quality], pace)
+            taken = await self._take(width, height, wanted, subframes, pace)
         arrays = annotations.settled(taken[schema.CAMERA])
         if right is not None and "right" in outputs:
             arrays["right"] = self._picture(taken[schema.CAMERA_RIGHT], right.view)
@@ -306,21 +308,23 @@ class ReplicatorRenderer:
             self._prepare(width, height, "draft")
             return (await self._take(width, height, {schema.CAMERA: {*LABELS}}, 1, pace))[schema.CAMERA]["mask"]
 
-    def _prepare(self, width: int, height: int, quality: Quality) -> View:
-        """Read the view off the stage, and put lens, neutral exposure and render mode in place."""
+    def _prepare(self, width: int, height: int, quality: Quality, samples: int | None = None) -> tuple[View, int]:
+        """Put lens, neutral exposure and render mode in place; the view on the stage, and the frames to gather."""
         if quality not in SUBFRAMES:
             raise InputError("quality", quality, ", ".join(SUBFRAMES))
         for field, value in (("width", width), ("height", height)):
             if not 1 <= value <= 8192:
                 raise InputError(field, value, "1 … 8192 pixels")
+        if samples is not None and (samples < 1 or samples & (samples - 1)):
+            raise InputError("samples", samples, "a power of two")
         self.check()
         assert self._stage is not None and self._layer is not None and self._settings is not None
         if not self._stage.GetPrimAtPath(schema.CAMERA):
             raise InputError("stage", self._stage.GetRootLayer().identifier, f"a stage with {schema.CAMERA}")
         view = self._equip(schema.CAMERA, read_view(self._stage, ()), width, height)
-        mode = PATH_TRACING if quality == "reference" else {"/rtx/rendermode": rtx.real_time_mode()}
+        mode, subframes = mode_of(quality, samples)
         self._settings.set(rtx.capture_settings() | mode)  # opening a stage brings settings of its own
-        return view
+        return view, subframes
 
     def _prepare_right(self, left: View, width: int, height: int) -> RightCamera:
         """Read what the right camera sees, and put its lens and neutral exposure in place."""

@@ -401,6 +401,7 @@ class ScalarScene:
             radiance += arrays["earthlit"] * share["earthlit"]
         if options.quality != "draft":
             count = REFERENCE_DIRECTIONS if options.quality == "reference" else DIRECTIONS
+            count *= options.finer
             radiance += arrays["albedo"] * self._bounce(view, width, height, count, options.threads)
         found = Labels(**{field.name: arrays[field.name] for field in dataclasses.fields(Labels)})
         return radiance, found if options.labels else None

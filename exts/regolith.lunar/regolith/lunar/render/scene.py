@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from regolith.lunar.params.models import SAMPLES
 from regolith.lunar.render.base import Quality, StoppedError
 from regolith.lunar.render.view import View
 
@@ -40,6 +41,11 @@ class DrawOptions:
     """Whether to return labels; they cost a ray a pixel."""
     stop: Callable[[], bool] | None
     """Asked between two launches whether to give the picture up. It changes no pixel."""
+
+    @property
+    def finer(self) -> int:
+        """Times the samples of the quality, 1 at least: bounced light is taken from so many times its directions."""
+        return max(self.samples // SAMPLES[self.quality], 1)
 
 
 class CompiledScene(Protocol):

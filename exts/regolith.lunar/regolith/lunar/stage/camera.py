@@ -17,7 +17,7 @@ from regolith.lunar.stage.spec import FrameSpec, Stance
 from regolith.lunar.stage.stereo import baseline_m
 
 if TYPE_CHECKING:
-    from regolith.lunar.stage.scene import Scene
+    from regolith.lunar.stage.scene import Scene, Surroundings
 
 VIEW = ("height_m", "pitch_deg", "roll_deg", "heading_deg", "fov_deg")
 """Values of a frame that its place depends on."""
@@ -216,7 +216,7 @@ def right_offset(
     return baseline * matrix[0, :3] if baseline > 0.0 else None
 
 
-def check_lens(scene: Scene, lens: np.ndarray) -> None:
+def check_lens(scene: Surroundings, lens: np.ndarray) -> None:
     """Refuse a place where no camera can be: outside the working area, in a rock, too near a surface.
 
     It is less than `place_camera` asks for: the lens may be further than `camera.roam_m` from the origin, and a rock
@@ -276,7 +276,7 @@ def _has_ground(scene: Scene, lens: np.ndarray) -> bool:
     return abs(lens[0]) <= grid.half_x - clearance and abs(lens[1]) <= grid.half_y - clearance
 
 
-def _clear_of_ground(scene: Scene, lens: np.ndarray, clearance: float) -> bool:
+def _clear_of_ground(scene: Surroundings, lens: np.ndarray, clearance: float) -> bool:
     offset = np.linspace(-clearance, clearance, 9)
     dx, dy = (part.ravel() for part in np.meshgrid(offset, offset))
     ground = scene.terrain.height(lens[0] + dx, lens[1] + dy)
@@ -285,7 +285,7 @@ def _clear_of_ground(scene: Scene, lens: np.ndarray, clearance: float) -> bool:
     return bool((dx**2 + dy**2 + (lens[2] - ground) ** 2 >= clearance**2).all())
 
 
-def _clear_of_rocks(scene: Scene, lens: np.ndarray, clearance: float) -> bool:
+def _clear_of_rocks(scene: Surroundings, lens: np.ndarray, clearance: float) -> bool:
     rocks = scene.rocks
     beside = np.hypot(*(rocks.position[:, :2] - lens[:2]).T) < rocks.radius + clearance
     for index in np.flatnonzero(beside):

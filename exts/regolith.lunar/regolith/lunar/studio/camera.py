@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from regolith.lunar.params import InputError, Params
-from regolith.lunar.render.base import Frame, Quality, Renderer, StoppedError
+from regolith.lunar.render.base import Frame, Quality, Renderer, StoppedError, sampling
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.spec import FrameSpec
 
@@ -336,8 +336,9 @@ class RoverCamera:
     def _frame(self, renderer: Draws, wish: _Wish, step: int, masked: bool) -> Frame:
         if step == len(STEPS):
             return renderer.render(
-                wish.width, wish.height, quality=wish.params.render.quality, outputs=DEPTH, stop=self._stale
-            )
+                wish.width, wish.height, quality=wish.params.render.quality, outputs=DEPTH,
+                samples=wish.params.render.samples or None, stop=self._stale,
+            )  # fmt: skip
         width, height = quick_size(wish.width, wish.height)
         samples = STEPS[step]
         if masked:
@@ -353,8 +354,12 @@ class _Whole:
         self._renderer = renderer
         self.load, self.close = renderer.load, renderer.close
 
-    def render(self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], **_: Any) -> Frame:
-        return self._renderer.render(width, height, quality=quality, outputs=outputs)
+    def render(
+        self, width: int, height: int, *, quality: Quality, outputs: frozenset[str], samples: int | None = None,
+        **_: Any,
+    ) -> Frame:  # fmt: skip
+        asked = sampling(self._renderer, samples or 0)
+        return self._renderer.render(width, height, quality=quality, outputs=outputs, **asked)
 
     def preview(self, width: int, height: int, **_: Any) -> np.ndarray:
         return self._renderer.render(width, height, quality="draft").rgb
