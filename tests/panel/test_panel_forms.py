@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from regolith.lunar.dataset.generate import Generate
+from regolith.lunar.panel.film import DECIDED, ELSEWHERE
 from regolith.lunar.panel.forms import SECTIONS, SOURCES, Field, FormSource, Section, build_sections
 from regolith.lunar.panel.values import flatten
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, quantity
@@ -117,4 +118,6 @@ def test_sources_hide_only_what_the_panel_sets_itself() -> None:
     table = {name for name in CurriculumParams.model_fields if name.startswith(PREFIX)}
     plumbing = set(PresetVerb.model_fields) | {"events"} | table
     only = {"engine"}  # there is one to choose from
-    assert all(names <= plumbing | {"model", "preset", "threads"} | only for names in hidden.values())
+    assert all(
+        names <= plumbing | {"model", "preset", "threads"} | only | DECIDED | ELSEWHERE for names in hidden.values()
+    )

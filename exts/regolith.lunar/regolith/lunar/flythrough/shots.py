@@ -124,7 +124,7 @@ def choose_shots(asked: FlythroughParams) -> Shots:
             values |= dict(zip(SUN, (float(sun[index, 0]), float(sun[index, 1] % 360.0)), strict=True))
         if way is not None:
             x, y, z = way.eye_m[index].tolist()
-            values |= _angles(way, index)
+            values |= view_values(way, index)
             stance = stance and dataclasses.replace(stance, carries=False)
             spec = dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z)  # noqa: PLW2901
         specs.append(
@@ -245,7 +245,8 @@ def _way(
     return way
 
 
-def _angles(way: Way, index: int) -> dict[str, float]:
+def view_values(way: Way, index: int) -> dict[str, float]:
+    """Values of frame `index` of a way, clear of the ground, by their names in `CAMERA`."""
     assert way.height_m is not None
     columns = (way.heading_deg % 360.0, way.pitch_deg, way.roll_deg, way.fov_deg, way.height_m)
     return {name: float(column[index]) for name, column in zip(CAMERA, columns, strict=True)}

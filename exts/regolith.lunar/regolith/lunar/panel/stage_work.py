@@ -18,6 +18,8 @@ from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.spec import FrameSpec
 
 OPEN = "Open the new stage"
+NO_STAGE = "author a stage first"
+"""Why nothing can be done with a stage that is not there."""
 
 
 class StageWork:
@@ -46,6 +48,11 @@ class StageWork:
         """Whether an edit waits, and one that may need a new terrain."""
         self.ours = False
         """Whether the host has a stage of ours open, or is about to."""
+
+    @property
+    def built(self) -> Built | None:
+        """What the frame on show was made of; None where no stage of ours is open."""
+        return self._shown
 
     @property
     def opening(self) -> bool:
