@@ -62,7 +62,7 @@ def test_keys_are_added_at_the_view_and_each_is_a_step_of_undo(bench: Bench) -> 
     ]  # fmt: skip
     assert [(key.roll_deg, key.sun_elevation_deg, key.sun_azimuth_deg) for key in path.keys] == [(0.0, 12.0, 100.0)] * 2
     assert path.words == "2 keys, 2 s, 48 frames"
-    bench.model.commit("way.sun", False)
+    bench.model.commit("way.sun_in_keys", False)
     bench.model.aim({"camera_x_m": 0.0})
     path.replace(1)
     assert (path.keys[1].time_s, path.keys[1].x_m, path.keys[1].sun_elevation_deg) == (2.0, 0.0, None)
@@ -178,6 +178,7 @@ def test_a_key_is_where_a_user_flew(bench: Bench) -> None:
     assert bench.host.notes[-1][0] == "error" and bench.host.notes[-1][1].startswith("camera_x_m: 400.0")
     assert len(path.keys) == 1
     path.go(0)
+    assert seen(bench, "height_m")[0] > 20.0, "beyond what is drawn, and what a hand may aim"
     assert bench.host.flown is None, "one looks through the frame's camera again"
 
 

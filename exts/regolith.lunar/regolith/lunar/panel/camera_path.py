@@ -247,7 +247,7 @@ class CameraPath:
             check_lens(built.scene, np.array(eye.place_m))
             height = z - float(built.scene.terrain.height(np.array([x]), np.array([y]))[0])
             angles = {name: getattr(eye, name) for name in ANGLES}
-        sun = {name: spec[name] for name in SUN} if self._context.values.good["way.sun"] else {}
+        sun = {name: spec[name] for name in SUN} if self._context.values.good["way.sun_in_keys"] else {}
         values = {"x_m": x, "y_m": y, "height_m": height} | angles | sun
         tidied = {name: round(float(value), DECIMALS) for name, value in values.items()}
         return validate(Key, {"time_s": time_s} | tidied)
@@ -311,7 +311,7 @@ class CameraPath:
     def _aim(self, values: dict[str, float]) -> None:
         self._context.host.look_through()
         try:
-            self._stage.aim(values)
+            self._stage.aim(values, limited=False)
         except InputError as error:
             self.stop()
             self._context.host.notify(str(error), "warning")

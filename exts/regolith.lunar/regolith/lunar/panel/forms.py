@@ -65,6 +65,7 @@ TITLES = {"domain": "Per frame", "test_domain": "Per frame of test_photoreal", "
 WORDS = {
     "fov": "FOV", "rms": "RMS", "psf": "PSF", "lr": "learning rate", "amp": "mixed precision", "b0": "B0",
     "jpeg": "JPEG", "jsd": "JSD", "hapke": "Hapke", "reseau": "Réseau", "dem": "height model", "sha256": "SHA-256",
+    "fps": "FPS",
 }  # fmt: skip
 """Part of a field's name to the word its label has."""
 

@@ -62,7 +62,7 @@ class WaySettings(Group):
     """The camera's path of a film."""
 
     keys: str = quantity("", "Keys of the camera's path; between them it moves smoothly, at rest at both ends.")
-    sun: bool = quantity(True, "Let a key that is added take the sun along, as it stands then.")
+    sun_in_keys: bool = quantity(True, "Let a key that is added take the sun along, as it stands then.")
 
     @model_validator(mode="after")
     def _path(self) -> WaySettings:

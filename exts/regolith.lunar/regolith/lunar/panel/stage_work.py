@@ -103,8 +103,12 @@ class StageWork:
         """Values of the frame that are held by hand, by name; read only."""
         return self._aim.held
 
-    def aim(self, values: Mapping[str, float]) -> None:
+    def aim(self, values: Mapping[str, float], *, limited: bool = True) -> None:
         """Hold values of the frame on show over what was drawn, and show it.
+
+        Args:
+            values: By their names in `aim`.
+            limited: Whether they obey the limits of their fields.
 
         Raises:
             InputError: No frame is on show, or it cannot be held so; then nothing changes.
@@ -112,7 +116,7 @@ class StageWork:
         if self._shown is None:
             raise InputError("aim", ", ".join(values), "a frame on show: author a stage first")
         self._follow_frame()
-        self._aim.hold(values, self._shown)
+        self._aim.hold(values, self._shown, limited=limited)
         self._aim_due = True
         self._show_aim()
 
