@@ -10,8 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from regolith.lunar.dataset.splits import counted
 from regolith.lunar.flythrough.keyframes import (
     KEYS_MAX,
@@ -25,13 +23,14 @@ from regolith.lunar.flythrough.keyframes import (
 )
 from regolith.lunar.flythrough.shots import keyed_way, view_values
 from regolith.lunar.flythrough.way import Way
+from regolith.lunar.panel.aim import PLACE
 from regolith.lunar.panel.context import PanelContext, say
 from regolith.lunar.panel.editor import ParameterEditor
 from regolith.lunar.panel.frame_builder import Built
+from regolith.lunar.panel.host import Eye
 from regolith.lunar.panel.settings import KEYS, read_keys
 from regolith.lunar.panel.stage_work import NO_STAGE, StageWork
 from regolith.lunar.params import InputError, validate
-from regolith.lunar.stage.camera import check_lens
 
 KEY_S = 2.0
 """Time from the last key to one that is added [s]."""
@@ -120,10 +119,20 @@ class CameraPath:
         return made if isinstance(made, Way) else None
 
     @property
-    def stops(self) -> list[int]:
-        """Frame of the way that each key is at."""
+    def stops(self) -> list[Eye]:
+        """What the film shows at each key; empty before the way is known."""
         keyframes, way = self.keyframes, self.way
-        return [] if keyframes is None or way is None else [self._frame(way, key.time_s) for key in keyframes.keys]
+        if keyframes is None or way is None:
+            return []
+        frames = [self._frame(way, key.time_s) for key in keyframes.keys]
+        columns = (way.heading_deg, way.pitch_deg, way.roll_deg, way.fov_deg)
+        return [Eye(tuple(way.eye_m[n].tolist()), *(float(column[n]) for column in columns)) for n in frames]
+
+    @property
+    def aspect(self) -> float:
+        """Width of the film over its height."""
+        size = self._context.values.good["film.size"]
+        return size.width / size.height
 
     @property
     def _found(self) -> Way | InputError | None:
@@ -235,22 +244,13 @@ class CameraPath:
         Raises:
             InputError: No key can be there.
         """
-        spec, built = self._stage.spec, self._stage.built
-        assert spec is not None and built is not None
-        eye = self._context.host.eye()
-        if eye is None:
-            x, y, height = spec.camera_x_m, spec.camera_y_m, spec["height_m"]
-            angles = {name: spec[name] for name in ANGLES}
-        else:
-            x, y, z = eye.place_m
-            check_lens(built.scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground
-            check_lens(built.scene, np.array(eye.place_m))
-            height = z - float(built.scene.terrain.height(np.array([x]), np.array([y]))[0])
-            angles = {name: getattr(eye, name) for name in ANGLES}
+        spec, eye = self._stage.spec, self._context.host.eye()
+        assert spec is not None
+        seen = {name: spec[name] for name in (*PLACE, *ANGLES)} if eye is None else self._stage.seen_from(eye)
         sun = {name: spec[name] for name in SUN} if self._context.values.good["way.sun_in_keys"] else {}
-        values = {"x_m": x, "y_m": y, "height_m": height} | angles | sun
-        tidied = {name: round(float(value), DECIMALS) for name, value in values.items()}
-        return validate(Key, {"time_s": time_s} | tidied)
+        tidied = {name: round(float(value), DECIMALS) for name, value in (seen | sun).items()}
+        place = {"x_m": tidied.pop("camera_x_m"), "y_m": tidied.pop("camera_y_m")}
+        return validate(Key, {"time_s": time_s} | place | tidied)
 
     # -- the view on the path -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from regolith.lunar.panel.film import FILM
 from regolith.lunar.panel.film_work import FilmWork
 from regolith.lunar.panel.forms import OUTPUTS, build_sections, offered
 from regolith.lunar.panel.generate_work import GenerateWork
-from regolith.lunar.panel.host import Host, LiveState, Pick
+from regolith.lunar.panel.host import Eye, Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
 from regolith.lunar.panel.row_work import RowWork, row_works
@@ -174,6 +174,14 @@ class PanelModel(ParameterEditor):
         """
         self._stage.aim(values)
         self._refresh_actions()
+
+    def aim_as(self, eye: Eye) -> None:
+        """Hold the camera of the frame on show where an eye is, as `aim` does.
+
+        Raises:
+            InputError: It cannot be; then nothing changes.
+        """
+        self.aim(self._stage.seen_from(eye))
 
     def release_aim(self, *names: str) -> None:
         """Let go of values held by hand, or of all: without any the frame is the exact one again."""
