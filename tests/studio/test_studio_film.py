@@ -1,4 +1,4 @@
-"""The camera's path on the page: keys by clicks, a slider along it, what is wrong in a line, all of it after a reload."""
+"""The camera's path on the page: keys by clicks, a slider along it, what is wrong in a line, kept over a reload."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def test_a_path_is_edited_scrubbed_and_played(parts: PageStand, tabs: Tabs) -> N
     assert (
         row is not None and line is not None and abs(row["y"] + row["height"] / 2 - line["y"] - line["height"] / 2) < 8
     )
-    assert line["width"] >= 12, line
+    trash = page.locator("button:visible", has=page.locator(".icon-tabler-trash")).nth(1).bounding_box()
+    assert trash is not None and line["x"] + line["width"] <= trash["x"] + trash["width"], "the icon is whole"
 
     until(lambda: parts.on(lambda: path.way) is not None)
     entry(page, "Time [s]").fill("1")

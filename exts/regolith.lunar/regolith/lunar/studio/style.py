@@ -63,7 +63,7 @@ CSS = """
     color: var(--rl-green);
     &:hover, &:focus-visible { background: var(--rl-raised); }
     &:disabled { visibility: hidden; }
-    & .mantine-Button-section { margin: 0; font-size: 15px; }
+    & .mantine-Button-section { margin: 0; font-size: 15px; & svg { left: 0; } }
     & .mantine-Button-label { display: none; } }
   & .mantine-Button-root:has(.icon-tabler-folder-open, .icon-tabler-viewfinder, .icon-tabler-camera-plus,
     .icon-tabler-trash) { color: var(--rl-text); }
