@@ -233,6 +233,15 @@ def test_the_film_is_rendered_over_the_scene_on_show(bench: Bench) -> None:
     assert Contract.read(split).parameters == model.params.model_dump(mode="json")
     record = read_journal(split)[1]
     assert (record.spec["scene"], record.spec["camera_x_m"]) == (1, pytest.approx(model.path.way.eye_m[1, 0]))
+    model.commit("film.fps", 20)
+    bench.host.answers["Another film"] = "New folder"
+    bench.until(lambda: model.path.way is not None and len(model.path.way.eye_m) == 4)
+    bench.run("film")
+    bench.until(lambda: model.field("film.out").value.name == "film-2", 120)
+    assert "another way" in next(text for level, text in bench.host.notes if level == "error")
+    bench.rest("film", 120)
+    assert (work.state, work.text) == ("finished", "4 frames"), list(work.log)
+    assert not model.actions["film_report"].enabled, "the film itself was not asked for"
 
 
 def test_every_key_of_a_file_survives_the_field(bench: Bench) -> None:

@@ -21,6 +21,8 @@ from regolith.lunar.params import InputError, Params, PictureSize, sole_folder
 from regolith.lunar.params.fields import words_of
 from regolith.lunar.perception.session import Segmenter
 
+OTHER = "a folder without frames of another way"
+"""What is allowed where a folder holds another film."""
 PARTS = ("frames", "inset", "stills")
 """Folders of what is rendered, each with one split; overlays lie in `overlay/PART`."""
 
@@ -67,12 +69,21 @@ class Flythrough(FlythroughParams):
         drawn = {}
         for name, (params, views, size) in parts.items():
             with show(self.events, f"flythrough {name}", "frames") as emit:
-                done = generate(
-                    params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height,
-                    seed=seed, workers=self.workers, views=views, emit=emit,
-                )  # fmt: skip
+                try:
+                    done = generate(
+                        params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height,
+                        seed=seed, workers=self.workers, views=views, emit=emit,
+                    )  # fmt: skip
+                except InputError as error:
+                    raise self._other_film(error) from None
             drawn[name] = {key: done[key] for key in ("split", "frames", "drawn")}
         return drawn
+
+    def _other_film(self, error: InputError) -> InputError:
+        """Say in the film's own words that its folder has another film; any other error stays as it is."""
+        if error.field not in ("frames", "sha256"):
+            return error
+        return InputError("out", str(self.out), OTHER)
 
     def _overlay(self, model: Segmenter, emit: Emit) -> dict[str, Any]:
         """Draw what is missing of the overlays."""

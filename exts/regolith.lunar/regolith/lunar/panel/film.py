@@ -11,9 +11,11 @@ from regolith.lunar.flythrough.verb import Flythrough
 from regolith.lunar.panel.verb_row import VerbRow
 from regolith.lunar.params import PictureSize
 
-ELSEWHERE = frozenset({"waypoints", "follow", "distance_m", "bearing_deg", "sweep_deg", "height_m", "pitch_deg",
-                       "fov_deg", "seconds"})  # fmt: skip
-"""Fields of films without keys."""
+ELSEWHERE = frozenset({
+    "waypoints", "follow", "distance_m", "bearing_deg", "sweep_deg", "height_m", "pitch_deg", "fov_deg", "seconds",
+    "inset_px",
+})  # fmt: skip
+"""Fields that are left to the command line: those of films without keys, and a detail."""
 DECIDED = frozenset({"path", "seed", "split", "scene"})
 """Fields that are the panel's: its keys, and the scene of the frame on show."""
 SIZE = PictureSize(640, 360)

@@ -89,7 +89,7 @@ class PanelModel(ParameterEditor):
         )
         self.path = CameraPath(context, self, self._stage)
         """The camera's path of a film."""
-        self._rows: tuple[RowWork, ...] = row_works(context, {FILM.key: FilmWork(context, self.path)})
+        self._rows: tuple[RowWork, ...] = row_works(context, {FILM.key: FilmWork(context, self.path, self.commit)})
         self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs, *self._rows)
         self.works = {work.key: work for work in (self._stage.work, self._generate.work, *(r.work for r in self._runs))}
         """Keys: stage, generate, training, evaluate, model, verify, doctor, report, and those of `ROWS`."""
