@@ -89,7 +89,7 @@ def test_the_view_on_the_path_is_that_of_the_verb(bench: Bench, tmp_path: Path) 
     save_keyframes(Keyframes(keys=list(path.keys)), tmp_path / "way.yaml")
     words = ["--preset", "v1", "--path", str(tmp_path / "way.yaml"), "--size", "64x36"]
     verb = parse_verb(Flythrough, "flythrough", words)
-    assert verb is not None
+    assert isinstance(verb, Flythrough)
     specs = choose_shots(verb).specs
     np.testing.assert_array_equal(
         path.way.eye_m, [(spec.camera_x_m, spec.camera_y_m, spec.camera_z_m) for spec in specs]
@@ -232,6 +232,7 @@ def test_the_film_is_rendered_over_the_scene_on_show(bench: Bench) -> None:
     split = bench.host.data_folder / "film" / "frames" / "train_dr"
     assert Contract.read(split).parameters == model.params.model_dump(mode="json")
     record = read_journal(split)[1]
+    assert model.path.way is not None
     assert (record.spec["scene"], record.spec["camera_x_m"]) == (1, pytest.approx(model.path.way.eye_m[1, 0]))
     model.commit("film.fps", 20)
     bench.host.answers["Another film"] = "New folder"

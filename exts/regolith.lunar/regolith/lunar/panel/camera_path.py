@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -257,21 +258,25 @@ class CameraPath:
     def go(self, index: int) -> None:
         """Aim the camera as a key has it."""
         self.stop()
-        key = self.keys[index]
+        keys = self.keys[: index + 1]
+        key = keys[-1]
         self.time_s = key.time_s
         if key.all_of(ANGLES[:2]):
-            fov = {} if key.fov_deg is None else {"fov_deg": key.fov_deg}
-            sun = {name: getattr(key, name) for name in SUN} if key.all_of(SUN) else {}
-            place = {"camera_x_m": key.x_m, "camera_y_m": key.y_m, "height_m": key.height_m}
-            self._aim(place | {name: getattr(key, name) for name in ANGLES[:3]} | fov | sun)
+            values = {name: getattr(key, name) for name in ("height_m", *ANGLES[:3])}
+            values |= {"camera_x_m": key.x_m, "camera_y_m": key.y_m}
+            for name in ("fov_deg", *SUN):  # what is left out is that of a key before
+                named = [value for key in keys if (value := getattr(key, name)) is not None]
+                values |= {name: named[-1]} if named else {}
+            self._aim(values)
         else:
             self._due = True
         self._context.changed("path")
 
     def scrub(self, time_s: float) -> None:
         """Aim the camera as the film has it at a time [s], as soon as that is known."""
-        self._began = None
-        self._move(time_s)
+        if math.isfinite(time_s):
+            self._began = None
+            self._move(time_s)
 
     def play(self) -> None:
         """Move the camera along the path in the film's own time, from where it is or, at its end, from the start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from regolith.lunar.panel.forms import Field
@@ -63,7 +64,7 @@ class KeyRow:
             assign(self._words, "content", markup("note key", key_words(key)))
 
     def _retime(self, time_s: float) -> None:
-        if self._index < len(self._model.path.keys):
+        if self._index < len(self._model.path.keys) and math.isfinite(time_s):
             self._edits.move(self._model.path.field, self._model.path.with_time(self._index, time_s))
 
     def _press(self, run: Any) -> None:
