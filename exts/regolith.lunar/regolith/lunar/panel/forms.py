@@ -65,11 +65,11 @@ TITLES = {"domain": "Per frame", "test_domain": "Per frame of test_photoreal", "
 WORDS = {
     "fov": "FOV", "rms": "RMS", "psf": "PSF", "lr": "learning rate", "amp": "mixed precision", "b0": "B0",
     "jpeg": "JPEG", "jsd": "JSD", "hapke": "Hapke", "reseau": "Réseau", "dem": "height model", "sha256": "SHA-256",
-    "fps": "FPS",
+    "fps": "FPS", "gif": "GIF",
 }  # fmt: skip
 """Part of a field's name to the word its label has."""
 
-UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
+UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz", "_mb")
 """Endings of names that repeat the unit, which a label shows anyway."""
 
 FILES = frozenset({"ground.dem", "ground.hapke_map", "model.path", "companion.python", "evaluate.model"}) | {
