@@ -36,7 +36,7 @@ WINDOWED = ("omni.kit.notification_manager", "omni.kit.viewport.utility", "omni.
 LEAKY = (
     "kit", "panel.model", "panel.context", "panel.editor", "panel.observe", "panel.stage_work", "panel.live_work",
     "panel.inference", "panel.generate_work", "panel.run_work", "panel.train_work", "panel.frame_builder",
-    "panel.artifact_work", "panel.row_work", "jobs", "render.rtx",
+    "panel.artifact_work", "panel.row_work", "panel.camera_path", "jobs", "render.rtx",
     "render.replicator", "render.viewport", "perception.session", "dataset.app_run", "dataset.write",
     "rtx_check.report",
 )  # fmt: skip

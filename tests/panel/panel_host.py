@@ -15,6 +15,7 @@ from pxr import Usd
 from regolith.lunar.dataset.generate import generate
 from regolith.lunar.jobs.runs import find_runs
 from regolith.lunar.panel.host import (
+    Eye,
     Finished,
     GenerateRequest,
     Level,
@@ -126,6 +127,8 @@ class MemoryHost:
         self.notes: list[tuple[str, str]] = []
         self.opened: list[Path] = []
         self.memory: dict[str, str] = {}
+        self.flown: Eye | None = None
+        """What the user looks through who has flown off the frame's camera."""
         self.live: LiveSettings | None = None
         self.lives: list[LiveSettings | None] = []
         self.live_error: Exception | None = None
@@ -151,6 +154,12 @@ class MemoryHost:
         apply_frame(self.stage, params, spec, width, height)
         self.applied.append(spec)
         return Finished()
+
+    def eye(self) -> Eye | None:
+        return self.flown
+
+    def look_through(self) -> None:
+        self.flown = None
 
     def set_live(self, settings: LiveSettings | None) -> Task:
         self.lives.append(settings)

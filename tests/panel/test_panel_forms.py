@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from regolith.lunar.dataset.generate import Generate
+from regolith.lunar.panel.film import DECIDED, ELSEWHERE
 from regolith.lunar.panel.forms import SECTIONS, SOURCES, Field, FormSource, Section, build_sections
 from regolith.lunar.panel.values import flatten
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, quantity
@@ -116,5 +117,6 @@ def test_sources_hide_only_what_the_panel_sets_itself() -> None:
     hidden = {source.prefix: source.hidden & set(source.model.model_fields) for source in SOURCES}
     table = {name for name in CurriculumParams.model_fields if name.startswith(PREFIX)}
     plumbing = set(PresetVerb.model_fields) | {"events"} | table
+    plumbing |= DECIDED | ELSEWHERE
     only = {"engine"}  # there is one to choose from
     assert all(names <= plumbing | {"model", "preset", "threads"} | only for names in hidden.values())

@@ -14,9 +14,12 @@ from PIL import Image
 
 from regolith.lunar.cli import parse_verb
 from regolith.lunar.dataset.contract import CONTRACT
+from regolith.lunar.flythrough.keyframes import Key
+from regolith.lunar.panel.camera_path import write_keys
 from regolith.lunar.panel.forms import FILES, OUTPUTS
 from regolith.lunar.panel.presentation import BUTTONS, WORKS
 from regolith.lunar.panel.row_work import RowWork
+from regolith.lunar.panel.settings import KEYS
 from regolith.lunar.panel.verb_row import VerbRow
 from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.params import Verb
@@ -114,6 +117,8 @@ def test_every_verb_says_what_it_lacks_and_is_ended_by_its_button(bench: Bench, 
     data = bench.host.data_folder
     program(bench, "exec sleep 60")
     program(bench, "exec sleep 60", training=True)
+    views = [Key(time_s=t, x_m=t, y_m=0.0, height_m=2.0, heading_deg=0.0, pitch_deg=0.0) for t in (0.0, 2.0)]
+    bench.model.commit(KEYS, write_keys(views))
     for row in ROWS:
         action = bench.model.actions[row.key]
         action.refresh()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
+from regolith.lunar.flythrough.way import Way
 from regolith.lunar.params import InputError
 from regolith.lunar.stage.camera import check_lens, rover_gap
 from regolith.lunar.stage.scene import Surroundings
 from regolith.lunar.stage.spec import Stance
+
+T = TypeVar("T")
 
 RISE_S = 0.7
 """Time in which a camera rises before what it has to pass over [s]."""
@@ -28,17 +35,36 @@ def keep_clear(scene: Surroundings, eye_m: np.ndarray, fps: int) -> np.ndarray:
         float64 [N, 3], no lens lower than it was; the lift rises and falls without jumps.
 
     Raises:
-        InputError: A lens is outside the working area.
+        InputError: A lens is outside the working area; it says when.
     """
-    floor = np.array([_floor(scene, eye) for eye in eye_m])
+
+    def each(check: Callable[[Surroundings, np.ndarray], T], lenses: np.ndarray) -> list[T]:
+        found = []
+        for frame, lens in enumerate(lenses):
+            try:
+                found.append(check(scene, lens))
+            except InputError as error:
+                raise InputError(error.field, error.value, f"{error.allowed}, at {frame / fps:.2f} s") from None
+        return found
+
+    floor = np.array(each(_floor, eye_m))
     lift = np.maximum(floor + MARGIN_M - eye_m[:, 2], 0.0)
     half = max(round(0.5 * RISE_S * fps), 1)
     for _ in range(2):  # a mean over a window of largest values is nowhere below the values themselves
         lift = uniform_filter1d(maximum_filter1d(lift, 2 * half + 1, mode="nearest"), 2 * half + 1, mode="nearest")
     lifted = np.column_stack([eye_m[:, :2], eye_m[:, 2] + lift])
-    for eye in lifted:
-        check_lens(scene, eye)
+    each(check_lens, lifted)
     return lifted
+
+
+def clear_way(scene: Surroundings, way: Way, fps: int) -> Way:
+    """A way kept clear of ground and rocks, and how high it is above the ground.
+
+    Raises:
+        InputError: As `keep_clear`.
+    """
+    eye = keep_clear(scene, way.eye_m, fps)
+    return dataclasses.replace(way, eye_m=eye, height_m=eye[:, 2] - scene.terrain.height(eye[:, 0], eye[:, 1]))
 
 
 def _floor(scene: Surroundings, eye: np.ndarray) -> float:

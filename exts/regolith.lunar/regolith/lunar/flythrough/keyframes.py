@@ -15,6 +15,7 @@ where no key names one.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -22,12 +23,12 @@ from pydantic import model_validator
 
 from regolith.lunar.params import Group, InputError, quantity, validate
 from regolith.lunar.params.fields import cross_field
-from regolith.lunar.params.io import read_plain
+from regolith.lunar.params.io import read_plain, write_plain
 
 FOV_DEG = 60.0
 """Horizontal field of view where no key names one [deg]."""
-KEYS_MAX = 1000
-"""Most keys of a file."""
+KEYS_MIN, KEYS_MAX = 2, 1000
+"""Fewest and most keys of a file."""
 TARGET = ("target_x_m", "target_y_m", "target_height_m")
 SUN = ("sun_elevation_deg", "sun_azimuth_deg")
 
@@ -73,8 +74,8 @@ class Keyframes(Group):
 
     @model_validator(mode="after")
     def _ordered(self) -> Keyframes:
-        if not 2 <= len(self.keys) <= KEYS_MAX:
-            raise cross_field("keys", len(self.keys), f"2 … {KEYS_MAX} of them")
+        if not KEYS_MIN <= len(self.keys) <= KEYS_MAX:
+            raise cross_field("keys", len(self.keys), f"{KEYS_MIN} … {KEYS_MAX} of them")
         if self.keys[0].time_s != 0.0:
             raise cross_field("keys.0.time_s", self.keys[0].time_s, "0, where the film begins")
         for number, (before, key) in enumerate(itertools.pairwise(self.keys), 1):
@@ -108,3 +109,19 @@ def read_keyframes(path: Path) -> Keyframes:
     if not isinstance(data, dict):
         raise InputError("path", str(path), "a file of keys (`regolith.lunar.flythrough.keyframes`)")
     return validate(Keyframes, data)
+
+
+def plain_keys(keys: Iterable[Key]) -> list[dict[str, float]]:
+    """Keys as a file has them: what is left out of one is not there."""
+    return [key.model_dump(exclude_defaults=True) for key in keys]
+
+
+def save_keyframes(keyframes: Keyframes, path: Path) -> None:
+    """Write keyframes as `read_keyframes` reads them, by the file's ending, whole or not at all.
+
+    Raises:
+        InputError: Another ending than `.yaml`, `.yml` or `.json`.
+        OSError: The file cannot be written.
+    """
+    aim = keyframes.model_dump(exclude_defaults=True, include={"aim"})
+    write_plain("path", path, aim | {"keys": plain_keys(keyframes.keys)}, rows=True)

@@ -13,7 +13,7 @@ from regolith.lunar.dataset.contract import first_difference
 from regolith.lunar.dataset.views import Views
 from regolith.lunar.files import file_digest
 from regolith.lunar.flythrough.asked import FRAMES_MAX, FlythroughParams
-from regolith.lunar.flythrough.clear import check_off_rover, keep_clear
+from regolith.lunar.flythrough.clear import check_off_rover, clear_way
 from regolith.lunar.flythrough.keyframes import Keyframes, read_keyframes
 from regolith.lunar.flythrough.surroundings import parameters_shown, read_surroundings
 from regolith.lunar.flythrough.way import Way, about_rover, over_waypoints, through_keys, unwrapped
@@ -105,10 +105,8 @@ def choose_shots(asked: FlythroughParams) -> Shots:
             raise InputError("executor", "isaac", "another, with a drive over --stage: its fine ground is not meshes")
         _check_scene(driven, params)
     seconds = asked.seconds if keyframes is None else keyframes.seconds
-    count = round(seconds * asked.fps)
-    if not 2 <= count <= FRAMES_MAX:
-        raise InputError("seconds", seconds, f"2 … {FRAMES_MAX} frames; these are {count}")
-    time_s = np.arange(count) / asked.fps
+    time_s = frame_times(seconds, asked.fps)
+    count = len(time_s)
     stances = [] if driven is None else drive_stances(driven, asked.start_s + asked.speed * time_s)
     lit = lit_frame(params, seed, split, scene)
     about = {"made_by": "flythrough", "chosen": list(CAMERA)}
@@ -135,7 +133,7 @@ def choose_shots(asked: FlythroughParams) -> Shots:
             values |= dict(zip(SUN, (float(sun[index, 0]), float(sun[index, 1] % 360.0)), strict=True))
         if way is not None:
             x, y, z = way.eye_m[index].tolist()
-            values |= _angles(way, index)
+            values |= view_values(way, index)
             stance = stance and dataclasses.replace(stance, carries=False)
             spec = dataclasses.replace(spec, camera_x_m=x, camera_y_m=y, camera_z_m=z)  # noqa: PLW2901
         specs.append(
@@ -151,6 +149,28 @@ def choose_shots(asked: FlythroughParams) -> Shots:
         )
     _check_lenses(asked, params, split, specs)
     return Shots(params, seed, split, tuple(specs), about, tuple(stances))
+
+
+def frame_times(seconds: float, fps: int) -> np.ndarray:
+    """Times of a film's frames [s], float64 [N]: the last is one frame before its end.
+
+    Raises:
+        InputError: A film of fewer than two frames, or of too many.
+    """
+    count = round(seconds * fps)
+    if not 2 <= count <= FRAMES_MAX:
+        raise InputError("seconds", seconds, f"2 … {FRAMES_MAX} frames; these are {count}")
+    return np.arange(count) / fps
+
+
+def keyed_way(scene: Surroundings, keyframes: Keyframes, fps: int, *, ease: bool) -> Way:
+    """The way of a film on keyframes where no rover drives, clear of ground and rocks.
+
+    Raises:
+        InputError: As `frame_times` and `keep_clear`.
+    """
+    way = through_keys(keyframes, frame_times(keyframes.seconds, fps), scene.terrain.height, ease=ease)
+    return clear_way(scene, way, fps)
 
 
 def still_numbers(asked: FlythroughParams, count: int) -> list[int]:
@@ -216,6 +236,8 @@ def _way(
     """The way of a camera that nobody carries, clear of ground, rocks and rover."""
     ground = scene.terrain.height
     aim = np.array([[each.x_m, each.y_m, each.z_m + AIM_M] for each in stances]) if stances else None
+    if keyframes is not None and aim is None:
+        return keyed_way(scene, keyframes, asked.fps, ease=asked.ease)
     if keyframes is not None:
         way = through_keys(keyframes, time_s, ground, ease=asked.ease, rover_m=aim)
     elif aim is not None:
@@ -229,14 +251,14 @@ def _way(
             read_places(asked.waypoints or ""), len(time_s), ground, height_m=asked.height_m,
             pitch_deg=asked.pitch_deg, fov_deg=asked.fov_deg, fps=asked.fps,
         )  # fmt: skip
-    eye = keep_clear(scene, way.eye_m, asked.fps)
+    way = clear_way(scene, way, asked.fps)
     if stances:
-        check_off_rover(scene, eye, stances, time_s)
-    height = eye[:, 2] - ground(eye[:, 0], eye[:, 1])
-    return dataclasses.replace(way, eye_m=eye, height_m=height)
+        check_off_rover(scene, way.eye_m, stances, time_s)
+    return way
 
 
-def _angles(way: Way, index: int) -> dict[str, float]:
+def view_values(way: Way, index: int) -> dict[str, float]:
+    """Values of frame `index` of a way, clear of the ground, by their names in `CAMERA`."""
     assert way.height_m is not None
     columns = (way.heading_deg % 360.0, way.pitch_deg, way.roll_deg, way.fov_deg, way.height_m)
     return {name: float(column[index]) for name, column in zip(CAMERA, columns, strict=True)}

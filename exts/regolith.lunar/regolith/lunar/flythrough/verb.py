@@ -22,6 +22,8 @@ from regolith.lunar.params.fields import words_of
 from regolith.lunar.params.models import SAMPLES
 from regolith.lunar.perception.session import Segmenter
 
+OTHER = "a folder without frames of another way"
+"""What is allowed where a folder holds another film."""
 PARTS = ("frames", "inset", "stills")
 """Folders of what is rendered, each with one split; overlays lie in `overlay/PART`."""
 
@@ -70,13 +72,22 @@ class Flythrough(FlythroughParams):
         drawn = {}
         for name, (params, views, size) in parts.items():
             with show(self.events, f"flythrough {name}", "frames") as emit:
-                done = generate(
-                    params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height,
-                    seed=seed, workers=self.workers, executor=self.executor, address=self.address,
-                    command=self.command, views=views, emit=emit,
-                )  # fmt: skip
+                try:
+                    done = generate(
+                        params, self.out / name, split=split, frames=len(views), width=size.width, height=size.height,
+                        seed=seed, workers=self.workers, executor=self.executor, address=self.address,
+                        command=self.command, views=views, emit=emit,
+                    )  # fmt: skip
+                except InputError as error:
+                    raise self._other_film(error) from None
             drawn[name] = {key: done[key] for key in ("split", "frames", "drawn")}
         return drawn
+
+    def _other_film(self, error: InputError) -> InputError:
+        """Say in the film's own words that its folder has another film; any other error stays as it is."""
+        if error.field not in ("frames", "sha256"):
+            return error
+        return InputError("out", str(self.out), OTHER)
 
     def _traced(self, params: Params) -> Params:
         """Parameters of what is rendered: in Isaac Sim with a number of samples, for which RTX traces paths."""

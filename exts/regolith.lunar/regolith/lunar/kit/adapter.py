@@ -180,6 +180,12 @@ def look_through(camera: str) -> None:
         window.viewport_api.camera_path = camera
 
 
+def viewport_camera() -> str:
+    """Path of the camera that the active viewport shows; empty where there is none."""
+    window = viewport_window()
+    return "" if window is None else str(window.viewport_api.camera_path)
+
+
 # undo
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pxr import Sdf, Tf, Usd
+import numpy as np
+from pxr import Sdf, Tf, Usd, UsdGeom
 
 from regolith.lunar.kit import adapter
 from regolith.lunar.kit.dialogs import QuestionWindow
@@ -16,6 +18,7 @@ from regolith.lunar.kit.generate import AppGenerate, chunk_options
 from regolith.lunar.kit.live import LivePreview
 from regolith.lunar.kit.tasks import Job
 from regolith.lunar.panel.host import (
+    Eye,
     Finished,
     GenerateRequest,
     Level,
@@ -33,6 +36,7 @@ from regolith.lunar.render import rtx
 from regolith.lunar.render.settings_scope import SettingsScope
 from regolith.lunar.stage import schema
 from regolith.lunar.stage.edit import apply_frame, note_frame
+from regolith.lunar.stage.pose import camera_angles
 from regolith.lunar.stage.save import save_stage
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.system import discard
@@ -196,6 +200,24 @@ class KitHost:
             return Finished(copy_values(self._shape, stage))
         finally:
             self._editing = False
+
+    def eye(self) -> Eye | None:
+        """The active viewport's camera, also where the frame's own was moved in it; None where there is no viewport."""
+        stage, path = adapter.stage(), adapter.viewport_camera()
+        camera = UsdGeom.Camera(stage.GetPrimAtPath(path)) if stage is not None and path else None
+        if not camera:
+            return None
+        matrix = np.array(UsdGeom.XformCache().GetLocalToWorldTransform(camera.GetPrim()))
+        focal, aperture = camera.GetFocalLengthAttr().Get(), camera.GetHorizontalApertureAttr().Get()
+        heading, pitch, roll = camera_angles(matrix)
+        fov = math.degrees(2.0 * math.atan(0.5 * aperture / focal))
+        x, y, z = (float(value) for value in matrix[3, :3])
+        return Eye((x, y, z), heading, pitch, roll, fov)
+
+    def look_through(self) -> None:
+        """Show the frame's own camera in the active viewport."""
+        if adapter.viewport_camera() not in ("", schema.CAMERA):
+            adapter.look_through(schema.CAMERA)
 
     def _hold_look(self) -> None:
         values = {path: rtx.CAPTURE_SETTINGS[path] for path in LOOK} | {"/rtx/rendermode": rtx.real_time_mode()}

@@ -9,39 +9,18 @@ from pathlib import Path
 import omni.ui as ui
 
 from regolith.lunar.kit import style
+from regolith.lunar.kit.buttons import ActionButton
+from regolith.lunar.kit.path_rows import PathRow
 from regolith.lunar.kit.rows import Row
-from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.kit.works import Bar, Lines, Log, MetricPlot, Pictures
 from regolith.lunar.panel.forms import Field, Section
 from regolith.lunar.panel.host import Pick
 from regolith.lunar.panel.model import Action, PanelModel
-from regolith.lunar.panel.presentation import BUTTONS, CURVES, WORKS, action_words, labels
+from regolith.lunar.panel.presentation import BUTTONS, CURVES, WORKS, labels
 
 Choose = Callable[[Pick, Callable[[Path], None]], None]
+FieldRow = Row | PathRow
 View = Bar | Lines | Log | MetricPlot | Pictures
-
-
-def action_tooltip(action: Action) -> str:
-    """What an action does, and why it cannot be done now."""
-    return tooltip(action_words(action))
-
-
-class ActionButton:
-    """A button that shows an action's label and, greyed, the reason why it cannot be done."""
-
-    def __init__(self, action: Action, *, main: bool = False) -> None:
-        self._action, self._main = action, main
-        self.widget = ui.Button(
-            plain(action.label), height=26 if main else 24, identifier=f"action:{action.key}", clicked_fn=action.run
-        )
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Show the action's present state."""
-        action = self._action
-        self.widget.text = plain(action.label)
-        self.widget.name = ("main" if self._main else "") if action.enabled else "grey"
-        self.widget.set_tooltip(action_tooltip(action))
 
 
 class SectionView:
@@ -61,7 +40,7 @@ class SectionView:
             toggled: Told when the user collapses or opens it.
             more: Buttons beside those of the model.
         """
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, FieldRow] = {}
         self.buttons: dict[str, ActionButton] = {}
         self.works: dict[str, list[View]] = {}
         self.frame = ui.CollapsableFrame(
@@ -104,9 +83,9 @@ def work_views(model: PanelModel, key: str) -> list[View]:
     return [*views, Pictures(work), Lines(work), Log(work)]
 
 
-def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], choose: Choose) -> dict[str, Row]:
+def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], choose: Choose) -> dict[str, FieldRow]:
     """Build a row for each of some fields of a section, under the headings of their groups."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, FieldRow] = {}
     names = labels(section.fields)
     group = None
     for field in fields:
@@ -114,5 +93,6 @@ def build_rows(model: PanelModel, section: Section, fields: Iterable[Field], cho
             group = field.group
             if group:
                 ui.Label(group, name="group", height=20)
-        rows[field.path] = Row(model, field, choose, names[field.path])
+        keys = field.kind == "keys"
+        rows[field.path] = PathRow(model, field) if keys else Row(model, field, choose, names[field.path])
     return rows

@@ -9,8 +9,9 @@ import omni.ui as ui
 from omni.kit.menu.utils import MenuHelperWindow
 
 from regolith.lunar.kit import style
+from regolith.lunar.kit.buttons import ActionButton, action_tooltip
 from regolith.lunar.kit.controller import Controller
-from regolith.lunar.kit.sections import ActionButton, SectionView, action_tooltip, build_rows
+from regolith.lunar.kit.sections import SectionView, build_rows
 from regolith.lunar.kit.text import plain, tooltip
 from regolith.lunar.kit.works import Line
 from regolith.lunar.panel.observe import Change

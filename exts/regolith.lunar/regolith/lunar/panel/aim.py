@@ -40,26 +40,29 @@ class Aim:
         """Name to value; read only."""
         return MappingProxyType(self._held)
 
-    def hold(self, values: Mapping[str, float], built: Built) -> None:
+    def hold(self, values: Mapping[str, float], built: Built, *, limited: bool = True) -> None:
         """Hold values beside those already held; one equal to what was drawn is let go.
 
         Args:
             values: By their names in `FrameSpec.values`, or `camera_x_m`, `camera_y_m` [m].
             built: What is on show.
+            limited: Whether they obey the fields' limits; a film's camera need not.
 
         Raises:
             InputError: A value is not allowed, or the camera cannot be there; then nothing changes.
         """
-        held = self._held | {name: self._checked(name, value) for name, value in values.items()}
+        held = self._held | {name: self._checked(name, value, limited=limited) for name, value in values.items()}
         aim_frame(built.spec, built.scene, held)
         self._held = {name: value for name, value in held.items() if value != built.spec[name]}
 
-    def _checked(self, name: str, value: float) -> float:
+    def _checked(self, name: str, value: float, *, limited: bool) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise InputError(name, value, "a finite number")
         ge, le, unit = self._limits.get(name, (None, None, ""))
         if (ge, le) == (0, 360) and not 0 <= value <= 360:  # a direction: any turn of it is the same
             return float(value % 360)
+        if not limited:
+            return float(value)
         if (ge is not None and value < ge) or (le is not None and value > le):
             raise InputError(name, value, f"{ge:g} … {le:g} {unit}".rstrip())
         return float(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.artifact_work import ArtifactWork
+from regolith.lunar.panel.camera_path import CameraPath
 from regolith.lunar.panel.context import PanelContext
 from regolith.lunar.panel.editor import ParameterEditor
 from regolith.lunar.panel.generate_work import GenerateWork
@@ -17,13 +18,12 @@ from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.pages import PageKind
 from regolith.lunar.panel.row_work import RowWork
 from regolith.lunar.panel.run_work import RunWork
-from regolith.lunar.panel.stage_work import StageWork
+from regolith.lunar.panel.stage_work import NO_STAGE, StageWork
 from regolith.lunar.panel.train_work import TrainWork
 from regolith.lunar.params import InputError
 
 PARAMETERS = (".yaml", ".yml", ".json")
 """Endings of parameter files."""
-NO_STAGE = "author a stage first"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Buttons:
     generate: GenerateWork
     training: TrainWork
     artifacts: ArtifactWork
+    path: CameraPath
     rows: tuple[RowWork, ...]
     done: Callable[[], None]
     """Called after an action has run."""
@@ -44,7 +45,7 @@ class Buttons:
     def make(self) -> dict[str, Action]:
         """Every action by its key."""
         actions = (*self._stage_actions(), *self._generate_actions(), *self._model_actions(), *self._report_actions(),
-                   *self._row_actions(), *self._entry_actions())  # fmt: skip
+                   *self._path_actions(), *self._row_actions(), *self._entry_actions())  # fmt: skip
         return {action.key: action for action in actions}
 
     def _action(
@@ -185,6 +186,22 @@ class Buttons:
                          else "nothing is trained yet"),
         ]  # fmt: skip
 
+    def _path_actions(self) -> list[Action]:
+        action, path, pick = self._action, self.path, self.context.choose
+        return [
+            action("add_key", "Add key at this view", "Add a key where the camera is now, 2 s after the last one.",
+                   path.add, path.view_problem, needs=("", "shot")),
+            action("play", lambda: "Stop" if path.playing else "Play path",
+                   "Move the camera along its path, in the film's own time; nothing is written.",
+                   lambda: path.stop() if path.playing else path.play(),
+                   lambda: "" if path.playing else path.scrub_problem()),
+            action("load_path", "Load path…", "Load keys from a file, as `regolith flythrough --path` takes it.",
+                   lambda: pick(Pick("Load camera path", "file", path.file, PARAMETERS), path.read)),
+            action("save_path", "Save path…", "Save the keys to a file, for `regolith flythrough --path` too.",
+                   lambda: pick(Pick("Save camera path", "save", path.file, PARAMETERS), path.write),
+                   lambda: "" if path.keyframes is not None else path.problem()),
+        ]  # fmt: skip
+
     def _row_actions(self) -> list[Action]:
         host = self.context.host
         verbs = [
@@ -193,7 +210,7 @@ class Buttons:
             for run in self.rows
         ]  # fmt: skip
         pages = [
-            self._action(run.row.report, f"Open {run.row.title.lower()}", "Open the page of what was found.",
+            self._action(run.row.report, f"Open {run.row.title.lower()}", f"Open {run.row.page}, what it made last.",
                          lambda run=run: host.open_path(run.page), run.page_problem)
             for run in self.rows if run.row.page
         ]  # fmt: skip

@@ -14,13 +14,20 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from regolith.lunar.dataset.generate import Generate
-from regolith.lunar.panel.settings import CompanionSettings, GenerateSettings, ModelSettings, ShotSettings
+from regolith.lunar.panel.settings import (
+    KEYS,
+    CompanionSettings,
+    GenerateSettings,
+    ModelSettings,
+    ShotSettings,
+    WaySettings,
+)
 from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.params import Group, Interval, Params, PresetVerb, describe_allowed, field_extra, is_group
 from regolith.lunar.params.curriculum import PREFIX, CurriculumParams
 from regolith.lunar.perception.evaluate import EvaluateReal, EvaluateSynth
 
-Kind = Literal["bool", "int", "float", "choice", "text", "interval", "path"]
+Kind = Literal["bool", "int", "float", "choice", "text", "interval", "path", "keys"]
 
 SECTIONS: dict[str, str] = {
     "stage": "Stage",
@@ -33,6 +40,7 @@ SECTIONS: dict[str, str] = {
     "dataset": "Dataset",
     "test_domain": "Test domain",
     "traverse": "Traverse",
+    "film": "Film",
     "calibrate": "Calibrate",
     "quality": "Quality",
     "model": "Model",
@@ -41,7 +49,7 @@ SECTIONS: dict[str, str] = {
 """Key to title, in the panel's order."""
 
 CLOSED = frozenset(
-    {"rocks", "craters", "camera", "sensor", "dynamics", "test_domain", "traverse", "calibrate", "quality"}
+    {"rocks", "craters", "camera", "sensor", "dynamics", "test_domain", "traverse", "film", "calibrate", "quality"}
 )
 """Sections a view shows collapsed at first."""
 
@@ -57,10 +65,11 @@ TITLES = {"domain": "Per frame", "test_domain": "Per frame of test_photoreal", "
 WORDS = {
     "fov": "FOV", "rms": "RMS", "psf": "PSF", "lr": "learning rate", "amp": "mixed precision", "b0": "B0",
     "jpeg": "JPEG", "jsd": "JSD", "hapke": "Hapke", "reseau": "Réseau", "dem": "height model", "sha256": "SHA-256",
+    "fps": "FPS", "gif": "GIF",
 }  # fmt: skip
 """Part of a field's name to the word its label has."""
 
-UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz")
+UNIT_SUFFIXES = ("_m_s", "_s", "_m", "_mm", "_deg", "_px", "_ev", "_e", "_k", "_db", "_hz", "_mb")
 """Endings of names that repeat the unit, which a label shows anyway."""
 
 FILES = frozenset({"ground.dem", "ground.hapke_map", "model.path", "companion.python", "evaluate.model"}) | {
@@ -99,6 +108,7 @@ SOURCES: tuple[FormSource, ...] = (
     FormSource("", Params, "", hidden=frozenset({"preset"})),
     FormSource("generate", Generate, "dataset", "Export", _VERB),
     FormSource("drawing", GenerateSettings, "dataset", "Export"),
+    FormSource("way", WaySettings, "film", "Camera path"),
     *(FormSource(row.key, row.model, row.section, row.title, row.hidden) for row in ROWS),
     FormSource("model", ModelSettings, "model", "Live preview"),
     FormSource("evaluate", EvaluateSynth, "model", "Evaluate on a split", _VERB | {"model"}),
@@ -223,6 +233,8 @@ def make_field(path: str, info: FieldInfo, default: Any, *, group: str = "") -> 
     extra = field_extra(info)
     annotation, optional = strip_optional(info.annotation)
     kind = _kind(annotation)
+    if path == KEYS:
+        kind = "keys"
     if kind == "choice" and optional:  # a menu has no entry for what is left out
         kind = "text"
     value = None if default is PydanticUndefined else default

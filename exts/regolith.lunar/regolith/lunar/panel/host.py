@@ -187,6 +187,22 @@ class GenerateRequest:
     """Radiance over RTX's `HdrColor`, of hosts that draw with it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Eye:
+    """What a user looks through who flies freely, as a camera of a `FrameSpec` looks."""
+
+    place_m: tuple[float, float, float]
+    """Lens in the world frame [m]."""
+    heading_deg: float
+    """Optical axis in the XY plane, anticlockwise from +X [deg]."""
+    pitch_deg: float
+    """Optical axis above the horizon [deg]."""
+    roll_deg: float
+    """Clockwise roll seen from behind the camera [deg]."""
+    fov_deg: float
+    """Horizontal field of view [deg]."""
+
+
 class Host(Protocol):
     """The program the panel is in."""
 
@@ -238,6 +254,14 @@ class Host(Protocol):
 
         Fails with InputError where that stage is no longer open.
         """
+        ...
+
+    def eye(self) -> Eye | None:
+        """What the user looks through, where the program lets the view fly; None for the camera of the frame."""
+        ...
+
+    def look_through(self) -> None:
+        """Show the frame's own camera, where the user looks through another."""
         ...
 
     def set_live(self, settings: LiveSettings | None) -> Task:

@@ -12,24 +12,30 @@ from regolith.lunar.jobs.runs import Run
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.artifact_work import ArtifactWork
 from regolith.lunar.panel.buttons import Buttons
+from regolith.lunar.panel.camera_path import CameraPath
 from regolith.lunar.panel.context import PanelContext, say
 from regolith.lunar.panel.editor import ParameterEditor
+from regolith.lunar.panel.film import FILM
+from regolith.lunar.panel.film_work import FilmWork
 from regolith.lunar.panel.forms import OUTPUTS, build_sections, offered
 from regolith.lunar.panel.generate_work import GenerateWork
-from regolith.lunar.panel.host import Host, LiveState, Pick
+from regolith.lunar.panel.host import Eye, Host, LiveState, Pick
 from regolith.lunar.panel.live_work import LiveWork
 from regolith.lunar.panel.observe import Callback, Subscription
 from regolith.lunar.panel.row_work import RowWork, row_works
 from regolith.lunar.panel.run_work import RunWork, latest_runs
+from regolith.lunar.panel.settings import KEYS
 from regolith.lunar.panel.stage_work import StageWork
 from regolith.lunar.panel.train_work import TrainWork
-from regolith.lunar.panel.values import enter, start_values
+from regolith.lunar.panel.values import Values, enter, start_values
 from regolith.lunar.panel.verb_rows import row_defaults
 from regolith.lunar.params import Group, InputError, Params, load_preset, preset_names
 from regolith.lunar.stage.spec import FrameSpec
 
 PYTHON_KEY = "python"
 """Key under which a host remembers the interpreter of training."""
+PATH_KEY = "camera_path"
+"""Key under which a host remembers the keys of the camera's path."""
 LOOK_S = 0.5
 """Time between two looks at what actions depend on outside the panel: files, folders [s]."""
 SHOWN = frozenset({"shot.split", "shot.frame", "generate.seed", "generate.size"})
@@ -65,10 +71,11 @@ class PanelModel(ParameterEditor):
         values = start_values(everything, load_preset(preset), _defaults(host) | dict(defaults or {}))
         context = PanelContext(host, clock, values)
         context.values = enter(values, {path: values.good[path] for path in OUTPUTS}, refuse=context.refuse)
+        context.values = _with_kept(context.values, host.remembered(PATH_KEY))
         super().__init__(context, offered(everything, host.withheld))
         self.presets: tuple[str, ...] = preset_names()
         self._host, self._clock = host, clock
-        self._python = context.values.good["companion.python"]
+        self._python, self._keys = context.values.good["companion.python"], context.values.good[KEYS]
         self._looked = clock()
         self._states: tuple[Any, ...] = ()
         self._asked: tuple[Any, bool] = (self._shown_values, True)
@@ -80,7 +87,9 @@ class PanelModel(ParameterEditor):
         self._artifacts = ArtifactWork(
             context, self._training, self._generate, lambda path: self.commit("model.path", path)
         )
-        self._rows: tuple[RowWork, ...] = row_works(context)
+        self.path = CameraPath(context, self, self._stage)
+        """The camera's path of a film."""
+        self._rows: tuple[RowWork, ...] = row_works(context, {FILM.key: FilmWork(context, self.path, self.commit)})
         self._runs: tuple[RunWork, ...] = (self._training, *self._artifacts.runs, *self._rows)
         self.works = {work.key: work for work in (self._stage.work, self._generate.work, *(r.work for r in self._runs))}
         """Keys: stage, generate, training, evaluate, model, verify, doctor, report, and those of `ROWS`."""
@@ -93,19 +102,24 @@ class PanelModel(ParameterEditor):
             self._generate,
             self._training,
             self._artifacts,
+            self.path,
             self._rows,
             self._refresh_actions,
         ).make()
         """Keys: author, randomize, exact, preview, choose_model, export, pause, cancel, verify, train, use_model,
         evaluate, evaluate_photos, report, evaluation_report, training_report, open_folder, open_run, choose_python,
-        doctor, undo, redo, load, save, those of `ROWS`, each with _report and _take where it has
-        these; none that edits a withheld field."""
+        doctor, undo, redo, load, save, add_key, play, load_path, save_path, those of `ROWS`, each with _report and
+        _take where it has these; none that edits a withheld field."""
 
     def _edited(self, *, committed: bool) -> None:
         python = self._context.values.good["companion.python"]
         if committed and python != self._python:
             self._python = python
             self._host.remember(PYTHON_KEY, "" if python is None else str(python))
+        keys = self._context.values.good[KEYS]
+        if committed and keys != self._keys:
+            self._keys = keys
+            self._host.remember(PATH_KEY, keys)
         self._show(committed=committed)
         self._refresh_actions()
 
@@ -161,6 +175,14 @@ class PanelModel(ParameterEditor):
         self._stage.aim(values)
         self._refresh_actions()
 
+    def aim_as(self, eye: Eye) -> None:
+        """Hold the camera of the frame on show where an eye is, as `aim` does.
+
+        Raises:
+            InputError: It cannot be; then nothing changes.
+        """
+        self.aim(self._stage.seen_from(eye))
+
     def release_aim(self, *names: str) -> None:
         """Let go of values held by hand, or of all: without any the frame is the exact one again."""
         self._stage.release_aim(names or tuple(self.aimed))
@@ -207,6 +229,7 @@ class PanelModel(ParameterEditor):
         """Once a frame, on the main thread: look at tasks and runs, never wait, tell the observers."""
         self._context.tick()
         self._stage.tick()
+        self.path.tick()
         self._live.tick()
         self._generate.tick()
         for run in self._runs:
@@ -222,6 +245,7 @@ class PanelModel(ParameterEditor):
     def close(self) -> None:
         """End previews and what the host draws; let go of companions: they go on, and are found again."""
         self._context.drop()
+        self.path.close()
         self._stage.close()
         self._live.close()
         self._generate.close()
@@ -233,6 +257,7 @@ class PanelModel(ParameterEditor):
     def _work_states(self) -> tuple[Any, ...]:
         stage, generate = self._stage, self._generate
         looks = self._live.on, stage.ours, stage.spec is None, bool(stage.aimed), generate.asking
+        looks = *looks, self.path.playing, self.path.problem()
         return *looks, *(work.state for work in self.works.values())
 
     def _refresh_actions(self) -> None:
@@ -259,6 +284,12 @@ class PanelModel(ParameterEditor):
             run = found.get(work.work.key)
             if run is not None and (work is self._training or run.alive):
                 work.adopt(run)
+
+
+def _with_kept(values: Values, keys: str) -> Values:
+    """Enter the keys that a host remembered; those of a file that somebody changed are left out."""
+    kept = enter(values, {KEYS: keys})
+    return values if KEYS in kept.messages else kept
 
 
 def _defaults(host: Host) -> dict[str, Any]:

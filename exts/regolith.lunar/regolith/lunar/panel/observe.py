@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from typing import Literal
 
-ChangeKind = Literal["fields", "actions", "work", "live", "history", "shot"]
+ChangeKind = Literal["fields", "actions", "work", "live", "history", "shot", "path"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Change:
     kind: ChangeKind
     """`fields`: values, defaults or messages; `actions`: label, enabled or reason; `work`: progress, metrics, log or
     state; `live`: the preview's state; `history`: undo, redo, dirty, file or preset; `shot`: the frame on show, or
-    what of it is held by hand."""
+    what of it is held by hand; `path`: where on the camera's path the view is, or what came of its keys."""
     keys: frozenset[str] = frozenset()
     """Paths of the fields, keys of the actions or of the work."""
 

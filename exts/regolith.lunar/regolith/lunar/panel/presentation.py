@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from regolith.lunar.flythrough.keyframes import TARGET, Key
 from regolith.lunar.panel.actions import Action
 from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.host import LiveState
 from regolith.lunar.panel.verb_rows import SECTIONS
 from regolith.lunar.panel.work import Work
+from regolith.lunar.params import field_extra
 
 MAIN = ("author", "preview", "generate", "train")
 """Buttons that are always in sight, by the keys of the model's actions."""
@@ -25,6 +27,13 @@ BUTTONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "training": (("choose_python", "doctor"), ("training_report", "open_run")),
 }
 """Rows of buttons of a section, by the keys of the model's actions; an action that is not there has no button."""
+
+PATH_BUTTONS = (("add_key", "play"), ("load_path", "save_path"))
+"""Rows of buttons beside the keys of the camera's path."""
+LATEST_S = float(field_extra(Key.model_fields["time_s"])["le"])
+"""Latest time of a key [s]."""
+TIME_STEP_S = 0.01
+"""Step of the slider along it [s]."""
 
 WORKS: dict[str, tuple[str, ...]] = {
     "stage": ("stage",),
@@ -100,6 +109,20 @@ def tidy(value: float, step: float) -> float:
     """A slider's inexact value as the decimal number that was meant: on the slider's steps, or as it was typed."""
     rounded = round(value, decimals(step) + 1)
     return rounded if abs(rounded - value) <= 1e-6 * max(abs(value), step) else float(f"{value:.7g}")
+
+
+def key_words(key: Key) -> str:
+    """Where a key has the camera, and how it looks, in a line."""
+    words = [f"x {key.x_m:.1f} y {key.y_m:.1f}, {key.height_m:.1f} m up"]
+    if key.all_of(TARGET):
+        words.append(f"at {key.target_x_m:.1f}, {key.target_y_m:.1f}")
+    if key.heading_deg is not None and key.pitch_deg is not None:
+        words.append(f"heading {key.heading_deg % 360:.0f}° pitch {key.pitch_deg:.0f}°")
+    if key.fov_deg is not None:
+        words.append(f"FOV {key.fov_deg:.0f}°")
+    if key.sun_elevation_deg is not None:
+        words.append(f"sun {key.sun_elevation_deg:.0f}°")
+    return " · ".join(words)
 
 
 # -- actions and work -------------------------------------------------------------------------------------------------

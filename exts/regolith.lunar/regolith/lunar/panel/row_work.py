@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from regolith.lunar.panel.values import PRESET, flatten
 from regolith.lunar.panel.verb_row import VerbRow
 from regolith.lunar.panel.verb_rows import ROWS
 from regolith.lunar.panel.work import Picture, WorkState
-from regolith.lunar.params import InputError, Verb, load_params, load_preset
+from regolith.lunar.params import InputError, Verb, load_params, load_preset, save_params
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.reading import read_bytes
 
@@ -94,14 +95,21 @@ class RowWork(VerbWork):
         except InputError as error:
             self.fail(error)
             return
-        arguments = context.arguments(verb, **({"model": context.model} if self.row.takes_model else {}))
+        arguments = context.arguments(verb, **self._decided())
         events = ["--events"] if self.row.unit else []
-        params = context.values.params if self.row.starts_from_params else None
         details = {"out": str(out)}
         self.begin(
-            self.row.verb, [*arguments, *events], details, writes=out, python=self._interpreter, params=params
+            self.row.verb, [*arguments, *events], details, writes=out, python=self._interpreter, given=self._given()
         )  # fmt: skip
         self.work.folder = out
+
+    def _decided(self) -> dict[str, Any]:
+        """Values that are the panel's own."""
+        return {"model": self._context.model} if self.row.takes_model else {}
+
+    def _given(self) -> dict[str, Callable[[Path], object]]:
+        """Flag to what writes the file it names."""
+        return {"params": partial(save_params, self._context.values.params)} if self.row.starts_from_params else {}
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 
@@ -188,10 +196,11 @@ class RowWork(VerbWork):
         return {path: value for path, value in flatten(found).items() if path != PRESET and value != preset[path]}
 
 
-def row_works(context: PanelContext) -> tuple[RowWork, ...]:
+def row_works(context: PanelContext, made: Mapping[str, RowWork]) -> tuple[RowWork, ...]:
     """Make the work of every verb.
 
     Args:
         context: Of the panel.
+        made: Key of a verb to its work where that is no plain one.
     """
-    return tuple(RowWork(context, row) for row in ROWS)
+    return tuple(made.get(row.key) or RowWork(context, row) for row in ROWS)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
-from regolith.lunar.params import Group, quantity
+from pydantic import model_validator
+
+from regolith.lunar.flythrough.keyframes import KEYS_MIN, Key, Keyframes
+from regolith.lunar.params import Group, InputError, quantity, validate
+from regolith.lunar.params.fields import cross_field
 from regolith.lunar.randomize import Split
+from regolith.lunar.reading import parse_json
+
+KEYS = "way.keys"
+"""Path of the field that holds the keys of a camera's path."""
 
 
 class ShotSettings(Group):
@@ -47,3 +56,39 @@ class GenerateSettings(Group):
         ge=0.001,
         le=1000,
     )
+
+
+class WaySettings(Group):
+    """The camera's path of a film."""
+
+    keys: str = quantity("", "Keys of the camera's path; between them it moves smoothly, at rest at both ends.")
+    sun_in_keys: bool = quantity(True, "Let a key that is added take the sun along, as it stands then.")
+
+    @model_validator(mode="after")
+    def _path(self) -> WaySettings:
+        """Refuse keys that make no path, but not that there are too few yet."""
+        try:
+            keys = read_keys(self.keys)
+            if len(keys) >= KEYS_MIN:
+                validate(Keyframes, {"keys": list(keys)})
+        except InputError as error:
+            _, number, name = f"{error.field}..".split(".")[:3]
+            where = f"key {int(number) + 1}, {name} {error.value}" if number.isdecimal() else error.value
+            raise cross_field("keys", where, error.allowed) from None
+        return self
+
+
+@functools.lru_cache(maxsize=8)
+def read_keys(text: str) -> tuple[Key, ...]:
+    """The keys that a field holds.
+
+    Raises:
+        InputError: They are none.
+    """
+    try:
+        rows = parse_json(text) if text else []
+    except ValueError as error:
+        raise InputError("keys", text, f"keys as a path file has them ({error})") from None
+    if not isinstance(rows, list):
+        raise InputError("keys", text, "a list of keys, as a path file has them")
+    return tuple(validate(Key, row) for row in rows)

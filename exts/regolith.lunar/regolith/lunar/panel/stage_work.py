@@ -6,18 +6,23 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from regolith.lunar.panel.aim import PLACE, Aim
 from regolith.lunar.panel.confirmation import Confirmation
 from regolith.lunar.panel.context import CANCELLED, PanelContext, say
 from regolith.lunar.panel.forms import Field
 from regolith.lunar.panel.frame_builder import Built, FrameBuilder, Shot, redraws_wanted
-from regolith.lunar.panel.host import Task
+from regolith.lunar.panel.host import Eye, Task
 from regolith.lunar.panel.work import Work
 from regolith.lunar.params import InputError
+from regolith.lunar.stage.camera import check_lens
 from regolith.lunar.stage.edit import apply_frame
 from regolith.lunar.stage.spec import FrameSpec
 
 OPEN = "Open the new stage"
+NO_STAGE = "author a stage first"
+"""Why nothing can be done with a stage that is not there."""
 
 
 class StageWork:
@@ -46,6 +51,11 @@ class StageWork:
         """Whether an edit waits, and one that may need a new terrain."""
         self.ours = False
         """Whether the host has a stage of ours open, or is about to."""
+
+    @property
+    def built(self) -> Built | None:
+        """What the frame on show was made of; None where no stage of ours is open."""
+        return self._shown
 
     @property
     def opening(self) -> bool:
@@ -96,8 +106,12 @@ class StageWork:
         """Values of the frame that are held by hand, by name; read only."""
         return self._aim.held
 
-    def aim(self, values: Mapping[str, float]) -> None:
+    def aim(self, values: Mapping[str, float], *, limited: bool = True) -> None:
         """Hold values of the frame on show over what was drawn, and show it.
+
+        Args:
+            values: By their names in `aim`.
+            limited: Whether they obey the limits of their fields.
 
         Raises:
             InputError: No frame is on show, or it cannot be held so; then nothing changes.
@@ -105,9 +119,24 @@ class StageWork:
         if self._shown is None:
             raise InputError("aim", ", ".join(values), "a frame on show: author a stage first")
         self._follow_frame()
-        self._aim.hold(values, self._shown)
+        self._aim.hold(values, self._shown, limited=limited)
         self._aim_due = True
         self._show_aim()
+
+    def seen_from(self, eye: Eye) -> dict[str, float]:
+        """Values that put the camera of the frame on show where an eye is, by their names in `aim`.
+
+        Raises:
+            InputError: No frame is on show, or no camera can be there.
+        """
+        if self._shown is None:
+            raise InputError("eye", None, f"a frame on show: {NO_STAGE}")
+        scene, (x, y, z) = self._shown.scene, eye.place_m
+        check_lens(scene, np.array([x, y, np.inf]))  # beyond the working area there may be no ground
+        check_lens(scene, np.array(eye.place_m))
+        ground = float(scene.terrain.height(np.array([x]), np.array([y]))[0])
+        angles = {name: getattr(eye, name) for name in ("heading_deg", "pitch_deg", "roll_deg", "fov_deg")}
+        return {"camera_x_m": x, "camera_y_m": y, "height_m": z - ground} | angles
 
     def release_aim(self, names: Iterable[str]) -> None:
         """Let go of held values, and show the frame without them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from regolith.lunar.dataset.contract import CONTRACT
@@ -13,7 +14,7 @@ from regolith.lunar.panel.context import PanelContext
 from regolith.lunar.panel.host import Question
 from regolith.lunar.panel.run_work import RESULT, RunWork
 from regolith.lunar.panel.work import WorkState
-from regolith.lunar.params import InputError, Params, save_params
+from regolith.lunar.params import InputError
 from regolith.lunar.params.curriculum import CurriculumParams
 from regolith.lunar.params.training import split_folders
 from regolith.lunar.reading import read_json_lines
@@ -147,7 +148,7 @@ class VerbWork(RunWork):
         *,
         writes: Path | None = None,
         python: Path | None = None,
-        params: Params | None = None,
+        given: Mapping[str, Callable[[Path], object]] = MappingProxyType({}),
     ) -> None:
         """Run it.
 
@@ -157,7 +158,7 @@ class VerbWork(RunWork):
             details: What to note.
             writes: File or folder it writes; left out, none.
             python: Interpreter; left out, the one of all verbs.
-            params: Parameters it starts from; left out, none.
+            given: Flag to what writes the file it names, a YAML file in the run's folder.
         """
         python = python or self._context.python
         if python is None:
@@ -167,9 +168,9 @@ class VerbWork(RunWork):
             if writes is not None:
                 self._context.check_inside("out", writes)
             folder = self.folder()
-            if params is not None:
-                save_params(params, folder / "params.yaml")
-                arguments = [f"--params={folder / 'params.yaml'}", *arguments]
+            for flag, write in given.items():
+                write(folder / f"{flag}.yaml")
+            arguments = [*(f"--{flag}={folder / flag}.yaml" for flag in given), *arguments]
             command = [str(python), "-m", "regolith.lunar.cli", *verb.split(), *arguments, f"--json={folder / RESULT}"]
             self.start(folder, command, details)
         except (InputError, OSError) as error:

@@ -48,6 +48,8 @@ class VerbRow:
     """Whether it needs the interpreter of training."""
     section: str = "quality"
     """Section its fields are in."""
+    without: frozenset[str] = frozenset()
+    """Fields that the panel decides by itself, or leaves to the command line."""
     pictures: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Kind of the artifacts that are shown while it runs to what they are called: PNGs in the folder `out`."""
     table: Callable[[Any], Table] = _no_table
@@ -82,7 +84,7 @@ class VerbRow:
         fields = self.model.model_fields.items()
         single = {name for name, info in fields if len(get_args(info.annotation)) == 1}
         own = {"model"} if self.takes_model else set()
-        return frozenset(base.model_fields) | {"events", "threads"} | single | own
+        return frozenset(base.model_fields) | {"events", "threads"} | single | own | self.without
 
     @property
     def takes_model(self) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from regolith.lunar.panel.film import FILM
 from regolith.lunar.panel.quality import QUALITY
 from regolith.lunar.panel.rover import ROVER
 from regolith.lunar.panel.verb_row import VerbRow
 
-ROWS: tuple[VerbRow, ...] = (*ROVER, *QUALITY)
+ROWS: tuple[VerbRow, ...] = (*ROVER, FILM, *QUALITY)
 """In the order of their headings, inside each section."""
 
 

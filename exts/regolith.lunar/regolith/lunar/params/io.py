@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -198,11 +199,26 @@ def save_params(params: Params, path: AnyPath) -> None:
         InputError: Another ending.
         OSError: The file cannot be written.
     """
-    path = Path(path)
-    data = params.model_dump(mode="json")
+    write_plain("params", Path(path), params.model_dump(mode="json"))
+
+
+def write_plain(field: str, path: Path, data: Any, *, rows: bool = False) -> None:
+    """Write plain values as `read_plain` reads them, whole or not at all.
+
+    Args:
+        field: Parameter that names the file.
+        path: File to write, ending in `.yaml`, `.yml` or `.json`.
+        data: The values.
+        rows: Whether in YAML each group that holds no other stands in a line.
+
+    Raises:
+        InputError: Another ending.
+        OSError: The file cannot be written.
+    """
     if path.suffix == ".json":
         write_json(path, data)
     elif path.suffix in (".yaml", ".yml"):
-        write_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode())
+        layout: dict[str, Any] = {"default_flow_style": None, "width": math.inf} if rows else {}
+        write_bytes(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True, **layout).encode())
     else:
-        raise InputError("params", str(path), "a .yaml, .yml or .json file")
+        raise InputError(field, str(path), "a .yaml, .yml or .json file")

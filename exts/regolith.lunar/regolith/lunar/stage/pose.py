@@ -36,6 +36,15 @@ def rover_angles(rotation: np.ndarray) -> tuple[float, float, float]:
     return math.degrees(heading), math.degrees(pitch), math.degrees(roll)
 
 
+def camera_angles(matrix: np.ndarray) -> tuple[float, float, float]:
+    """Heading, pitch and roll [deg] of a camera of no rover, from its pose as `camera_matrix` has it, shape [4, 4]."""
+    right, up, back = (row / np.linalg.norm(row) for row in matrix[:3, :3])
+    heading = math.atan2(-back[1], -back[0])
+    pitch = math.asin(max(-1.0, min(1.0, -float(back[2]))))
+    level = np.array([math.sin(heading), -math.cos(heading), 0.0])
+    return math.degrees(heading), math.degrees(pitch), math.degrees(math.atan2(level @ up, level @ right))
+
+
 def camera_matrix(
     position: tuple[float, float, float],
     heading_deg: float,

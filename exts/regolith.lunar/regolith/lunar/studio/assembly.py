@@ -6,7 +6,9 @@ import contextlib
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import numpy as np
 
 from regolith.lunar.panel.context import say
 from regolith.lunar.panel.model import PanelModel
@@ -22,6 +24,7 @@ from regolith.lunar.studio.loop import Loop
 from regolith.lunar.studio.page import Page
 from regolith.lunar.studio.parts import QUIET, marked
 from regolith.lunar.studio.scene import SceneView
+from regolith.lunar.studio.scene_aim import CameraPose
 from regolith.lunar.studio.serving import start_server, stop_server
 from regolith.lunar.studio.workspace import Workspace
 
@@ -86,6 +89,8 @@ class Assembly:
             self._page = Page(self._server, loop, self.model, self._host, self._build_picture)
             stack.callback(self._page.close)
             self._ready = ready
+            self._way: Any = None
+            """The camera's path on show."""
             self._refused = False
             """Whether the last place a handle was dragged to was refused."""
             self._subscription = self.model.subscribe(self._changed)
@@ -105,6 +110,10 @@ class Assembly:
             move = self._loop.handler(lambda event, look=look: look(event.client) if event.client else None)
             gui.add_button(label, color=QUIET).on_click(move)
             gui.add_command(f"Eye: {label}", hotkey=key, modifier="alt").on_trigger(move)  # type: ignore[arg-type]
+        hint = "Aim the rover camera as you look at the stage here, for a key of a film, say."
+        bring = self._loop.handler(self._bring)
+        gui.add_button("Camera to my eye", color=QUIET, hint=hint).on_click(bring)
+        gui.add_command("Eye: Camera to my eye", hotkey="7", modifier="alt").on_trigger(bring)  # type: ignore[arg-type]
 
     def _complain(self, text: str) -> None:
         self._dialogs.notify(text, "error")
@@ -142,9 +151,18 @@ class Assembly:
             if self.model.spec is not None:
                 self._scene.move(self.model.spec)
 
+    def _bring(self, event: Any) -> None:
+        """Aim the rover's camera as the page looks that asks for it; where it cannot be, the loop says why."""
+        if event.client is not None:
+            self.model.aim_as(self._scene.eye(event.client))
+
     def _changed(self, change: Change) -> None:
         if change.kind == "shot" and self.model.spec is not None:
             self._scene.move(self.model.spec)
+        elif change.kind == "path" and self.model.path.way is not self._way:
+            path, self._way = self.model.path, self.model.path.way
+            lens = np.zeros((0, 3)) if self._way is None else self._way.eye_m
+            self._scene.path(lens, [CameraPose.at(stop, path.aspect) for stop in path.stops])
 
     def __enter__(self) -> Self:
         return self

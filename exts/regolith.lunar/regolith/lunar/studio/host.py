@@ -175,6 +175,12 @@ class StudioHost:
         self._scene.move(spec, width, height)
         return task
 
+    def eye(self) -> None:
+        """None: every page's own eye is its own; the camera is aimed by what is in the 3D view."""
+
+    def look_through(self) -> None:
+        """Nothing: the picture is always the camera's."""
+
     # live preview
 
     def set_live(self, settings: LiveSettings | None) -> Task:

@@ -6,16 +6,18 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regolith.lunar.panel.host import Eye
 from regolith.lunar.stage.spec import FrameSpec
-from regolith.lunar.studio.scene_aim import CameraPose, direction, sun_of
+from regolith.lunar.studio.scene_aim import CameraPose, angles, direction, limited, sun_of
 from regolith.lunar.studio.scene_marks import RoverMark, SunMark
 from regolith.lunar.studio.scene_mesh import GROUND_TRIANGLES, StageContent, read_content
+from regolith.lunar.studio.scene_path import PathMark
 from regolith.lunar.studio.scene_solids import Shadows, Solid, Solids
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class SceneView:
         eye.fov, eye.near, eye.far = FOV_RAD, 0.05, 20_000.0
         self._solids = Solids(scene)
         self._aim = aim
+        self._path = PathMark(scene)
         self._marks: tuple[SunMark, RoverMark] | None = None
 
     @property
@@ -173,6 +176,21 @@ class SceneView:
         with self._lock:
             if self._marks is not None:
                 self._marks[1].frustum.image = rgb
+
+    def path(self, eye_m: np.ndarray, poses: Sequence[CameraPose]) -> None:
+        """Show a film's path: its lens frame by frame [m], shape [N, 3], N = 0 for none, and the camera at each key."""
+        with self._lock, self._server.atomic():
+            self._path.place(eye_m, poses)
+
+    def eye(self, client: viser.ClientHandle) -> Eye:
+        """One tab's eye as the rover camera would have it: as high a picture, of that camera's shape."""
+        with self._lock:
+            width, height = self._size
+        seen = client.camera
+        pitch, heading = angles(seen.look_at - seen.position)
+        fov = 2.0 * math.degrees(math.atan(math.tan(0.5 * seen.fov) * width / height))
+        x, y, z = (float(value) for value in seen.position)
+        return Eye((x, y, z), heading, limited("pitch_deg", pitch), 0.0, limited("fov_deg", fov))
 
     def look_through(self, client: viser.ClientHandle) -> None:
         """Put one tab's eye where the rover camera is, with that camera's frame in sight."""

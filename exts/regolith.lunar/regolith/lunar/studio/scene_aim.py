@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from regolith.lunar.panel.host import Eye
 from regolith.lunar.params import Domain, field_extra
 from regolith.lunar.stage.lens import TO_USD
 from regolith.lunar.stage.pose import camera_matrix
@@ -61,8 +62,17 @@ class CameraPose:
         """
         position = (spec.camera_x_m, spec.camera_y_m, spec.camera_z_m)
         matrix = camera_matrix(position, spec["heading_deg"], spec["pitch_deg"], spec["roll_deg"], stance=spec.carrier)
-        upright = math.tan(math.radians(0.5 * spec["fov_deg"])) * height / width
-        return cls(matrix[3, :3], (matrix[:3, :3] * TO_USD[:, None]).T, 2.0 * math.atan(upright), width / height)
+        return cls._posed(matrix, spec["fov_deg"], width / height)
+
+    @classmethod
+    def at(cls, eye: Eye, aspect: float) -> CameraPose:
+        """Pose of a camera that nobody carries; `aspect` is its width over its height."""
+        return cls._posed(camera_matrix(eye.place_m, eye.heading_deg, eye.pitch_deg, eye.roll_deg), eye.fov_deg, aspect)
+
+    @classmethod
+    def _posed(cls, matrix: np.ndarray, fov_deg: float, aspect: float) -> CameraPose:
+        upright = math.tan(math.radians(0.5 * fov_deg)) / aspect
+        return cls(matrix[3, :3], (matrix[:3, :3] * TO_USD[:, None]).T, 2.0 * math.atan(upright), aspect)
 
     @property
     def forward(self) -> np.ndarray:

@@ -11,6 +11,7 @@ from regolith.lunar.panel.model import PanelModel
 from regolith.lunar.panel.presentation import BUTTONS, labels
 from regolith.lunar.studio.edits import Edits
 from regolith.lunar.studio.parts import QUIET, ActionButton, assign, from_page, icon_of, marked
+from regolith.lunar.studio.path_rows import PathRows
 from regolith.lunar.studio.rows import Row
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class SectionView:
         self._head = gui.add_button(section.title, icon=icon_of("chevron-right"), color=QUIET)
         self._head.on_click(from_page(loop, lambda value: self.toggle()))
         self._body = gui.add_folder(None)
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, Row | PathRows] = {}
         self._groups: dict[str, Any] = {}
         self._buttons: list[ActionButton] = []
         self._more: Any = None
@@ -126,12 +127,15 @@ class SectionView:
                     if self._groups and self._more is None and self._extra is not None:
                         self._add_extra()
                     self._groups[field.group] = marked(self._gui, "group", field.group)
-                self.rows[field.path] = Row(
-                    self._gui, self._loop, self._edits, field, names[field.path], home=self._home, pick=self._pick
-                )
+                self.rows[field.path] = self._row(field, names[field.path])
             self._tail = self._gui.add_folder(None)
             with self._tail:
                 self._add_buttons()
+
+    def _row(self, field: Field, label: str) -> Row | PathRows:
+        if field.kind == "keys":
+            return PathRows(self._gui, self._loop, self._model, self._edits, field)
+        return Row(self._gui, self._loop, self._edits, field, label, home=self._home, pick=self._pick)
 
     def _add_extra(self) -> None:
         assert self._extra is not None

@@ -57,14 +57,16 @@ CSS = """
     font-size: 12.5px; padding: 0 8px; background: var(--rl-raised); color: #e6e4de;
     &:hover, &:focus-visible { background: var(--rl-over); }
     &[style*="dark-filled"] { background: #2b2a28 !important; color: #77766f !important; } }
-  & .mantine-Button-root:has(.icon-tabler-arrow-back-up, .icon-tabler-folder-open) {
+  & .mantine-Button-root:has(.icon-tabler-arrow-back-up, .icon-tabler-folder-open, .icon-tabler-viewfinder,
+    .icon-tabler-camera-plus, .icon-tabler-trash) {
     width: 24px; height: 24px !important; margin: 0 0 0 4px; padding: 0 !important; background: none;
     color: var(--rl-green);
     &:hover, &:focus-visible { background: var(--rl-raised); }
     &:disabled { visibility: hidden; }
-    & .mantine-Button-section { margin: 0; font-size: 15px; }
+    & .mantine-Button-section { margin: 0; font-size: 15px; & svg { left: 0; } }
     & .mantine-Button-label { display: none; } }
-  & .mantine-Button-root:has(.icon-tabler-folder-open) { color: var(--rl-text); }
+  & .mantine-Button-root:has(.icon-tabler-folder-open, .icon-tabler-viewfinder, .icon-tabler-camera-plus,
+    .icon-tabler-trash) { color: var(--rl-text); }
   & .mantine-Button-root:has(.icon-tabler-restore) { width: var(--full); height: 24px !important; margin: 4px 0 6px;
     background: none; color: #a3a29b; font-size: 12px; &:hover, &:focus-visible { background: var(--rl-raised); }
     &:disabled { visibility: hidden; } }
@@ -115,6 +117,10 @@ CSS = """
     & .mantine-Flex-root { column-gap: 4px !important; } }
   & [style^="padding-inline"]:has(+ [style^="margin-inline"] > button .icon-tabler-folder-open) {
     flex-basis: calc(100% - 70px) !important; }
+  & [style^="padding-inline"]:has(+ [style^="margin-inline"] > button .icon-tabler-viewfinder) {
+    flex-basis: calc(100% - 100px) !important; }
+  & .rl-key { padding-bottom: 4px; font-size: 12px; }
+  & .rl-path { padding-left: 0; }
 
   /* changed: a mark at the edge of the panel */
   & .mantine-Button-root:has(.icon-tabler-arrow-back-up) { overflow: visible; position: relative; }
