@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scene_stage import HEIGHT, WIDTH, small_stage
 
 from regolith.lunar.render.view import read_camera, read_sun
+from regolith.lunar.stage.pose import camera_angles, camera_matrix
 from regolith.lunar.studio.scene_aim import CameraPose, Turn, angles, direction, limited, on_level, sun_of
 
 elevations, azimuths = st.floats(0.5, 89.5), st.floats(0.0, 359.999)
@@ -21,6 +22,13 @@ def test_angles_invert_directions(elevation: float, azimuth: float, length: floa
     vector = direction(elevation, azimuth)
     assert np.linalg.norm(vector) == pytest.approx(1.0)
     assert angles(vector * length) == pytest.approx((elevation, azimuth), abs=1e-6)
+
+
+@given(azimuths, st.floats(-88.0, 88.0), st.floats(-170.0, 170.0))
+def test_a_pose_gives_its_angles_back(heading: float, pitch: float, roll: float) -> None:
+    found = camera_angles(camera_matrix((1.0, 2.0, 3.0), heading, pitch, roll))
+    assert camera_matrix((1.0, 2.0, 3.0), *found) == pytest.approx(camera_matrix((1.0, 2.0, 3.0), heading, pitch, roll))
+    assert found[1:] == (pytest.approx(pitch, abs=1e-6), pytest.approx(roll, abs=1e-6))
 
 
 @settings(deadline=None)  # the first example builds the stage

@@ -17,11 +17,12 @@ from scene_stage import HEIGHT, WIDTH, small_stage
 from scipy.spatial.transform import Rotation
 from studio_stand import PATIENCE_S, Stand, Tabs, until
 
+from regolith.lunar.panel.host import Eye
 from regolith.lunar.render.view import read_camera, read_sun
 from regolith.lunar.stage.spec import FrameSpec
 from regolith.lunar.studio import scene_marks
-from regolith.lunar.studio.scene import SceneView
-from regolith.lunar.studio.scene_aim import direction
+from regolith.lunar.studio.scene import FRAME, SceneView
+from regolith.lunar.studio.scene_aim import CameraPose, direction
 
 TRIANGLES = 4000
 """Of the ground: software draws it."""
@@ -196,6 +197,19 @@ def test_calls_from_many_threads_do_no_harm(model: Model) -> None:
     assert not failures
 
 
+def test_a_path_is_a_line_with_a_frustum_at_each_key(stand: Stand, model: Model) -> None:
+    line = np.stack([np.linspace(0.0, 3.0, 500), np.zeros(500), np.full(500, 2.0)], axis=1)
+    stops = [Eye(tuple(line[n].tolist()), 10.0 * n, -5.0, 0.0, 50.0) for n in (0, 1, 2)]
+    for count in (3, 2, 0):
+        poses = [CameraPose.at(stop, 1.5) for stop in stops[:count]]
+        view_of(model).path(line if count else line[:0], poses)
+        assert node(stand, "/film/path").visible == bool(count)
+        assert [node(stand, f"/film/key_{n}").visible for n in range(3)] == [n < count for n in range(3)]
+    drawn = node(stand, "/film/path").points
+    assert np.allclose(drawn[0, 0], line[0]) and np.allclose(drawn[-1, 1], line[-1]) and len(drawn) < 200
+    assert np.allclose(node(stand, "/film/key_1").position, line[1])
+
+
 def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Black sky over grey ground; the handles aim; the eye goes through the camera and back."""
     monkeypatch.setattr(scene_marks, "DOUBLE_CLICK_S", PATIENCE_S)  # a busy page may take longer between two clicks
@@ -221,6 +235,11 @@ def test_the_moon_in_a_browser(stand: Stand, model: Model, tabs: Tabs, monkeypat
 
     until(looks_through)
     settled(page, lambda shot: np.abs(shot - lit).mean() > 0.05)
+    eye = view_of(model).eye(client)  # and the camera would come back to the eye
+    assert eye.place_m == pytest.approx(lens.tolist())
+    assert direction(eye.pitch_deg, eye.heading_deg) == pytest.approx(axis.tolist(), abs=1e-4)
+    wide = FRAME * math.tan(math.radians(0.5 * model.spec["fov_deg"]))
+    assert math.tan(math.radians(0.5 * eye.fov_deg)) == pytest.approx(wide, rel=1e-3)
 
     view_of(model).look_over(client)
     until(lambda: client.camera.position[2] > lens[2] + 1.0)
