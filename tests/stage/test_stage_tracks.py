@@ -111,7 +111,7 @@ def test_tracks_go_on_beyond_the_rings(params: Params) -> None:
     nodes, radius = ruts[0].nodes, recipe.mid_radius_m
     away = np.abs(nodes).max(axis=1)
     inside, outside = (nodes[(away > lo) & (away < hi)] for lo, hi in ((radius - 1, radius), (radius, radius + 1)))
-    before, after = (relief_height(*part.T, recipe).mean() for part in (inside, outside))
+    before, after = (relief_height(part[:, 0], part[:, 1], recipe).mean() for part in (inside, outside))
     assert before < -0.5 * ruts[0].depth_m and after == pytest.approx(before, rel=0.35)
 
 

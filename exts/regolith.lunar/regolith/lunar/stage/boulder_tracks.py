@@ -55,7 +55,7 @@ def roll_boulders(grid: Heightfield, params: Params, scene: SceneSpec) -> tuple[
     diameter = law.draw(random, count)
     z = grid.z.astype(np.float64)
     smooth = ndimage.gaussian_filter(z, _SLOPE_M / grid.cell, mode="nearest")
-    rise_y, rise_x = np.gradient(smooth, grid.cell)
+    rise_y, rise_x = (np.asarray(part) for part in np.gradient(smooth, grid.cell))
     rolled: list[tuple[float, float, float]] = []
     for size in diameter.tolist():
         way = _way(grid, rise_x, rise_y, size, rolled, random)

@@ -189,7 +189,7 @@ def _press_prints(x: np.ndarray, y: np.ndarray, z: np.ndarray, cell: np.ndarray,
     length, width = 0.5 * SOLE_M[0], 0.5 * SOLE_M[1]
     near = _near(x, y, prints.place, _SOLE_RIM * length)
     at = np.column_stack([x[near], y[near]])
-    distance, number = KDTree(prints.place).query(at)
+    distance, number = (np.asarray(part) for part in KDTree(prints.place).query(at))
     near, number, at = (part[distance < _SOLE_RIM * length] for part in (near, number, at))
     offset, heading = at - prints.place[number], prints.heading[number]
     ahead = (offset[:, 0] * np.cos(heading) + offset[:, 1] * np.sin(heading)) / length
@@ -221,7 +221,7 @@ def _nearest(
     x: np.ndarray, y: np.ndarray, nodes: np.ndarray, heading: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nearest node of places [m], shape [N]: its number, and how far to its left and ahead of it they lie [m]."""
-    _, number = KDTree(nodes).query(np.column_stack([x, y]))
+    number = np.asarray(KDTree(nodes).query(np.column_stack([x, y]))[1])
     dx, dy = x - nodes[number, 0], y - nodes[number, 1]
     c, s = np.cos(heading[number]), np.sin(heading[number])
     return number, dy * c - dx * s, dx * c + dy * s
