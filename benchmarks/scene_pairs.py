@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, required=True, help="picture to write")
     parser.add_argument("--only", type=lambda text: [int(part) for part in text.split(",")], default=None)
-    parser.add_argument("--size", type=PictureSize.model_validate, default=PictureSize(480, 320), help="of each picture")
+    parser.add_argument("--size", type=PictureSize.model_validate, default=PictureSize(480, 320), help="of a picture")
     args = parser.parse_args()
     numbers = range(len(PAIRS)) if args.only is None else args.only
     drawn = [pair(number, args.size) for number in numbers]

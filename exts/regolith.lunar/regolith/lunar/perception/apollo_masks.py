@@ -1,8 +1,10 @@
-"""Rock masks of Apollo photographs, shipped as polygons and run lengths: no pixel of a photograph is among them."""
+"""Rock masks of Apollo photographs, shipped as polygons and bilevel masks: no pixel of a photograph is among them."""
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from regolith.lunar.labels import IGNORE, REGOLITH, ROCK, SKY
 from regolith.lunar.params import InputError
-from regolith.lunar.perception.runs import draw_runs, run_lengths
 
 FILE = Path(__file__).with_name("apollo_masks.json")
 APOLLO = "apollo"
@@ -53,7 +54,7 @@ class ApolloMask(BaseModel):
     ground: list[Outline]
     """What is no rock inside a rock's outline."""
     sky: str
-    """COCO run lengths, compressed."""
+    """Bilevel TIFF of its own size, compressed as a fax of Group 4 (ITU-T T.6), in base64."""
     ignore: str
     """The same: outlines, what was too unclear or too small to label, hardware, people, film borders."""
     sha256: str
@@ -78,9 +79,9 @@ class ApolloMask(BaseModel):
             for outline in outlines:
                 corners = (np.array(outline) + 0.5) * scale - 0.5 if size != self.size else np.array(outline)
                 draw.polygon([(float(x), float(y)) for x, y in corners], fill=value, outline=value)
-        for value, runs in ((SKY, self.sky), (IGNORE, self.ignore)):
-            layer = Image.fromarray(draw_runs(run_lengths(runs), (self.size[1], self.size[0])))
-            image.paste(value, mask=layer.resize(size, Image.Resampling.NEAREST))
+        for value, text in ((SKY, self.sky), (IGNORE, self.ignore)):
+            with Image.open(io.BytesIO(base64.b64decode(text))) as layer:
+                image.paste(value, mask=layer.resize(size, Image.Resampling.NEAREST))
         return np.asarray(image)
 
 
