@@ -26,7 +26,7 @@ from regolith.lunar.studio.loop import Loop
 from regolith.lunar.studio.serving import start_server, stop_server
 from regolith.lunar.studio.workspace import Workspace
 
-PATIENCE_S = 240.0
+PATIENCE_S = 480.0
 """How long anything may take on a machine that is busy with other things [s]; what holds is seen at once."""
 SLOW_S = 600.0
 """How long companions may take there [s]."""
